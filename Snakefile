@@ -1,0 +1,34 @@
+"""cellscaper: cell layouts, H&E images and detectors of two papers, from cells to tables.
+
+    snakemake --workflow-profile workflow/profiles/local                               the papers' values
+    snakemake --workflow-profile workflow/profiles/local --configfile workflow/presets/demo.yaml
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/density.smk"
+include: "workflow/rules/layout.smk"
+include: "workflow/rules/image.smk"
+include: "workflow/rules/detect.smk"
+include: "workflow/rules/metrics.smk"
+include: "workflow/rules/tables.smk"
+
+
+rule all:
+    """Every table and every picture of the configuration."""
+    default_target: True
+    input:
+        expand(
+            RESULTS + "/{dataset}/tables/{table}.{kind}",
+            dataset=config["run"]["datasets"],
+            table=config["run"]["tables"],
+            kind=["csv", "md", "tex", "png"],
+        ),

@@ -1,0 +1,214 @@
+"""The configuration: strict validation, and the sections that each rule gets. Read by the Snakefile; nothing heavy here.
+
+An experiment (a row of a table) is ``layout_model`` overlaid with its own keys; names of grids and densities are
+replaced by their content. Experiments whose resolved training is equal share one training, the first one's.
+"""
+
+import copy
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cellscaper.errors import CellscaperError
+
+Config = dict[str, Any]
+TRAINING_KEYS = ("generator", "grid", "density", "condition", "network", "diffusion", "training", "small")
+
+
+# -- validation --------------------------------------------------------------------------------------------
+
+
+def validate(config: Mapping[str, Any], schema: Path, files: Iterable[Path] = ()) -> None:
+    """Check a merged config against the schema and its names against each other.
+
+    Raises CellscaperError with one line: the key's full path, the file it stands in (of ``files``, the last
+    one wins as in Snakemake), what was expected and, for an unknown key, the nearest valid one.
+    """
+    from jsonschema import Draft202012Validator
+
+    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
+    errors = sorted(validator.iter_errors(config), key=lambda e: (e.validator != "additionalProperties", list(e.path)))
+    if errors:
+        raise CellscaperError(_explain(errors[0], list(files)))
+    _check_names(config, list(files))
+
+
+def _explain(error: Any, files: list[Path]) -> str:
+    path = [str(part) for part in error.absolute_path]
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known))[0]
+        near = difflib.get_close_matches(unknown, known, 1, 0.0)
+        where = ".".join([*path, unknown])
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"unknown key {where!r}{_found_in([*path, unknown], files)}{hint} (valid here: {', '.join(known)})"
+    where = ".".join(path) or "the configuration"
+    if error.validator == "required":
+        return f"{where}{_found_in(path, files)}: {error.message}"
+    expected = f"expected {error.schema['description']}" if "description" in error.schema else error.message
+    return f"{where} = {error.instance!r}{_found_in(path, files)}: {expected}"
+
+
+def _found_in(path: list[str], files: list[Path]) -> str:
+    """`` in <file>``: the last file that holds the key."""
+    for file in reversed(files):
+        node = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        for part in path:
+            if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+                node = node[int(part)]
+            elif isinstance(node, dict) and part in node:
+                node = node[part]
+            else:
+                break
+        else:
+            return f" in {file}"
+    return ""
+
+
+def _check_names(config: Mapping[str, Any], files: list[Path]) -> None:
+    def need(name: str, kind: str, *path: str) -> None:
+        if name not in config[kind]:
+            near = difflib.get_close_matches(name, config[kind], 1, 0.0)
+            raise CellscaperError(
+                f"{'.'.join(path)} = {name!r}{_found_in(list(path), files)}: no such entry in {kind}"
+                + (f"; did you mean {near[0]!r}?" if near else "")
+            )
+
+    for name in config["run"]["datasets"]:
+        need(name, "datasets", "run", "datasets")
+    for name in config["run"]["tables"]:
+        need(name, "tables", "run", "tables")
+    for name in config["experiments"]:
+        merged = named(config, name)
+        need(merged["grid"], "grids", "experiments", name, "grid")
+        need(merged["patches"], "patches", "experiments", name, "patches")
+        need(merged["image_model"], "image_models", "experiments", name, "image_model")
+        if merged["density"] != "none":
+            need(merged["density"], "densities", "experiments", name, "density")
+        region, window = config["grids"][merged["grid"]]["region"], config["patches"][merged["patches"]]["region"]
+        if region != window:
+            raise CellscaperError(
+                f"experiments.{name}: grid {merged['grid']!r} has region {region} px and patches {merged['patches']!r} "
+                f"have {window} px; they must be equal"
+            )
+    for table, block in config["tables"].items():
+        for row, cell in block["rows"].items():
+            if cell.get("experiment"):
+                need(cell["experiment"], "experiments", "tables", table, "rows", row, "experiment")
+        for name in block.get("detectors", []):
+            need(name, "detectors", "tables", table, "detectors")
+
+
+# -- sections ----------------------------------------------------------------------------------------------
+
+
+def overlay(base: Mapping[str, Any], own: Mapping[str, Any]) -> Config:
+    """``base`` with the keys of ``own`` put over it, maps merged, everything else replaced."""
+    merged = copy.deepcopy(dict(base))
+    for key, value in own.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = overlay(merged[key], value)
+        else:
+            merged[key] = copy.deepcopy(value)
+    return merged
+
+
+def named(config: Config, name: str) -> Config:
+    """An experiment with defaults filled in; grid, patches, density and image model by name."""
+    return overlay(config["layout_model"], config["experiments"][name])
+
+
+def experiment(config: Config, name: str) -> Config:
+    """The same with grid, patches, density and image model by content."""
+    merged = named(config, name)
+    merged["grid"] = config["grids"][merged["grid"]]
+    merged["patches"] = config["patches"][merged["patches"]]
+    if merged["density"] == "none":
+        merged["density"] = None
+    else:
+        merged["density"] = config["densities"][merged["density"]]
+    merged["image_model"] = config["image_models"][merged["image_model"]]
+    return merged
+
+
+def is_trained(config: Config, name: str) -> bool:
+    """Whether the experiment's generator is trained (``training: null`` marks those that are not)."""
+    return experiment(config, name)["training"] is not None
+
+
+def training_section(config: Config, name: str) -> Config:
+    """What `train_layout` gets: the keys that shape the weights."""
+    resolved = experiment(config, name)
+    return {key: resolved[key] for key in TRAINING_KEYS}
+
+
+def sampling_section(config: Config, name: str) -> Config:
+    """What `sample_layouts` gets. The weights bring their own description."""
+    resolved = experiment(config, name)
+    return {key: resolved[key] for key in ("generator", "grid", "sampling", "decoding", "small")}
+
+
+def shared_training(config: Config, name: str) -> str:
+    """The first experiment with the same training: its weights serve ``name`` too."""
+    wanted = training_section(config, name)
+    return next(other for other in config["experiments"] if training_section(config, other) == wanted)
+
+
+def shared_experiment(config: Config, name: str) -> str:
+    """The first experiment that is the same in everything: its layouts and scores serve ``name`` too."""
+    wanted = experiment(config, name)
+    return next(other for other in config["experiments"] if experiment(config, other) == wanted)
+
+
+def shared_image_model(config: Config, name: str) -> str:
+    """The image model that paints an experiment's layouts: the first one of equal settings."""
+    wanted = experiment(config, name)["image_model"]
+    return next(other for other, settings in config["image_models"].items() if settings == wanted)
+
+
+def reading_section(config: Config, name: str) -> Config:
+    """How an experiment's maps are read: real layouts go through the same raster and decoder before they are counted."""
+    resolved = experiment(config, name)
+    return {key: resolved[key] for key in ("grid", "decoding")}
+
+
+def density_stride(config: Config, name: str) -> int:
+    """The grid pixel, in px at 20×, at which an experiment needs its density maps."""
+    return int(experiment(config, name)["grid"]["stride"])
+
+
+def rows(config: Config, table: str) -> list[Config]:
+    """The rows of a table that are run: their block with ``row`` and the experiment whose results serve them."""
+    found = []
+    for row, block in config["tables"][table]["rows"].items():
+        if not block.get("why"):
+            name = block["experiment"]
+            found.append({**block, "row": row, "experiment": shared_experiment(config, name) if name else None})
+    return found
+
+
+def pairs_name(experiment: str | None, decoder: str | None) -> str:
+    """How detection scores name what a detector was trained with: ``real_only`` or ``<experiment>/<decoder>``."""
+    return f"{experiment}/{decoder}" if experiment else "real_only"
+
+
+def table_section(config: Config, name: str) -> Config:
+    """What `make_tables` gets: the table with each row's experiment as it is named in the score files."""
+    table = copy.deepcopy(config["tables"][name])
+    for block in rows(config, name):
+        row = table["rows"][block["row"]]
+        row["experiment"] = block["experiment"]
+        if table["kind"] == "detections":
+            row["experiment"] = pairs_name(block["experiment"], row.pop("decoder", None))
+    detectors = table.pop("detectors", [])
+    if detectors:
+        several = len(detectors) > 1
+        table["columns"] = [
+            {**column, "detector": one, "label": f"{one} {column['label']}" if several else column["label"]}
+            for one in detectors
+            for column in table["columns"]
+        ]
+    return table

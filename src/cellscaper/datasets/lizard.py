@@ -1,0 +1,199 @@
+"""Lizard: colon tissue, 238 images at 20×, nuclei of six classes in one MATLAB file an image.
+
+Graham et al., ICCV Workshops 2021; CC BY-NC-SA 4.0, so users download it themselves. The folder may hold
+the archives' outer folders or not::
+
+    [lizard_images1/]Lizard_Images1/*.png   [lizard_images2/]Lizard_Images2/*.png
+    [lizard_labels/]Lizard_Labels/Labels/*.mat   [lizard_labels/]Lizard_Labels/info.csv
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.io import loadmat
+
+from cellscaper.datasets.download import local_folder
+from cellscaper.datasets.images import read_rgb
+from cellscaper.datasets.record import Record, check, random_split, read_text
+from cellscaper.errors import CellscaperError
+
+CLASSES = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
+MPP = 0.5
+MANUAL = (
+    "download lizard_images1.zip, lizard_images2.zip and lizard_labels.zip from warwick.ac.uk/lizard-dataset yourself "
+    "(CC BY-NC-SA 4.0, not for commercial use), unzip them into one folder and set datasets.lizard.path to it"
+)
+_SPLIT = {"1": "train", "2": "val", "3": "test"}
+_KEYS = ("inst_map", "id", "class", "centroid")
+_IMAGES = "[Ll]izard_[Ii]mages[12]/*.png"
+_LABELS = "[Ll]izard_[Ll]abels/Labels/*.mat"
+_TABLE = "[Ll]izard_[Ll]abels/info.csv"
+_FOLDER_DEPTHS = ("", "*/", "*/*/")
+
+
+def classes(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The six classes, in the order of the dataset's numbers 1 to 6."""
+    return CLASSES
+
+
+def mpp(settings: Mapping[str, Any]) -> float:
+    """µm a pixel."""
+    return MPP
+
+
+def remote() -> NoReturn:
+    """There is no list to download: raises CellscaperError with the manual way."""
+    raise CellscaperError(f"Lizard cannot be downloaded by the workflow; {MANUAL}")
+
+
+def fetch(settings: Mapping[str, Any], destination: Path) -> Path:
+    """The folder ``path`` of the settings; CellscaperError with the manual way where it is not set."""
+    return local_folder(settings, MANUAL) or remote()
+
+
+def files(settings: Mapping[str, Any], root: Path) -> list[Path]:
+    """All files that :func:`read` reads, sorted, as far as they exist."""
+    tables = _find(root, _TABLE) if settings.get("split", "info") == "info" else []
+    return sorted([*_find(root, _IMAGES), *_find(root, _LABELS), *tables])
+
+
+def read(settings: Mapping[str, Any], root: Path) -> Iterator[Record]:
+    """One Record an image, sorted by name; CellscaperError names the file and nucleus of bad input.
+
+    ``split`` of the settings: ``info`` (default: the dataset's own, 1, 2, 3 = train, val, test) or
+    ``{random: {test_fraction: 0.2, val_fraction: 0, seed: 0}}`` (TC: a random fifth is test, seed not given).
+    """
+    images, labels = _by_stem(_find(root, _IMAGES)), _by_stem(_find(root, _LABELS))
+    if not images or not labels:
+        raise CellscaperError(f"{root} has {len(images)} Lizard images and {len(labels)} labels; {MANUAL}")
+    if odd := sorted(images.keys() ^ labels.keys()):
+        path, lacks = (images[odd[0]], "label") if odd[0] in images else (labels[odd[0]], "image")
+        raise CellscaperError(f"{path} has no {lacks}, as {len(odd)} files; complete the download")
+    split_of = _splits(settings, root, sorted(images))
+    for stem in sorted(images):
+        image = read_rgb(images[stem])
+        ids, points, kinds = read_label(labels[stem], image.shape[:2])
+        record = Record(stem, split_of[stem], points, kinds, image)
+        yield check(record, lambda i, file=labels[stem], ids=ids: f"{file}: nucleus {ids[i]}")  # type: ignore[misc]
+
+
+# -- labels --------------------------------------------------------------------------------------------------
+
+
+def read_label(
+    path: Path, size: tuple[int, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]]:
+    """Ids (N,), points (N, 2) y, x px and labels (N,) of one ``.mat`` file for an image of ``size`` (H, W).
+
+    Points less than 1 px outside (a centroid rounded over the border) are moved inside. CellscaperError for
+    a damaged file, arrays that do not fit together or to the image, and centroids with swapped axes.
+    """
+    try:
+        content = loadmat(path, appendmat=False, variable_names=_KEYS)
+    except Exception as error:  # scipy's reader raises anything on damaged bytes
+        reason = str(error).split("\n")[0] or type(error).__name__
+        raise CellscaperError(f"{path} is not a readable MATLAB file ({reason}); get it again") from error
+    if lacks := set(_KEYS) - content.keys():
+        raise CellscaperError(f"{path} has no {', '.join(sorted(lacks))}; expected a label file of Lizard")
+    arrays = [np.asarray(content[key]) for key in _KEYS]
+    if any(array.dtype.kind not in "iuf" or not np.isfinite(array).all() for array in arrays):
+        raise CellscaperError(f"{path}: {', '.join(_KEYS)} must all be finite numbers; get the file again")
+    inst_map, ids, kinds, centroid = arrays
+    if inst_map.shape != tuple(size):
+        raise CellscaperError(
+            f"{path}: inst_map is {_by(inst_map.shape)}, its image {_by(size)} px (height × width); they must agree"
+        )
+    ids, kinds = ids.reshape(-1), kinds.reshape(-1)  # squeeze() would make N = 1 a scalar
+    if not len(ids) == len(kinds) == centroid.size // 2 or (centroid.size and centroid.shape[1:] != (2,)):
+        raise CellscaperError(
+            f"{path}: {len(ids)} ids, {len(kinds)} classes and centroids of shape {_by(centroid.shape)} must agree"
+        )
+    if (wrong := ~np.isin(kinds, np.arange(1, len(CLASSES) + 1))).any():
+        i = int(np.flatnonzero(wrong)[0])
+        raise CellscaperError(f"{path}: nucleus {ids[i]} has class {kinds[i]}, expected 1 to {len(CLASSES)}")
+    ids = ids.astype(np.int64)
+    points = centroid.reshape(-1, 2)[:, ::-1].astype(np.float64)  # (x, y) → (y, x)
+    _check_axes(path, inst_map, ids, points)
+    return ids, _pull_inside(points, size), (kinds.astype(np.int64) - 1).astype(np.uint8)
+
+
+def _check_axes(path: Path, inst_map: NDArray, ids: NDArray[np.int64], points: NDArray[np.float64]) -> None:
+    """Most centroids lie on their own nucleus; if they do only when x and y change places, the file is swapped."""
+    straight, swapped = _hits(inst_map, ids, points), _hits(inst_map, ids, points[:, ::-1])
+    if 2 * straight < len(ids) and swapped > straight:
+        raise CellscaperError(
+            f"{path}: {straight} of {len(ids)} centroids lie on their nucleus, {swapped} with x and y swapped; "
+            "expected centroids as (x, y)"
+        )
+
+
+def _hits(inst_map: NDArray, ids: NDArray[np.int64], points: NDArray[np.float64]) -> int:
+    """How many points (N, 2) y, x fall on the pixel of their own id; those outside the map do not."""
+    limit = np.array(inst_map.shape)
+    inside = ((points > -0.5) & (points < limit - 0.5)).all(axis=1)
+    pixel = np.rint(points[inside]).astype(np.int64).clip(0, limit - 1)
+    return int((inst_map[pixel[:, 0], pixel[:, 1]] == ids[inside]).sum())
+
+
+def _pull_inside(points: NDArray[np.float64], size: tuple[int, ...]) -> NDArray[np.float32]:
+    """Points (N, 2) as float32, those less than 1 px outside ``size`` moved to its border."""
+    limit = np.array(size, np.float64)
+    near = (points > -1) & (points < limit + 1)
+    last = np.nextafter(limit.astype(np.float32), np.float32(0))
+    return np.where(near, points.clip(0, last), points).astype(np.float32)
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "×".join(str(n) for n in shape)
+
+
+# -- folders and splits --------------------------------------------------------------------------------------
+
+
+def _find(root: Path, pattern: str) -> list[Path]:
+    """Files that match at most two folders below ``root``; none where it is not a folder."""
+    found = (path for depth in _FOLDER_DEPTHS for path in root.glob(depth + pattern))
+    return [path for path in found if not path.name.startswith(".")]
+
+
+def _by_stem(paths: list[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in found:
+            raise CellscaperError(f"{found[path.stem]} and {path} are the same file twice; delete one")
+        found[path.stem] = path
+    return found
+
+
+def _splits(settings: Mapping[str, Any], root: Path, stems: list[str]) -> dict[str, str]:
+    split = settings.get("split", "info")
+    if split == "info":
+        return _from_table(root, stems)
+    if not isinstance(split, Mapping) or set(split) != {"random"}:
+        raise CellscaperError(f"split {split!r}: expected info or {{random: {{test_fraction, val_fraction, seed}}}}")
+    chosen = split["random"] or {}
+    test, val = float(chosen.get("test_fraction", 0.2)), float(chosen.get("val_fraction", 0.0))
+    return random_split(stems, {"train": 1 - test - val, "val": val, "test": test}, int(chosen.get("seed", 0)))
+
+
+def _from_table(root: Path, stems: list[str]) -> dict[str, str]:
+    """The split of each image by info.csv. All fields stay text: the source of pannuke's images is ``None``."""
+    tables = _find(root, _TABLE)
+    if len(tables) != 1:
+        raise CellscaperError(f"{root} has {len(tables)} Lizard_Labels/info.csv, expected one; {MANUAL}")
+    rows = csv.DictReader(read_text(tables[0], "Lizard's split table").splitlines())
+    if not {"Filename", "Split"} <= set(rows.fieldnames or ()):
+        raise CellscaperError(f"{tables[0]}:1: expected the columns Filename, Source, Split")
+    split_of: dict[str, str] = {}
+    for row in rows:
+        if row["Split"] not in _SPLIT:
+            raise CellscaperError(f"{tables[0]}:{rows.line_num}: split {row['Split']!r}, expected 1, 2 or 3")
+        split_of[row["Filename"]] = _SPLIT[row["Split"]]
+    if odd := sorted(split_of.keys() ^ set(stems)):
+        where = "has no image" if odd[0] in split_of else "is not in the table"
+        raise CellscaperError(f"{tables[0]}: {odd[0]!r} {where}, as {len(odd)} names; complete the download")
+    return split_of

@@ -1,0 +1,112 @@
+"""What a layout is generated for: per-class cell counts, turned into a vector that is added to the timestep embedding.
+
+Every condition takes counts (B, C) and derives what it needs itself, so that training and sampling code is the same
+for all of them (papers: Spatial Diffusion conditions on a category of the total, TopoCellGen on the counts).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from cellscaper.errors import CellscaperError
+
+
+class NoCondition(nn.Module):
+    """Unconditional: zeros (B, width), no parameters."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.width = width
+
+    def forward(self, counts: Tensor) -> Tensor:
+        """counts (B, C) → (B, width)."""
+        return torch.zeros(len(counts), self.width, device=counts.device)
+
+
+class CountCategory(nn.Module):
+    """A learned vector for each of K categories of the total count (Spatial Diffusion)."""
+
+    edges: Tensor
+
+    def __init__(self, edges: Sequence[float], width: int):
+        super().__init__()
+        self.register_buffer("edges", torch.tensor(edges, dtype=torch.float32))
+        self.embed = nn.Embedding(len(edges) + 1, width)
+
+    def category(self, counts: Tensor) -> Tensor:
+        """counts (B, C) → (B,) int64: how many edges are at most the total, 0 … K-1."""
+        return torch.bucketize(counts.sum(dim=1).float(), self.edges, right=True)
+
+    def forward(self, counts: Tensor) -> Tensor:
+        """counts (B, C) → (B, width)."""
+        return self.embed(self.category(counts))
+
+
+class ClassCounts(nn.Module):
+    """An MLP (linear, SiLU, linear) of the per-class counts divided by ``scale`` (TopoCellGen)."""
+
+    def __init__(self, classes: int, width: int, scale: float):
+        super().__init__()
+        self.scale = scale
+        self.mlp = nn.Sequential(nn.Linear(classes, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, counts: Tensor) -> Tensor:
+        """counts (B, C) → (B, width)."""
+        return self.mlp(counts.float() / self.scale)
+
+
+class Denoiser(nn.Module):
+    """A U-Net with its condition: one module to train, average and store."""
+
+    def __init__(self, net: nn.Module, condition: nn.Module):
+        super().__init__()
+        self.net, self.condition = net, condition
+
+    def forward(self, x: Tensor, t: Tensor, counts: Tensor) -> Tensor:
+        """x (B, C_in, H, W), t (B,) int64, counts (B, C) cells of each class → (B, C_out, H, W)."""
+        return self.net(x, t, self.condition(counts))
+
+
+def make_condition(settings: Mapping[str, Any], classes: int, width: int) -> nn.Module:
+    """The condition that ``settings`` describe, mapping counts (B, classes) to (B, width).
+
+    {"kind": "none"}
+    {"kind": "count_category", "categories": K, "edges": [K-1 rising totals]}  (:func:`count_edges` finds them)
+    {"kind": "class_counts", "scale": counts are divided by it}
+
+    Raises CellscaperError for another kind or edges that do not make K categories.
+    """
+    kind = settings["kind"]
+    if kind == "none":
+        return NoCondition(width)
+    if kind == "class_counts":
+        if not settings["scale"] > 0:
+            raise CellscaperError(f"condition scale {settings['scale']} must be above 0, e.g. a class's mean count")
+        return ClassCounts(classes, width, settings["scale"])
+    if kind == "count_category":
+        edges, categories = list(settings["edges"]), settings["categories"]
+        if len(edges) != categories - 1 or any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
+            raise CellscaperError(f"{categories} count categories need {categories - 1} rising edges, not {edges}")
+        return CountCategory(edges, width)
+    raise CellscaperError(f"condition kind {kind!r} is unknown; use none, count_category or class_counts")
+
+
+def count_edges(totals: ArrayLike, categories: int) -> list[float]:
+    """The K-1 totals that split ``totals`` (N,), cells in each training crop, into K equal parts (quantiles).
+
+    Raises CellscaperError where the totals have too few different values to make K categories.
+    """
+    values = np.asarray(totals, np.float64)
+    if categories < 1 or not values.size:
+        raise CellscaperError(f"{values.size} training counts do not make {categories} count categories")
+    edges = np.quantile(values, np.arange(1, categories) / categories)
+    if len(np.unique(np.searchsorted(edges, values, side="right"))) != categories:
+        raise CellscaperError(
+            f"training counts from {values.min():g} to {values.max():g} leave some of {categories} count categories "
+            "empty (too many crops have equal counts); use fewer categories"
+        )
+    return [float(edge) for edge in edges]

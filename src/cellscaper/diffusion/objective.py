@@ -1,0 +1,104 @@
+"""The training objective: noise loss with P2 weighting, and the learned variance of Improved DDPM."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from cellscaper.diffusion.schedule import Schedule, gather
+
+LEVELS = 256  # bins of the data range in the likelihood of step 0 (DDPM, Eq. 13)
+
+
+def noised(schedule: Schedule, x0: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """(x_t, t, noise) for a training batch x0 (B, …): steps t (B,) uniform, drawn with a CPU generator."""
+    t = torch.randint(schedule.steps, (len(x0),), generator=generator).to(x0.device)
+    noise = torch.randn(x0.shape, generator=generator).to(x0.device)
+    return schedule.q_sample(x0, t, noise), t, noise
+
+
+def losses(
+    schedule: Schedule,
+    output: Tensor,
+    x0: Tensor,
+    x_t: Tensor,
+    t: Tensor,
+    noise: Tensor,
+    *,
+    learn_variance: bool,
+    p2_gamma: float = 0.0,
+    p2_k: float = 1.0,
+    data_range: tuple[float, float] = (-1.0, 1.0),
+    extra: Callable[[Tensor, Tensor], dict[str, Tensor]] | None = None,
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Loss terms of a batch, each (B,), and the predicted clean data x̂0 (B, C, H, W) with its gradient.
+
+    output (B, C, H, W), or (B, 2C, H, W) with ``learn_variance``: the predicted noise, then the variance's
+    interpolation in [-1, 1]. x0, x_t, noise (B, C, H, W); t (B,) int64; ``data_range`` are the bounds of x0.
+
+    "noise"  mean squared error of the noise × P2 weight (Choi et al. 2022); gamma 0 is the plain loss
+    "vlb"    (learn_variance only) variational bound in bits a dimension × T / 1000; it trains the variance
+             alone: the predicted noise enters it without gradient (Improved DDPM, section 3.1)
+    "total"  their sum, plus all terms of ``extra``
+
+    ``extra(x0_hat, t)`` returns further terms by name, each (B,) and weighted, e.g. topology losses.
+    Raises ValueError where the channels of output and x0 do not fit.
+    """
+    channels = x0.shape[1]
+    if output.shape[1] != channels * (1 + learn_variance):
+        raise ValueError(f"output has {output.shape[1]} channels for {channels} of data, {learn_variance=}")
+    eps = output[:, :channels].float()
+    x0_hat = schedule.predict_x0(x_t, t, eps)
+    terms = {"noise": p2_weight(schedule, t, p2_gamma, p2_k) * _mean(noise - eps, power=2)}
+    if learn_variance:
+        bound = vlb(schedule, x0_hat.detach(), output[:, channels:].float(), x0, x_t, t, data_range)
+        terms["vlb"] = bound * (schedule.steps / 1000)
+    if extra is not None:
+        terms |= extra(x0_hat, t)
+    terms["total"] = torch.stack(list(terms.values())).sum(dim=0)
+    return terms, x0_hat
+
+
+def p2_weight(schedule: Schedule, t: Tensor, gamma: float, k: float) -> Tensor:
+    """(B,) float32: 1 / (k + snr_t)^gamma, the perception-prioritised weight (Choi et al. 2022, Eq. 8)."""
+    return (k + schedule.snr[t]).pow(-gamma).float()
+
+
+def log_variance(schedule: Schedule, v: Tensor, t: Tensor) -> Tensor:
+    """Learned log variance: v (B, …) in [-1, 1] goes from the posterior's to log β (Improved DDPM, Eq. 15)."""
+    low = gather(schedule.posterior_log_variance, t, v)
+    high = gather(schedule.betas.log(), t, v)
+    return low + (v + 1) / 2 * (high - low)
+
+
+def vlb(
+    schedule: Schedule, x0_hat: Tensor, v: Tensor, x0: Tensor, x_t: Tensor, t: Tensor, data_range: tuple[float, float]
+) -> Tensor:
+    """(B,) bits a dimension: KL(q(x_{t-1} | x_t, x0) ‖ p(x_{t-1} | x_t)), at t = 0 -log p(x0 | x_1).
+
+    p has the mean that x0_hat implies and the learned variance of ``v``; all (B, C, H, W).
+    """
+    mean, logvar = schedule.posterior_mean(x0_hat, x_t, t), log_variance(schedule, v, t)
+    true_mean = schedule.posterior_mean(x0, x_t, t)
+    true_logvar = gather(schedule.posterior_log_variance, t, x_t)
+    ratio = true_logvar - logvar
+    divergence = 0.5 * (ratio.exp() - 1 - ratio + (true_mean - mean) ** 2 * (-logvar).exp())
+    nats = torch.where(t == 0, _mean(_binned_nll(x0, mean, logvar, data_range)), _mean(divergence))
+    return nats / math.log(2)
+
+
+def _binned_nll(x: Tensor, mean: Tensor, logvar: Tensor, data_range: tuple[float, float]) -> Tensor:
+    """-log P(x's bin) under N(mean, exp(logvar)); the range's bins are LEVELS wide, the outer two are open."""
+    low, high = data_range
+    half = (high - low) / (LEVELS - 1) / 2
+    scale = (-0.5 * logvar).exp()
+    below = torch.special.ndtr((x - half - mean) * scale)
+    upto = torch.special.ndtr((x + half - mean) * scale)
+    below = torch.where(x < low + half, 0.0, below)
+    upto = torch.where(x > high - half, 1.0, upto)
+    return -(upto - below).clamp(min=1e-12).log()
+
+
+def _mean(x: Tensor, power: int = 1) -> Tensor:
+    return x.pow(power).flatten(1).mean(dim=1)

@@ -1,0 +1,285 @@
+"""A resumable training loop for layout models, image models and detectors.
+
+Step k takes all its randomness from (seed, k), so a killed run that goes on from its last state needs no
+random state and ends, on the CPU bit for bit, like one that was never stopped.
+"""
+
+import math
+import pickle
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cellscaper.errors import CellscaperError
+from cellscaper.progress import Progress, log
+from cellscaper.storage import atomic, write_text
+
+BatchLoss = Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]
+STOPPED = 128 + signal.SIGTERM  # exit status of a training that was told to stop and saved its state
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Training settings.
+
+    steps         optimizer steps
+    lr            learning rate of AdamW, after ``warmup`` steps of linear rise
+    weight_decay  of AdamW
+    ema           decay of the weights' exponential moving average; 0 for none
+    precision     "fp32", or "bf16": the model's forward pass in bf16 autocast, weights and losses in fp32
+    grad_clip     largest gradient norm, or None
+    save_every    seconds between saved states
+    log_every     steps between rows of the loss log
+    """
+
+    steps: int
+    lr: float
+    weight_decay: float = 0.0
+    ema: float = 0.0
+    precision: str = "fp32"
+    warmup: int = 0
+    grad_clip: float | None = None
+    save_every: float = 60.0
+    log_every: int = 100
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("fp32", "bf16"):
+            raise CellscaperError(f"training precision {self.precision!r} is unknown; use fp32 or bf16")
+        if not 0 <= self.ema < 1:
+            raise CellscaperError(f"training ema {self.ema} must be at least 0 (no averaging) and below 1")
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any]) -> "Settings":
+        """From a config section; CellscaperError for unknown or missing keys."""
+        known = {field.name for field in fields(cls)}
+        if set(settings) - known or not {"steps", "lr"} <= set(settings):
+            given, names = ", ".join(sorted(settings)), ", ".join(sorted(known))
+            raise CellscaperError(f"training settings have {given}; steps and lr are needed, known are {names}")
+        return cls(**settings)
+
+
+class _Autocast(nn.Module):
+    """Calls a model under bf16 autocast, so that losses outside it stay in float32."""
+
+    def __init__(self, model: nn.Module, device: torch.device, enabled: bool):
+        super().__init__()
+        self.model, self._kind, self._enabled = model, device.type, enabled
+
+    def forward(self, *args: Any, **named: Any) -> Any:
+        with torch.autocast(self._kind, torch.bfloat16, enabled=self._enabled):
+            return self.model(*args, **named)
+
+
+class _Run:
+    """All that changes while training, and its file."""
+
+    def __init__(self, model: nn.Module, settings: Settings, path: Path, fingerprint: str):
+        self.model, self.settings, self.path, self.fingerprint = model, settings, path, fingerprint
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        fused = self.parameters[0].device.type in ("cpu", "cuda")
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=fused
+        )
+        self.ema = [p.detach().clone() for p in self.parameters] if settings.ema else []
+        self.step = 0
+        self.names: list[str] = []  # of the losses
+        self.sums: list[float] = []  # of the losses since the last row
+        self.rows: list[list[float]] = []  # step, then mean losses
+
+    def advance(self, losses: dict[str, Tensor]) -> None:
+        """One optimizer step down the gradient of ``losses["loss"]``."""
+        settings = self.settings
+        for group in self.optimizer.param_groups:
+            group["lr"] = settings.lr * min(1.0, (self.step + 1) / max(settings.warmup, 1))
+        self.optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        if settings.grad_clip is not None:
+            nn.utils.clip_grad_norm_(self.parameters, settings.grad_clip)
+        self.optimizer.step()
+        if self.ema:
+            torch._foreach_lerp_(self.ema, [p.detach() for p in self.parameters], 1 - settings.ema)
+        self.step += 1
+
+    def count(self, names: list[str], values: list[float]) -> None:
+        """Add the losses of the step just made to the current row of the log; close the row where it is due."""
+        self.names, settings = names, self.settings
+        self.sums = [a + b for a, b in zip(self.sums or [0.0] * len(values), values, strict=True)]
+        if self.step % settings.log_every == 0 or self.step == settings.steps:
+            n = (self.step - 1) % settings.log_every + 1
+            self.rows.append([self.step, *(total / n for total in self.sums)])
+            self.sums = []
+
+    def save(self) -> None:
+        """Write the state file."""
+        state = {
+            "fingerprint": self.fingerprint,
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "ema": self.ema,
+            "optimizer": self.optimizer.state_dict(),
+            "names": self.names,
+            "sums": self.sums,
+            "rows": self.rows,
+        }
+        with atomic(self.path) as partial:
+            torch.save(state, partial)
+
+    def resume(self, what: str) -> None:
+        """Go on from the state file if there is one of this fingerprint; say what was done."""
+        if not self.path.exists():
+            return
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            found = state["fingerprint"]
+        except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+            log(f"{what}: saved state {self.path} is unreadable ({_first_line(error)}); starting anew")
+            return
+        if found != self.fingerprint:
+            log(f"{what}: saved state {self.path} is of other code, data or settings; starting anew")
+            return
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for mine, saved in zip(self.ema, state["ema"], strict=True):
+            mine.copy_(saved)
+        self.step, self.names, self.sums, self.rows = (state[key] for key in ("step", "names", "sums", "rows"))
+        log(f"{what}: going on after step {self.step} of {self.settings.steps}")
+
+    def weights(self) -> dict[str, Tensor]:
+        """The state dict with the averaged parameters in place of the last ones."""
+        result = {name: value.detach() for name, value in self.model.state_dict().items()}
+        if self.ema:
+            names = [name for name, p in self.model.named_parameters() if p.requires_grad]
+            result |= dict(zip(names, self.ema, strict=True))
+        return result
+
+
+class _LossTable:
+    """The CSV of losses. The saved state holds all rows, so the file may be lost or hold rows of steps to be redone."""
+
+    def __init__(self, path: Path | None, rows: list[list[float]], names: list[str]):
+        self.path, self.written = path, 0
+        if path is not None:
+            path.unlink(missing_ok=True)
+            self.write(rows, names)
+
+    def write(self, rows: list[list[float]], names: list[str]) -> None:
+        """Append the rows that the file lacks; the first ones with the header."""
+        if self.path is None or len(rows) == self.written:
+            return
+        lines = [",".join([f"{row[0]:.0f}", *(f"{value:.6g}" for value in row[1:])]) for row in rows[self.written :]]
+        if self.written == 0:
+            write_text(self.path, "\n".join([",".join(["step", *names]), *lines, ""]))
+        else:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write("\n".join([*lines, ""]))
+        self.written = len(rows)
+
+
+def train(
+    model: nn.Module,
+    batch_loss: BatchLoss,
+    settings: Mapping[str, Any],
+    state: Path,
+    fingerprint: str,
+    seed: int,
+    *,
+    log_path: Path | None = None,
+    device: torch.device | str = "cpu",
+    what: str = "training",
+    on_step: Callable[[int, nn.Module], None] | None = None,
+) -> dict[str, Tensor]:
+    """Train ``model`` and return its state dict, with averaged parameters where settings say ``ema``.
+
+    batch_loss(model, generator, k) → scalar losses by name for step k = 0, 1, …; "loss" is minimised, the others
+        are logged. It calls the model as a function; ``generator`` is a CPU generator seeded from (seed, k).
+    settings: see :class:`Settings`.
+    state: folder for ``checkpoint.pt``, saved every ``save_every`` seconds and on SIGTERM or SIGUSR1 (the step is
+        finished, then SystemExit 143); a later call goes on from it. The caller removes it by :func:`clear_state`
+        when the result is stored. A damaged file or one of another ``fingerprint`` is passed over, with a log line.
+    fingerprint: names everything that the result depends on: code, data, settings, seed.
+    log_path: CSV of the losses, means over ``log_every`` steps; rewritten on resume without gaps or duplicates.
+    on_step(k, model) is called after step k is made (k = 1 … steps); again for a step repeated after a kill.
+
+    ``model`` itself is left with the last weights, in training mode, on ``device``.
+    Raises CellscaperError at a loss that is not finite.
+    """
+    chosen, device = Settings.read(settings), torch.device(device)
+    model.train().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    run = _Run(model, chosen, Path(state) / "checkpoint.pt", fingerprint)
+    run.resume(what)
+    called = _Autocast(model, device, chosen.precision == "bf16")
+    generator = torch.Generator()
+    table = _LossTable(log_path, run.rows, run.names)
+    saved = time.monotonic()
+    with _stop_signals() as stop, Progress(chosen.steps, what, start=run.step) as progress:
+        while run.step < chosen.steps:
+            _seed(generator, seed, run.step)
+            losses = batch_loss(called, generator, run.step)
+            values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
+            named = dict(zip(losses, values, strict=True))
+            _check_finite(named, run.step, what)
+            run.advance(losses)
+            run.count(list(losses), values)
+            table.write(run.rows, run.names)
+            if on_step is not None:
+                on_step(run.step, model)
+            progress.update(1, loss=named["loss"])
+            if stop or (time.monotonic() - saved >= chosen.save_every and run.step < chosen.steps):
+                run.save()
+                saved = time.monotonic()
+            if stop:
+                log(f"{what}: stopped by {stop[0].name} after step {run.step}, state saved; the same command goes on")
+                sys.exit(STOPPED)
+    return run.weights()
+
+
+def clear_state(state: Path) -> None:
+    """Remove what :func:`train` saved in the folder ``state``, and the folder if nothing else is in it."""
+    state = Path(state)
+    for name in ("checkpoint.pt", ".checkpoint.pt.partial"):
+        (state / name).unlink(missing_ok=True)
+    if state.is_dir() and not any(state.iterdir()):
+        state.rmdir()
+
+
+def _seed(generator: torch.Generator, seed: int, step: int) -> None:
+    """Seed the batch generator and torch's own (dropout) for one step, independently."""
+    own, common = np.random.SeedSequence([seed, step]).generate_state(2, np.uint64)
+    generator.manual_seed(int(own))
+    torch.manual_seed(int(common))
+
+
+def _check_finite(named: dict[str, float], step: int, what: str) -> None:
+    if not math.isfinite(named["loss"]):
+        terms = ", ".join(f"{name} {value:g}" for name, value in named.items())
+        raise CellscaperError(
+            f"{what}: the loss is not finite at step {step} ({terms}); try a lower lr, grad_clip 1.0 or precision fp32"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[signal.Signals]]:
+    """A list that SIGTERM or SIGUSR1 is put into while the block runs."""
+    got: list[signal.Signals] = []
+    old = {
+        number: signal.signal(number, lambda received, _: got.append(signal.Signals(received)))
+        for number in (signal.SIGTERM, signal.SIGUSR1)
+    }
+    try:
+        yield got
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

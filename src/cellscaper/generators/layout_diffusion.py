@@ -1,0 +1,104 @@
+"""What all diffusions on layout maps share: the network, a training batch, sampling and reading the maps."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from cellscaper.crops import CropSampler, cut_maps
+from cellscaper.diffusion.conditioning import Denoiser, make_condition
+from cellscaper.diffusion.objective import losses, noised
+from cellscaper.diffusion.sampler import ddim
+from cellscaper.diffusion.schedule import make_schedule
+from cellscaper.diffusion.unet import UNet
+from cellscaper.generators.registry import MapGenerator
+from cellscaper.rasters import Grid, rasterise, to_unit
+
+
+def denoiser(section: dict[str, Any], channels: int, classes: int) -> Denoiser:
+    """The network of a training section (its condition with edges filled in), on the default device."""
+    grid = Grid(**section["grid"])
+    outputs = channels * (2 if section["diffusion"]["learn_variance"] else 1)
+    net = UNet(channels, outputs, grid.side, **section["network"])
+    return Denoiser(net, make_condition(section["condition"], classes, net.width))
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Crops of the training cells and, where the experiment has one, their normalised density maps in -1…1."""
+
+    crops: CropSampler
+    classes: int
+    density: Sequence[Tensor] | None  # for each training image (C, h, w)
+
+    def batch(self, n: int, grid: Grid, generator: torch.Generator) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Layout maps (n, C, side, side), density maps of the same shape or None, counts (n, C)."""
+        drawn = self.crops.sample(n, generator)
+        layout = rasterise(drawn.points, drawn.labels, drawn.index, n, self.classes, grid)
+        density = None
+        if self.density is not None:
+            density = pad(cut_maps(self.density, drawn, grid.stride), (grid.pad,) * 4, value=-1.0)
+        return layout, density, drawn.counts(self.classes)
+
+
+def batch_loss(
+    section: dict[str, Any], generator: MapGenerator, data: TrainingData, device: torch.device
+) -> Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]:
+    """The loss of one training step, as the trainer wants it."""
+    grid, diffusion = Grid(**section["grid"]), section["diffusion"]
+    schedule = make_schedule(diffusion["schedule"], diffusion["steps"]).to(device)
+
+    def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
+        layout, density, counts = data.batch(section["training"]["batch"], grid, random)
+        x0 = generator.compose(layout, density)
+        x_t, t, noise = noised(schedule, x0, random)
+        output = model(x_t, t, counts)
+        terms, _ = losses(
+            schedule,
+            output,
+            x0,
+            x_t,
+            t,
+            noise,
+            learn_variance=diffusion["learn_variance"],
+            p2_gamma=diffusion["p2_gamma"],
+            p2_k=diffusion["p2_k"],
+            data_range=(grid.low, grid.high),
+        )
+        means = {name: value.mean() for name, value in terms.items()}
+        return {"loss": means.pop("total"), **means}
+
+    return loss
+
+
+def sample_maps(
+    section: dict[str, Any],
+    model: Denoiser,
+    channels: int,
+    counts: Tensor,
+    seeds: Sequence[int],
+    sampling: dict[str, Any],
+    device: torch.device,
+) -> Tensor:
+    """Maps (B, channels, side, side) for the requested counts (B, C), one seed each; DDIM."""
+    grid, diffusion = Grid(**section["grid"]), section["diffusion"]
+    schedule = make_schedule(diffusion["schedule"], diffusion["steps"])
+    counts = counts.to(device)
+    return ddim(
+        lambda x, t: model(x, t, counts),
+        schedule,
+        (channels, grid.side, grid.side),
+        seeds,
+        sampling["steps"],
+        eta=sampling["eta"],
+        clip=(grid.low, grid.high),
+        device=device,
+    )
+
+
+def layout_maps(section: dict[str, Any], maps: Tensor, classes: int) -> Tensor:
+    """The layout channels of sampled maps in unit range, without padding: (B, C, inner, inner)."""
+    return to_unit(maps[:, :classes], Grid(**section["grid"]))

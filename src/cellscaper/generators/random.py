@@ -1,0 +1,21 @@
+"""Random layouts (the papers' "Rand."): the requested counts of each class, uniform positions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cellscaper.layouts import Layout, LayoutSet
+
+
+def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int]) -> LayoutSet:
+    """One layout for each target: its size and per-class counts, cells independent and uniform.
+
+    ``seeds`` holds one seed a layout, so a layout does not depend on the others.
+    """
+    layouts = []
+    for target, seed in zip(targets, seeds, strict=True):
+        rng = np.random.default_rng(seed)
+        points = rng.uniform(0, target.size, size=(len(target), 2)).astype(np.float32)
+        layouts.append(Layout(np.minimum(points, np.array(target.size, np.float32) - 0.5), target.labels, target.size))
+    return LayoutSet.build(layouts, targets.classes, targets.mpp, {"target": np.arange(len(targets))})

@@ -1,0 +1,25 @@
+"""Spatial Diffusion (MICCAI 2024): the layout and its density maps, generated together as one image."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cellscaper.errors import CellscaperError
+
+
+def channels(section: dict[str, Any], classes: int) -> int:
+    """Channels of the maps: layout, then density, one of each for a class (6 for BRCA-M2C); layout alone without density.
+
+    CellscaperError if density maps, whose range is -1…1, would be joined to a layout of another range.
+    """
+    if section["density"] is None:
+        return classes
+    if (section["grid"]["low"], section["grid"]["high"]) != (-1, 1):
+        raise CellscaperError("a density needs a grid with low -1 and high 1, the range of normalised density maps")
+    return 2 * classes
+
+
+def compose(layout: Tensor, density: Tensor | None) -> Tensor:
+    """The clean maps: layout (B, C, side, side) and, below it, density (B, C, side, side) in -1…1."""
+    return layout if density is None else torch.cat([layout, density], dim=1)

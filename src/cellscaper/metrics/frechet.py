@@ -1,0 +1,42 @@
+"""Fréchet distance between two Gaussians (Dowson & Landau 1982), the distance in FID, spatial-FID and TopoFD."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellscaper.errors import CellscaperError
+
+
+def gaussian(features: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean (d,) and covariance (d, d), with the divisor n - 1, of features (n, d)."""
+    features = np.asarray(features, np.float64)
+    if features.ndim != 2 or len(features) < 2:
+        raise CellscaperError(f"features of shape {features.shape}: a covariance needs (n, d) with at least n = 2")
+    mean = features.mean(axis=0)
+    centred = features - mean
+    return mean, centred.T @ centred / (len(features) - 1)
+
+
+def frechet_distance(mean1: NDArray, cov1: NDArray, mean2: NDArray, cov2: NDArray) -> float:
+    """|μ1 - μ2|² + tr(Σ1 + Σ2 - 2 (Σ1^½ Σ2 Σ1^½)^½): squared, as in FID, in the squared unit of the features.
+
+    means (d,), covariances (d, d) symmetric, positive semi-definite, of any rank. With factors Σ = F Fᵀ from
+    the eigenvalues, the trace of the root is the sum of the singular values of F1ᵀ F2: no square root of a
+    rounding error is ever taken, so that equal Gaussians of low rank are at distance 0 and not at 1e-6.
+    Raises CellscaperError where shapes differ or a value is not finite.
+    """
+    mean1, cov1, mean2, cov2 = (np.asarray(x, np.float64) for x in (mean1, cov1, mean2, cov2))
+    d = mean1.size
+    if mean1.shape != (d,) or mean2.shape != (d,) or cov1.shape != (d, d) or cov2.shape != (d, d):
+        shapes = f"{mean1.shape}, {cov1.shape} and {mean2.shape}, {cov2.shape}"
+        raise CellscaperError(f"Fréchet distance: shapes {shapes} are not two means (d,) and covariances (d, d)")
+    if not all(np.isfinite(x).all() for x in (mean1, cov1, mean2, cov2)):
+        raise CellscaperError("Fréchet distance: a mean or covariance holds NaN or infinity; look at the features")
+    shift = mean1 - mean2
+    root = np.linalg.svd(_factor(cov1).T @ _factor(cov2), compute_uv=False).sum()
+    return max(float(shift @ shift + np.trace(cov1) + np.trace(cov2) - 2 * root), 0.0)
+
+
+def _factor(cov: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F (d, d) with F Fᵀ = cov; negative eigenvalues are rounding and become 0."""
+    values, vectors = np.linalg.eigh((cov + cov.T) / 2)
+    return vectors * np.sqrt(np.maximum(values, 0))

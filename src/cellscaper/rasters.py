@@ -1,0 +1,71 @@
+"""Layouts as maps: the papers' 3×3-marker raster and the compact grid, made on the device that needs them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cellscaper.errors import CellscaperError
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A raster of ``region`` px at 20× with ``stride`` px a pixel, ``marker`` pixels a cell, ``pad`` pixels around.
+
+    TC: region 256, stride 1, marker 3, values {0, 1}. SD: region 464, stride 2, marker 3, pad 12, values {-1, 1}
+    (papers.md section 1). Compact grid: region 256, stride 4, marker 1.
+    """
+
+    region: int
+    stride: int = 1
+    marker: int = 3
+    pad: int = 0
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.region < 1 or self.stride < 1 or self.region % self.stride:
+            raise CellscaperError(f"grid: region {self.region} px must be a positive multiple of stride {self.stride} px")
+        if self.marker < 1 or self.marker % 2 == 0:
+            raise CellscaperError(f"grid: marker {self.marker} must be odd, so that it has a centre")
+        if self.pad < 0 or not self.low < self.high:
+            raise CellscaperError(f"grid: pad {self.pad} must be ≥ 0 and low {self.low} below high {self.high}")
+
+    @property
+    def inner(self) -> int:
+        """Pixels a side without the padding."""
+        return self.region // self.stride
+
+    @property
+    def side(self) -> int:
+        """Pixels a side with the padding: the network's input size."""
+        return self.inner + 2 * self.pad
+
+
+def rasterise(points: Tensor, labels: Tensor, index: Tensor, n: int, classes: int, grid: Grid) -> Tensor:
+    """Markers of n layouts.
+
+    points (M, 2) px in the region, y then x; labels (M,) int64; index (M,) int64, the layout of each cell.
+    Returns (n, classes, side, side) float32 with ``grid.low`` as background and ``grid.high`` on markers;
+    markers are cut at the border of the region.
+    """
+    inner = grid.inner
+    maps = torch.full((n, classes, inner, inner), grid.low, device=points.device)
+    cell = torch.div(points, grid.stride, rounding_mode="floor").long().clamp_(0, inner - 1)  # (M, 2)
+    half = grid.marker // 2
+    step = torch.arange(-half, half + 1, device=points.device)
+    shift = torch.cartesian_prod(step, step).view(-1, 2)  # (marker², 2)
+    pixel = (cell[:, None] + shift).reshape(-1, 2)  # (M·marker², 2)
+    inside = ((pixel >= 0) & (pixel < inner)).all(dim=1)
+    pixel = pixel[inside]
+    repeat = shift.shape[0]
+    layer = index.repeat_interleave(repeat)[inside]
+    label = labels.repeat_interleave(repeat)[inside]
+    maps[layer, label, pixel[:, 0], pixel[:, 1]] = grid.high
+    return torch.nn.functional.pad(maps, (grid.pad,) * 4, value=grid.low)
+
+
+def to_unit(maps: Tensor, grid: Grid) -> Tensor:
+    """Layout maps in the grid's value range → 0 (background) to 1 (marker), without the padding."""
+    end = grid.side - grid.pad
+    return (maps[..., grid.pad : end, grid.pad : end] - grid.low) / (grid.high - grid.low)

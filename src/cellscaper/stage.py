@@ -1,0 +1,79 @@
+"""What all stages share: arguments, threads, errors. Imports nothing heavy.
+
+A stage is ``python -m cellscaper.stages.<rule> --<input> … --<output> … --config JSON --seed N --threads N``.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cellscaper.errors import CellscaperError
+
+
+class Arguments(argparse.Namespace):
+    """Parsed arguments; ``inputs`` maps the names of the given input files to their paths."""
+
+    config: Any
+    seed: int
+    threads: int
+    inputs: dict[str, Path]
+
+
+def arguments(
+    doc: str | None, inputs: Sequence[str], outputs: Sequence[str], options: Sequence[str] = ()
+) -> Arguments:
+    """Parse a stage's command line.
+
+    ``inputs`` and ``outputs`` are file options; an input whose name ends in ``?`` may be left out (None).
+    ``options`` are plain text options. All stages take --config (JSON), --seed and --threads.
+    """
+    parser = argparse.ArgumentParser(description=doc)
+    names = [name.rstrip("?") for name in inputs]
+    for raw, name in zip(inputs, names, strict=True):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=not raw.endswith("?"), metavar="FILE")
+    for name in outputs:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True, metavar="FILE")
+    for name in options:
+        parser.add_argument(f"--{name.replace('_', '-')}", required=True)
+    parser.add_argument("--config", type=json.loads, default={}, metavar="JSON", help="this stage's config section")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1)
+    args = parser.parse_args(namespace=Arguments())
+    args.inputs = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    use_threads(args.threads)
+    return args
+
+
+def use_threads(n: int) -> None:
+    """Keep BLAS, OpenMP and torch to n threads: two torch jobs with default counts slow each other 30×."""
+    from threadpoolctl import threadpool_limits
+
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(n)
+    threadpool_limits(n)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(n)
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """Run a stage's ``main`` and exit: 0, or 1 with a one-line error, or 143 on SIGTERM."""
+    name = Path(sys.argv[0]).stem
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        main()
+    except CellscaperError as error:
+        sys.exit(f"{name}: error: {' '.join(str(error).split())}")
+    except (PermissionError, IsADirectoryError, NotADirectoryError, FileNotFoundError) as error:
+        sys.exit(f"{name}: error: {error.strerror}: {error.filename}")
+    except OSError as error:
+        if error.errno is None:
+            raise
+        sys.exit(f"{name}: error: {error.strerror}: {error.filename or 'no file named'} (check disk space and quota)")
+    except KeyboardInterrupt:
+        sys.exit(f"{name}: stopped")
+    sys.exit(0)

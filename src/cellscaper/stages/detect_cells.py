@@ -1,0 +1,34 @@
+"""detect_cells: the cells a detector finds in the test images."""
+
+from cellscaper import stage
+from cellscaper.detectors.peaks import detect
+from cellscaper.detectors.registry import detector
+from cellscaper.devices import device
+from cellscaper.errors import CellscaperError
+from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.progress import Progress
+from cellscaper.provenance import record
+from cellscaper.storage import read_split, read_weights, write_layouts
+
+
+def main() -> None:
+    args = stage.arguments(__doc__, inputs=["cells", "images", "model"], outputs=["detections"])
+    cells, images = read_split(args.cells, args.images, "test")
+    weights, facts = read_weights(args.model)
+    settings = facts["section"]
+    if tuple(facts["classes"]) != cells.classes:
+        raise CellscaperError(f"{args.model} detects classes {facts['classes']}, {args.cells} has {list(cells.classes)}")
+    model = detector(settings["method"]).build(settings, cells.n_classes).to(device()).eval()
+    model.load_state_dict(weights)
+    found = []
+    with Progress(len(cells), "images") as progress:
+        for layout, image in zip(cells, images, strict=True):
+            points, labels = detect(model, image, settings, device())
+            found.append(Layout(points, labels, layout.size, layout.source))
+            progress.update()
+    detections = LayoutSet.build(found, cells.classes, cells.mpp, cells.columns)
+    write_layouts(args.detections, detections, record("detect_cells", settings, None, args.inputs))
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,33 @@
+"""fetch_dataset: find or download a dataset and write the list of its files with checksums."""
+
+from pathlib import Path
+
+from cellscaper import stage
+from cellscaper.errors import CellscaperError
+from cellscaper.progress import Progress
+from cellscaper.provenance import canonical
+from cellscaper.datasets.registry import reader
+from cellscaper.storage import checksum, write_text
+
+
+def main() -> None:
+    args = stage.arguments(__doc__, inputs=[], outputs=["manifest"])
+    source = reader(args.config["reader"])
+    root = source.fetch(args.config, args.manifest.parent / "download")
+    files = source.files(args.config, root)
+    if not files and args.config["reader"] != "phantom":
+        raise CellscaperError(f"{root} holds no files of a {args.config['reader']} dataset; check datasets.*.path")
+    sums = {}
+    with Progress(len(files), "checksums of files") as progress:
+        for file in files:
+            sums[_relative(file, root)] = checksum(file)
+            progress.update()
+    write_text(args.manifest, canonical({"root": str(root), "files": sums}) + "\n")
+
+
+def _relative(file: Path, root: Path) -> str:
+    return str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,42 @@
+"""fit_density: one density map for each class of each training image, and the quantile that normalises them."""
+
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from cellscaper import stage
+from cellscaper.density.maps import density_map, quantile_scale
+from cellscaper.density.registry import estimator
+from cellscaper.layouts import Layout
+from cellscaper.progress import Progress
+from cellscaper.provenance import record
+from cellscaper.storage import read_layouts, write_density
+
+import numpy as np
+
+
+def image_maps(layout: Layout, classes: int, config: dict, seed: int) -> NDArray[np.float32]:
+    """Maps (C, h, w) of one image."""
+    method = estimator(config["method"])
+    return np.stack(
+        [
+            density_map(method.fit, method.evaluate, layout.of_class(k), layout.size, config["stride"], config, seed)
+            for k in range(classes)
+        ]
+    )
+
+
+def main() -> None:
+    args = stage.arguments(__doc__, inputs=["cells"], outputs=["maps"])
+    cells = read_layouts(args.cells).where(split="train")
+    jobs = (delayed(image_maps)(layout, cells.n_classes, args.config, args.seed) for layout in cells)
+    maps = []
+    with Progress(len(cells), "density maps of images") as progress:
+        for one in Parallel(n_jobs=args.threads, return_as="generator")(jobs):
+            maps.append(one)
+            progress.update()
+    provenance = record("fit_density", args.config, args.seed, args.inputs)
+    write_density(args.maps, maps, args.config["stride"], quantile_scale(maps), provenance)
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,40 @@
+"""paint_images: an H&E image for each generated layout, and a picture of the first ones."""
+
+from cellscaper import stage
+from cellscaper.devices import device
+from cellscaper.errors import CellscaperError
+from cellscaper.generators.seeds import sample_seeds
+from cellscaper.histology.image_diffusion import network, paint
+from cellscaper.progress import Progress
+from cellscaper.provenance import record
+from cellscaper.report.figures import image_gallery
+from cellscaper.storage import ImageSet, read_layouts, read_weights, write_images
+
+
+def main() -> None:
+    args = stage.arguments(__doc__, inputs=["layouts", "model"], outputs=["images", "picture"], options=["decoder"])
+    where = device()
+    layouts = read_layouts(args.layouts, args.decoder)
+    weights, facts = read_weights(args.model)
+    section, classes = facts["section"], layouts.n_classes
+    if tuple(facts["classes"]) != layouts.classes:
+        raise CellscaperError(f"{args.model} paints classes {facts['classes']}, {args.layouts} has {list(layouts.classes)}")
+    region = section["grid"]["region"]
+    if layouts.common_size() != (region, region):
+        raise CellscaperError(f"{args.model} paints {region} px, {args.layouts} has layouts of {layouts.common_size()} px")
+    model = network(section, classes).to(where).eval()
+    model.load_state_dict(weights)
+    seeds, step = sample_seeds(args.seed, len(layouts), use=3), args.config["batch"]
+    record_ = record("paint_images", args.config, args.seed, args.inputs)
+    with write_images(args.images, record_) as images, Progress(len(layouts), "images") as progress:
+        for start in range(0, len(layouts), step):
+            batch = list(layouts[start : start + step])
+            for image in paint(section, model, batch, classes, seeds[start : start + step], args.config, where):
+                images.append(image)
+            progress.update(len(batch))
+    with ImageSet(args.images) as painted:
+        image_gallery([("generated", painted)], layouts, args.picture)
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,40 @@
+"""read_cells: a dataset's images and dots in one LayoutSet and one ImageSet, one entry for each image."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from cellscaper import stage
+from cellscaper.errors import CellscaperError
+from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.progress import log
+from cellscaper.provenance import record
+from cellscaper.datasets.registry import reader
+from cellscaper.storage import write_images, write_layouts
+
+
+def main() -> None:
+    args = stage.arguments(__doc__, inputs=["manifest"], outputs=["cells", "images"])
+    source = reader(args.config["reader"])
+    root = Path(json.loads(args.manifest.read_text(encoding="utf-8"))["root"])
+    provenance = record("read_cells", args.config, None, args.inputs)
+    layouts, splits = [], []
+    with write_images(args.images, provenance) as images:
+        for one in source.read(args.config, root):
+            images.append(one.image)
+            height, width = one.image.shape[:2]
+            layouts.append(Layout(one.points, one.labels, (height, width), one.image_id))
+            splits.append(one.split)
+        if not layouts:
+            raise CellscaperError(f"{root} holds no images with dots; check datasets.*.path and its split files")
+    cells = LayoutSet.build(layouts, source.classes(args.config), source.mpp(args.config), {"split": np.array(splits)})
+    write_layouts(args.cells, cells, provenance)
+    for split in np.unique(cells.columns["split"]):
+        part = cells.where(split=split)
+        counts = ", ".join(f"{n} {name}" for name, n in zip(cells.classes, part.counts().sum(axis=0), strict=True))
+        log(f"{split}: {len(part)} images, {counts}")
+
+
+if __name__ == "__main__":
+    stage.run(main)

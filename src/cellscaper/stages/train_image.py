@@ -1,0 +1,32 @@
+"""train_image: train the model that paints H&E images for layouts."""
+
+import torch
+
+from cellscaper import stage
+from cellscaper.crops import CropSampler
+from cellscaper.devices import device
+from cellscaper.fitting import fit
+from cellscaper.histology.image_diffusion import batch_loss, network
+from cellscaper.storage import read_split
+
+
+def main() -> None:
+    args = stage.arguments(__doc__, inputs=["cells", "images"], outputs=["model", "losses"])
+    section = args.config
+    cells, pixels = read_split(args.cells, args.images, "train")
+    images = [torch.from_numpy(one).permute(2, 0, 1) for one in pixels]
+    crops = CropSampler(cells, section["grid"]["region"], small=section["small"])
+    torch.manual_seed(args.seed)
+    fit(
+        "train_image",
+        args,
+        network(section, cells.n_classes),
+        batch_loss(section, crops, images, cells.n_classes, device()),
+        section,
+        classes=list(cells.classes),
+        mpp=cells.mpp,
+    )
+
+
+if __name__ == "__main__":
+    stage.run(main)

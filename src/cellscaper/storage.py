@@ -1,0 +1,333 @@
+"""Files between stages: atomic, versioned, with provenance. Nothing else in the package writes HDF5.
+
+Every HDF5 file carries ``schema`` (what it is), ``schema_version`` and ``provenance`` (JSON, see
+:mod:`cellscaper.provenance`) as attributes. Weights are safetensors with the same in their header.
+A file appears under its final name only when it is complete; all data sets carry checksums.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from cellscaper.errors import CellscaperError
+from cellscaper.layouts import LayoutSet
+
+if TYPE_CHECKING:
+    import torch
+
+SCHEMA_VERSION = 1
+_COMPRESSED: dict[str, Any] = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
+_LAYOUT_ARRAYS = ("points", "labels", "offsets", "size", "origin")
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a scratch path beside ``path``; move it there on success, remove it on failure.
+
+    A killed writer leaves only ``.<name>.partial``, which the next write of the same file replaces.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.parent / f".{path.name}.partial"
+    try:
+        yield partial
+        with open(partial, "rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+# -- HDF5 --------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _create(path: Path, schema: str, provenance: Mapping[str, Any]) -> Iterator[h5py.File]:
+    with atomic(path) as partial, h5py.File(partial, "w") as file:
+        file.attrs["schema"] = schema
+        file.attrs["schema_version"] = SCHEMA_VERSION
+        file.attrs["provenance"] = json.dumps(provenance, sort_keys=True)
+        yield file
+
+
+def _open(path: Path, schema: str | None) -> h5py.File:
+    """Open an HDF5 file of ours for reading; CellscaperError if it is missing, broken or another kind."""
+    path = Path(path)
+    if not path.exists():
+        raise CellscaperError(f"{path} does not exist; run the stage that makes it")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise CellscaperError(
+            f"{path} is not a readable HDF5 file (truncated or damaged); delete it and run again"
+        ) from error
+    found, version = file.attrs.get("schema"), file.attrs.get("schema_version")
+    if found is None or (schema is not None and found != schema):
+        file.close()
+        raise CellscaperError(f"{path} holds {found or 'no cellscaper data'}, expected {schema or 'a cellscaper file'}")
+    if version != SCHEMA_VERSION:
+        file.close()
+        raise CellscaperError(
+            f"{path} has schema version {version}, this cellscaper reads {SCHEMA_VERSION}; make it again with this version"
+        )
+    return file
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, KeyError, ValueError) as error:
+        raise CellscaperError(f"{path} is damaged ({str(error).splitlines()[0]}); delete it and run again") from error
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """The provenance record of any HDF5 file of ours."""
+    with _open(path, None) as file, _reading(path):
+        return json.loads(file.attrs["provenance"])
+
+
+def _put_layouts(group: h5py.Group, layouts: LayoutSet) -> None:
+    for name in _LAYOUT_ARRAYS:
+        _put(group, name, getattr(layouts, name))
+    _put(group, "source", layouts.source)
+    columns = group.create_group("columns")
+    for name, column in layouts.columns.items():
+        _put(columns, name, column)
+    group.attrs["classes"] = json.dumps(layouts.classes)
+    group.attrs["mpp"] = layouts.mpp
+
+
+def _put(group: h5py.Group, name: str, array: NDArray) -> None:
+    if array.dtype.kind == "U":
+        text = h5py.string_dtype("utf-8")
+        group.create_dataset(name, data=array.astype(object), dtype=text)
+    else:
+        group.create_dataset(name, data=array, **(_COMPRESSED if array.size else {}))
+
+
+def write_layouts(
+    path: Path, layouts: LayoutSet | Mapping[str, LayoutSet], provenance: Mapping[str, Any]
+) -> None:
+    """Write one LayoutSet, or several named ones (one for each decoder of a sampling run)."""
+    with _create(path, "cellscaper/layouts", provenance) as file:
+        if isinstance(layouts, LayoutSet):
+            _put_layouts(file, layouts)
+        else:
+            for name, one in layouts.items():
+                _put_layouts(file.create_group(f"sets/{name}"), one)
+
+
+def layout_names(path: Path) -> list[str]:
+    """The names of the LayoutSets in a file; empty where the file holds a single one."""
+    with _open(path, "cellscaper/layouts") as file:
+        return sorted(file["sets"]) if "sets" in file else []
+
+
+def read_layouts(path: Path, name: str | None = None, select: slice = slice(None)) -> LayoutSet:
+    """Read a LayoutSet; with ``select`` only those layouts' cells are read from disk.
+
+    ``name`` picks one of several sets in the file; CellscaperError lists them if it is not there.
+    """
+    with _open(path, "cellscaper/layouts") as file, _reading(path):
+        group: h5py.Group = file
+        if name is not None or "sets" in file:
+            names = sorted(file["sets"]) if "sets" in file else []
+            if name not in names:
+                raise CellscaperError(f"{path} has no layouts {name!r}; it has {', '.join(names) or 'a single set'}")
+            group = file["sets"][name]
+        offsets = group["offsets"][()]
+        start, stop, step = select.indices(len(offsets) - 1)
+        if step != 1:
+            raise CellscaperError(f"read_layouts selects with step 1, not {step}")
+        stop = max(start, stop)
+        a, b = int(offsets[start]), int(offsets[stop])
+        rows = slice(start, stop)
+        return LayoutSet(
+            points=group["points"][a:b],
+            labels=group["labels"][a:b],
+            offsets=offsets[start : stop + 1] - a,
+            size=group["size"][rows],
+            classes=tuple(json.loads(group.attrs["classes"])),
+            mpp=float(group.attrs["mpp"]),
+            source=_get(group["source"], rows),
+            origin=group["origin"][rows],
+            columns={key: _get(column, rows) for key, column in group["columns"].items()},
+        )
+
+
+def _get(data: h5py.Dataset, rows: slice) -> NDArray:
+    if h5py.check_string_dtype(data.dtype) is not None:
+        return np.array(data.asstr()[rows], dtype=np.str_).reshape(-1)
+    return data[rows]
+
+
+# -- ragged arrays: images and density maps -----------------------------------------------------------------
+
+
+class RaggedWriter:
+    """Appends arrays of one dtype and any shapes to one HDF5 file, compressed as they come."""
+
+    def __init__(self, file: h5py.File, dtype: str):
+        self._values = file.create_dataset("values", (0,), dtype, maxshape=(None,), chunks=(1 << 16,), **_COMPRESSED)
+        self._file, self._shapes, self._end = file, list[tuple[int, ...]](), 0
+
+    def append(self, array: NDArray) -> None:
+        flat = np.ascontiguousarray(array, self._values.dtype).reshape(-1)
+        self._values.resize((self._end + flat.size,))
+        self._values[self._end :] = flat
+        self._end += flat.size
+        self._shapes.append(array.shape)
+
+    def _finish(self) -> None:
+        self._file.create_dataset("shape", data=np.array(self._shapes, np.int64).reshape(len(self._shapes), -1))
+
+
+@contextmanager
+def _write_ragged(path: Path, schema: str, dtype: str, provenance: Mapping[str, Any]) -> Iterator[RaggedWriter]:
+    with _create(path, schema, provenance) as file:
+        writer = RaggedWriter(file, dtype)
+        yield writer
+        writer._finish()
+
+
+class Ragged:
+    """Lazy reader of a ragged file: ``len``, ``[i]`` → array, ``shape`` (L, ndim). Close it or use ``with``."""
+
+    def __init__(self, path: Path, schema: str):
+        self.path, self._file = Path(path), _open(path, schema)
+        with _reading(path):
+            self.shape = self._file["shape"][()]
+            self._offsets = np.concatenate([[0], np.cumsum(self.shape.prod(axis=1))]).astype(np.int64)
+            if self._offsets[-1] != self._file["values"].shape[0]:
+                raise ValueError(f"{self._file['values'].shape[0]} values, shapes add up to {self._offsets[-1]}")
+        self.attrs = dict(self._file.attrs)
+
+    def __len__(self) -> int:
+        return len(self.shape)
+
+    def __getitem__(self, i: int) -> NDArray:
+        if not -len(self) <= i < len(self):
+            raise IndexError(i)
+        i %= len(self)
+        with _reading(self.path):
+            return self._file["values"][self._offsets[i] : self._offsets[i + 1]].reshape(self.shape[i])
+
+    def __iter__(self) -> Iterator[NDArray]:
+        return (self[i] for i in range(len(self)))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> "Ragged":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class ImageSet(Ragged):
+    """Images (height, width, 3) uint8 RGB with the same index as their LayoutSet."""
+
+    def __init__(self, path: Path):
+        super().__init__(path, "cellscaper/images")
+
+
+def read_split(cells: Path, images: Path, split: str) -> tuple[LayoutSet, list[NDArray[np.uint8]]]:
+    """The layouts of one split and their images, each (height, width, 3); CellscaperError if the files do not agree."""
+    layouts = read_layouts(cells)
+    with ImageSet(images) as pixels:
+        if not np.array_equal(pixels.shape[:, :2], layouts.size):
+            raise CellscaperError(f"{images} and {cells} do not hold the same images; run read_cells again")
+        chosen = [pixels[i] for i in np.flatnonzero(layouts.columns["split"] == split)]
+    return layouts.where(split=split), chosen
+
+
+class DensitySet(Ragged):
+    """Density maps (C, h, w) float32, one entry for each layout: cells of a class per px² of ``stride``-px pixels.
+
+    Each map of a class with cells integrates to one over the plane; ``scale`` is the training set's 0.99
+    quantile that normalises them.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__(path, "cellscaper/density")
+        self.stride = int(self.attrs["stride"])
+        self.scale = float(self.attrs["scale"])
+
+
+@contextmanager
+def write_images(path: Path, provenance: Mapping[str, Any]) -> Iterator[RaggedWriter]:
+    """Write an ImageSet: ``with write_images(path, record) as images: images.append(rgb)``."""
+    with _write_ragged(path, "cellscaper/images", "uint8", provenance) as writer:
+        yield writer
+
+
+def write_density(
+    path: Path, maps: list[NDArray[np.float32]], stride: int, scale: float, provenance: Mapping[str, Any]
+) -> None:
+    """Write a DensitySet (see there) with its grid ``stride`` in px and normalising ``scale``."""
+    with _create(path, "cellscaper/density", provenance) as file:
+        file.attrs["stride"], file.attrs["scale"] = stride, scale
+        writer = RaggedWriter(file, "float32")
+        for one in maps:
+            writer.append(one)
+        writer._finish()
+
+
+# -- weights -----------------------------------------------------------------------------------------------
+
+
+def write_weights(path: Path, tensors: "Mapping[str, torch.Tensor]", provenance: Mapping[str, Any], **facts: Any) -> None:
+    """Write weights as safetensors; ``facts`` (JSON) is what a reader needs to rebuild and use the model."""
+    from safetensors.torch import save_file
+
+    header = {
+        "schema": "cellscaper/weights",
+        "schema_version": str(SCHEMA_VERSION),
+        "provenance": json.dumps(provenance, sort_keys=True),
+        "facts": json.dumps(facts, sort_keys=True),
+    }
+    with atomic(path) as partial:
+        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, partial, metadata=header)
+
+
+def read_weights(path: Path) -> "tuple[dict[str, torch.Tensor], dict[str, Any]]":
+    """Weights and facts written by :func:`write_weights`; CellscaperError if damaged or of another version."""
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).exists():
+        raise CellscaperError(f"{path} does not exist; run the stage that makes it")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError) as error:
+        raise CellscaperError(f"{path} is not a readable weights file (truncated or damaged); delete it and run again") from error
+    if header.get("schema") != "cellscaper/weights" or header.get("schema_version") != str(SCHEMA_VERSION):
+        raise CellscaperError(
+            f"{path} has schema {header.get('schema')} version {header.get('schema_version')}, "
+            f"this cellscaper reads cellscaper/weights version {SCHEMA_VERSION}; train it again"
+        )
+    return tensors, json.loads(header["facts"])

@@ -1,0 +1,95 @@
+"""Conditions: quantile categories against sorting, the MLP against numpy."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cellscaper.diffusion.conditioning import Denoiser, NoCondition, count_edges, make_condition
+from cellscaper.errors import CellscaperError
+
+RELEASED = [73.0, 148.0, 194.0, 276.0]  # cut points of Spatial Diffusion
+
+
+def test_category_is_the_number_of_edges_at_or_below_the_total():
+    condition = make_condition({"kind": "count_category", "categories": 5, "edges": RELEASED}, classes=3, width=8)
+    totals = [0, 72, 73, 74, 147, 148, 194, 275, 276, 5000]
+    counts = torch.tensor([[t // 3, t // 3, t - 2 * (t // 3)] for t in totals]).float()
+    category = [sum(edge <= total for edge in RELEASED) for total in totals]
+    assert condition.category(counts).tolist() == category
+    torch.testing.assert_close(condition(counts), condition.embed.weight[category])
+
+
+def test_categories_depend_on_the_total_alone():
+    condition = make_condition({"kind": "count_category", "categories": 5, "edges": RELEASED}, classes=3, width=8)
+    same = condition(torch.tensor([[100.0, 0, 0], [0, 50, 50]]))
+    assert torch.equal(same[0], same[1])
+
+
+def test_edges_travel_with_the_weights():
+    settings = {"kind": "count_category", "categories": 5, "edges": RELEASED}
+    other = make_condition({**settings, "edges": [1.0, 2.0, 3.0, 4.0]}, 3, 8)
+    other.load_state_dict(make_condition(settings, 3, 8).state_dict())
+    assert other.edges.tolist() == RELEASED
+
+
+def test_class_counts_is_a_two_layer_mlp_of_scaled_counts():
+    condition = make_condition({"kind": "class_counts", "scale": 50.0}, classes=3, width=16)
+    counts = np.array([[10.0, 0.0, 200.0], [1.0, 2.0, 3.0]])
+    (w1, b1), (w2, b2) = (
+        (layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy())
+        for layer in condition.mlp
+        if isinstance(layer, nn.Linear)
+    )
+    hidden = counts / 50 @ w1.T + b1
+    expected = hidden / (1 + np.exp(-hidden)) @ w2.T + b2
+    np.testing.assert_allclose(condition(torch.from_numpy(counts)).detach().numpy(), expected, atol=1e-5)
+
+
+def test_no_condition_is_zero_and_has_nothing_to_learn():
+    condition = make_condition({"kind": "none"}, classes=3, width=8)
+    assert torch.equal(condition(torch.tensor([[1.0, 2.0, 3.0]])), torch.zeros(1, 8))
+    assert not list(condition.parameters())
+
+
+@pytest.mark.parametrize("categories", [1, 5, 10, 20])
+def test_count_edges_split_the_training_crops_evenly(categories):
+    totals = np.random.default_rng(0).permutation(1000) * 3
+    edges = count_edges(totals, categories)
+    sizes = np.bincount(np.searchsorted(edges, totals, side="right"), minlength=categories)
+    assert len(sizes) == categories
+    assert sizes.max() - sizes.min() <= 1
+    assert all(type(edge) is float for edge in edges)
+
+
+@pytest.mark.parametrize(("totals", "categories"), [([5] * 100, 5), ([1, 2, 3], 5), ([], 5), ([1, 2], 0)])
+def test_count_edges_refuse_totals_that_leave_a_category_empty(totals, categories):
+    with pytest.raises(CellscaperError, match=f"{categories} count categories"):
+        count_edges(totals, categories)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"kind": "text"}, "'text' is unknown"),
+        ({"kind": "count_category", "categories": 5, "edges": [1.0, 2.0]}, "need 4 rising edges"),
+        ({"kind": "count_category", "categories": 3, "edges": [2.0, 2.0]}, "need 2 rising edges"),
+        ({"kind": "class_counts", "scale": 0.0}, "scale 0.0"),
+    ],
+)
+def test_bad_settings_are_refused(settings, words):
+    with pytest.raises(CellscaperError, match=words):
+        make_condition(settings, classes=3, width=8)
+
+
+def test_denoiser_gives_the_net_its_condition():
+    class Net(nn.Module):
+        def forward(self, x, t, condition):
+            return x + t[:, None] + condition
+
+    class Sum(NoCondition):
+        def forward(self, counts):
+            return counts.sum(dim=1, keepdim=True)
+
+    out = Denoiser(Net(), Sum(1))(torch.zeros(2, 1), torch.tensor([10, 20]), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    assert out.tolist() == [[13], [27]]

@@ -1,0 +1,182 @@
+"""The U-Net against ADM's published size, explicit formulas and its own options."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from cellscaper.diffusion.conditioning import ClassCounts
+from cellscaper.diffusion.unet import Attention, Residual, UNet, norm, timestep_embedding
+from cellscaper.errors import CellscaperError
+
+SMALL = {"size": 16, "channels": 16, "blocks": 1, "multipliers": (1, 2), "attention": (8,), "head_channels": 8}
+
+
+def randomised(module: nn.Module) -> nn.Module:
+    """All parameters drawn anew, so that zero-initialised layers take part."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) / math.sqrt(parameter[0].numel() + 1))
+    return module
+
+
+def batch(size: int = 16, channels: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    return torch.randn(2, channels, size, size, generator=generator), torch.tensor([3, 800])
+
+
+def test_paper_configuration_has_the_published_number_of_parameters():
+    with torch.device("meta"):
+        net = UNet(in_channels=3, out_channels=6, size=256)
+        condition = ClassCounts(classes=3, width=net.width, scale=1.0)
+    sizes = [sum(p.numel() for p in module.parameters()) for module in (net, condition)]
+    assert sizes == [552_814_086, 1_053_696]
+    assert sum(sizes) == 553_867_782
+
+
+def test_attention_sits_on_the_named_sides_and_in_the_middle():
+    with torch.device("meta"):
+        net = UNet(3, 6, 256)
+    channels = [layer.qkv.in_features for layer in net.modules() if isinstance(layer, Attention)]
+    heads = {layer.qkv.in_features // layer.heads for layer in net.modules() if isinstance(layer, Attention)}
+    assert channels == [512] * 2 + [1024] * 4 + [1024] + [1024] * 6 + [512] * 3  # encoder, middle, decoder
+    assert heads == {64}
+
+
+def test_output_is_zero_before_training_and_residual_blocks_pass_their_input():
+    x, t = batch()
+    net = UNet(3, 6, **SMALL)
+    assert torch.equal(net(x, t), torch.zeros(2, 6, 16, 16))
+    features, embedding = torch.randn(2, 8, 4, 4), torch.randn(2, 32)
+    torch.testing.assert_close(Residual(8, 8, 32, 0.0, True)(features, embedding), features)
+    assert torch.equal(Attention(8, 8)(features, embedding), features)
+
+
+@pytest.mark.parametrize("scale_shift", [True, False])
+@pytest.mark.parametrize("resample_in_blocks", [True, False])
+def test_every_option_keeps_the_shape_and_feeds_every_parameter(scale_shift, resample_in_blocks):
+    x, t = batch()
+    options = {"scale_shift": scale_shift, "resample_in_blocks": resample_in_blocks}
+    net = randomised(UNet(3, 6, **SMALL, **options))
+    out = net(x, t, torch.randn(2, net.width))
+    assert out.shape == (2, 6, 16, 16)
+    out.square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+@pytest.mark.parametrize("scale_shift", [True, False])
+@pytest.mark.parametrize("resample", [None, "down", "up"])
+def test_residual_block_is_its_formula(scale_shift, resample):
+    block = randomised(Residual(8, 12, 16, 0.0, scale_shift, resample))
+    x, e = torch.randn(2, 8, 4, 4), torch.randn(2, 16)
+
+    def change(z):
+        if resample == "down":
+            return z.unfold(2, 2, 2).unfold(3, 2, 2).mean(dim=(-1, -2))
+        return z.repeat_interleave(2, 2).repeat_interleave(2, 3) if resample == "up" else z
+
+    h = block.conv1(change(functional.silu(block.norm1(x))))
+    given = block.embed(functional.silu(e)).reshape(2, -1, 1, 1)
+    h = block.norm2(h) * (1 + given[:, :12]) + given[:, 12:] if scale_shift else block.norm2(h + given)
+    expected = block.skip(change(x)) + block.conv2(functional.silu(h))
+    torch.testing.assert_close(block(x, e), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("channels", "head_channels", "heads"), [(16, 8, 2), (16, 64, 1)])
+def test_attention_is_explicit_softmax_attention(channels, head_channels, heads):
+    layer = randomised(Attention(channels, head_channels))
+    x = torch.randn(2, channels, 3, 5)
+    tokens = layer.norm(x).flatten(2).transpose(1, 2)
+    out = torch.zeros_like(tokens)
+    q, k, v = layer.qkv(tokens).split(channels, dim=2)
+    width = channels // heads
+    for b in range(2):
+        for head in range(heads):
+            part = slice(head * width, (head + 1) * width)
+            weights = torch.softmax(q[b, :, part] @ k[b, :, part].T / math.sqrt(width), dim=1)
+            out[b, :, part] = weights @ v[b, :, part]
+    expected = x + layer.out(out).transpose(1, 2).reshape(x.shape)
+    torch.testing.assert_close(layer(x, torch.zeros(2, 1)), expected, atol=1e-5, rtol=1e-5)
+    assert layer.heads == heads
+
+
+def test_attention_refuses_channels_that_do_not_split_into_heads():
+    with pytest.raises(CellscaperError, match="96 channels"):
+        Attention(96, 64)
+
+
+def test_timestep_embedding_holds_cosines_and_sines_of_falling_frequencies():
+    t, width = np.array([0, 1, 999]), 8
+    angle = t[:, None] * 10_000.0 ** (-np.arange(4) / 4)
+    expected = np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
+    np.testing.assert_allclose(timestep_embedding(torch.from_numpy(t), width).numpy(), expected, atol=1e-4)
+
+
+def test_condition_is_added_to_the_timestep_embedding():
+    x, t = batch()
+    net = randomised(UNet(3, 3, **SMALL))
+    shift = torch.randn(2, net.width)
+    conditioned, plain = net(x, t, shift), net(x, t)
+    torch.testing.assert_close(net(x, t, torch.zeros(2, net.width)), plain)
+    assert (conditioned - plain).abs().max() > 1e-3
+    with torch.no_grad():
+        net.time[2].bias += shift[0]
+    torch.testing.assert_close(net(x, t)[0], conditioned[0], atol=1e-5, rtol=1e-5)
+
+
+def test_another_input_size_works_and_an_indivisible_one_is_refused():
+    net = randomised(UNet(3, 3, **SMALL))
+    t = torch.tensor([5])
+    assert net(torch.randn(1, 3, 24, 10), t).shape == (1, 3, 24, 10)
+    with pytest.raises(CellscaperError, match="24×9 px.*multiples of 2"):
+        net(torch.randn(1, 3, 24, 9), t)
+    with pytest.raises(CellscaperError, match="30×30 px"):
+        UNet(3, 3, size=30, channels=8, multipliers=(1, 1, 1))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 6, 16, 24, 32, 48, 192, 256, 1024, 1536])
+def test_norm_has_32_groups_in_large_nets_and_divides_small_ones(channels):
+    groups = norm(channels).num_groups
+    assert channels % groups == 0
+    assert groups == 32 if channels in (192, 256, 1024, 1536) else groups <= max(1, channels // 4)
+
+
+def test_norm_statistics_are_float32_under_bf16():
+    x = (torch.randn(2, 32, 8, 8, generator=torch.Generator().manual_seed(0)) + 20).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = norm(32)(x).double()
+    groups = x.double().reshape(2, 8, -1)
+    exact = (groups - groups.mean(2, keepdim=True)) / (groups.var(2, keepdim=True, correction=0) + 1e-5).sqrt()
+    assert (ours - exact.reshape(x.shape)).abs().max() < 0.03  # rounding of the result alone: 2^-8 of up to 4
+
+
+def test_checkpointing_changes_neither_output_nor_gradients():
+    x, t = batch()
+    plain, saving = randomised(UNet(3, 3, **SMALL)), randomised(UNet(3, 3, **SMALL, checkpoint=True))
+    for net in (plain, saving):
+        net(x, t).square().mean().backward()
+    assert torch.equal(plain(x, t), saving(x, t))
+    for a, b in zip(plain.parameters(), saving.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+def test_output_is_float32_and_close_under_bf16_autocast():
+    x, t = batch()
+    net = randomised(UNet(3, 3, **SMALL))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        rough = net(x, t)
+    exact = net(x, t)
+    assert rough.dtype == torch.float32
+    assert (rough - exact).norm() / exact.norm() < 0.05
+
+
+def test_dropout_acts_in_training_only():
+    x, t = batch()
+    net = randomised(UNet(3, 3, **SMALL, dropout=0.5))
+    assert not torch.equal(net(x, t), net(x, t))
+    net.eval()
+    assert torch.equal(net(x, t), net(x, t))

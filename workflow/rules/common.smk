@@ -1,0 +1,72 @@
+# Helpers of all rules: the checked configuration, sections as canonical JSON, code fingerprints, resources.
+
+import os
+import sys
+from pathlib import Path
+
+from cellscaper import config as settings
+from cellscaper.errors import CellscaperError
+from cellscaper.provenance import SRC, canonical, code
+
+try:
+    settings.validate(
+        config,
+        Path(workflow.basedir, "workflow/schemas/config.schema.yaml"),
+        [Path(workflow.basedir, "config.yaml"), *workflow.overwrite_configfiles],
+    )
+except CellscaperError as error:
+    raise WorkflowError(str(error)) from None
+
+# `python` in a rule is the interpreter that runs Snakemake; a conda environment, if asked for, goes before it.
+os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
+os.environ["PYTHONPATH"] = str(SRC)  # the code that is fingerprinted is the code that runs
+
+RESULTS = config["results"]
+STAGE = "python -m cellscaper.stages."
+
+
+wildcard_constraints:
+    dataset="[a-z0-9_]+",
+    patches="[a-z0-9_]+",
+    density="[a-z0-9_]+",
+    stride="[0-9]+",
+    experiment="[a-z0-9_]+",
+    targets="test|train",
+    decoder="components|released|requested|points",
+    image_model="[a-z0-9_]+",
+    detector="[a-z0-9_]+",
+    table="[a-z0-9_]+",
+    seed="[0-9]+",
+
+
+def need(rule, resource):
+    """cores, MB, minutes or GPUs of a rule, from config `resources`."""
+    return config["resources"].get(rule, config["resources"]["light"])[resource]
+
+
+def memory(rule):
+    """MB of a rule, growing with each attempt."""
+    return lambda wildcards, attempt: need(rule, "mem_mb") * attempt
+
+
+def stage_code(stage):
+    """Fingerprints of a stage and of all that it imports: one param each, so a dry run names what changed."""
+    return code(f"cellscaper.stages.{stage}")
+
+
+def method_code(stage, kind, name):
+    """Fingerprints of a chosen method (density, generator, …) beyond those of its stage."""
+    return code(f"cellscaper.{kind}.{name}", apart=(f"cellscaper.stages.{stage}",))
+
+
+def dataset_config(wildcards):
+    return canonical(config["datasets"][wildcards.dataset])
+
+
+def experiment_generator(name):
+    return settings.experiment(config, name)["generator"]
+
+
+def patches_file(dataset, experiment):
+    """The test windows an experiment is matched to."""
+    return f"{RESULTS}/{dataset}/cut_patches/{settings.named(config, experiment)['patches']}.h5"

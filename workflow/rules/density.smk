@@ -1,0 +1,31 @@
+# Density maps of the training images (Spatial Diffusion).
+
+
+rule fit_density:
+    """Density maps {wildcards.density} of each class in each training image."""
+    input:
+        cells=rules.read_cells.output.cells,
+    output:
+        maps=RESULTS + "/{dataset}/fit_density/{density}/stride{stride}.h5",
+    log:
+        RESULTS + "/{dataset}/logs/fit_density/{density}-stride{stride}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/fit_density/{density}-stride{stride}.tsv"
+    params:
+        **stage_code("fit_density"),
+        method=lambda w: method_code("fit_density", "density", config["densities"][w.density]["method"]),
+        config=lambda w: canonical({**config["densities"][w.density], "stride": int(w.stride)}),
+    threads: need("fit_density", "threads")
+    resources:
+        mem_mb=memory("fit_density"),
+        runtime=need("fit_density", "runtime"),
+        gpu=need("fit_density", "gpu"),
+    conda:
+        "../../envs/cellscaper.yaml"
+    shell:
+        STAGE + "fit_density"
+        " --cells {input.cells:q}"
+        " --config {params.config:q}"
+        " --maps {output.maps:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
