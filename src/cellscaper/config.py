@@ -211,4 +211,5 @@ def table_section(config: Config, name: str) -> Config:
             for one in detectors
             for column in table["columns"]
         ]
+    table["rows"] = list(table["rows"].items())  # a list: canonical JSON sorts the keys of maps
     return table

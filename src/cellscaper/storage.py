@@ -265,10 +265,10 @@ def read_split(cells: Path, images: Path, split: str) -> tuple[LayoutSet, list[N
 
 
 class DensitySet(Ragged):
-    """Density maps (C, h, w) float32, one entry for each layout: cells of a class per px² of ``stride``-px pixels.
+    """Density maps (C, h, w) float32, one entry for each training layout, on a grid of ``stride``-px pixels.
 
-    Each map of a class with cells integrates to one over the plane; ``scale`` is the training set's 0.99
-    quantile that normalises them.
+    Values are per px² at 20×, whatever the stride: each map of a class with cells integrates to one over the
+    plane. ``scale`` is the training set's 0.99 quantile, which normalises them.
     """
 
     def __init__(self, path: Path):

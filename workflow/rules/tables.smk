@@ -52,6 +52,7 @@ rule make_tables:
     input:
         cells=rules.read_cells.output.cells,
         scores=table_scores,
+        values=workflow.source_path("../../src/cellscaper/report/paper_values.yaml"),
     output:
         csv=RESULTS + "/{dataset}/tables/{table}.csv",
         markdown=RESULTS + "/{dataset}/tables/{table}.md",

@@ -122,9 +122,9 @@ def read_label(
 
 
 def _check_axes(path: Path, inst_map: NDArray, ids: NDArray[np.int64], points: NDArray[np.float64]) -> None:
-    """Most centroids lie on their own nucleus; if they do only when x and y change places, the file is swapped."""
+    """Most centroids lie on their own nucleus; if more do when x and y change places, the file is swapped."""
     straight, swapped = _hits(inst_map, ids, points), _hits(inst_map, ids, points[:, ::-1])
-    if 2 * straight < len(ids) and swapped > straight:
+    if swapped > straight and 2 * swapped > len(ids):
         raise CellscaperError(
             f"{path}: {straight} of {len(ids)} centroids lie on their nucleus, {swapped} with x and y swapped; "
             "expected centroids as (x, y)"

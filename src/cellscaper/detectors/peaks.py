@@ -10,7 +10,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from cellscaper.decoding import Cells, centroids
-from cellscaper.detectors.unet import to_input
+from cellscaper.detectors.unet import channels_first, to_input
 
 TILE = 1024  # px; larger images are cut into tiles of this side
 OVERLAP = 256  # px; half of it is more than the U-Net sees around a pixel (depth 4: about 110 px)
@@ -53,7 +53,7 @@ def probabilities(
     each gives its inner part. That equals one pass but for the group normalisation, whose statistics are
     then a tile's and not the image's.
     """
-    pixels = torch.as_tensor(image).permute(2, 0, 1)
+    pixels = channels_first(image)
     whole = None
     for rows, inner_rows in _tiles(pixels.shape[1], tile, overlap):
         for columns, inner_columns in _tiles(pixels.shape[2], tile, overlap):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cellscaper.crops import CropSampler, cut_maps
-from cellscaper.detectors.unet import to_input
+from cellscaper.detectors.unet import channels_first, to_input
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 
@@ -75,7 +75,7 @@ class _Pool:
     """Images and target maps of one kind in memory, and the sampler of their crops."""
 
     def __init__(self, images: Iterable[NDArray[np.uint8] | Tensor], cells: LayoutSet, settings: Mapping[str, Any]):
-        self.images = [torch.as_tensor(image).permute(2, 0, 1).contiguous() for image in images]
+        self.images = [channels_first(image) for image in images]
         sizes = [tuple(image.shape[1:]) for image in self.images]
         if sizes != [tuple(size) for size in cells.size.tolist()]:
             raise CellscaperError(

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cellscaper.errors import CellscaperError
@@ -53,6 +55,11 @@ def _block(inputs: int, outputs: int) -> nn.Sequential:
             nn.ReLU(inplace=True),
         ]
     return nn.Sequential(*layers)
+
+
+def channels_first(image: NDArray[np.uint8] | Tensor) -> Tensor:
+    """Image (H, W, 3), array or tensor on the CPU → its own tensor (3, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(np.asarray(image), -1, 0)))
 
 
 def to_input(images: Tensor) -> Tensor:

@@ -5,10 +5,10 @@ random state and ends, on the CPU bit for bit, like one that was never stopped.
 """
 
 import math
-import pickle
 import signal
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -138,12 +138,11 @@ class _Run:
         if not self.path.exists():
             return
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-            found = state["fingerprint"]
-        except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+            state = _read(self.path)
+        except Exception as error:  # a damaged file may raise anything
             log(f"{what}: saved state {self.path} is unreadable ({_first_line(error)}); starting anew")
             return
-        if found != self.fingerprint:
+        if state["fingerprint"] != self.fingerprint:
             log(f"{what}: saved state {self.path} is of other code, data or settings; starting anew")
             return
         self.model.load_state_dict(state["model"])
@@ -264,6 +263,15 @@ def _check_finite(named: dict[str, float], step: int, what: str) -> None:
         raise CellscaperError(
             f"{what}: the loss is not finite at step {step} ({terms}); try a lower lr, grad_clip 1.0 or precision fp32"
         )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A saved state, its checksums verified; raises whatever a damaged file makes zipfile or torch raise."""
+    with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums that torch.save writes
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"checksum of {damaged} is wrong")
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _first_line(error: Exception) -> str:

@@ -8,8 +8,9 @@ from cellscaper.storage import read_layouts, write_text
 
 FRAME_NOTES = {
     "layouts": [
-        "real vs real: one half of the test images against the other, the noise floor of distribution metrics; its count "
-        "errors pair unrelated patches: what a generator of perfect layouts that ignores the requested counts would score",
+        "real vs real: one half of the test patches (or of the test images) against the other, the noise floor of "
+        "distribution metrics; its count errors pair unrelated patches: what a generator of perfect layouts that ignores "
+        "the requested counts would score. Fréchet distances grow as n falls: compare rows of equal n",
         "random: the requested counts at uniform positions, the ceiling of distribution metrics; no count error by construction",
         "decoder components is protocol `paper`: connected components are counted on both sides; requested is ours",
     ],
@@ -23,9 +24,10 @@ def main() -> None:
     )
     scores = collect([Path(path) for path in args.scores.split()])
     classes = read_layouts(args.cells, select=slice(0, 0)).classes
-    frame = build(args.config, args.dataset, classes, scores, load_paper_values()[args.table])
-    title = f"{args.config['title']}, {args.dataset}"
-    notes = [*protocol_notes(args.config, frame), *FRAME_NOTES[args.config["kind"]]]
+    table = {**args.config, "rows": dict(args.config["rows"])}
+    frame = build(table, args.dataset, classes, scores, load_paper_values()[args.table])
+    title = f"{table['title']}, {args.dataset}"
+    notes = [*protocol_notes(table, frame), *FRAME_NOTES[table["kind"]]]
     write_text(args.csv, to_csv(frame))
     write_text(args.markdown, to_markdown(frame, title, notes))
     write_text(args.latex, to_latex(frame, title, notes))

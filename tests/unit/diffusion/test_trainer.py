@@ -1,5 +1,6 @@
 """The training loop: same weights as a plain loop, as a resumed run, and its behaviour when things go wrong."""
 
+import io
 import math
 import os
 import signal
@@ -165,12 +166,13 @@ def truncated(data):
     return data[: len(data) // 2]
 
 
-def flipped(data):
-    middle = len(data) // 3
-    return data[:middle] + bytes(b ^ 0xFF for b in data[middle : middle + 64]) + data[middle + 64 :]
+def with_a_flipped_weight(data):
+    weight = torch.load(io.BytesIO(data), weights_only=True)["model"]["0.weight"]
+    start = data.index(bytes(weight.untyped_storage()))
+    return data[: start + 3] + bytes([data[start + 3] ^ 1]) + data[start + 4 :]
 
 
-@pytest.mark.parametrize("damage", [truncated, flipped, lambda data: b"", lambda data: b"not a state"])
+@pytest.mark.parametrize("damage", [truncated, with_a_flipped_weight, lambda data: b"", lambda data: b"not a state"])
 def test_damaged_state_starts_anew_and_says_so(tmp_path, damage, capfd):
     file = stopped(tmp_path / "s")
     file.write_bytes(damage(file.read_bytes()))
