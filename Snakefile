@@ -26,9 +26,8 @@ rule all:
     """Every table and every picture of the configuration."""
     default_target: True
     input:
-        expand(
-            RESULTS + "/{dataset}/tables/{table}.{kind}",
-            dataset=config["run"]["datasets"],
-            table=config["run"]["tables"],
-            kind=["csv", "md", "tex", "png"],
-        ),
+        [
+            f"{RESULTS}/{dataset}/tables/{table}.{kind}"
+            for dataset, table in settings.wanted_tables(config)
+            for kind in ("csv", "md", "tex", "png")
+        ],

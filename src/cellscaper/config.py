@@ -180,6 +180,16 @@ def density_stride(config: Config, name: str) -> int:
     return int(experiment(config, name)["grid"]["stride"])
 
 
+def wanted_tables(config: Config) -> list[tuple[str, str]]:
+    """(dataset, table) of every table that the run makes."""
+    return [
+        (dataset, table)
+        for dataset in config["run"]["datasets"]
+        for table in config["run"]["tables"]
+        if dataset not in config["tables"][table].get("skip_datasets", [])
+    ]
+
+
 def rows(config: Config, table: str) -> list[Config]:
     """The rows of a table that are run: their block with ``row`` and the experiment whose results serve them."""
     found = []

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import pad
 
 from cellscaper.crops import CropSampler, cut_maps
 from cellscaper.diffusion.objective import losses, noised
@@ -22,33 +22,29 @@ WHITE = 1.0  # the padding around an image: empty glass
 
 
 def network(section: dict[str, Any], classes: int) -> UNet:
-    """The U-Net of an image model: noisy image and markers in, noise (and variance) out.
+    """The U-Net of an image model: noisy image and markers in, noise (and variance) out, at full resolution.
 
-    With ``fold`` f, f×f pixels are one position with f² times the channels: (B, 3 f², side/f, side/f).
-    CellscaperError where the grid cannot be folded.
+    CellscaperError where the grid is not at the images' resolution.
     """
-    grid, area = Grid(**section["grid"]), section["fold"] ** 2
-    if grid.stride != 1 or grid.side % section["fold"]:
-        raise CellscaperError(
-            f"image model: stride {grid.stride} must be 1 and fold {section['fold']} must divide the side of {grid.side} px"
-        )
-    outputs = RGB * area * (2 if section["diffusion"]["learn_variance"] else 1)
-    return UNet((RGB + classes) * area, outputs, grid.side // section["fold"], **section["network"])
+    grid = Grid(**section["grid"])
+    if grid.stride != 1:
+        raise CellscaperError(f"image model: grid stride {grid.stride} must be 1, the resolution of the images")
+    outputs = RGB * (2 if section["diffusion"]["learn_variance"] else 1)
+    return UNet(RGB + classes, outputs, grid.side, **section["network"])
 
 
 def batch_loss(
     section: dict[str, Any], crops: CropSampler, images: Sequence[Tensor], classes: int, device: torch.device
 ) -> Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]:
     """The loss of one training step. images: for each training layout (3, H, W) uint8."""
-    grid, diffusion, fold = Grid(**section["grid"]), section["diffusion"], section["fold"]
+    grid, diffusion = Grid(**section["grid"]), section["diffusion"]
     schedule = make_schedule(diffusion["schedule"], diffusion["steps"]).to(device)
     n = section["training"]["batch"]
 
     def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
         drawn = crops.sample(n, random)
-        image = pad(cut_maps(images, drawn).to(device).float() / 127.5 - 1, (grid.pad,) * 4, value=WHITE)
+        x0 = pad(cut_maps(images, drawn).to(device).float() / 127.5 - 1, (grid.pad,) * 4, value=WHITE)
         markers = rasterise(drawn.points, drawn.labels, drawn.index, n, classes, grid).to(device)
-        x0, markers = pixel_unshuffle(image, fold), pixel_unshuffle(markers, fold)
         x_t, t, noise = noised(schedule, x0, random)
         output = model(torch.cat([x_t, markers], dim=1), t)
         terms, _ = losses(
@@ -78,21 +74,21 @@ def paint(
     device: torch.device,
 ) -> NDArray:
     """Images (B, region, region, 3) uint8 of B layouts, one seed each; DDIM."""
-    grid, fold = Grid(**section["grid"]), section["fold"]
+    grid = Grid(**section["grid"])
     points = torch.cat([torch.from_numpy(one.points) for one in layouts])
     labels = torch.cat([torch.from_numpy(one.labels).long() for one in layouts])
     index = torch.repeat_interleave(torch.tensor([len(one) for one in layouts]))
-    markers = pixel_unshuffle(rasterise(points, labels, index, len(layouts), classes, grid), fold).to(device)
+    markers = rasterise(points, labels, index, len(layouts), classes, grid).to(device)
     schedule = make_schedule(section["diffusion"]["schedule"], section["diffusion"]["steps"])
-    folded = ddim(
+    image = ddim(
         lambda x, t: model(torch.cat([x, markers], dim=1), t),
         schedule,
-        (RGB * fold**2, grid.side // fold, grid.side // fold),
+        (RGB, grid.side, grid.side),
         seeds,
         sampling["steps"],
         eta=sampling["eta"],
         device=device,
     )
     end = grid.side - grid.pad
-    image = pixel_shuffle(folded, fold)[..., grid.pad : end, grid.pad : end]
+    image = image[..., grid.pad : end, grid.pad : end]
     return ((image + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()

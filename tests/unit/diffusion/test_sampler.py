@@ -98,3 +98,18 @@ def test_clip_bounds_the_samples_and_only_the_first_channels_are_noise():
     assert x.shape == (2, 1, 4, 4)
     assert x.min() >= 0
     assert x.max() <= 1
+
+
+def test_noise_is_recomputed_from_the_clipped_prediction():
+    schedule = make_schedule("linear", 100)
+    seen = []
+
+    def outside(x, t):
+        seen.append((x, t))
+        return schedule.predict_eps(x, t, torch.full_like(x, 3.0))
+
+    ddim(outside, schedule, (1, 4, 4), [0], steps=4, clip=(-1.0, 1.0))
+    for (x, t), (following, then) in zip(seen, seen[1:], strict=False):
+        one = torch.ones_like(x)
+        expected = schedule.q_sample(one, then, schedule.predict_eps(x, t, one))
+        torch.testing.assert_close(following, expected, atol=1e-5, rtol=1e-5)
