@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat
 
-from cellscaper.datasets.download import local_folder
+from cellscaper.datasets.download import local_folder, unpack
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.record import Record, check, random_split, read_text
 from cellscaper.errors import CellscaperError
@@ -51,8 +51,17 @@ def remote() -> NoReturn:
 
 
 def fetch(settings: Mapping[str, Any], destination: Path) -> Path:
-    """The folder ``path`` of the settings; CellscaperError with the manual way where it is not set."""
-    return local_folder(settings, MANUAL) or remote()
+    """The folder ``path`` of the settings, or ``destination`` where that folder holds the downloaded zip files.
+
+    CellscaperError with the manual way where ``path`` is not set.
+    """
+    root = local_folder(settings, MANUAL) or remote()
+    archives = sorted(root.glob("lizard_*.zip"))
+    for archive in archives:
+        unpacked = destination / archive.stem
+        if not unpacked.exists():
+            unpack(archive, unpacked)
+    return destination if archives else root
 
 
 def files(settings: Mapping[str, Any], root: Path) -> list[Path]:

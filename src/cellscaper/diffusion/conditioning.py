@@ -4,6 +4,7 @@ Every condition takes counts (B, C) and derives what it needs itself, so that tr
 for all of them (papers: Spatial Diffusion conditions on a category of the total, TopoCellGen on the counts).
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -89,7 +90,7 @@ def make_condition(settings: Mapping[str, Any], classes: int, width: int) -> nn.
         return ClassCounts(classes, width, settings["scale"])
     if kind == "count_category":
         edges, categories = list(settings["edges"]), settings["categories"]
-        if len(edges) != categories - 1 or any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
+        if len(edges) != categories - 1 or any(b <= a for a, b in itertools.pairwise(edges)):
             raise CellscaperError(f"{categories} count categories need {categories - 1} rising edges, not {edges}")
         return CountCategory(edges, width)
     raise CellscaperError(f"condition kind {kind!r} is unknown; use none, count_category or class_counts")

@@ -210,6 +210,6 @@ class UNet(nn.Module):
     def _check_size(self, height: int, width: int) -> None:
         if height % self.divisor or width % self.divisor:
             raise CellscaperError(
-                f"a {height}×{width} px input does not fit this U-Net: both sides must be multiples of fold · 2^(levels - 1) "
-                f"= {self.divisor}; change the size or use fewer multipliers"
+                f"a {height}×{width} px input does not fit this U-Net: both sides must be multiples of {self.divisor} "
+                "(fold · 2^(levels - 1)); change the size or use fewer multipliers"
             )

@@ -13,11 +13,18 @@ from cellscaper.provenance import record
 from cellscaper.datasets.registry import reader
 from cellscaper.storage import write_images, write_layouts
 
+MPP_20X = (0.4, 0.6)  # µm a pixel: all lengths of the package are px at 20×
+
 
 def main() -> None:
     args = stage.arguments(__doc__, inputs=["manifest"], outputs=["cells", "images"])
     source = reader(args.config["reader"])
     root = Path(json.loads(args.manifest.read_text(encoding="utf-8"))["root"])
+    scale = source.mpp(args.config)
+    if not MPP_20X[0] <= scale <= MPP_20X[1]:
+        raise CellscaperError(
+            f"dataset of {scale} µm a pixel: expected 20×, {MPP_20X[0]} to {MPP_20X[1]}; resize images and dots to 0.5 µm a pixel"
+        )
     provenance = record("read_cells", args.config, None, args.inputs)
     layouts, splits = [], []
     with write_images(args.images, provenance) as images:
@@ -28,7 +35,7 @@ def main() -> None:
             splits.append(one.split)
         if not layouts:
             raise CellscaperError(f"{root} holds no images with dots; check datasets.*.path and its split files")
-    cells = LayoutSet.build(layouts, source.classes(args.config), source.mpp(args.config), {"split": np.array(splits)})
+    cells = LayoutSet.build(layouts, source.classes(args.config), scale, {"split": np.array(splits)})
     write_layouts(args.cells, cells, provenance)
     for split in np.unique(cells.columns["split"]):
         part = cells.where(split=split)

@@ -1,5 +1,6 @@
 """Lizard's reader on files written in its format (the dataset itself may not be passed on)."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -253,3 +254,14 @@ def test_lizard_is_never_downloaded(folder: Path) -> None:
         lizard.fetch({"path": None}, folder)
     with pytest.raises(CellscaperError, match=r"none is not a folder; download lizard_images1"):
         lizard.fetch({"path": str(folder / "none")}, folder)
+
+
+def test_the_downloaded_zip_files_are_unpacked(tmp_path: Path, folder: Path) -> None:
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    for name in ("lizard_images1", "lizard_images2", "lizard_labels"):
+        shutil.make_archive(str(downloads / name), "zip", folder / name)
+    settings = {"path": str(downloads), "split": "info"}
+    for _ in range(2):  # a second call finds everything unpacked
+        root = lizard.fetch(settings, tmp_path / "unpacked")
+        assert [one.image_id for one in lizard.read(settings, root)] == sorted(SPLIT)

@@ -1,5 +1,7 @@
 """DDIM on Gaussian data, where the best noise prediction is known, and with a small real U-Net."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -109,7 +111,25 @@ def test_noise_is_recomputed_from_the_clipped_prediction():
         return schedule.predict_eps(x, t, torch.full_like(x, 3.0))
 
     ddim(outside, schedule, (1, 4, 4), [0], steps=4, clip=(-1.0, 1.0))
-    for (x, t), (following, then) in zip(seen, seen[1:], strict=False):
+    for (x, t), (following, then) in itertools.pairwise(seen):
         one = torch.ones_like(x)
         expected = schedule.q_sample(one, then, schedule.predict_eps(x, t, one))
         torch.testing.assert_close(following, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_eta_one_over_all_steps_is_the_ddpm_posterior():
+    schedule = make_schedule("linear", 40)
+    model, seen = gaussian_model(schedule, 0.3, 0.2), []
+
+    def watched(x, t):
+        seen.append((x, t))
+        return model(x, t)
+
+    ddim(watched, schedule, (1, 8, 8), [4], steps=40, eta=1.0, clip=None)
+    generator = torch.Generator().manual_seed(4)
+    assert torch.equal(torch.randn(1, 8, 8, generator=generator), seen[0][0][0])
+    for (x, t), (following, _) in itertools.pairwise(seen):
+        mean = schedule.posterior_mean(schedule.predict_x0(x, t, model(x, t)), x, t)
+        draw = torch.randn(1, 8, 8, generator=generator)
+        expected = mean + schedule.posterior_variance[t].sqrt().float() * draw
+        torch.testing.assert_close(following, expected, atol=1e-4, rtol=1e-4)

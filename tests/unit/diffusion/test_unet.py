@@ -132,7 +132,7 @@ def test_another_input_size_works_and_an_indivisible_one_is_refused():
     net = randomised(UNet(3, 3, **SMALL))
     t = torch.tensor([5])
     assert net(torch.randn(1, 3, 24, 10), t).shape == (1, 3, 24, 10)
-    with pytest.raises(CellscaperError, match="24×9 px.*multiples of 2"):
+    with pytest.raises(CellscaperError, match=r"24×9 px.*multiples of 2"):
         net(torch.randn(1, 3, 24, 9), t)
     with pytest.raises(CellscaperError, match="30×30 px"):
         UNet(3, 3, size=30, channels=8, multipliers=(1, 1, 1))
@@ -180,3 +180,14 @@ def test_dropout_acts_in_training_only():
     assert not torch.equal(net(x, t), net(x, t))
     net.eval()
     assert torch.equal(net(x, t), net(x, t))
+
+
+def test_folded_net_is_the_plain_net_on_blocks_of_pixels():
+    x, t = batch()
+    folded = randomised(UNet(3, 6, fold=2, **SMALL))
+    plain = randomised(UNet(12, 24, **{**SMALL, "size": 8}))
+    blocks = x.reshape(2, 3, 8, 2, 8, 2).permute(0, 1, 3, 5, 2, 4).reshape(2, 12, 8, 8)
+    out = plain(blocks, t).reshape(2, 6, 2, 2, 8, 8).permute(0, 1, 4, 2, 5, 3).reshape(2, 6, 16, 16)
+    torch.testing.assert_close(folded(x, t), out, atol=1e-5, rtol=1e-5)
+    with pytest.raises(CellscaperError, match=r"18×18 px.*multiples of 4"):
+        folded(torch.randn(1, 3, 18, 18), t[:1])
