@@ -23,7 +23,7 @@ include: "workflow/rules/tables.smk"
 
 
 rule all:
-    """Every table and every picture of the configuration."""
+    """Every table and every figure of the configuration."""
     default_target: True
     input:
         [
@@ -31,3 +31,4 @@ rule all:
             for dataset, table in settings.wanted_tables(config)
             for kind in ("csv", "md", "tex", "png")
         ],
+        [figure for dataset in config["run"]["datasets"] for figure in figures(dataset)],

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from types import SimpleNamespace
 from pathlib import Path
 
 from cellscaper import config as settings
@@ -22,6 +23,7 @@ os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["
 os.environ["PYTHONPATH"] = str(SRC)  # the code that is fingerprinted is the code that runs
 
 RESULTS = config["results"]
+FIRST_SEED = f"seed{config['seeds'][0]}"  # the one that pictures show
 STAGE = "python -m cellscaper.stages."
 
 
@@ -36,6 +38,7 @@ wildcard_constraints:
     image_model="[a-z0-9_]+",
     detector="[a-z0-9_]+",
     table="[a-z0-9_]+",
+    training="train_layout|train_image|train_detector",
     seed="[0-9]+",
 
 

@@ -54,7 +54,6 @@ rule paint_images:
         model=image_weights,
     output:
         images=RESULTS + "/{dataset}/paint_images/{experiment}/{decoder}/seed{seed}/images.h5",
-        picture=RESULTS + "/{dataset}/paint_images/{experiment}/{decoder}/seed{seed}/images.png",
     log:
         RESULTS + "/{dataset}/logs/paint_images/{experiment}-{decoder}-seed{seed}.log",
     benchmark:
@@ -77,6 +76,5 @@ rule paint_images:
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --images {output.images:q}"
-        " --picture {output.picture:q}"
         " --threads {threads}"
         " 2>&1 | tee {log:q}"

@@ -1,4 +1,4 @@
-# Tables and the pictures beside them.
+# Tables, the pictures beside them, figures.
 
 
 def pairs_path(row):
@@ -24,14 +24,14 @@ def table_scores(wildcards):
 
 def picture_columns(wildcards):
     """[label, file, decoder] of each column of a table's picture: the first seed of each row, but not the floor."""
-    block, seed = config["tables"][wildcards.table], config["seeds"][0]
+    block = config["tables"][wildcards.table]
     folder, found = f"{RESULTS}/{wildcards.dataset}", []
     for row in settings.rows(config, wildcards.table):
         if block["kind"] == "detections":
-            file = f"{folder}/detect_cells/{block['detectors'][0]}/{pairs_path(row)}/seed{seed}/cells.h5"
+            file = f"{folder}/detect_cells/{block['detectors'][0]}/{pairs_path(row)}/{FIRST_SEED}/cells.h5"
             found.append([row["label"], file, None])
         elif experiment_generator(row["experiment"]) != "real_halves":
-            file = f"{folder}/sample_layouts/{row['experiment']}/test/seed{seed}/layouts.h5"
+            file = f"{folder}/sample_layouts/{row['experiment']}/test/{FIRST_SEED}/layouts.h5"
             found.append([row["label"], file, row["decoder"]])
     return found
 
@@ -45,6 +45,51 @@ def picture_inputs(wildcards):
         return {"patches": patches_file(wildcards.dataset, first), "columns": columns}
     cells, images = f"{folder}/read_cells/cells.h5", f"{folder}/read_cells/images.h5"
     return {"cells": cells, "images": images, "columns": columns}
+
+
+def all_rows(dataset, kind):
+    """(table, row) of every row that is run in the wanted tables of one kind."""
+    return [
+        (table, row)
+        for where, table in settings.wanted_tables(config)
+        if where == dataset and config["tables"][table]["kind"] == kind
+        for row in settings.rows(config, table)
+    ]
+
+
+def training_logs(wildcards):
+    """[label, losses.csv] of each training of one kind, first seed."""
+    painted = [row for _, row in all_rows(wildcards.dataset, "detections") if row["experiment"]]
+    sampled = painted + [row for _, row in all_rows(wildcards.dataset, "layouts")]
+    if wildcards.training == "train_image":
+        found = [settings.shared_image_model(config, row["experiment"]) for row in painted]
+    elif wildcards.training == "train_layout":
+        names = [row["experiment"] for row in sampled]
+        found = [settings.shared_training(config, name) for name in names if settings.is_trained(config, name)]
+    else:
+        found = [
+            f"{detector}/{pairs_path(row)}"
+            for table, row in all_rows(wildcards.dataset, "detections")
+            for detector in config["tables"][table]["detectors"]
+        ]
+    folder = f"{RESULTS}/{wildcards.dataset}/{wildcards.training}"
+    return [[name, f"{folder}/{name}/{FIRST_SEED}/losses.csv"] for name in sorted(set(found))]
+
+
+def figures(dataset):
+    """The figures of a dataset beside those of its tables."""
+    folder = f"{RESULTS}/{dataset}/figures"
+    painted = {
+        f"{folder}/images/{row['experiment']}-{row['decoder']}.png"
+        for _, row in all_rows(dataset, "detections")
+        if row["experiment"]
+    }
+    curves = [
+        f"{folder}/{training}.png"
+        for training in ("train_layout", "train_image", "train_detector")
+        if training_logs(SimpleNamespace(dataset=dataset, training=training))
+    ]
+    return sorted(painted) + curves
 
 
 rule make_tables:
@@ -118,6 +163,68 @@ rule draw_table:
         " --kind {params.kind}"
         " --columns {params.columns:q}"
         " --config {params.config:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule draw_images:
+    """Layouts and painted images of {wildcards.experiment}."""
+    input:
+        layouts=lambda w: f"{RESULTS}/{w.dataset}/sample_layouts/{w.experiment}/train/{FIRST_SEED}/layouts.h5",
+        painted=lambda w: f"{RESULTS}/{w.dataset}/paint_images/{w.experiment}/{w.decoder}/{FIRST_SEED}/images.h5",
+    output:
+        picture=RESULTS + "/{dataset}/figures/images/{experiment}-{decoder}.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/images/{experiment}-{decoder}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/images/{experiment}-{decoder}.tsv"
+    params:
+        **stage_code("draw_images"),
+        label="{experiment}",
+    localrule: True
+    threads: need("draw_images", "threads")
+    resources:
+        mem_mb=memory("draw_images"),
+        runtime=need("draw_images", "runtime"),
+        gpu=need("draw_images", "gpu"),
+    conda:
+        "../../envs/cellscaper.yaml"
+    shell:
+        STAGE + "draw_images"
+        " --layouts {input.layouts:q}"
+        " --painted {input.painted:q}"
+        " --decoder {wildcards.decoder}"
+        " --label {params.label:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule draw_training:
+    """Losses of every {wildcards.training} over its steps."""
+    input:
+        lambda w: [file for _, file in training_logs(w)],
+    output:
+        picture=RESULTS + "/{dataset}/figures/{training}.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/{training}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/{training}.tsv"
+    params:
+        **stage_code("draw_training"),
+        logs=lambda w: canonical(training_logs(w)),
+    localrule: True
+    threads: need("draw_training", "threads")
+    resources:
+        mem_mb=memory("draw_training"),
+        runtime=need("draw_training", "runtime"),
+        gpu=need("draw_training", "gpu"),
+    conda:
+        "../../envs/cellscaper.yaml"
+    shell:
+        STAGE + "draw_training"
+        " --logs {params.logs:q}"
         " --picture {output.picture:q}"
         " --threads {threads}"
         " 2>&1 | tee {log:q}"

@@ -1,4 +1,4 @@
-"""paint_images: an H&E image for each generated layout, and a picture of the first ones."""
+"""paint_images: an H&E image for each generated layout."""
 
 from cellscaper import stage
 from cellscaper.devices import device
@@ -7,12 +7,11 @@ from cellscaper.generators.seeds import sample_seeds
 from cellscaper.histology.image_diffusion import network, paint
 from cellscaper.progress import Progress
 from cellscaper.provenance import record
-from cellscaper.report.figures import image_gallery
-from cellscaper.storage import ImageSet, read_layouts, read_weights, write_images
+from cellscaper.storage import read_layouts, read_weights, write_images
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=["layouts", "model"], outputs=["images", "picture"], options=["decoder"])
+    args = stage.arguments(__doc__, inputs=["layouts", "model"], outputs=["images"], options=["decoder"])
     where = device()
     layouts = read_layouts(args.layouts, args.decoder)
     weights, facts = read_weights(args.model)
@@ -32,8 +31,6 @@ def main() -> None:
             for image in paint(section, model, batch, classes, seeds[start : start + step], args.config, where):
                 images.append(image)
             progress.update(len(batch))
-    with ImageSet(args.images) as painted:
-        image_gallery([("generated", painted)], layouts, args.picture)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,16 @@
+"""draw_images: generated layouts, the H&E images painted for them, and the same with their dots."""
+
+from cellscaper import stage
+from cellscaper.report.figures import image_gallery
+from cellscaper.storage import ImageSet, read_layouts
+
+
+def main() -> None:
+    args = stage.arguments(__doc__, inputs=["layouts", "painted"], outputs=["picture"], options=["decoder", "label"])
+    layouts = read_layouts(args.layouts, args.decoder)
+    with ImageSet(args.painted) as painted:
+        image_gallery([(args.label, painted)], layouts, args.picture)
+
+
+if __name__ == "__main__":
+    stage.run(main)
