@@ -1,7 +1,7 @@
 """cellscaper: cell layouts, H&E images and detectors of two papers, from cells to tables.
 
-    snakemake --workflow-profile workflow/profiles/local                               the papers' values
-    snakemake --workflow-profile workflow/profiles/local --configfile workflow/presets/demo.yaml
+snakemake --workflow-profile workflow/profiles/local                               the papers' values
+snakemake --workflow-profile workflow/profiles/local --configfile workflow/presets/demo.yaml
 """
 
 from snakemake.utils import min_version

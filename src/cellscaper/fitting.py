@@ -1,5 +1,6 @@
 """What the training stages share: resume state, provenance and weights around the trainer."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ from cellscaper.diffusion.trainer import BatchLoss, clear_state, train
 from cellscaper.progress import log
 from cellscaper.provenance import code, digest, record
 from cellscaper.stage import Arguments
-from cellscaper.storage import write_weights
+from cellscaper.storage import atomic, write_weights
 
 
 def fit(stage: str, args: Arguments, model: nn.Module, loss: BatchLoss, section: dict[str, Any], **facts: Any) -> None:
     """Train ``model`` and write ``args.model`` (weights with ``section`` and ``facts``) and ``args.losses`` (CSV).
 
-    The state of an unfinished training lies in ``state/`` beside the model, an output Snakemake does not know,
-    so that a killed job resumes. It is bound to the config, seed, inputs and code of the training.
+    The state of an unfinished training and its losses so far lie in ``state/`` beside the model, which Snakemake does
+    not know, so that a killed job resumes. The state is bound to the config, seed, inputs and code of the training.
     """
     provenance = record(stage, section, args.seed, args.inputs)
     state = Path(args.model).parent / "state"
@@ -30,9 +31,11 @@ def fit(stage: str, args: Arguments, model: nn.Module, loss: BatchLoss, section:
         state=state,
         fingerprint=digest(bound),
         seed=args.seed,
-        log_path=args.losses,
+        log_path=state / "losses.csv",
         device=device(),
         what="training step",
     )
+    with atomic(args.losses) as partial:
+        os.replace(state / "losses.csv", partial)
     write_weights(args.model, weights, provenance, section=section, **facts)
     clear_state(state)

@@ -305,12 +305,13 @@ def write_weights(path: Path, tensors: "Mapping[str, torch.Tensor]", provenance:
 
     header = {
         "schema": "cellscaper/weights",
-        "schema_version": str(SCHEMA_VERSION),
-        "provenance": json.dumps(provenance, sort_keys=True),
-        "facts": json.dumps(facts, sort_keys=True),
+        "schema_version": SCHEMA_VERSION,
+        "provenance": provenance,
+        "facts": facts,
     }
+    entry = {"cellscaper": json.dumps(header, sort_keys=True)}  # one: several are written in random order
     with atomic(path) as partial:
-        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, partial, metadata=header)
+        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, partial, metadata=entry)
 
 
 def read_weights(path: Path) -> "tuple[dict[str, torch.Tensor], dict[str, Any]]":
@@ -321,13 +322,13 @@ def read_weights(path: Path) -> "tuple[dict[str, torch.Tensor], dict[str, Any]]"
         raise CellscaperError(f"{path} does not exist; run the stage that makes it")
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
+            header = json.loads((file.metadata() or {}).get("cellscaper", "{}"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise CellscaperError(f"{path} is not a readable weights file (truncated or damaged); delete it and run again") from error
-    if header.get("schema") != "cellscaper/weights" or header.get("schema_version") != str(SCHEMA_VERSION):
+    if header.get("schema") != "cellscaper/weights" or header.get("schema_version") != SCHEMA_VERSION:
         raise CellscaperError(
             f"{path} has schema {header.get('schema')} version {header.get('schema_version')}, "
             f"this cellscaper reads cellscaper/weights version {SCHEMA_VERSION}; train it again"
         )
-    return tensors, json.loads(header["facts"])
+    return tensors, header["facts"]

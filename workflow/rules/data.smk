@@ -20,17 +20,19 @@ rule fetch_dataset:
         RESULTS + "/{dataset}/logs/fetch_dataset.log",
     benchmark:
         RESULTS + "/{dataset}/benchmarks/fetch_dataset.tsv"
-    params:
-        **stage_code("fetch_dataset"),
-        method=lambda w: method_code("fetch_dataset", "datasets", config["datasets"][w.dataset]["reader"]),
-        config=dataset_config,
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("fetch_dataset", "threads")
     resources:
         mem_mb=memory("fetch_dataset"),
         runtime=need("fetch_dataset", "runtime"),
         gpu=need("fetch_dataset", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("fetch_dataset"),
+        method=lambda w: method_code(
+            "fetch_dataset", "datasets", config["datasets"][w.dataset]["reader"]
+        ),
+        config=dataset_config,
     shell:
         STAGE + "fetch_dataset"
         " --config {params.config:q}"
@@ -50,17 +52,19 @@ rule read_cells:
         RESULTS + "/{dataset}/logs/read_cells.log",
     benchmark:
         RESULTS + "/{dataset}/benchmarks/read_cells.tsv"
-    params:
-        **stage_code("read_cells"),
-        method=lambda w: method_code("read_cells", "datasets", config["datasets"][w.dataset]["reader"]),
-        config=dataset_config,
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("read_cells", "threads")
     resources:
         mem_mb=memory("read_cells"),
         runtime=need("read_cells", "runtime"),
         gpu=need("read_cells", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("read_cells"),
+        method=lambda w: method_code(
+            "read_cells", "datasets", config["datasets"][w.dataset]["reader"]
+        ),
+        config=dataset_config,
     shell:
         STAGE + "read_cells"
         " --manifest {input.manifest:q}"
@@ -81,16 +85,16 @@ rule cut_patches:
         RESULTS + "/{dataset}/logs/cut_patches/{patches}.log",
     benchmark:
         RESULTS + "/{dataset}/benchmarks/cut_patches/{patches}.tsv"
-    params:
-        **stage_code("cut_patches"),
-        config=lambda w: canonical(config["patches"][w.patches]),
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("cut_patches", "threads")
     resources:
         mem_mb=memory("cut_patches"),
         runtime=need("cut_patches", "runtime"),
         gpu=need("cut_patches", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("cut_patches"),
+        config=lambda w: canonical(config["patches"][w.patches]),
     shell:
         STAGE + "cut_patches"
         " --cells {input.cells:q}"

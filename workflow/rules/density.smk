@@ -11,17 +11,19 @@ rule fit_density:
         RESULTS + "/{dataset}/logs/fit_density/{density}-stride{stride}.log",
     benchmark:
         RESULTS + "/{dataset}/benchmarks/fit_density/{density}-stride{stride}.tsv"
-    params:
-        **stage_code("fit_density"),
-        method=lambda w: method_code("fit_density", "density", config["densities"][w.density]["method"]),
-        config=lambda w: canonical({**config["densities"][w.density], "stride": int(w.stride)}),
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("fit_density", "threads")
     resources:
         mem_mb=memory("fit_density"),
         runtime=need("fit_density", "runtime"),
         gpu=need("fit_density", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("fit_density"),
+        method=lambda w: method_code(
+            "fit_density", "density", config["densities"][w.density]["method"]
+        ),
+        config=lambda w: canonical({**config["densities"][w.density], "stride": int(w.stride)}),
     shell:
         STAGE + "fit_density"
         " --cells {input.cells:q}"

@@ -26,24 +26,29 @@ rule train_detector:
         cells=rules.read_cells.output.cells,
         images=rules.read_cells.output.images,
     output:
-        model=RESULTS + "/{dataset}/train_detector/{detector}/{experiment}/{decoder}/seed{seed}/model.safetensors",
-        losses=RESULTS + "/{dataset}/train_detector/{detector}/{experiment}/{decoder}/seed{seed}/losses.csv",
+        model=RESULTS
+        + "/{dataset}/train_detector/{detector}/{experiment}/{decoder}/seed{seed}/model.safetensors",
+        losses=RESULTS
+        + "/{dataset}/train_detector/{detector}/{experiment}/{decoder}/seed{seed}/losses.csv",
     log:
         RESULTS + "/{dataset}/logs/train_detector/{detector}-{experiment}-{decoder}-seed{seed}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/train_detector/{detector}-{experiment}-{decoder}-seed{seed}.tsv"
-    params:
-        **stage_code("train_detector"),
-        method=lambda w: method_code("train_detector", "detectors", config["detectors"][w.detector]["method"]),
-        config=lambda w: canonical(config["detectors"][w.detector]),
-        pairs=pair_flags,
+        RESULTS
+        + "/{dataset}/benchmarks/train_detector/{detector}-{experiment}-{decoder}-seed{seed}.tsv"
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("train_detector", "threads")
     resources:
         mem_mb=memory("train_detector"),
         runtime=need("train_detector", "runtime"),
         gpu=need("train_detector", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("train_detector"),
+        method=lambda w: method_code(
+            "train_detector", "detectors", config["detectors"][w.detector]["method"]
+        ),
+        config=lambda w: canonical(config["detectors"][w.detector]),
+        pairs=pair_flags,
     shell:
         STAGE + "train_detector"
         " --cells {input.cells:q}"
@@ -64,21 +69,25 @@ rule detect_cells:
         images=rules.read_cells.output.images,
         model=rules.train_detector.output.model,
     output:
-        detections=RESULTS + "/{dataset}/detect_cells/{detector}/{experiment}/{decoder}/seed{seed}/cells.h5",
+        detections=RESULTS
+        + "/{dataset}/detect_cells/{detector}/{experiment}/{decoder}/seed{seed}/cells.h5",
     log:
         RESULTS + "/{dataset}/logs/detect_cells/{detector}-{experiment}-{decoder}-seed{seed}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/detect_cells/{detector}-{experiment}-{decoder}-seed{seed}.tsv"
-    params:
-        **stage_code("detect_cells"),
-        method=lambda w: method_code("detect_cells", "detectors", config["detectors"][w.detector]["method"]),
+        RESULTS
+        + "/{dataset}/benchmarks/detect_cells/{detector}-{experiment}-{decoder}-seed{seed}.tsv"
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("detect_cells", "threads")
     resources:
         mem_mb=memory("detect_cells"),
         runtime=need("detect_cells", "runtime"),
         gpu=need("detect_cells", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("detect_cells"),
+        method=lambda w: method_code(
+            "detect_cells", "detectors", config["detectors"][w.detector]["method"]
+        ),
     shell:
         STAGE + "detect_cells"
         " --cells {input.cells:q}"
@@ -95,22 +104,27 @@ rule score_detections:
         cells=rules.read_cells.output.cells,
         detections=rules.detect_cells.output.detections,
     output:
-        scores=RESULTS + "/{dataset}/score_detections/{detector}/{experiment}/{decoder}/seed{seed}/scores.csv",
+        scores=RESULTS
+        + "/{dataset}/score_detections/{detector}/{experiment}/{decoder}/seed{seed}/scores.csv",
     log:
-        RESULTS + "/{dataset}/logs/score_detections/{detector}-{experiment}-{decoder}-seed{seed}.log",
+        RESULTS
+        + "/{dataset}/logs/score_detections/{detector}-{experiment}-{decoder}-seed{seed}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/score_detections/{detector}-{experiment}-{decoder}-seed{seed}.tsv"
-    params:
-        **stage_code("score_detections"),
-        pairs=lambda w: settings.pairs_name(None if w.experiment == "real_only" else w.experiment, w.decoder),
-        config=lambda w: canonical(config["metrics"]["detection"]),
+        RESULTS
+        + "/{dataset}/benchmarks/score_detections/{detector}-{experiment}-{decoder}-seed{seed}.tsv"
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("score_detections", "threads")
     resources:
         mem_mb=memory("score_detections"),
         runtime=need("score_detections", "runtime"),
         gpu=need("score_detections", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("score_detections"),
+        pairs=lambda w: settings.pairs_name(
+            None if w.experiment == "real_only" else w.experiment, w.decoder
+        ),
+        config=lambda w: canonical(config["metrics"]["detection"]),
     shell:
         STAGE + "score_detections"
         " --cells {input.cells:q}"

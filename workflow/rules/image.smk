@@ -13,16 +13,16 @@ rule train_image:
         RESULTS + "/{dataset}/logs/train_image/{image_model}-seed{seed}.log",
     benchmark:
         RESULTS + "/{dataset}/benchmarks/train_image/{image_model}-seed{seed}.tsv"
-    params:
-        **stage_code("train_image"),
-        config=lambda w: canonical(config["image_models"][w.image_model]),
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("train_image", "threads")
     resources:
         mem_mb=memory("train_image"),
         runtime=need("train_image", "runtime"),
         gpu=need("train_image", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("train_image"),
+        config=lambda w: canonical(config["image_models"][w.image_model]),
     shell:
         STAGE + "train_image"
         " --cells {input.cells:q}"
@@ -38,7 +38,9 @@ rule train_image:
 def image_weights(wildcards):
     """The image model that paints an experiment's layouts."""
     name = settings.shared_image_model(config, wildcards.experiment)
-    return RESULTS + f"/{wildcards.dataset}/train_image/{name}/seed{wildcards.seed}/model.safetensors"
+    return (
+        RESULTS + f"/{wildcards.dataset}/train_image/{name}/seed{wildcards.seed}/model.safetensors"
+    )
 
 
 def image_sampling(wildcards):
@@ -58,16 +60,16 @@ rule paint_images:
         RESULTS + "/{dataset}/logs/paint_images/{experiment}-{decoder}-seed{seed}.log",
     benchmark:
         RESULTS + "/{dataset}/benchmarks/paint_images/{experiment}-{decoder}-seed{seed}.tsv"
-    params:
-        **stage_code("paint_images"),
-        config=image_sampling,
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("paint_images", "threads")
     resources:
         mem_mb=memory("paint_images"),
         runtime=need("paint_images", "runtime"),
         gpu=need("paint_images", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("paint_images"),
+        config=image_sampling,
     shell:
         STAGE + "paint_images"
         " --layouts {input.layouts:q}"

@@ -15,7 +15,9 @@ def layout_weights(wildcards):
     if not settings.is_trained(config, wildcards.experiment):
         return []
     name = settings.shared_training(config, wildcards.experiment)
-    return RESULTS + f"/{wildcards.dataset}/train_layout/{name}/seed{wildcards.seed}/model.safetensors"
+    return (
+        RESULTS + f"/{wildcards.dataset}/train_layout/{name}/seed{wildcards.seed}/model.safetensors"
+    )
 
 
 rule train_layout:
@@ -30,18 +32,20 @@ rule train_layout:
         RESULTS + "/{dataset}/logs/train_layout/{experiment}-seed{seed}.log",
     benchmark:
         RESULTS + "/{dataset}/benchmarks/train_layout/{experiment}-seed{seed}.tsv"
-    params:
-        **stage_code("train_layout"),
-        method=lambda w: method_code("train_layout", "generators", experiment_generator(w.experiment)),
-        config=lambda w: canonical(settings.training_section(config, w.experiment)),
-        density=lambda w, input: f"--density {input.density}" if input.density else "",
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("train_layout", "threads")
     resources:
         mem_mb=memory("train_layout"),
         runtime=need("train_layout", "runtime"),
         gpu=need("train_layout", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("train_layout"),
+        method=lambda w: method_code(
+            "train_layout", "generators", experiment_generator(w.experiment)
+        ),
+        config=lambda w: canonical(settings.training_section(config, w.experiment)),
+        density=lambda w, input: f"--density {input.density}" if input.density else "",
     shell:
         STAGE + "train_layout"
         " --cells {input.cells:q} {params.density}"
@@ -65,18 +69,20 @@ rule sample_layouts:
         RESULTS + "/{dataset}/logs/sample_layouts/{experiment}-{targets}-seed{seed}.log",
     benchmark:
         RESULTS + "/{dataset}/benchmarks/sample_layouts/{experiment}-{targets}-seed{seed}.tsv"
-    params:
-        **stage_code("sample_layouts"),
-        method=lambda w: method_code("sample_layouts", "generators", experiment_generator(w.experiment)),
-        config=lambda w: canonical(settings.sampling_section(config, w.experiment)),
-        model=lambda w, input: f"--model {input.model}" if input.model else "",
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("sample_layouts", "threads")
     resources:
         mem_mb=memory("sample_layouts"),
         runtime=need("sample_layouts", "runtime"),
         gpu=need("sample_layouts", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("sample_layouts"),
+        method=lambda w: method_code(
+            "sample_layouts", "generators", experiment_generator(w.experiment)
+        ),
+        config=lambda w: canonical(settings.sampling_section(config, w.experiment)),
+        model=lambda w, input: f"--model {input.model}" if input.model else "",
     shell:
         STAGE + "sample_layouts"
         " --cells {input.cells:q}"

@@ -12,18 +12,18 @@ rule score_layouts:
         RESULTS + "/{dataset}/logs/score_layouts/{experiment}-{decoder}-seed{seed}.log",
     benchmark:
         RESULTS + "/{dataset}/benchmarks/score_layouts/{experiment}-{decoder}-seed{seed}.tsv"
-    params:
-        **stage_code("score_layouts"),
-        config=lambda w: canonical(
-            {**config["metrics"]["topofd"], **settings.reading_section(config, w.experiment)}
-        ),
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("score_layouts", "threads")
     resources:
         mem_mb=memory("score_layouts"),
         runtime=need("score_layouts", "runtime"),
         gpu=need("score_layouts", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("score_layouts"),
+        config=lambda w: canonical(
+            {**config["metrics"]["topofd"], **settings.reading_section(config, w.experiment)}
+        ),
     shell:
         STAGE + "score_layouts"
         " --patches {input.patches:q}"

@@ -65,7 +65,11 @@ def training_logs(wildcards):
         found = [settings.shared_image_model(config, row["experiment"]) for row in painted]
     elif wildcards.training == "train_layout":
         names = [row["experiment"] for row in sampled]
-        found = [settings.shared_training(config, name) for name in names if settings.is_trained(config, name)]
+        found = [
+            settings.shared_training(config, name)
+            for name in names
+            if settings.is_trained(config, name)
+        ]
     else:
         found = [
             f"{detector}/{pairs_path(row)}"
@@ -106,17 +110,17 @@ rule make_tables:
         RESULTS + "/{dataset}/logs/tables/{table}.log",
     benchmark:
         RESULTS + "/{dataset}/benchmarks/tables/{table}.tsv"
-    params:
-        **stage_code("make_tables"),
-        config=lambda w: canonical(settings.table_section(config, w.table)),
     localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("make_tables", "threads")
     resources:
         mem_mb=memory("make_tables"),
         runtime=need("make_tables", "runtime"),
         gpu=need("make_tables", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("make_tables"),
+        config=lambda w: canonical(settings.table_section(config, w.table)),
     shell:
         STAGE + "make_tables"
         " --cells {input.cells:q}"
@@ -141,6 +145,14 @@ rule draw_table:
         RESULTS + "/{dataset}/logs/tables/{table}-picture.log",
     benchmark:
         RESULTS + "/{dataset}/benchmarks/tables/{table}-picture.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_table", "threads")
+    resources:
+        mem_mb=memory("draw_table"),
+        runtime=need("draw_table", "runtime"),
+        gpu=need("draw_table", "gpu"),
     params:
         **stage_code("draw_table"),
         columns=lambda w: canonical(picture_columns(w)),
@@ -149,14 +161,6 @@ rule draw_table:
         flags=lambda w: " ".join(
             f"--{name} {file}" for name, file in picture_inputs(w).items() if name != "columns"
         ),
-    localrule: True
-    threads: need("draw_table", "threads")
-    resources:
-        mem_mb=memory("draw_table"),
-        runtime=need("draw_table", "runtime"),
-        gpu=need("draw_table", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
     shell:
         STAGE + "draw_table"
         " {params.flags}"
@@ -179,17 +183,17 @@ rule draw_images:
         RESULTS + "/{dataset}/logs/figures/images/{experiment}-{decoder}.log",
     benchmark:
         RESULTS + "/{dataset}/benchmarks/figures/images/{experiment}-{decoder}.tsv"
-    params:
-        **stage_code("draw_images"),
-        label="{experiment}",
     localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("draw_images", "threads")
     resources:
         mem_mb=memory("draw_images"),
         runtime=need("draw_images", "runtime"),
         gpu=need("draw_images", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("draw_images"),
+        label="{experiment}",
     shell:
         STAGE + "draw_images"
         " --layouts {input.layouts:q}"
@@ -211,17 +215,17 @@ rule draw_training:
         RESULTS + "/{dataset}/logs/figures/{training}.log",
     benchmark:
         RESULTS + "/{dataset}/benchmarks/figures/{training}.tsv"
-    params:
-        **stage_code("draw_training"),
-        logs=lambda w: canonical(training_logs(w)),
     localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
     threads: need("draw_training", "threads")
     resources:
         mem_mb=memory("draw_training"),
         runtime=need("draw_training", "runtime"),
         gpu=need("draw_training", "gpu"),
-    conda:
-        "../../envs/cellscaper.yaml"
+    params:
+        **stage_code("draw_training"),
+        logs=lambda w: canonical(training_logs(w)),
     shell:
         STAGE + "draw_training"
         " --logs {params.logs:q}"
