@@ -5,7 +5,7 @@ BRCA_M2C ?=
 RUN = .venv/bin/snakemake --workflow-profile workflow/profiles/local --cores $(CORES)
 brca_path = $(if $(BRCA_M2C),datasets='{"brca_m2c": {"path": "$(abspath $(BRCA_M2C))"}}')
 
-.PHONY: demo test test-unit brca paper lint format
+.PHONY: demo test test-unit brca paper bench lint format
 
 demo: .venv/ready  ## every stage on simulated tissue: tables and pictures in results/phantom/
 	$(RUN) --configfile workflow/presets/demo.yaml
@@ -23,6 +23,9 @@ test: .venv/ready  ## all tests
 
 test-unit: .venv/ready  ## the fast ones
 	.venv/bin/python -m pytest tests/unit
+
+bench: .venv/ready  ## speed claims, ratios measured in one run
+	.venv/bin/python benchmarks/threads.py
 
 lint: .venv/ready
 	.venv/bin/ruff check src tests

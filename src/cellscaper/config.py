@@ -21,7 +21,7 @@ TRAINING_KEYS = ("generator", "grid", "density", "condition", "network", "diffus
 # -- validation --------------------------------------------------------------------------------------------
 
 
-def validate(config: Mapping[str, Any], schema: Path, files: Iterable[Path] = ()) -> None:
+def validate(config: Config, schema: Path, files: Iterable[Path] = ()) -> None:
     """Check a merged config against the schema and its names against each other.
 
     Raises CellscaperError with one line: the key's full path, the file it stands in (of ``files``, the last
@@ -68,7 +68,7 @@ def _found_in(path: list[str], files: list[Path]) -> str:
     return ""
 
 
-def _check_names(config: Mapping[str, Any], files: list[Path]) -> None:
+def _check_names(config: Config, files: list[Path]) -> None:
     def need(name: str, kind: str, *path: str) -> None:
         if name not in config[kind]:
             near = difflib.get_close_matches(name, config[kind], 1, 0.0)

@@ -23,7 +23,8 @@ def fit(stage: str, args: Arguments, model: nn.Module, loss: BatchLoss, section:
     provenance = record(stage, section, args.seed, args.inputs)
     state = Path(args.model).parent / "state"
     bound = [provenance["config"], provenance["inputs"], args.seed, code(f"cellscaper.stages.{stage}")]
-    log(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device()}, {args.threads} threads")
+    what = str(Path(args.model).parent)  # several trainings may talk into one terminal
+    log(f"{what}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device()}, {args.threads} threads")
     weights = train(
         model,
         loss,
@@ -33,7 +34,7 @@ def fit(stage: str, args: Arguments, model: nn.Module, loss: BatchLoss, section:
         seed=args.seed,
         log_path=state / "losses.csv",
         device=device(),
-        what="training step",
+        what=what,
     )
     with atomic(args.losses) as partial:
         os.replace(state / "losses.csv", partial)

@@ -2,16 +2,19 @@
 
 Every HDF5 file carries ``schema`` (what it is), ``schema_version`` and ``provenance`` (JSON, see
 :mod:`cellscaper.provenance`) as attributes. Weights are safetensors with the same in their header.
-A file appears under its final name only when it is complete; all data sets carry checksums.
+A file appears under its final name only when it is complete. Every byte that matters is under a checksum:
+fletcher32 on the data sets, HDF5's own (file format 1.10) on everything else, so text is stored with a fixed
+length (text of variable length has none); weights carry a digest in their header.
 """
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import h5py
 import numpy as np
@@ -64,11 +67,39 @@ def checksum(path: Path) -> str:
 
 @contextmanager
 def _create(path: Path, schema: str, provenance: Mapping[str, Any]) -> Iterator[h5py.File]:
-    with atomic(path) as partial, h5py.File(partial, "w") as file:
-        file.attrs["schema"] = schema
-        file.attrs["schema_version"] = SCHEMA_VERSION
-        file.attrs["provenance"] = json.dumps(provenance, sort_keys=True)
-        yield file
+    with atomic(path) as partial, _Disk(partial) as disk:
+        try:
+            with h5py.File(disk, "w", libver=("v110", "v110")) as file:
+                _put_text(file, "schema", schema)
+                file.attrs["schema_version"] = SCHEMA_VERSION
+                _put_text(file, "provenance", json.dumps(provenance, sort_keys=True))
+                yield file
+        finally:
+            if disk.failure is not None:
+                raise disk.failure
+
+
+class _Disk(io.FileIO):
+    """A new file that keeps the first failed write (a full disk) for its owner and pretends that all goes well.
+
+    HDF5 crashes the interpreter when it cannot write what it has in memory while it closes a file.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__(path, "w+")
+        self.path, self.failure = path, None
+
+    failure: OSError | None
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        done = 0
+        try:
+            while self.failure is None and done < len(view):
+                done += super().write(view[done:]) or 0
+        except OSError as error:
+            self.failure = OSError(error.errno, error.strerror, str(self.path))
+        return len(view)
 
 
 def _open(path: Path, schema: str | None) -> h5py.File:
@@ -82,30 +113,49 @@ def _open(path: Path, schema: str | None) -> h5py.File:
         raise CellscaperError(
             f"{path} is not a readable HDF5 file (truncated or damaged); delete it and run again"
         ) from error
-    found, version = file.attrs.get("schema"), file.attrs.get("schema_version")
-    if found is None or (schema is not None and found != schema):
+    try:
+        _check_schema(path, file, schema)
+    except BaseException:
         file.close()
+        raise
+    return file
+
+
+def _check_schema(path: Path, file: h5py.File, schema: str | None) -> None:
+    with _reading(path):
+        found = _get_text(file, "schema") if "schema" in file.attrs else None
+        version = file.attrs.get("schema_version")
+    if found is None or (schema is not None and found != schema):
         raise CellscaperError(f"{path} holds {found or 'no cellscaper data'}, expected {schema or 'a cellscaper file'}")
     if version != SCHEMA_VERSION:
-        file.close()
         raise CellscaperError(
-            f"{path} has schema version {version}, this cellscaper reads {SCHEMA_VERSION}; make it again with this version"
+            f"{path} has schema version {version}, this cellscaper reads {SCHEMA_VERSION}; "
+            "make it again with this version"
         )
-    return file
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, KeyError, ValueError) as error:
-        raise CellscaperError(f"{path} is damaged ({str(error).splitlines()[0]}); delete it and run again") from error
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # h5py on damaged files: all of these
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CellscaperError(f"{path} is damaged ({reason}); delete it and run again") from error
+
+
+def _put_text(group: h5py.Group, name: str, text: str) -> None:
+    group.attrs[name] = np.bytes_(text.encode())
+
+
+def _get_text(group: h5py.Group, name: str) -> str:
+    value = group.attrs[name]
+    return value if isinstance(value, str) else bytes(value).decode()
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
     """The provenance record of any HDF5 file of ours."""
     with _open(path, None) as file, _reading(path):
-        return json.loads(file.attrs["provenance"])
+        return json.loads(_get_text(file, "provenance"))
 
 
 def _put_layouts(group: h5py.Group, layouts: LayoutSet) -> None:
@@ -115,21 +165,18 @@ def _put_layouts(group: h5py.Group, layouts: LayoutSet) -> None:
     columns = group.create_group("columns")
     for name, column in layouts.columns.items():
         _put(columns, name, column)
-    group.attrs["classes"] = json.dumps(layouts.classes)
+    _put_text(group, "classes", json.dumps(layouts.classes))
     group.attrs["mpp"] = layouts.mpp
 
 
 def _put(group: h5py.Group, name: str, array: NDArray) -> None:
     if array.dtype.kind == "U":
-        text = h5py.string_dtype("utf-8")
-        group.create_dataset(name, data=array.astype(object), dtype=text)
-    else:
-        group.create_dataset(name, data=array, **(_COMPRESSED if array.size else {}))
+        array = np.char.encode(array, "utf-8")
+        array = array.astype(h5py.string_dtype("utf-8", max(array.dtype.itemsize, 1)))
+    group.create_dataset(name, data=array, **(_COMPRESSED if array.size else {}))
 
 
-def write_layouts(
-    path: Path, layouts: LayoutSet | Mapping[str, LayoutSet], provenance: Mapping[str, Any]
-) -> None:
+def write_layouts(path: Path, layouts: LayoutSet | Mapping[str, LayoutSet], provenance: Mapping[str, Any]) -> None:
     """Write one LayoutSet, or several named ones (one for each decoder of a sampling run)."""
     with _create(path, "cellscaper/layouts", provenance) as file:
         if isinstance(layouts, LayoutSet):
@@ -141,7 +188,7 @@ def write_layouts(
 
 def layout_names(path: Path) -> list[str]:
     """The names of the LayoutSets in a file; empty where the file holds a single one."""
-    with _open(path, "cellscaper/layouts") as file:
+    with _open(path, "cellscaper/layouts") as file, _reading(path):
         return sorted(file["sets"]) if "sets" in file else []
 
 
@@ -169,17 +216,17 @@ def read_layouts(path: Path, name: str | None = None, select: slice = slice(None
             labels=group["labels"][a:b],
             offsets=offsets[start : stop + 1] - a,
             size=group["size"][rows],
-            classes=tuple(json.loads(group.attrs["classes"])),
+            classes=tuple(json.loads(_get_text(group, "classes"))),
             mpp=float(group.attrs["mpp"]),
             source=_get(group["source"], rows),
             origin=group["origin"][rows],
-            columns={key: _get(column, rows) for key, column in group["columns"].items()},
+            columns={key: _get(group["columns"][key], rows) for key in group["columns"]},
         )
 
 
 def _get(data: h5py.Dataset, rows: slice) -> NDArray:
     if h5py.check_string_dtype(data.dtype) is not None:
-        return np.array(data.asstr()[rows], dtype=np.str_).reshape(-1)
+        return np.char.decode(data[rows], "utf-8")
     return data[rows]
 
 
@@ -187,7 +234,7 @@ def _get(data: h5py.Dataset, rows: slice) -> NDArray:
 
 
 class RaggedWriter:
-    """Appends arrays of one dtype and any shapes to one HDF5 file, compressed as they come."""
+    """Appends arrays of one dtype and any three-dimensional shapes to one HDF5 file, compressed as they come."""
 
     def __init__(self, file: h5py.File, dtype: str):
         self._values = file.create_dataset("values", (0,), dtype, maxshape=(None,), chunks=(1 << 16,), **_COMPRESSED)
@@ -201,7 +248,7 @@ class RaggedWriter:
         self._shapes.append(array.shape)
 
     def _finish(self) -> None:
-        self._file.create_dataset("shape", data=np.array(self._shapes, np.int64).reshape(len(self._shapes), -1))
+        _put(self._file, "shape", np.array(self._shapes, np.int64).reshape(-1, 3))
 
 
 @contextmanager
@@ -213,16 +260,22 @@ def _write_ragged(path: Path, schema: str, dtype: str, provenance: Mapping[str, 
 
 
 class Ragged:
-    """Lazy reader of a ragged file: ``len``, ``[i]`` → array, ``shape`` (L, ndim). Close it or use ``with``."""
+    """Lazy reader of a ragged file: ``len``, ``[i]`` → array, ``shape`` (L, 3). Close it or use ``with``."""
 
     def __init__(self, path: Path, schema: str):
         self.path, self._file = Path(path), _open(path, schema)
-        with _reading(path):
-            self.shape = self._file["shape"][()]
-            self._offsets = np.concatenate([[0], np.cumsum(self.shape.prod(axis=1))]).astype(np.int64)
-            if self._offsets[-1] != self._file["values"].shape[0]:
-                raise ValueError(f"{self._file['values'].shape[0]} values, shapes add up to {self._offsets[-1]}")
-        self.attrs = dict(self._file.attrs)
+        try:
+            with _reading(path):
+                self._read_index()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_index(self) -> None:
+        self.shape: NDArray[np.int64] = self._file["shape"][()]
+        self._offsets = np.concatenate([[0], np.cumsum(self.shape.prod(axis=1))]).astype(np.int64)
+        if self._offsets[-1] != self._file["values"].shape[0]:
+            raise ValueError(f"{self._file['values'].shape[0]} values, shapes add up to {self._offsets[-1]}")
 
     def __len__(self) -> int:
         return len(self.shape)
@@ -240,7 +293,7 @@ class Ragged:
     def close(self) -> None:
         self._file.close()
 
-    def __enter__(self) -> "Ragged":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -260,7 +313,7 @@ def read_split(cells: Path, images: Path, split: str) -> tuple[LayoutSet, list[N
     with ImageSet(images) as pixels:
         if not np.array_equal(pixels.shape[:, :2], layouts.size):
             raise CellscaperError(f"{images} and {cells} do not hold the same images; run read_cells again")
-        chosen = [pixels[i] for i in np.flatnonzero(layouts.columns["split"] == split)]
+        chosen = [pixels[i] for i in np.flatnonzero(layouts.columns["split"] == split).tolist()]
     return layouts.where(split=split), chosen
 
 
@@ -273,8 +326,10 @@ class DensitySet(Ragged):
 
     def __init__(self, path: Path):
         super().__init__(path, "cellscaper/density")
-        self.stride = int(self.attrs["stride"])
-        self.scale = float(self.attrs["scale"])
+
+    def _read_index(self) -> None:
+        super()._read_index()
+        self.stride, self.scale = int(self._file.attrs["stride"]), float(self._file.attrs["scale"])
 
 
 @contextmanager
@@ -299,19 +354,23 @@ def write_density(
 # -- weights -----------------------------------------------------------------------------------------------
 
 
-def write_weights(path: Path, tensors: "Mapping[str, torch.Tensor]", provenance: Mapping[str, Any], **facts: Any) -> None:
+def write_weights(
+    path: Path, tensors: "Mapping[str, torch.Tensor]", provenance: Mapping[str, Any], **facts: Any
+) -> None:
     """Write weights as safetensors; ``facts`` (JSON) is what a reader needs to rebuild and use the model."""
     from safetensors.torch import save_file
 
+    weights = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     header = {
         "schema": "cellscaper/weights",
-        "schema_version": SCHEMA_VERSION,
-        "provenance": provenance,
-        "facts": facts,
+        "schema_version": str(SCHEMA_VERSION),
+        "provenance": json.dumps(provenance, sort_keys=True),
+        "facts": json.dumps(facts, sort_keys=True),
     }
-    entry = {"cellscaper": json.dumps(header, sort_keys=True)}  # one: several are written in random order
+    header["digest"] = _digest(weights, header)
     with atomic(path) as partial:
-        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, partial, metadata=entry)
+        # One entry: safetensors writes several in random order, and equal trainings must give equal files.
+        save_file(weights, partial, metadata={"cellscaper": json.dumps(header, sort_keys=True)})
 
 
 def read_weights(path: Path) -> "tuple[dict[str, torch.Tensor], dict[str, Any]]":
@@ -325,10 +384,25 @@ def read_weights(path: Path) -> "tuple[dict[str, torch.Tensor], dict[str, Any]]"
             header = json.loads((file.metadata() or {}).get("cellscaper", "{}"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError, ValueError) as error:
-        raise CellscaperError(f"{path} is not a readable weights file (truncated or damaged); delete it and run again") from error
-    if header.get("schema") != "cellscaper/weights" or header.get("schema_version") != SCHEMA_VERSION:
+        raise CellscaperError(
+            f"{path} is not a readable weights file (truncated or damaged); delete it and run again"
+        ) from error
+    if header.get("schema") != "cellscaper/weights" or header.get("schema_version") != str(SCHEMA_VERSION):
         raise CellscaperError(
             f"{path} has schema {header.get('schema')} version {header.get('schema_version')}, "
             f"this cellscaper reads cellscaper/weights version {SCHEMA_VERSION}; train it again"
         )
-    return tensors, header["facts"]
+    if header.pop("digest", None) != _digest(tensors, header):
+        raise CellscaperError(f"{path} is damaged (its digest is wrong); delete it and run again")
+    return tensors, json.loads(header["facts"])
+
+
+def _digest(tensors: "Mapping[str, torch.Tensor]", header: Mapping[str, str]) -> str:
+    """SHA-256 of everything in a weights file: header, then names, types, shapes and bytes of the tensors."""
+    import torch
+
+    found = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        found.update(value.reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cellscaper import config as settings
 from cellscaper.errors import CellscaperError
-from cellscaper.provenance import SRC, canonical, code
+from cellscaper.provenance import SRC, canonical, code, digest
 
 try:
     settings.validate(

@@ -212,7 +212,9 @@ def train(
     Raises CellscaperError at a loss that is not finite.
     """
     chosen, device = Settings.read(settings), torch.device(device)
-    model.train().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.train().to(device)
+    if device.type == "cuda":  # on CPUs bf16 steps are up to 1.4 times slower with channels last
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = _Run(model, chosen, Path(state) / "checkpoint.pt", fingerprint)
     run.resume(what)
     called = _Autocast(model, device, chosen.precision == "bf16")

@@ -199,7 +199,7 @@ def protocol_notes(table: Mapping[str, Any], frame: pd.DataFrame) -> list[str]:
         least, most = done["samples"].min(), done["samples"].max()
         number = str(least) if least == most else f"{least} to {most}"
         notes.append(f"scored on {number} {'images' if detections else 'layouts'} a seed")
-    by = {name: list(dict.fromkeys(part["row_label"])) for name, part in done.groupby("decoder") if name}
+    by = {str(name): list(dict.fromkeys(part["row_label"])) for name, part in done.groupby("decoder") if name}
     what = "detector" if detections else "decoder"
     if by and all(rows == next(iter(by.values())) for rows in by.values()):
         notes.append(f"{what}: {', '.join(by)}")

@@ -25,7 +25,7 @@ def main() -> None:
     model.load_state_dict(weights)
     seeds, step = sample_seeds(args.seed, len(layouts), use=3), args.config["batch"]
     record_ = record("paint_images", args.config, args.seed, args.inputs)
-    with write_images(args.images, record_) as images, Progress(len(layouts), "images") as progress:
+    with write_images(args.images, record_) as images, Progress(len(layouts), f"{args.images.parent}: images") as progress:
         for start in range(0, len(layouts), step):
             batch = list(layouts[start : start + step])
             for image in paint(section, model, batch, classes, seeds[start : start + step], args.config, where):

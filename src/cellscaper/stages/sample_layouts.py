@@ -54,7 +54,7 @@ def diffuse(args: stage.Arguments, targets: LayoutSet, seeds: list[int]) -> dict
     }
     found: dict[str, list[Layout]] = {name: [] for name in DECODERS}
     size, step = (grid.region, grid.region), config["sampling"]["batch"]
-    with Progress(len(targets), "layouts") as progress:
+    with Progress(len(targets), f"{args.layouts.parent}: layouts") as progress:
         for start in range(0, len(targets), step):
             rows = slice(start, start + step)
             asked = torch.from_numpy(counts[rows]).float()

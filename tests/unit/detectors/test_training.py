@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cellscaper.detectors.peaks import detect
-from cellscaper.detectors.training import dot_targets, jitter, make_batch_loss, segmentation_loss
+from cellscaper.detectors.training import BACKGROUND_WEIGHT, dot_targets, jitter, make_batch_loss, segmentation_loss
 from cellscaper.detectors.unet import UNet, to_input
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
@@ -91,8 +91,9 @@ def test_loss_of_a_uniform_guess_and_of_the_truth() -> None:
 def test_cross_entropy_weighs_background_less() -> None:
     target = torch.tensor([[[0, 1]]])
     logits = torch.tensor([[[[0.0, 0.0]], [[2.0, 0.0]]]])  # background pixel wrong by 2, cell pixel undecided
-    wrong, undecided = np.log(1 + np.exp(2)), np.log(2)
-    assert segmentation_loss(logits, target)["ce"].item() == pytest.approx((0.3 * wrong + undecided) / 1.3, rel=1e-5)
+    wrong, undecided, w = np.log(1 + np.exp(2)), np.log(2), BACKGROUND_WEIGHT
+    assert segmentation_loss(logits, target)["ce"].item() == pytest.approx((w * wrong + undecided) / (w + 1), rel=1e-5)
+    assert w < 0.5
 
 
 # -- batches ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cellscaper.detectors.unet import UNet, to_input
+from cellscaper.detectors.unet import UNet, build, to_input
 from cellscaper.errors import CellscaperError
 
 
@@ -18,7 +18,7 @@ def test_any_size_comes_back_with_a_channel_a_class_and_background(height: int, 
 
 
 def test_width_doubles_with_depth() -> None:
-    model = UNet(3, width=6, depth=4)
+    model = build({"width": 6, "depth": 4, "method": "unet"}, 3)
     assert [block[0].out_channels for block in model.down] == [6, 12, 24, 48, 96]
 
 

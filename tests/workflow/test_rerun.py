@@ -1,0 +1,144 @@
+"""A second call does nothing; a change reruns what depends on it and nothing else."""
+
+import ast
+
+import pytest
+
+GMM = "src/cellscaper/density/gmm.py"
+ADM = "src/cellscaper/generators/adm.py"
+TRAINING = {"train_layout", "train_image", "train_detector"}
+
+
+def downstream(jobs, start):
+    """The names of the jobs that ``start`` picks and of all that read what they make."""
+    found = {job.name for job in jobs if start(job)}
+    made = {file for job in jobs if job.name in found for file in job.files("output")}
+    while True:
+        more = [job for job in jobs if job.name not in found and made & set(job.files("input"))]
+        if not more:
+            return found
+        found |= {job.name for job in more}
+        made |= {file for job in more for file in job.files("output")}
+
+
+def names(jobs):
+    return {job.name for job in jobs}
+
+
+def reformatted(source):
+    """The same code with other comments, docstrings, quotes and line breaks."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            node.body[0].value.value += " Said otherwise."
+    return "# a comment\n" + ast.unparse(tree).replace("\n\n", "\n# another\n\n\n") + "\n"
+
+
+def with_another_number(source):
+    """The code with the first positive number in it raised by one."""
+    tree = ast.parse(source)
+    number = next(n for n in ast.walk(tree) if isinstance(n, ast.Constant) and type(n.value) in (int, float))
+    number.value += 1
+    return ast.unparse(tree)
+
+
+def edit(workflow, path, change):
+    file = workflow.folder / path
+    file.write_text(change(file.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+# -- the whole run -------------------------------------------------------------------------------------------
+
+
+def test_ci_preset_runs_every_rule_in_three_minutes_of_two_cores(whole_run, jobs, house):
+    stages = {file.stem for file in (house.folder / "src/cellscaper/stages").glob("[!_]*.py")}
+    assert {job.rule for job in jobs} == stages
+    _, ended = whole_run
+    # CPU time, for other programs may share the cores: 3 min × 2 cores, less a third for stages that wait for others.
+    assert ended.cpu < 240, f"{ended.cpu:.0f} s of CPU, {ended.seconds:.0f} s"
+
+
+def test_second_call_does_nothing_within_ten_seconds(finished):
+    ended = finished.snakemake()
+    assert ended.status == 0
+    assert "Nothing to be done" in ended.text
+    assert ended.cpu < 10, f"{ended.cpu:.1f} s of CPU, {ended.seconds:.1f} s"
+
+
+def test_nothing_but_results_is_left(finished):
+    left = [file for file in (finished.folder / "results").rglob("*") if "partial" in file.name or file.name == "state"]
+    assert left == []
+
+
+# -- code ----------------------------------------------------------------------------------------------------
+
+
+def test_comments_docstrings_and_format_rerun_nothing(copy):
+    files = [file for file in (copy.folder / "src").rglob("*.py") if file.read_text(encoding="utf-8")]
+    for file in files:
+        edit(copy, file.relative_to(copy.folder), reformatted)
+    assert len(files) > 50
+    assert copy.plan() == []
+
+
+def test_a_number_in_a_density_reruns_its_maps_and_what_depends_on_them(copy, jobs):
+    edit(copy, GMM, with_another_number)
+    plan = copy.plan()
+    assert names(plan) == downstream(jobs, lambda job: job.rule == "fit_density")
+    assert {"fit_density", "train_layout", "sample_layouts", "score_layouts", "paint_images"} <= {j.rule for j in plan}
+    assert {"train_detector", "detect_cells", "score_detections", "make_tables"} <= {j.rule for j in plan}
+    assert {job.pairs("wildcards").get("experiment", "tc_sd_gmm") for job in plan} == {"tc_sd_gmm"}
+    first = next(job for job in plan if job.rule == "fit_density")
+    assert "code_cellscaper_density_gmm" in first.entries["reason"]
+    assert "code_cellscaper_density_maps" not in first.entries["reason"]
+
+
+def test_a_generator_reruns_its_own_experiments_alone(copy, jobs):
+    edit(copy, ADM, lambda source: source + "\nLIMIT = 3\n")
+    plan = copy.plan()
+    own = [job for job in jobs if job.rule in ("train_layout", "sample_layouts")]
+    own = names(job for job in own if job.pairs("wildcards")["experiment"] == "adm")
+    assert names(plan) == downstream(jobs, lambda job: job.name in own)
+    assert {job.pairs("wildcards").get("experiment", "adm") for job in plan} == {"adm"}
+    assert all("code_cellscaper_generators_adm" in job.entries["reason"] for job in plan if job.rule == "train_layout")
+
+
+@pytest.mark.parametrize(
+    ("module", "rules"),
+    [
+        ("stages/make_tables.py", {"make_tables"}),
+        ("metrics/counts.py", {"score_layouts"}),
+        ("detectors/peaks.py", {"detect_cells"}),
+    ],
+)
+def test_a_module_late_in_the_flow_reruns_no_training(copy, jobs, module, rules):
+    edit(copy, f"src/cellscaper/{module}", lambda source: source + "\nLIMIT = 3\n")
+    plan = copy.plan()
+    assert names(plan) == downstream(jobs, lambda job: job.rule in rules)
+    assert not TRAINING & {job.rule for job in plan}
+
+
+# -- config --------------------------------------------------------------------------------------------------
+
+
+def test_a_value_of_one_experiment_reruns_that_experiment_alone(copy, jobs):
+    overlays = copy.overlay("own.yaml", "experiments: {tc_sd_gmm: {training: {lr: 2.0e-3}}}")
+    plan = copy.plan(overlays=overlays)
+    assert names(plan) == downstream(
+        jobs, lambda job: job.rule == "train_layout" and job.pairs("wildcards")["experiment"] == "tc_sd_gmm"
+    )
+    assert {job.pairs("wildcards").get("experiment", "tc_sd_gmm") for job in plan} == {"tc_sd_gmm"}
+
+
+def test_how_an_experiment_is_sampled_does_not_rerun_its_training(copy, jobs):
+    overlays = copy.overlay("own.yaml", "experiments: {adm: {sampling: {eta: 0.5}}}")
+    plan = copy.plan(overlays=overlays)
+    assert names(plan) == downstream(
+        jobs, lambda job: job.rule == "sample_layouts" and job.pairs("wildcards")["experiment"] == "adm"
+    )
+    assert not TRAINING & {job.rule for job in plan}
+
+
+def test_resources_and_cores_rerun_nothing(copy):
+    text = "resources: {train_layout: {threads: 2, mem_mb: 4000, runtime: 5}, light: {mem_mb: 1000, runtime: 7}}"
+    assert copy.plan(overlays=copy.overlay("own.yaml", text), cores=1) == []
