@@ -4,6 +4,7 @@ A stage is ``python -m cellscaper.stages.<rule> --<input> … --<output> … --c
 """
 
 import argparse
+import errno
 import json
 import os
 import signal
@@ -68,12 +69,12 @@ def run(main: Callable[[], None]) -> NoReturn:
         main()
     except CellscaperError as error:
         sys.exit(f"{name}: error: {' '.join(str(error).split())}")
-    except (PermissionError, IsADirectoryError, NotADirectoryError, FileNotFoundError) as error:
-        sys.exit(f"{name}: error: {error.strerror}: {error.filename}")
     except OSError as error:
         if error.errno is None:
             raise
-        sys.exit(f"{name}: error: {error.strerror}: {error.filename or 'no file named'} (check disk space and quota)")
+        full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        hint = "; free disk space or raise the quota, then run again" if error.errno in full else ""
+        sys.exit(f"{name}: error: {error.strerror}: {error.filename or 'no file named'}{hint}")
     except KeyboardInterrupt:
         sys.exit(f"{name}: stopped")
     sys.exit(0)

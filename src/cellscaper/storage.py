@@ -45,8 +45,10 @@ def atomic(path: Path) -> Iterator[Path]:
         with open(partial, "rb+") as handle:
             os.fsync(handle.fileno())
         os.replace(partial, path)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = str(path)  # a failed write does not say in which file
         raise
 
 
@@ -65,41 +67,39 @@ def checksum(path: Path) -> str:
 # -- HDF5 --------------------------------------------------------------------------------------------------
 
 
+class _Disk(io.FileIO):
+    """A new file whose first failed write (a full disk) is kept for :meth:`check`; HDF5 is told that all went well.
+
+    HDF5 crashes the interpreter when it cannot write what it still holds while it closes a file.
+    """
+
+    failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view, done = memoryview(data).cast("B"), 0
+        try:
+            while self.failure is None and done < len(view):
+                done += super().write(view[done:]) or 0
+        except OSError as error:
+            self.failure = error
+        return len(view)
+
+    def check(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
 @contextmanager
-def _create(path: Path, schema: str, provenance: Mapping[str, Any]) -> Iterator[h5py.File]:
-    with atomic(path) as partial, _Disk(partial) as disk:
+def _create(path: Path, schema: str, provenance: Mapping[str, Any]) -> Iterator[tuple[h5py.File, _Disk]]:
+    with atomic(path) as partial, _Disk(partial, "w+") as disk:
         try:
             with h5py.File(disk, "w", libver=("v110", "v110")) as file:
                 _put_text(file, "schema", schema)
                 file.attrs["schema_version"] = SCHEMA_VERSION
                 _put_text(file, "provenance", json.dumps(provenance, sort_keys=True))
-                yield file
+                yield file, disk
         finally:
-            if disk.failure is not None:
-                raise disk.failure
-
-
-class _Disk(io.FileIO):
-    """A new file that keeps the first failed write (a full disk) for its owner and pretends that all goes well.
-
-    HDF5 crashes the interpreter when it cannot write what it has in memory while it closes a file.
-    """
-
-    def __init__(self, path: Path):
-        super().__init__(path, "w+")
-        self.path, self.failure = path, None
-
-    failure: OSError | None
-
-    def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        done = 0
-        try:
-            while self.failure is None and done < len(view):
-                done += super().write(view[done:]) or 0
-        except OSError as error:
-            self.failure = OSError(error.errno, error.strerror, str(self.path))
-        return len(view)
+            disk.check()
 
 
 def _open(path: Path, schema: str | None) -> h5py.File:
@@ -178,7 +178,7 @@ def _put(group: h5py.Group, name: str, array: NDArray) -> None:
 
 def write_layouts(path: Path, layouts: LayoutSet | Mapping[str, LayoutSet], provenance: Mapping[str, Any]) -> None:
     """Write one LayoutSet, or several named ones (one for each decoder of a sampling run)."""
-    with _create(path, "cellscaper/layouts", provenance) as file:
+    with _create(path, "cellscaper/layouts", provenance) as (file, _):
         if isinstance(layouts, LayoutSet):
             _put_layouts(file, layouts)
         else:
@@ -236,9 +236,9 @@ def _get(data: h5py.Dataset, rows: slice) -> NDArray:
 class RaggedWriter:
     """Appends arrays of one dtype and any three-dimensional shapes to one HDF5 file, compressed as they come."""
 
-    def __init__(self, file: h5py.File, dtype: str):
+    def __init__(self, file: h5py.File, disk: _Disk, dtype: str):
         self._values = file.create_dataset("values", (0,), dtype, maxshape=(None,), chunks=(1 << 16,), **_COMPRESSED)
-        self._file, self._shapes, self._end = file, list[tuple[int, ...]](), 0
+        self._file, self._disk, self._shapes, self._end = file, disk, list[tuple[int, ...]](), 0
 
     def append(self, array: NDArray) -> None:
         flat = np.ascontiguousarray(array, self._values.dtype).reshape(-1)
@@ -246,6 +246,7 @@ class RaggedWriter:
         self._values[self._end :] = flat
         self._end += flat.size
         self._shapes.append(array.shape)
+        self._disk.check()
 
     def _finish(self) -> None:
         _put(self._file, "shape", np.array(self._shapes, np.int64).reshape(-1, 3))
@@ -253,8 +254,8 @@ class RaggedWriter:
 
 @contextmanager
 def _write_ragged(path: Path, schema: str, dtype: str, provenance: Mapping[str, Any]) -> Iterator[RaggedWriter]:
-    with _create(path, schema, provenance) as file:
-        writer = RaggedWriter(file, dtype)
+    with _create(path, schema, provenance) as (file, disk):
+        writer = RaggedWriter(file, disk, dtype)
         yield writer
         writer._finish()
 
@@ -343,9 +344,9 @@ def write_density(
     path: Path, maps: list[NDArray[np.float32]], stride: int, scale: float, provenance: Mapping[str, Any]
 ) -> None:
     """Write a DensitySet (see there) with its grid ``stride`` in px and normalising ``scale``."""
-    with _create(path, "cellscaper/density", provenance) as file:
+    with _create(path, "cellscaper/density", provenance) as (file, disk):
         file.attrs["stride"], file.attrs["scale"] = stride, scale
-        writer = RaggedWriter(file, "float32")
+        writer = RaggedWriter(file, disk, "float32")
         for one in maps:
             writer.append(one)
         writer._finish()
@@ -358,7 +359,7 @@ def write_weights(
     path: Path, tensors: "Mapping[str, torch.Tensor]", provenance: Mapping[str, Any], **facts: Any
 ) -> None:
     """Write weights as safetensors; ``facts`` (JSON) is what a reader needs to rebuild and use the model."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     weights = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     header = {
@@ -370,7 +371,7 @@ def write_weights(
     header["digest"] = _digest(weights, header)
     with atomic(path) as partial:
         # One entry: safetensors writes several in random order, and equal trainings must give equal files.
-        save_file(weights, partial, metadata={"cellscaper": json.dumps(header, sort_keys=True)})
+        partial.write_bytes(save(weights, metadata={"cellscaper": json.dumps(header, sort_keys=True)}))
 
 
 def read_weights(path: Path) -> "tuple[dict[str, torch.Tensor], dict[str, Any]]":
