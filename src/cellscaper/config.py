@@ -1,4 +1,4 @@
-"""The configuration: strict validation, and the sections that each rule gets. Read by the Snakefile; nothing heavy here.
+"""The configuration: strict validation, and the sections each rule gets. Read by the Snakefile; nothing heavy here.
 
 An experiment (a row of a table) is ``layout_model`` overlaid with its own keys; names of grids and densities are
 replaced by their content. Experiments whose resolved training is equal share one training, the first one's.
@@ -28,9 +28,14 @@ def validate(config: Config, schema: Path, files: Iterable[Path] = ()) -> None:
     one wins as in Snakemake), what was expected and, for an unknown key, the nearest valid one.
     """
     from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
 
-    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
-    errors = sorted(validator.iter_errors(config), key=lambda e: (e.validator != "additionalProperties", list(e.path)))
+    whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, x: type(x) is int)  # 100.0 is not one
+    strict = extend(Draft202012Validator, type_checker=whole)
+    validator = strict(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
+    errors = sorted(
+        validator.iter_errors(config), key=lambda e: (e.validator != "additionalProperties", list(map(str, e.path)))
+    )
     if errors:
         raise CellscaperError(_explain(errors[0], list(files)))
     _check_names(config, list(files))
@@ -40,7 +45,7 @@ def _explain(error: Any, files: list[Path]) -> str:
     path = [str(part) for part in error.absolute_path]
     if error.validator == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(known))[0]
+        unknown = min(str(key) for key in error.instance if key not in known)
         near = difflib.get_close_matches(unknown, known, 1, 0.0)
         where = ".".join([*path, unknown])
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -96,10 +101,19 @@ def _check_names(config: Config, files: list[Path]) -> None:
             )
     for table, block in config["tables"].items():
         for row, cell in block["rows"].items():
-            if cell.get("experiment"):
+            if cell["experiment"]:
                 need(cell["experiment"], "experiments", "tables", table, "rows", row, "experiment")
+            if not cell.get("why") and not _is_runnable(block["kind"], cell):
+                raise CellscaperError(
+                    f"tables.{table}.rows.{row}{_found_in(['tables', table, 'rows', row], files)}: a row that is run names "
+                    "an experiment and its decoder (only `real only` in detections has none); one that is not says `why`"
+                )
         for name in block.get("detectors", []):
             need(name, "detectors", "tables", table, "detectors")
+
+
+def _is_runnable(kind: str, row: Config) -> bool:
+    return bool(row.get("decoder")) if row["experiment"] else kind == "detections"
 
 
 # -- sections ----------------------------------------------------------------------------------------------
@@ -170,7 +184,7 @@ def shared_image_model(config: Config, name: str) -> str:
 
 
 def reading_section(config: Config, name: str) -> Config:
-    """How an experiment's maps are read: real layouts go through the same raster and decoder before they are counted."""
+    """How an experiment's maps are read: real layouts go through the same raster and decoder to be counted."""
     resolved = experiment(config, name)
     return {key: resolved[key] for key in ("grid", "decoding")}
 

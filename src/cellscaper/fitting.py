@@ -1,6 +1,7 @@
 """What the training stages share: resume state, provenance and weights around the trainer."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,29 @@ from torch import nn
 from cellscaper.devices import device
 from cellscaper.diffusion.trainer import BatchLoss, clear_state, train
 from cellscaper.progress import log
-from cellscaper.provenance import code, digest, record
+from cellscaper.provenance import digest, record
 from cellscaper.stage import Arguments
 from cellscaper.storage import atomic, write_weights
 
 
-def fit(stage: str, args: Arguments, model: nn.Module, loss: BatchLoss, section: dict[str, Any], **facts: Any) -> None:
+def fit(
+    stage: str,
+    args: Arguments,
+    model: nn.Module,
+    loss: BatchLoss,
+    section: dict[str, Any],
+    methods: Sequence[str] = (),
+    **facts: Any,
+) -> None:
     """Train ``model`` and write ``args.model`` (weights with ``section`` and ``facts``) and ``args.losses`` (CSV).
 
     The state of an unfinished training and its losses so far lie in ``state/`` beside the model, which Snakemake does
-    not know, so that a killed job resumes. The state is bound to the config, seed, inputs and code of the training.
+    not know, so that a killed job resumes. The state is bound to the config, seed, inputs and code of the training,
+    that of the chosen ``methods`` (see :func:`cellscaper.provenance.record`) included.
     """
-    provenance = record(stage, section, args.seed, args.inputs)
+    provenance = record(stage, section, args.seed, args.inputs, methods)
     state = Path(args.model).parent / "state"
-    bound = [provenance["config"], provenance["inputs"], args.seed, code(f"cellscaper.stages.{stage}")]
+    bound = [provenance[key] for key in ("config", "inputs", "seed", "code")]
     what = str(Path(args.model).parent)  # several trainings may talk into one terminal
     log(f"{what}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device()}, {args.threads} threads")
     weights = train(

@@ -9,7 +9,7 @@ import hashlib
 import json
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,15 +27,20 @@ def canonical(config: Any) -> str:
 # -- records -----------------------------------------------------------------------------------------------
 
 
-def record(stage: str, config: Any, seed: int | None, inputs: Mapping[str, Path]) -> dict[str, Any]:
-    """The provenance of one output: package, git state, config section, seed, checksums of the inputs."""
+def record(
+    stage: str, config: Any, seed: int | None, inputs: Mapping[str, Path], methods: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The provenance of one output: package, git state, code, config section, seed, checksums of the inputs.
+
+    ``methods`` are the modules the stage has chosen by its config, such as ``generators.adm``.
+    """
     from cellscaper.storage import checksum
 
     return {
         "stage": stage,
         "cellscaper": _version(PACKAGE),
         "git": git_state(),
-        "code": digest(code(f"{PACKAGE}.stages.{stage}")),
+        "code": digest(code(f"{PACKAGE}.stages.{stage}", *(f"{PACKAGE}.{method}" for method in methods))),
         "config": config,
         "seed": seed,
         "inputs": {name: {"file": Path(p).name, "sha256": checksum(Path(p))} for name, p in inputs.items()},

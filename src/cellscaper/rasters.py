@@ -50,7 +50,7 @@ def rasterise(points: Tensor, labels: Tensor, index: Tensor, n: int, classes: in
     markers are cut at the border of the region.
     """
     inner = grid.inner
-    maps = torch.full((n, classes, inner, inner), grid.low, device=points.device)
+    maps = torch.full((n, classes, inner, inner), float(grid.low), device=points.device)
     cell = torch.div(points, grid.stride, rounding_mode="floor").long().clamp_(0, inner - 1)  # (M, 2)
     half = grid.marker // 2
     step = torch.arange(-half, half + 1, device=points.device)

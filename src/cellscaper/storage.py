@@ -8,7 +8,6 @@ length (text of variable length has none); weights carry a digest in their heade
 """
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _COMPRESSED: dict[str, Any] = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
+_SLACK = 1 << 20  # bytes on disk for HDF5's own indices
+_END_OF_FILE = 28  # where the first block of an HDF5 file of format 1.10 holds the length of the file
 _LAYOUT_ARRAYS = ("points", "labels", "offsets", "size", "origin")
 
 
@@ -67,39 +68,26 @@ def checksum(path: Path) -> str:
 # -- HDF5 --------------------------------------------------------------------------------------------------
 
 
-class _Disk(io.FileIO):
-    """A new file whose first failed write (a full disk) is kept for :meth:`check`; HDF5 is told that all went well.
-
-    HDF5 crashes the interpreter when it cannot write what it still holds while it closes a file.
-    """
-
-    failure: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        view, done = memoryview(data).cast("B"), 0
-        try:
-            while self.failure is None and done < len(view):
-                done += super().write(view[done:]) or 0
-        except OSError as error:
-            self.failure = error
-        return len(view)
-
-    def check(self) -> None:
-        if self.failure is not None:
-            raise self.failure
-
-
 @contextmanager
-def _create(path: Path, schema: str, provenance: Mapping[str, Any]) -> Iterator[tuple[h5py.File, _Disk]]:
-    with atomic(path) as partial, _Disk(partial, "w+") as disk:
-        try:
-            with h5py.File(disk, "w", libver=("v110", "v110")) as file:
-                _put_text(file, "schema", schema)
-                file.attrs["schema_version"] = SCHEMA_VERSION
-                _put_text(file, "provenance", json.dumps(provenance, sort_keys=True))
-                yield file, disk
-        finally:
-            disk.check()
+def _create(path: Path, schema: str, provenance: Mapping[str, Any]) -> Iterator[h5py.File]:
+    with atomic(path) as partial:
+        with open(partial, "wb") as handle:
+            _reserve(handle.fileno(), _SLACK)  # fails before HDF5 holds anything
+        with h5py.File(partial, "w", libver=("v110", "v110")) as file:
+            _reserve(file.id.get_vfd_handle(), _SLACK)
+            _put_text(file, "schema", schema)
+            file.attrs["schema_version"] = SCHEMA_VERSION
+            _put_text(file, "provenance", json.dumps(provenance, sort_keys=True))
+            yield file
+        with open(partial, "rb+") as handle:
+            handle.seek(_END_OF_FILE)
+            handle.truncate(int.from_bytes(handle.read(8), "little"))  # what was reserved in vain
+
+
+def _reserve(file: int, size: int) -> None:
+    """Make an open file ``size`` bytes longer, OSError on a full disk: there, HDF5's own writes crash Python."""
+    if hasattr(os, "posix_fallocate") and size:  # not on macOS
+        os.posix_fallocate(file, os.fstat(file).st_size, size)
 
 
 def _open(path: Path, schema: str | None) -> h5py.File:
@@ -173,12 +161,13 @@ def _put(group: h5py.Group, name: str, array: NDArray) -> None:
     if array.dtype.kind == "U":
         array = np.char.encode(array, "utf-8")
         array = array.astype(h5py.string_dtype("utf-8", max(array.dtype.itemsize, 1)))
+    _reserve(group.file.id.get_vfd_handle(), array.nbytes)
     group.create_dataset(name, data=array, **(_COMPRESSED if array.size else {}))
 
 
 def write_layouts(path: Path, layouts: LayoutSet | Mapping[str, LayoutSet], provenance: Mapping[str, Any]) -> None:
     """Write one LayoutSet, or several named ones (one for each decoder of a sampling run)."""
-    with _create(path, "cellscaper/layouts", provenance) as (file, _):
+    with _create(path, "cellscaper/layouts", provenance) as file:
         if isinstance(layouts, LayoutSet):
             _put_layouts(file, layouts)
         else:
@@ -236,17 +225,17 @@ def _get(data: h5py.Dataset, rows: slice) -> NDArray:
 class RaggedWriter:
     """Appends arrays of one dtype and any three-dimensional shapes to one HDF5 file, compressed as they come."""
 
-    def __init__(self, file: h5py.File, disk: _Disk, dtype: str):
+    def __init__(self, file: h5py.File, dtype: str):
         self._values = file.create_dataset("values", (0,), dtype, maxshape=(None,), chunks=(1 << 16,), **_COMPRESSED)
-        self._file, self._disk, self._shapes, self._end = file, disk, list[tuple[int, ...]](), 0
+        self._file, self._shapes, self._end = file, list[tuple[int, ...]](), 0
 
     def append(self, array: NDArray) -> None:
         flat = np.ascontiguousarray(array, self._values.dtype).reshape(-1)
+        _reserve(self._file.id.get_vfd_handle(), flat.nbytes)
         self._values.resize((self._end + flat.size,))
         self._values[self._end :] = flat
         self._end += flat.size
         self._shapes.append(array.shape)
-        self._disk.check()
 
     def _finish(self) -> None:
         _put(self._file, "shape", np.array(self._shapes, np.int64).reshape(-1, 3))
@@ -254,8 +243,8 @@ class RaggedWriter:
 
 @contextmanager
 def _write_ragged(path: Path, schema: str, dtype: str, provenance: Mapping[str, Any]) -> Iterator[RaggedWriter]:
-    with _create(path, schema, provenance) as (file, disk):
-        writer = RaggedWriter(file, disk, dtype)
+    with _create(path, schema, provenance) as file:
+        writer = RaggedWriter(file, dtype)
         yield writer
         writer._finish()
 
@@ -344,9 +333,9 @@ def write_density(
     path: Path, maps: list[NDArray[np.float32]], stride: int, scale: float, provenance: Mapping[str, Any]
 ) -> None:
     """Write a DensitySet (see there) with its grid ``stride`` in px and normalising ``scale``."""
-    with _create(path, "cellscaper/density", provenance) as (file, disk):
+    with _create(path, "cellscaper/density", provenance) as file:
         file.attrs["stride"], file.attrs["scale"] = stride, scale
-        writer = RaggedWriter(file, disk, "float32")
+        writer = RaggedWriter(file, "float32")
         for one in maps:
             writer.append(one)
         writer._finish()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from cellscaper.diffusion.schedule import Schedule, gather
+from cellscaper.diffusion.schedule import Bounds, Schedule, gather
 
 LEVELS = 256  # bins of the data range in the likelihood of step 0 (DDPM, Eq. 13)
 
@@ -27,17 +27,19 @@ def losses(
     noise: Tensor,
     *,
     learn_variance: bool,
+    prediction: str = "noise",
     p2_gamma: float = 0.0,
     p2_k: float = 1.0,
-    data_range: tuple[float, float] = (-1.0, 1.0),
+    data_range: Bounds = (-1.0, 1.0),
     extra: Callable[[Tensor, Tensor], dict[str, Tensor]] | None = None,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Loss terms of a batch, each (B,), and the predicted clean data x̂0 (B, C, H, W) with its gradient.
 
-    output (B, C, H, W), or (B, 2C, H, W) with ``learn_variance``: the predicted noise, then the variance's
+    output (B, C, H, W), or (B, 2C, H, W) with ``learn_variance``: the prediction, then the variance's
     interpolation in [-1, 1]. x0, x_t, noise (B, C, H, W); t (B,) int64; ``data_range`` are the bounds of x0.
+    ``prediction`` is what the network predicts: noise (the papers) or v (:func:`predicted_noise`).
 
-    "noise"  mean squared error of the noise × P2 weight (Choi et al. 2022); gamma 0 is the plain loss
+    "noise"  mean squared error of the prediction × P2 weight (Choi et al. 2022); gamma 0 is the plain loss
     "vlb"    (learn_variance only) variational bound in bits a dimension × T / 1000; it trains the variance
              alone: the predicted noise enters it without gradient (Improved DDPM, section 3.1)
     "total"  their sum, plus all terms of ``extra``
@@ -48,9 +50,10 @@ def losses(
     channels = x0.shape[1]
     if output.shape[1] != channels * (1 + learn_variance):
         raise ValueError(f"output has {output.shape[1]} channels for {channels} of data, {learn_variance=}")
-    eps = output[:, :channels].float()
-    x0_hat = schedule.predict_x0(x_t, t, eps)
-    terms = {"noise": p2_weight(schedule, t, p2_gamma, p2_k) * _mean(noise - eps, power=2)}
+    predicted = output[:, :channels].float()
+    x0_hat = schedule.predict_x0(x_t, t, predicted_noise(schedule, predicted, x_t, t, prediction))
+    wanted = noise if prediction == "noise" else velocity(schedule, x0, noise, t)
+    terms = {"noise": p2_weight(schedule, t, p2_gamma, p2_k) * _mean(wanted - predicted, power=2)}
     if learn_variance:
         bound = vlb(schedule, x0_hat.detach(), output[:, channels:].float(), x0, x_t, t, data_range)
         terms["vlb"] = bound * (schedule.steps / 1000)
@@ -58,6 +61,25 @@ def losses(
         terms |= extra(x0_hat, t)
     terms["total"] = torch.stack(list(terms.values())).sum(dim=0)
     return terms, x0_hat
+
+
+def velocity(schedule: Schedule, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+    """v = √ᾱ ε − √(1−ᾱ) x0 (Salimans & Ho 2022): the clean data at high noise, the noise at low."""
+    alphas_bar = gather(schedule.alphas_bar, t, x0)
+    return alphas_bar.sqrt() * noise - (1 - alphas_bar).sqrt() * x0
+
+
+def predicted_noise(schedule: Schedule, predicted: Tensor, x_t: Tensor, t: Tensor, prediction: str) -> Tensor:
+    """The noise (B, C, H, W) that a network's prediction means: itself, or √ᾱ v + √(1−ᾱ) x_t for ``prediction`` v.
+
+    ValueError for another prediction.
+    """
+    if prediction == "noise":
+        return predicted
+    if prediction != "v":
+        raise ValueError(f"prediction {prediction!r}: noise or v")
+    alphas_bar = gather(schedule.alphas_bar, t, x_t)
+    return alphas_bar.sqrt() * predicted + (1 - alphas_bar).sqrt() * x_t
 
 
 def p2_weight(schedule: Schedule, t: Tensor, gamma: float, k: float) -> Tensor:
@@ -73,7 +95,7 @@ def log_variance(schedule: Schedule, v: Tensor, t: Tensor) -> Tensor:
 
 
 def vlb(
-    schedule: Schedule, x0_hat: Tensor, v: Tensor, x0: Tensor, x_t: Tensor, t: Tensor, data_range: tuple[float, float]
+    schedule: Schedule, x0_hat: Tensor, v: Tensor, x0: Tensor, x_t: Tensor, t: Tensor, data_range: Bounds
 ) -> Tensor:
     """(B,) bits a dimension: KL(q(x_{t-1} | x_t, x0) ‖ p(x_{t-1} | x_t)), at t = 0 -log p(x0 | x_1).
 
@@ -88,7 +110,7 @@ def vlb(
     return nats / math.log(2)
 
 
-def _binned_nll(x: Tensor, mean: Tensor, logvar: Tensor, data_range: tuple[float, float]) -> Tensor:
+def _binned_nll(x: Tensor, mean: Tensor, logvar: Tensor, data_range: Bounds) -> Tensor:
     """-log P(x's bin) under N(mean, exp(logvar)); the range's bins are LEVELS wide, the outer two are open."""
     low, high = data_range
     half = (high - low) / (LEVELS - 1) / 2

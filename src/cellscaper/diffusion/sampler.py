@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from cellscaper.diffusion.schedule import Schedule
+from cellscaper.diffusion.schedule import Bounds, Schedule
 from cellscaper.errors import CellscaperError
 
 
@@ -36,7 +36,7 @@ def ddim(
     seeds: Sequence[int],
     steps: int,
     eta: float = 0.0,
-    clip: tuple[float, float] | None = (-1.0, 1.0),
+    clip: Bounds | None = (-1.0, 1.0),
     device: torch.device | str = "cpu",
 ) -> Tensor:
     """Samples (B, C, H, W) float32, one for each seed, from x_T ~ N(0, 1).

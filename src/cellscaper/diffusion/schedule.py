@@ -11,6 +11,8 @@ from torch import Tensor
 
 from cellscaper.errors import CellscaperError
 
+Bounds = tuple[float, float] | tuple[Tensor, Tensor]  # of the data; tensors (C, 1, 1) where channels differ
+
 
 def linear_betas(steps: int) -> Tensor:
     """(T,) float64: 1e-4 … 0.02 for T = 1000 (DDPM), times 1000/T for other T (ADM)."""

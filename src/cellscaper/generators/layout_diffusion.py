@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from cellscaper.crops import CropSampler, cut_maps
 from cellscaper.diffusion.conditioning import Denoiser, make_condition
-from cellscaper.diffusion.objective import losses, noised
+from cellscaper.diffusion.objective import losses, noised, predicted_noise
 from cellscaper.diffusion.sampler import ddim
 from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.diffusion.unet import UNet
@@ -24,6 +24,13 @@ def denoiser(section: dict[str, Any], channels: int, classes: int) -> Denoiser:
     outputs = channels * (2 if section["diffusion"]["learn_variance"] else 1)
     net = UNet(channels, outputs, grid.side, **section["network"])
     return Denoiser(net, make_condition(section["condition"], classes, net.width))
+
+
+def bounds(grid: Grid, channels: int, classes: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Least and largest clean value of each channel, (channels, 1, 1): the grid's for the layout, -1 and 1 for others."""
+    low, high = -torch.ones(channels, 1, 1, device=device), torch.ones(channels, 1, 1, device=device)
+    low[:classes], high[:classes] = grid.low, grid.high
+    return low, high
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ def batch_loss(
     """The loss of one training step, as the trainer wants it."""
     grid, diffusion = Grid(**section["grid"]), section["diffusion"]
     schedule = make_schedule(diffusion["schedule"], diffusion["steps"]).to(device)
+    data_range = bounds(grid, generator.channels(section, data.classes), data.classes, device)
 
     def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
         layout, density, counts = data.batch(section["training"]["batch"], grid, random)
@@ -64,9 +72,10 @@ def batch_loss(
             t,
             noise,
             learn_variance=diffusion["learn_variance"],
+            prediction=diffusion["prediction"],
             p2_gamma=diffusion["p2_gamma"],
             p2_k=diffusion["p2_k"],
-            data_range=(grid.low, grid.high),
+            data_range=data_range,
         )
         means = {name: value.mean() for name, value in terms.items()}
         return {"loss": means.pop("total"), **means}
@@ -86,15 +95,20 @@ def sample_maps(
     """Maps (B, channels, side, side) for the requested counts (B, C), one seed each; DDIM."""
     grid, diffusion = Grid(**section["grid"]), section["diffusion"]
     schedule = make_schedule(diffusion["schedule"], diffusion["steps"])
-    counts = counts.to(device)
+    counts, schedule = counts.to(device), schedule.to(device)
+
+    def noise(x: Tensor, t: Tensor) -> Tensor:
+        predicted = model(x, t, counts)[:, :channels]
+        return predicted_noise(schedule, predicted, x, t, diffusion["prediction"])
+
     return ddim(
-        lambda x, t: model(x, t, counts),
+        noise,
         schedule,
         (channels, grid.side, grid.side),
         seeds,
         sampling["steps"],
         eta=sampling["eta"],
-        clip=(grid.low, grid.high),
+        clip=bounds(grid, channels, counts.shape[1], device),
         device=device,
     )
 

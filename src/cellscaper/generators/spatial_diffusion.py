@@ -5,19 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cellscaper.errors import CellscaperError
-
 
 def channels(section: dict[str, Any], classes: int) -> int:
-    """Channels of the maps: layout, then density, one of each for a class (6 for BRCA-M2C); layout alone without density.
-
-    CellscaperError if density maps, whose range is -1…1, would be joined to a layout of another range.
-    """
-    if section["density"] is None:
-        return classes
-    if (section["grid"]["low"], section["grid"]["high"]) != (-1, 1):
-        raise CellscaperError("a density needs a grid with low -1 and high 1, the range of normalised density maps")
-    return 2 * classes
+    """Channels of the maps: layout, then density, one of each for a class (6 for BRCA-M2C); layout alone without density."""
+    return classes if section["density"] is None else 2 * classes
 
 
 def compose(layout: Tensor, density: Tensor | None) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from cellscaper.crops import CropSampler, cut_maps
-from cellscaper.diffusion.objective import losses, noised
+from cellscaper.diffusion.objective import losses, noised, predicted_noise
 from cellscaper.diffusion.sampler import ddim
 from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.diffusion.unet import UNet
@@ -55,6 +55,7 @@ def batch_loss(
             t,
             noise,
             learn_variance=diffusion["learn_variance"],
+            prediction=diffusion["prediction"],
             p2_gamma=diffusion["p2_gamma"],
             p2_k=diffusion["p2_k"],
         )
@@ -79,9 +80,15 @@ def paint(
     labels = torch.cat([torch.from_numpy(one.labels).long() for one in layouts])
     index = torch.repeat_interleave(torch.tensor([len(one) for one in layouts]))
     markers = rasterise(points, labels, index, len(layouts), classes, grid).to(device)
-    schedule = make_schedule(section["diffusion"]["schedule"], section["diffusion"]["steps"])
+    diffusion = section["diffusion"]
+    schedule = make_schedule(diffusion["schedule"], diffusion["steps"]).to(device)
+
+    def noise(x: Tensor, t: Tensor) -> Tensor:
+        predicted = model(torch.cat([x, markers], dim=1), t)[:, :RGB]
+        return predicted_noise(schedule, predicted, x, t, diffusion["prediction"])
+
     image = ddim(
-        lambda x, t: model(torch.cat([x, markers], dim=1), t),
+        noise,
         schedule,
         (RGB, grid.side, grid.side),
         seeds,

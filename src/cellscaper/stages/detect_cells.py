@@ -27,7 +27,8 @@ def main() -> None:
             found.append(Layout(points, labels, layout.size, layout.source))
             progress.update()
     detections = LayoutSet.build(found, cells.classes, cells.mpp, cells.columns)
-    write_layouts(args.detections, detections, record("detect_cells", settings, None, args.inputs))
+    methods = [f"detectors.{settings['method']}"]
+    write_layouts(args.detections, detections, record("detect_cells", settings, None, args.inputs, methods))
 
 
 if __name__ == "__main__":

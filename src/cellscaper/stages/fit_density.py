@@ -34,7 +34,7 @@ def main() -> None:
         for one in Parallel(n_jobs=args.threads, return_as="generator")(jobs):
             maps.append(one)
             progress.update()
-    provenance = record("fit_density", args.config, args.seed, args.inputs)
+    provenance = record("fit_density", args.config, args.seed, args.inputs, [f"density.{args.config['method']}"])
     write_density(args.maps, maps, args.config["stride"], quantile_scale(maps), provenance)
 
 

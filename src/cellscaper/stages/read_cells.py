@@ -25,7 +25,7 @@ def main() -> None:
         raise CellscaperError(
             f"dataset of {scale} µm a pixel: expected 20×, {MPP_20X[0]} to {MPP_20X[1]}; resize images and dots to 0.5 µm a pixel"
         )
-    provenance = record("read_cells", args.config, None, args.inputs)
+    provenance = record("read_cells", args.config, None, args.inputs, [f"datasets.{args.config['reader']}"])
     layouts, splits = [], []
     with write_images(args.images, provenance) as images:
         for one in source.read(args.config, root):

@@ -80,7 +80,8 @@ def main() -> None:
         rows = placed.columns["target"]
         columns = {"target": targets.columns["target"][rows], "requested": targets.counts()[rows]}
         made = {"points": placed.with_columns(**columns)}
-    write_layouts(args.layouts, made, record("sample_layouts", args.config, args.seed, args.inputs))
+    methods = [f"generators.{args.config['generator']}"]
+    write_layouts(args.layouts, made, record("sample_layouts", args.config, args.seed, args.inputs, methods))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ def main() -> None:
 
     torch.manual_seed(args.seed)
     model = detector(settings["method"]).build(settings, cells.n_classes)
-    fit("train_detector", args, model, loss, settings, classes=list(cells.classes), mpp=cells.mpp)
+    methods = [f"detectors.{settings['method']}"]
+    fit("train_detector", args, model, loss, settings, methods, classes=list(cells.classes), mpp=cells.mpp)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ def main() -> None:
         denoiser(section, channels, classes),
         batch_loss(section, generator, TrainingData(crops, classes, density), device()),
         section,
+        [f"generators.{section['generator']}"],
         classes=list(cells.classes),
         mpp=cells.mpp,
         channels=channels,
