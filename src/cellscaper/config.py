@@ -105,11 +105,13 @@ def _check_names(config: Config, files: list[Path]) -> None:
                 need(cell["experiment"], "experiments", "tables", table, "rows", row, "experiment")
             if not cell.get("why") and not _is_runnable(block["kind"], cell):
                 raise CellscaperError(
-                    f"tables.{table}.rows.{row}{_found_in(['tables', table, 'rows', row], files)}: a row that is run names "
-                    "an experiment and its decoder (only `real only` in detections has none); one that is not says `why`"
+                    f"tables.{table}.rows.{row}{_found_in(['tables', table, 'rows', row], files)}: a row that is "
+                    "run names an experiment and its decoder (only `real only` has none); one that is not says `why`"
                 )
         for name in block.get("detectors", []):
             need(name, "detectors", "tables", table, "detectors")
+        for name in block.get("skip_datasets", []):
+            need(name, "datasets", "tables", table, "skip_datasets")
 
 
 def _is_runnable(kind: str, row: Config) -> bool:

@@ -34,7 +34,8 @@ def fit(
     state = Path(args.model).parent / "state"
     bound = [provenance[key] for key in ("config", "inputs", "seed", "code")]
     what = str(Path(args.model).parent)  # several trainings may talk into one terminal
-    log(f"{what}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device()}, {args.threads} threads")
+    millions = sum(p.numel() for p in model.parameters()) / 1e6
+    log(f"{what}: {millions:.2f} M parameters on {device()}, {args.threads} threads")
     weights = train(
         model,
         loss,

@@ -80,9 +80,11 @@ class LayoutSet:
             )
         for name, column in {"size": self.size, "source": self.source, "origin": self.origin, **self.columns}.items():
             if len(column) != n:
-                raise CellscaperError(f"column {name!r} has {len(column)} entries, expected one for each of {n} layouts")
+                entries = f"column {name!r} has {len(column)} entries"
+                raise CellscaperError(f"{entries}, expected one for each of {n} layouts")
         if len(self.labels) and self.labels.max() >= len(self.classes):
-            raise CellscaperError(f"label {self.labels.max()} is outside the {len(self.classes)} classes {self.classes}")
+            number, names = len(self.classes), self.classes
+            raise CellscaperError(f"label {self.labels.max()} is outside the {number} classes {names}")
         limit = self.size[self.index].astype(np.float32)
         bad = ~((self.points >= 0) & (self.points < limit)).all(axis=1)
         if bad.any():

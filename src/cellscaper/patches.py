@@ -9,9 +9,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet, crop
 
 
-def sliding_windows(
-    cells: LayoutSet, region: int, stride: int, small: Literal["error", "skip"] = "error"
-) -> LayoutSet:
+def sliding_windows(cells: LayoutSet, region: int, stride: int, small: Literal["error", "skip"] = "error") -> LayoutSet:
     """Every ``region`` × ``region`` px window, ``stride`` px apart, that lies wholly inside its layout.
 
     Windows come layout by layout, row by row. ``source`` is kept, ``origin`` is the window's corner in the

@@ -52,7 +52,7 @@ class Progress:
 
 def duration(seconds: float) -> str:
     """``75.2`` → ``1 min 15 s``."""
-    seconds = int(round(seconds))
+    seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:

@@ -25,7 +25,8 @@ class Grid:
 
     def __post_init__(self) -> None:
         if self.region < 1 or self.stride < 1 or self.region % self.stride:
-            raise CellscaperError(f"grid: region {self.region} px must be a positive multiple of stride {self.stride} px")
+            region = f"grid: region {self.region} px"
+            raise CellscaperError(f"{region} must be a positive multiple of stride {self.stride} px")
         if self.marker < 1 or self.marker % 2 == 0:
             raise CellscaperError(f"grid: marker {self.marker} must be odd, so that it has a centre")
         if self.pad < 0 or not self.low < self.high:

@@ -25,9 +25,7 @@ class Arguments(argparse.Namespace):
     inputs: dict[str, Path]
 
 
-def arguments(
-    doc: str | None, inputs: Sequence[str], outputs: Sequence[str], options: Sequence[str] = ()
-) -> Arguments:
+def arguments(doc: str | None, inputs: Sequence[str], outputs: Sequence[str], options: Sequence[str] = ()) -> Arguments:
     """Parse a stage's command line.
 
     ``inputs`` and ``outputs`` are file options; an input whose name ends in ``?`` may be left out (None).
@@ -43,11 +41,23 @@ def arguments(
         parser.add_argument(f"--{name.replace('_', '-')}", required=True)
     parser.add_argument("--config", type=json.loads, default={}, metavar="JSON", help="this stage's config section")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1)
+    parser.add_argument("--threads", type=_at_least_one, default=_usual_threads())
     args = parser.parse_args(namespace=Arguments())
     args.inputs = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     use_threads(args.threads)
     return args
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _usual_threads() -> int:
+    """Those of OMP_NUM_THREADS (the outermost level of a list), else one for each core."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return int(first) if first.isdecimal() and int(first) else os.cpu_count() or 1
 
 
 def use_threads(n: int) -> None:

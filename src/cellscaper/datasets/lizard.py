@@ -93,9 +93,7 @@ def read(settings: Mapping[str, Any], root: Path) -> Iterator[Record]:
 # -- labels --------------------------------------------------------------------------------------------------
 
 
-def read_label(
-    path: Path, size: tuple[int, ...]
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]]:
+def read_label(path: Path, size: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]]:
     """Ids (N,), points (N, 2) y, x px and labels (N,) of one ``.mat`` file for an image of ``size`` (H, W).
 
     Points less than 1 px outside (a centroid rounded over the border) are moved inside. CellscaperError for

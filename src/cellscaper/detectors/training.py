@@ -17,7 +17,9 @@ from cellscaper.layouts import Layout, LayoutSet
 Pairs = tuple[Iterable[NDArray[np.uint8] | Tensor], LayoutSet]
 BatchLoss = Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]
 
-BACKGROUND_WEIGHT = 0.1  # of background pixels in the cross-entropy; discs of 3 px cover 3 % of the real training images
+BACKGROUND_WEIGHT = (
+    0.1  # of background pixels in the cross-entropy; discs of 3 px cover 3 % of the real training images
+)
 STAIN_JITTER = 0.08  # sd of the log factor on each channel's optical density
 LIGHT_JITTER = 0.04  # sd of the log factor on brightness
 

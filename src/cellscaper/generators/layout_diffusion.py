@@ -27,7 +27,7 @@ def denoiser(section: dict[str, Any], channels: int, classes: int) -> Denoiser:
 
 
 def bounds(grid: Grid, channels: int, classes: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Least and largest clean value of each channel, (channels, 1, 1): the grid's for the layout, -1 and 1 for others."""
+    """Least and largest clean value of each channel, (channels, 1, 1): the grid's for the layout, else -1 and 1."""
     low, high = -torch.ones(channels, 1, 1, device=device), torch.ones(channels, 1, 1, device=device)
     low[:classes], high[:classes] = grid.low, grid.high
     return low, high

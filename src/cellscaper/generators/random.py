@@ -17,5 +17,6 @@ def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int]) ->
     for target, seed in zip(targets, seeds, strict=True):
         rng = np.random.default_rng(seed)
         points = rng.uniform(0, target.size, size=(len(target), 2)).astype(np.float32)
-        layouts.append(Layout(np.minimum(points, np.array(target.size, np.float32) - 0.5), target.labels, target.size))
+        last = np.nextafter(np.array(target.size, np.float32), np.float32(0))  # float32 may round up to the border
+        layouts.append(Layout(np.minimum(points, last), target.labels, target.size))
     return LayoutSet.build(layouts, targets.classes, targets.mpp, {"target": np.arange(len(targets))})

@@ -36,7 +36,7 @@ def map_generator(name: str) -> MapGenerator:
         from cellscaper.generators import spatial_diffusion
 
         return spatial_diffusion
-    raise CellscaperError(f"generator {name!r} is not trained (adm and spatial_diffusion are); give it `training: null`")
+    raise CellscaperError(f"generator {name!r} is not trained (adm, spatial_diffusion are); give it `training: null`")
 
 
 def point_generator(name: str) -> PointGenerator:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def channels(section: dict[str, Any], classes: int) -> int:
-    """Channels of the maps: layout, then density, one of each for a class (6 for BRCA-M2C); layout alone without density."""
+    """Channels of the maps: layout, then density, each one a class (6 for BRCA-M2C); layout alone without density."""
     return classes if section["density"] is None else 2 * classes
 
 

@@ -17,7 +17,7 @@ def main() -> None:
     weights, facts = read_weights(args.model)
     settings = facts["section"]
     if tuple(facts["classes"]) != cells.classes:
-        raise CellscaperError(f"{args.model} detects classes {facts['classes']}, {args.cells} has {list(cells.classes)}")
+        raise CellscaperError(f"{args.model} detects {facts['classes']}, {args.cells} has {list(cells.classes)}")
     model = detector(settings["method"]).build(settings, cells.n_classes).to(device()).eval()
     model.load_state_dict(weights)
     found = []

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from cellscaper import stage
+from cellscaper.datasets.registry import reader
 from cellscaper.errors import CellscaperError
 from cellscaper.progress import Progress
 from cellscaper.provenance import canonical
-from cellscaper.datasets.registry import reader
 from cellscaper.storage import checksum, write_text
 
 

@@ -1,5 +1,6 @@
 """fit_density: one density map for each class of each training image, and the quantile that normalises them."""
 
+import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
@@ -10,8 +11,6 @@ from cellscaper.layouts import Layout
 from cellscaper.progress import Progress
 from cellscaper.provenance import record
 from cellscaper.storage import read_layouts, write_density
-
-import numpy as np
 
 
 def image_maps(layout: Layout, classes: int, config: dict, seed: int) -> NDArray[np.float32]:

@@ -9,12 +9,12 @@ from cellscaper.storage import read_layouts, write_text
 FRAME_NOTES = {
     "layouts": [
         "real vs real: one half of the test patches (or of the test images) against the other, the noise floor of "
-        "distribution metrics; its count errors pair unrelated patches: what a generator of perfect layouts that ignores "
-        "the requested counts would score. Fréchet distances grow as n falls: compare rows of equal n",
-        "random: the requested counts at uniform positions, the ceiling of distribution metrics; no count error by construction",
+        "distribution metrics; its count errors pair unrelated patches: what a generator of perfect layouts that "
+        "ignores the requested counts would score. Fréchet distances grow as n falls: compare rows of equal n",
+        "random: the requested counts at uniform positions, the ceiling of distribution metrics; it has no count error",
         "decoder components is protocol `paper`: connected components are counted on both sides; requested is ours",
     ],
-    "detections": ["a detection counts within the configured radius of a dot, one to one, over all test images together"],
+    "detections": ["a detection counts within the configured radius of a dot, one to one, all test images together"],
 }
 
 

@@ -17,15 +17,16 @@ def main() -> None:
     weights, facts = read_weights(args.model)
     section, classes = facts["section"], layouts.n_classes
     if tuple(facts["classes"]) != layouts.classes:
-        raise CellscaperError(f"{args.model} paints classes {facts['classes']}, {args.layouts} has {list(layouts.classes)}")
+        raise CellscaperError(f"{args.model} paints {facts['classes']}, {args.layouts} has {list(layouts.classes)}")
     region = section["grid"]["region"]
     if layouts.common_size() != (region, region):
-        raise CellscaperError(f"{args.model} paints {region} px, {args.layouts} has layouts of {layouts.common_size()} px")
+        raise CellscaperError(f"{args.model} paints {region} px, {args.layouts} has {layouts.common_size()} px")
     model = network(section, classes).to(where).eval()
     model.load_state_dict(weights)
     seeds, step = sample_seeds(args.seed, len(layouts), use=3), args.config["batch"]
-    record_ = record("paint_images", args.config, args.seed, args.inputs)
-    with write_images(args.images, record_) as images, Progress(len(layouts), f"{args.images.parent}: images") as progress:
+    provenance = record("paint_images", args.config, args.seed, args.inputs)
+    bar = Progress(len(layouts), f"{args.images.parent}: images")
+    with write_images(args.images, provenance) as images, bar as progress:
         for start in range(0, len(layouts), step):
             batch = list(layouts[start : start + step])
             for image in paint(section, model, batch, classes, seeds[start : start + step], args.config, where):

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from cellscaper import stage
+from cellscaper.datasets.registry import reader
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.progress import log
 from cellscaper.provenance import record
-from cellscaper.datasets.registry import reader
 from cellscaper.storage import write_images, write_layouts
 
 MPP_20X = (0.4, 0.6)  # µm a pixel: all lengths of the package are px at 20×
@@ -23,7 +23,8 @@ def main() -> None:
     scale = source.mpp(args.config)
     if not MPP_20X[0] <= scale <= MPP_20X[1]:
         raise CellscaperError(
-            f"dataset of {scale} µm a pixel: expected 20×, {MPP_20X[0]} to {MPP_20X[1]}; resize images and dots to 0.5 µm a pixel"
+            f"dataset of {scale} µm a pixel: expected 20×, {MPP_20X[0]} to {MPP_20X[1]}; "
+            "resize images and dots to 0.5 µm a pixel"
         )
     provenance = record("read_cells", args.config, None, args.inputs, [f"datasets.{args.config['reader']}"])
     layouts, splits = [], []

@@ -25,7 +25,7 @@ from cellscaper.storage import read_layouts, read_weights, write_layouts
 
 
 def choose_targets(cells: LayoutSet, patches: LayoutSet, targets: str, config: dict[str, Any], seed: int) -> LayoutSet:
-    """The layouts whose counts are asked for, with column ``target``: test patches (all, or evenly spaced), or train crops."""
+    """The layouts whose counts are asked for, numbered in ``target``: test patches (evenly spaced) or train crops."""
     sampling = config["sampling"]
     if targets == "test":
         n = min(sampling["test_layouts"] or len(patches), len(patches))
@@ -43,7 +43,7 @@ def diffuse(args: stage.Arguments, targets: LayoutSet, seeds: list[int]) -> dict
     weights, facts = read_weights(args.model)
     section, classes = facts["section"], len(facts["classes"])
     if tuple(facts["classes"]) != targets.classes:
-        raise CellscaperError(f"{args.model} was trained on classes {facts['classes']}, asked for {list(targets.classes)}")
+        raise CellscaperError(f"{args.model} was trained on {facts['classes']}, asked for {list(targets.classes)}")
     model = denoiser(section, facts["channels"], classes).to(where).eval()
     model.load_state_dict(weights)
     grid, counts = Grid(**section["grid"]), targets.counts()

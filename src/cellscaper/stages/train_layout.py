@@ -25,8 +25,8 @@ def density_maps(path: Path, cells: LayoutSet, stride: int) -> list[torch.Tensor
     with DensitySet(path) as maps:
         if len(maps) != len(cells) or maps.stride != stride:
             raise CellscaperError(
-                f"{path} holds maps of {len(maps)} images at stride {maps.stride}, expected {len(cells)} training images "
-                f"at stride {stride}; fit them again"
+                f"{path} holds maps of {len(maps)} images at stride {maps.stride}, "
+                f"expected {len(cells)} training images at stride {stride}; fit them again"
             )
         return [torch.from_numpy(normalise(one, maps.scale)).to(device()) for one in maps]
 
