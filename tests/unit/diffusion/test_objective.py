@@ -7,7 +7,16 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from cellscaper.diffusion.objective import LEVELS, log_variance, losses, noised, p2_weight, vlb
+from cellscaper.diffusion.objective import (
+    LEVELS,
+    log_variance,
+    losses,
+    noised,
+    p2_weight,
+    predicted_noise,
+    velocity,
+    vlb,
+)
 from cellscaper.diffusion.schedule import make_schedule
 
 T = 200
@@ -159,3 +168,32 @@ def test_noised_draws_uniform_steps_and_repeats_with_the_generator(schedule):
     thirds = torch.bincount(t * 4 // T, minlength=4)
     assert (thirds - 1000).abs().max() < 150
     assert {int(t.min()), int(t.max())} == {0, T - 1}
+
+
+def test_v_is_the_derivative_of_x_along_the_noise_angle(schedule):
+    x0, _, t, noise, _ = example(schedule)
+    angle = torch.acos(schedule.alphas_bar[t].sqrt()).reshape(-1, 1, 1, 1)
+
+    def x(phi):
+        return phi.cos() * x0.double() + phi.sin() * noise.double()
+
+    step = 1e-6  # Salimans & Ho 2022, appendix D: v = dx / dφ
+    slope = (x(angle + step) - x(angle - step)) / (2 * step)
+    torch.testing.assert_close(velocity(schedule, x0, noise, t).double(), slope, rtol=0, atol=1e-5)
+
+
+def test_a_predicted_v_means_the_noise_that_made_x(schedule):
+    x0, x_t, t, noise, _ = example(schedule)
+    found = predicted_noise(schedule, velocity(schedule, x0, noise, t), x_t, t, "v")
+    torch.testing.assert_close(found, noise, rtol=0, atol=1e-5)
+    assert predicted_noise(schedule, noise, x_t, t, "noise") is noise
+    with pytest.raises(ValueError, match="'x0'"):
+        predicted_noise(schedule, noise, x_t, t, "x0")
+
+
+def test_a_perfect_v_costs_nothing_and_gives_the_clean_data(schedule):
+    x0, x_t, t, noise, _ = example(schedule, t=(1, 20, 60, 100))
+    output = velocity(schedule, x0, noise, t)
+    terms, x0_hat = losses(schedule, output, x0, x_t, t, noise, learn_variance=False, prediction="v")
+    assert terms["total"].abs().max() < 1e-10
+    torch.testing.assert_close(x0_hat, x0, rtol=0, atol=1e-3)
