@@ -99,6 +99,12 @@ def _check_names(config: Config, files: list[Path]) -> None:
                 f"experiments.{name}: grid {merged['grid']!r} has region {region} px and patches {merged['patches']!r} "
                 f"have {window} px; they must be equal"
             )
+        painted = config["image_models"][merged["image_model"]]["grid"]["region"]
+        if region != painted:
+            raise CellscaperError(
+                f"experiments.{name}: grid {merged['grid']!r} has region {region} px and image model "
+                f"{merged['image_model']!r} paints {painted} px; they must be equal"
+            )
     for table, block in config["tables"].items():
         for row, cell in block["rows"].items():
             if cell["experiment"]:

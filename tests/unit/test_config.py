@@ -1,4 +1,4 @@
-"""The configuration: what is refused and how it is told; which work experiments share; the paper's config and presets."""
+"""The configuration: what is refused and how it is told; what experiments share; the papers' config and presets."""
 
 import copy
 import json
@@ -168,7 +168,9 @@ def test_a_wrong_value_is_told_with_path_value_file_and_what_was_expected(path, 
     assert expected in text
 
 
-@pytest.mark.parametrize("path", ["seeds", "run.tables", "grids.tc.stride", "layout_model.generator", "resources.light"])
+@pytest.mark.parametrize(
+    "path", ["seeds", "run.tables", "grids.tc.stride", "layout_model.generator", "resources.light"]
+)
 def test_a_missing_key_is_told(path, paper):
     *parents, last = path.split(".")
     node = paper
@@ -195,19 +197,37 @@ def test_names_must_be_fit_for_paths(name, paper):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("run: {datasets: [brca]}", "run.datasets = 'brca' in {file}: no such entry in datasets; did you mean 'brca_m2c'?"),
-        ("run: {tables: [tc_table9]}", "run.tables = 'tc_table9' in {file}: no such entry in tables; did you mean 'tc_table"),
-        ("experiments: {adm: {grid: tcc}}", "experiments.adm.grid = 'tcc' in {file}: no such entry in grids; did you mean 'tc'"),
+        (
+            "run: {datasets: [brca]}",
+            "run.datasets = 'brca' in {file}: no such entry in datasets; did you mean 'brca_m2c'?",
+        ),
+        (
+            "run: {tables: [tc_table9]}",
+            "run.tables = 'tc_table9' in {file}: no such entry in tables; did you mean 'tc_table",
+        ),
+        (
+            "experiments: {adm: {grid: tcc}}",
+            "experiments.adm.grid = 'tcc' in {file}: no such entry in grids; did you mean 'tc'",
+        ),
         ("experiments: {adm: {patches: x}}", "experiments.adm.patches = 'x' in {file}: no such entry in patches"),
         ("experiments: {new: {density: gmn}}", "experiments.new.density = 'gmn' in {file}: no such entry in densities"),
-        ("experiments: {adm: {image_model: no_one}}", "experiments.adm.image_model = 'no_one' in {file}: no such entry in"),
+        (
+            "experiments: {adm: {image_model: no_one}}",
+            "experiments.adm.image_model = 'no_one' in {file}: no such entry in",
+        ),
         ("layout_model: {image_model: x}", "no such entry in image_models"),
         (
             "tables: {tc_table1: {rows: {adm: {experiment: amd}}}}",
             "tables.tc_table1.rows.adm.experiment = 'amd' in {file}: no such entry in experiments; did you mean 'adm'?",
         ),
-        ("tables: {tc_table2: {detectors: [unt]}}", "tables.tc_table2.detectors = 'unt' in {file}: no such entry in detectors"),
-        ("tables: {tc_table2: {skip_datasets: [lizrd]}}", "skip_datasets = 'lizrd' in {file}: no such entry in datasets; did"),
+        (
+            "tables: {tc_table2: {detectors: [unt]}}",
+            "tables.tc_table2.detectors = 'unt' in {file}: no such entry in detectors",
+        ),
+        (
+            "tables: {tc_table2: {skip_datasets: [lizrd]}}",
+            "skip_datasets = 'lizrd' in {file}: no such entry in datasets; did",
+        ),
     ],
 )
 def test_a_name_that_refers_to_nothing_is_told_with_its_place_and_the_nearest_one(text, message, tmp_path):
@@ -231,7 +251,9 @@ def test_grid_and_patches_must_show_the_same_region(tmp_path):
 def test_a_row_that_cannot_be_run_must_say_why(table, row, block, paper):
     rows = paper["tables"][table]["rows"]
     rows[row] = block
-    assert refused(paper).startswith(f"tables.{table}.rows.{row}: a row that is run names an experiment and its decoder")
+    assert refused(paper).startswith(
+        f"tables.{table}.rows.{row}: a row that is run names an experiment and its decoder"
+    )
     rows[row] = {**block, "why": "not built yet"}
     settings.validate(paper, SCHEMA)
 

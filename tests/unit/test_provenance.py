@@ -72,7 +72,10 @@ def fingerprint(package, source):
         ('"""What it is."""\n', ""),
         ("LIMIT = 3", "LIMIT=(3)"),
         ("LIMIT = 3", "LIMIT = 0x3"),
-        ("(self, radius: float = 2.0, *, closed: bool = True)", "(\n self, radius: float = 2.0, *, closed: bool = True,\n )"),
+        (
+            "(self, radius: float = 2.0, *, closed: bool = True)",
+            "(\n self, radius: float = 2.0, *, closed: bool = True,\n )",
+        ),
         ("radius**2", "(radius ** 2)"),
         ('f"{radius!r:>8} px"', "f'{radius!r:>8} px'"),
         ('f"{radius!r:>8} px"', 'u""f"{radius!r:>8} px"'),
@@ -98,7 +101,7 @@ def test_comments_docstrings_and_formatting_do_not_count(old, new, package):
         ("radius**2", "-radius**2"),
         ("!r:>8", "!s:>8"),
         ("!r:>8", "!r:>9"),
-        (" px\"", " µm\""),
+        (' px"', ' µm"'),
         ("import math", "import cmath as math"),
         ("if closed", "if not closed"),
         ("class Cell:", "class Cell(dict):"),
@@ -119,7 +122,10 @@ def test_statements_moved_between_blocks_count(package):
 
 def test_different_operators_and_structures_never_share_a_fingerprint(package):
     sources = [
-        *(f"y = a {op} b" for op in ("+", "-", "*", "/", "//", "%", "@", "<", "<=", "==", "!=", "and", "or", "in", "is")),
+        *(
+            f"y = a {op} b"
+            for op in ("+", "-", "*", "/", "//", "%", "@", "<", "<=", "==", "!=", "and", "or", "in", "is")
+        ),
         *("y = [a, b]", "y = (a, b)", "y = {a, b}", "y = {a: b}", "y = a[b]", "y = a(b)", "y = a.b", "y = a(*b)"),
         *("y = a(**b)", "y = a[b:]", "y = a[:b]", "y = [a for a in b]", "y = (a for a in b)", "y: a = b", "y += a"),
     ]
@@ -203,7 +209,7 @@ def test_a_module_that_is_not_there_is_an_error(package):
 # -- the conventions that closures rest on -------------------------------------------------------------------
 
 LOCAL_IMPORTS = {
-    "cellscaper.provenance": "reads checksums for records alone; at module level it would bring h5py into the Snakefile",
+    "cellscaper.provenance": "reads checksums for records alone; at module level the Snakefile would load h5py",
 }
 
 

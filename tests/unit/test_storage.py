@@ -42,7 +42,10 @@ def some_layouts(counts=(4, 0, 9, 1), seed=0):
     n = len(counts)
     items = [
         Layout(
-            rng.uniform(0, 50, (k, 2)).astype(np.float32), rng.integers(0, 3, k).astype(np.uint8), (50, 60 + k), f"bild_é{i}"
+            rng.uniform(0, 50, (k, 2)).astype(np.float32),
+            rng.integers(0, 3, k).astype(np.uint8),
+            (50, 60 + k),
+            f"bild_é{i}",
         )
         for i, k in enumerate(counts)
     ]
@@ -194,7 +197,10 @@ def test_weights_come_back_exactly_with_their_facts(tmp_path):
 
 
 def test_weights_may_be_views_in_any_order_of_memory(tmp_path):
-    weights = {"t": torch.arange(6.0).reshape(2, 3).T, "c": torch.rand(1, 2, 3, 4).to(memory_format=torch.channels_last)}
+    weights = {
+        "t": torch.arange(6.0).reshape(2, 3).T,
+        "c": torch.rand(1, 2, 3, 4).to(memory_format=torch.channels_last),
+    }
     write_weights(tmp_path / "x.safetensors", weights, {})
     assert all(torch.equal(read_weights(tmp_path / "x.safetensors")[0][k], v) for k, v in weights.items())
 

@@ -5,9 +5,17 @@ import sys
 from types import SimpleNamespace
 from pathlib import Path
 
+import yaml
+
 from cellscaper import config as settings
 from cellscaper.errors import CellscaperError
 from cellscaper.provenance import SRC, canonical, code, digest
+
+# Snakemake puts the keys of overlays first; experiments of equal settings share the name that config.yaml has first.
+with open(Path(workflow.basedir, "config.yaml"), encoding="utf-8") as file:
+    ordered = settings.overlay(yaml.safe_load(file), config)
+config.clear()
+config.update(ordered)
 
 try:
     settings.validate(

@@ -130,8 +130,13 @@ class _Run:
             "sums": self.sums,
             "rows": self.rows,
         }
-        with atomic(self.path) as partial:
-            torch.save(state, partial)
+        try:
+            with atomic(self.path) as partial:
+                torch.save(state, partial)
+        except RuntimeError as error:  # torch's words for a failed write
+            raise CellscaperError(
+                f"{self.path}: the state cannot be saved (disk full?); make room and go on"
+            ) from error
 
     def resume(self, what: str) -> None:
         """Go on from the state file if there is one of this fingerprint; say what was done."""

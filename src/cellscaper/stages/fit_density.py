@@ -1,7 +1,7 @@
 """fit_density: one density map for each class of each training image, and the quantile that normalises them."""
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
 
 from cellscaper import stage
@@ -30,9 +30,10 @@ def main() -> None:
     jobs = (delayed(image_maps)(layout, cells.n_classes, args.config, args.seed) for layout in cells)
     maps = []
     with Progress(len(cells), "density maps of images") as progress:
-        for one in Parallel(n_jobs=args.threads, return_as="generator")(jobs):
-            maps.append(one)
-            progress.update()
+        with parallel_config("loky", n_jobs=args.threads, inner_max_num_threads=1):
+            for one in Parallel(return_as="generator")(jobs):
+                maps.append(one)
+                progress.update()
     provenance = record("fit_density", args.config, args.seed, args.inputs, [f"density.{args.config['method']}"])
     write_density(args.maps, maps, args.config["stride"], quantile_scale(maps), provenance)
 

@@ -32,8 +32,10 @@ def form(columns: Any = ("y", "x", "class"), **other: Any) -> DotFormat:
         ("row,column,type\n3,40,1\n5.5,6,2\n", form(header=True)),
         ("40,3,1\n6,5.5,2\n", form(("x", "y", "class"))),
         ('a,1,0.9,40,3\n"b,c",2,1.0,6,5.5\n', form(("id", "class", "score", "x", "y"))),
-        ("Class\tCentroid X µm\tCentroid Y µm\ntumour\t40\t3\nt cell\t6\t5.5\n",
-         form({"y": "Centroid Y µm", "x": "Centroid X µm", "class": "Class"})),
+        (
+            "Class\tCentroid X µm\tCentroid Y µm\ntumour\t40\t3\nt cell\t6\t5.5\n",
+            form({"y": "Centroid Y µm", "x": "Centroid X µm", "class": "Class"}),
+        ),
         ("+3.0e0 4E1 1\n5.50 6. 2", form()),
     ],
 )

@@ -219,9 +219,7 @@ def make_tar(path: Path, members: dict[str, bytes]) -> Path:
     return path
 
 
-MAKERS = pytest.mark.parametrize(
-    ("name", "make"), [("a.zip", make_zip), ("a.tar", make_tar), ("a.tar.gz", make_tar)]
-)
+MAKERS = pytest.mark.parametrize(("name", "make"), [("a.zip", make_zip), ("a.tar", make_tar), ("a.tar.gz", make_tar)])
 Make = Callable[[Path, dict[str, bytes]], Path]
 
 

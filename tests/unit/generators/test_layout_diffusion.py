@@ -87,7 +87,9 @@ def test_density_maps_are_cut_from_the_window_of_their_layout():
     """Maps that say where they are: row, column and image of each pixel."""
     grid = Grid(64, 4, 1, pad=2, low=-1)
     maps = [
-        torch.stack([torch.arange(24.0)[:, None].expand(24, 26), torch.arange(26.0).expand(24, 26), torch.full((24, 26), i)])
+        torch.stack(
+            [torch.arange(24.0)[:, None].expand(24, 26), torch.arange(26.0).expand(24, 26), torch.full((24, 26), i)]
+        )
         for i in range(4)
     ]
     _, density, _ = data(4, maps).batch(20, grid, torch.Generator().manual_seed(0))
@@ -229,5 +231,3 @@ def test_only_layout_channels_are_read():
     maps = torch.rand(2, 6, 18, 18) * 2 - 1
     unit = layout_maps(settings, maps, CLASSES)
     torch.testing.assert_close(unit, (maps[:, :3, 1:-1, 1:-1] + 1) / 2)
-
-
