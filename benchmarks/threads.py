@@ -1,7 +1,7 @@
 """Two trainings side by side: does either slow down?
 
-Runs U-Net training steps in processes with the thread limits a stage gets from Snakemake: one alone, then two side by side,
-interleaved, and two side by side with torch's default thread count for comparison.
+Runs U-Net training steps in processes with the thread limits a stage gets from Snakemake: one alone, then two
+side by side, interleaved, and two side by side with torch's default thread count for comparison.
 
     python benchmarks/threads.py [--quick]
 """

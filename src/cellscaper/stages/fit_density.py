@@ -29,11 +29,11 @@ def main() -> None:
     cells = read_layouts(args.cells).where(split="train")
     jobs = (delayed(image_maps)(layout, cells.n_classes, args.config, args.seed) for layout in cells)
     maps = []
-    with Progress(len(cells), "density maps of images") as progress:
-        with parallel_config("loky", n_jobs=args.threads, inner_max_num_threads=1):
-            for one in Parallel(return_as="generator")(jobs):
-                maps.append(one)
-                progress.update()
+    workers = parallel_config("loky", n_jobs=args.threads, inner_max_num_threads=1)
+    with Progress(len(cells), "density maps of images") as progress, workers:
+        for one in Parallel(return_as="generator")(jobs):
+            maps.append(one)
+            progress.update()
     provenance = record("fit_density", args.config, args.seed, args.inputs, [f"density.{args.config['method']}"])
     write_density(args.maps, maps, args.config["stride"], quantile_scale(maps), provenance)
 
