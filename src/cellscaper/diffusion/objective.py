@@ -1,7 +1,8 @@
 """The training objective: noise loss with P2 weighting, and the learned variance of Improved DDPM."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,25 @@ def noised(schedule: Schedule, x0: Tensor, generator: torch.Generator) -> tuple[
     t = torch.randint(schedule.steps, (len(x0),), generator=generator).to(x0.device)
     noise = torch.randn(x0.shape, generator=generator).to(x0.device)
     return schedule.q_sample(x0, t, noise), t, noise
+
+
+def batch_losses(
+    settings: Mapping[str, Any],
+    schedule: Schedule,
+    network: Callable[[Tensor, Tensor], Tensor],
+    x0: Tensor,
+    generator: torch.Generator,
+    data_range: Bounds = (-1.0, 1.0),
+) -> dict[str, Tensor]:
+    """The losses of one training step on x0 (B, C, H, W): means of :func:`losses` by name, their sum as ``loss``.
+
+    settings: learn_variance, prediction, p2_gamma, p2_k. network(x_t, t) is called once, on noised x0.
+    """
+    x_t, t, noise = noised(schedule, x0, generator)
+    chosen = {key: settings[key] for key in ("learn_variance", "prediction", "p2_gamma", "p2_k")}
+    terms, _ = losses(schedule, network(x_t, t), x0, x_t, t, noise, data_range=data_range, **chosen)
+    means = {name: value.mean() for name, value in terms.items()}
+    return {"loss": means.pop("total"), **means}
 
 
 def losses(

@@ -1,11 +1,13 @@
 """DDIM sampling (Song et al. 2021) with ADM's choice of steps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from cellscaper.diffusion.schedule import Bounds, Schedule
+from cellscaper.diffusion.objective import predicted_noise
+from cellscaper.diffusion.schedule import Bounds, Schedule, make_schedule
 from cellscaper.errors import CellscaperError
 
 
@@ -26,6 +28,27 @@ def ddim_steps(total: int, steps: int) -> list[int]:
 def initial_noise(shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
     """(B, *shape) float32 standard normal noise on the CPU, one generator for each seed."""
     return _draw(shape, _generators(seeds))
+
+
+def sample(
+    settings: Mapping[str, Any],
+    network: Callable[[Tensor, Tensor], Tensor],
+    shape: Sequence[int],
+    seeds: Sequence[int],
+    sampling: Mapping[str, Any],
+    clip: Bounds = (-1.0, 1.0),
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """:func:`ddim` samples (B, C, H, W) of a trained network(x_t, t), whatever it predicts.
+
+    settings: schedule, steps, prediction of its training; sampling: steps and eta.
+    """
+    schedule = make_schedule(settings["schedule"], settings["steps"]).to(device)
+
+    def noise(x: Tensor, t: Tensor) -> Tensor:
+        return predicted_noise(schedule, network(x, t)[:, : shape[0]], x, t, settings["prediction"])
+
+    return ddim(noise, schedule, shape, seeds, sampling["steps"], sampling["eta"], clip, device)
 
 
 @torch.no_grad()

@@ -10,8 +10,8 @@ from torch.nn.functional import pad
 
 from cellscaper.crops import CropSampler, cut_maps
 from cellscaper.diffusion.conditioning import Denoiser, make_condition
-from cellscaper.diffusion.objective import losses, noised, predicted_noise
-from cellscaper.diffusion.sampler import ddim
+from cellscaper.diffusion.objective import batch_losses
+from cellscaper.diffusion.sampler import sample
 from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.diffusion.unet import UNet
 from cellscaper.generators.registry import MapGenerator
@@ -62,23 +62,7 @@ def batch_loss(
     def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
         layout, density, counts = data.batch(section["training"]["batch"], grid, random)
         x0 = generator.compose(layout, density)
-        x_t, t, noise = noised(schedule, x0, random)
-        output = model(x_t, t, counts)
-        terms, _ = losses(
-            schedule,
-            output,
-            x0,
-            x_t,
-            t,
-            noise,
-            learn_variance=diffusion["learn_variance"],
-            prediction=diffusion["prediction"],
-            p2_gamma=diffusion["p2_gamma"],
-            p2_k=diffusion["p2_k"],
-            data_range=data_range,
-        )
-        means = {name: value.mean() for name, value in terms.items()}
-        return {"loss": means.pop("total"), **means}
+        return batch_losses(diffusion, schedule, lambda x_t, t: model(x_t, t, counts), x0, random, data_range)
 
     return loss
 
@@ -93,23 +77,15 @@ def sample_maps(
     device: torch.device,
 ) -> Tensor:
     """Maps (B, channels, side, side) for the requested counts (B, C), one seed each; DDIM."""
-    grid, diffusion = Grid(**section["grid"]), section["diffusion"]
-    schedule = make_schedule(diffusion["schedule"], diffusion["steps"])
-    counts, schedule = counts.to(device), schedule.to(device)
-
-    def noise(x: Tensor, t: Tensor) -> Tensor:
-        predicted = model(x, t, counts)[:, :channels]
-        return predicted_noise(schedule, predicted, x, t, diffusion["prediction"])
-
-    return ddim(
-        noise,
-        schedule,
+    grid, counts = Grid(**section["grid"]), counts.to(device)
+    return sample(
+        section["diffusion"],
+        lambda x, t: model(x, t, counts),
         (channels, grid.side, grid.side),
         seeds,
-        sampling["steps"],
-        eta=sampling["eta"],
-        clip=bounds(grid, channels, counts.shape[1], device),
-        device=device,
+        sampling,
+        bounds(grid, channels, counts.shape[1], device),
+        device,
     )
 
 

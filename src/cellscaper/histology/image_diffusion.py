@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from cellscaper.crops import CropSampler, cut_maps
-from cellscaper.diffusion.objective import losses, noised, predicted_noise
-from cellscaper.diffusion.sampler import ddim
+from cellscaper.diffusion.objective import batch_losses
+from cellscaper.diffusion.sampler import sample
 from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.diffusion.unet import UNet
 from cellscaper.errors import CellscaperError
@@ -45,22 +45,7 @@ def batch_loss(
         drawn = crops.sample(n, random)
         x0 = pad(cut_maps(images, drawn).to(device).float() / 127.5 - 1, (grid.pad,) * 4, value=WHITE)
         markers = rasterise(drawn.points, drawn.labels, drawn.index, n, classes, grid).to(device)
-        x_t, t, noise = noised(schedule, x0, random)
-        output = model(torch.cat([x_t, markers], dim=1), t)
-        terms, _ = losses(
-            schedule,
-            output,
-            x0,
-            x_t,
-            t,
-            noise,
-            learn_variance=diffusion["learn_variance"],
-            prediction=diffusion["prediction"],
-            p2_gamma=diffusion["p2_gamma"],
-            p2_k=diffusion["p2_k"],
-        )
-        means = {name: value.mean() for name, value in terms.items()}
-        return {"loss": means.pop("total"), **means}
+        return batch_losses(diffusion, schedule, lambda x_t, t: model(torch.cat([x_t, markers], 1), t), x0, random)
 
     return loss
 
@@ -80,20 +65,12 @@ def paint(
     labels = torch.cat([torch.from_numpy(one.labels).long() for one in layouts])
     index = torch.repeat_interleave(torch.tensor([len(one) for one in layouts]))
     markers = rasterise(points, labels, index, len(layouts), classes, grid).to(device)
-    diffusion = section["diffusion"]
-    schedule = make_schedule(diffusion["schedule"], diffusion["steps"]).to(device)
-
-    def noise(x: Tensor, t: Tensor) -> Tensor:
-        predicted = model(torch.cat([x, markers], dim=1), t)[:, :RGB]
-        return predicted_noise(schedule, predicted, x, t, diffusion["prediction"])
-
-    image = ddim(
-        noise,
-        schedule,
+    image = sample(
+        section["diffusion"],
+        lambda x, t: model(torch.cat([x, markers], dim=1), t),
         (RGB, grid.side, grid.side),
         seeds,
-        sampling["steps"],
-        eta=sampling["eta"],
+        sampling,
         device=device,
     )
     end = grid.side - grid.pad

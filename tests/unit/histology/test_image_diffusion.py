@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from cellscaper.crops import CropSampler
+from cellscaper.diffusion import objective
 from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.errors import CellscaperError
-from cellscaper.histology import image_diffusion
 from cellscaper.histology.image_diffusion import batch_loss, network, paint
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.rasters import Grid, rasterise
@@ -69,7 +69,7 @@ def markers_of(layouts, grid):
 @pytest.mark.parametrize("pad", [0, 4])
 def test_image_and_markers_of_a_batch_show_the_same_window(pad, monkeypatch):
     seen = {}
-    plain = image_diffusion.noised
+    plain = objective.noised
 
     def spy(schedule, x0, random):
         seen["x0"] = x0
@@ -80,7 +80,7 @@ def test_image_and_markers_of_a_batch_show_the_same_window(pad, monkeypatch):
             seen["input"] = x
             return torch.zeros(len(x), 6, *x.shape[2:])
 
-    monkeypatch.setattr(image_diffusion, "noised", spy)
+    monkeypatch.setattr(objective, "noised", spy)
     settings = section(grid={"pad": pad}, training={"batch": 12})
     loss_of(settings)(Model(), torch.Generator().manual_seed(0), 0)
     x0, markers = seen["x0"], seen["input"][:, 3:]
