@@ -12,7 +12,8 @@ from cellscaper.diffusion.trainer import BatchLoss, clear_state, train
 from cellscaper.progress import log
 from cellscaper.provenance import digest, record
 from cellscaper.stage import Arguments
-from cellscaper.storage import atomic, write_weights
+from cellscaper.storage import atomic
+from cellscaper.weights import write_weights
 
 
 def fit(

@@ -1,10 +1,10 @@
 """Files between stages: atomic, versioned, with provenance. Nothing else in the package writes HDF5.
 
 Every HDF5 file carries ``schema`` (what it is), ``schema_version`` and ``provenance`` (JSON, see
-:mod:`cellscaper.provenance`) as attributes. Weights are safetensors with the same in their header.
+:mod:`cellscaper.provenance`) as attributes; so do weights (:mod:`cellscaper.weights`).
 A file appears under its final name only when it is complete. Every byte that matters is under a checksum:
 fletcher32 on the data sets, HDF5's own (file format 1.10) on everything else, so text is stored with a fixed
-length (text of variable length has none); weights carry a digest in their header.
+length (text of variable length has none).
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -21,9 +21,6 @@ from numpy.typing import NDArray
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
-
-if TYPE_CHECKING:
-    import torch
 
 SCHEMA_VERSION = 1
 _COMPRESSED: dict[str, Any] = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
@@ -339,60 +336,3 @@ def write_density(
         for one in maps:
             writer.append(one)
         writer._finish()
-
-
-# -- weights -----------------------------------------------------------------------------------------------
-
-
-def write_weights(
-    path: Path, tensors: "Mapping[str, torch.Tensor]", provenance: Mapping[str, Any], **facts: Any
-) -> None:
-    """Write weights as safetensors; ``facts`` (JSON) is what a reader needs to rebuild and use the model."""
-    from safetensors.torch import save
-
-    weights = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    header = {
-        "schema": "cellscaper/weights",
-        "schema_version": str(SCHEMA_VERSION),
-        "provenance": json.dumps(provenance, sort_keys=True),
-        "facts": json.dumps(facts, sort_keys=True),
-    }
-    header["digest"] = _digest(weights, header)
-    with atomic(path) as partial:
-        # One entry: safetensors writes several in random order, and equal trainings must give equal files.
-        partial.write_bytes(save(weights, metadata={"cellscaper": json.dumps(header, sort_keys=True)}))
-
-
-def read_weights(path: Path) -> "tuple[dict[str, torch.Tensor], dict[str, Any]]":
-    """Weights and facts written by :func:`write_weights`; CellscaperError if damaged or of another version."""
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).exists():
-        raise CellscaperError(f"{path} does not exist; run the stage that makes it")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("cellscaper", "{}"))
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CellscaperError(
-            f"{path} is not a readable weights file (truncated or damaged); delete it and run again"
-        ) from error
-    if header.get("schema") != "cellscaper/weights" or header.get("schema_version") != str(SCHEMA_VERSION):
-        raise CellscaperError(
-            f"{path} has schema {header.get('schema')} version {header.get('schema_version')}, "
-            f"this cellscaper reads cellscaper/weights version {SCHEMA_VERSION}; train it again"
-        )
-    if header.pop("digest", None) != _digest(tensors, header):
-        raise CellscaperError(f"{path} is damaged (its digest is wrong); delete it and run again")
-    return tensors, json.loads(header["facts"])
-
-
-def _digest(tensors: "Mapping[str, torch.Tensor]", header: Mapping[str, str]) -> str:
-    """SHA-256 of everything in a weights file: header, then names, types, shapes and bytes of the tensors."""
-    import torch
-
-    found = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name, value in sorted(tensors.items()):
-        found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        found.update(value.reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()

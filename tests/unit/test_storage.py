@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from cellscaper import storage
+from cellscaper import weights as weights_module
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.storage import (
@@ -26,13 +27,12 @@ from cellscaper.storage import (
     read_layouts,
     read_provenance,
     read_split,
-    read_weights,
     write_density,
     write_images,
     write_layouts,
     write_text,
-    write_weights,
 )
+from cellscaper.weights import read_weights, write_weights
 
 PROVENANCE = {"stage": "test", "seed": 3, "config": {"classes": ["Zelle", "größe"], "lr": 1e-4}, "inputs": {}}
 
@@ -452,7 +452,8 @@ def test_one_kind_is_not_read_as_another(wrong, kind, tmp_path):
 @EVERY_KIND
 def test_another_version_is_refused_with_both_versions(kind, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+        for module in (storage, weights_module):
+            patch.setattr(module, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
         WRITERS[kind](tmp_path / "x")
     with pytest.raises(CellscaperError, match=rf"version {SCHEMA_VERSION + 1}.*reads .*{SCHEMA_VERSION}"):
         READERS[kind](tmp_path / "x")

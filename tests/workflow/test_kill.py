@@ -13,7 +13,7 @@ import psutil
 import pytest
 import torch
 
-from cellscaper.storage import read_weights
+from cellscaper.weights import read_weights
 
 STAGES = Path(__file__).resolve().parents[2] / "src/cellscaper/stages"
 TRAININGS = ["train_detector", "train_image", "train_layout"]

@@ -8,7 +8,8 @@ from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.progress import Progress
 from cellscaper.provenance import record
-from cellscaper.storage import read_split, read_weights, write_layouts
+from cellscaper.storage import read_split, write_layouts
+from cellscaper.weights import read_weights
 
 
 def main() -> None:

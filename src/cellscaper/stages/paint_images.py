@@ -7,7 +7,8 @@ from cellscaper.generators.seeds import sample_seeds
 from cellscaper.histology.image_diffusion import network, paint
 from cellscaper.progress import Progress
 from cellscaper.provenance import record
-from cellscaper.storage import read_layouts, read_weights, write_images
+from cellscaper.storage import read_layouts, write_images
+from cellscaper.weights import read_weights
 
 
 def main() -> None:

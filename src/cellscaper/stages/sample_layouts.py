@@ -21,7 +21,8 @@ from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.progress import Progress
 from cellscaper.provenance import record
 from cellscaper.rasters import Grid
-from cellscaper.storage import read_layouts, read_weights, write_layouts
+from cellscaper.storage import read_layouts, write_layouts
+from cellscaper.weights import read_weights
 
 
 def choose_targets(cells: LayoutSet, patches: LayoutSet, targets: str, config: dict[str, Any], seed: int) -> LayoutSet:
