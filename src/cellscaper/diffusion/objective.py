@@ -57,7 +57,7 @@ def losses(
 
     output (B, C, H, W), or (B, 2C, H, W) with ``learn_variance``: the prediction, then the variance's
     interpolation in [-1, 1]. x0, x_t, noise (B, C, H, W); t (B,) int64; ``data_range`` are the bounds of x0.
-    ``prediction`` is what the network predicts: noise (the papers) or v (:func:`predicted_noise`).
+    ``prediction`` is what the network predicts: noise (the papers), v or data (:func:`predicted_noise`).
 
     "noise"  mean squared error of the prediction × P2 weight (Choi et al. 2022); gamma 0 is the plain loss
     "vlb"    (learn_variance only) variational bound in bits a dimension × T / 1000; it trains the variance
@@ -72,7 +72,8 @@ def losses(
         raise ValueError(f"output has {output.shape[1]} channels for {channels} of data, {learn_variance=}")
     predicted = output[:, :channels].float()
     x0_hat = schedule.predict_x0(x_t, t, predicted_noise(schedule, predicted, x_t, t, prediction))
-    wanted = noise if prediction == "noise" else velocity(schedule, x0, noise, t)
+    wanted = {"noise": noise, "data": x0}.get(prediction)
+    wanted = velocity(schedule, x0, noise, t) if wanted is None else wanted
     terms = {"noise": p2_weight(schedule, t, p2_gamma, p2_k) * _mean(wanted - predicted, power=2)}
     if learn_variance:
         bound = vlb(schedule, x0_hat.detach(), output[:, channels:].float(), x0, x_t, t, data_range)
@@ -90,16 +91,18 @@ def velocity(schedule: Schedule, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor
 
 
 def predicted_noise(schedule: Schedule, predicted: Tensor, x_t: Tensor, t: Tensor, prediction: str) -> Tensor:
-    """The noise (B, C, H, W) that a network's prediction means: itself, or √ᾱ v + √(1−ᾱ) x_t for ``prediction`` v.
+    """The noise (B, C, H, W) that a network's prediction means, by ``prediction``: noise, v or data.
 
-    ValueError for another prediction.
+    v: ε = √ᾱ v + √(1−ᾱ) x_t; data: ε = (x_t − √ᾱ x0) / √(1−ᾱ). ValueError for another prediction.
     """
     if prediction == "noise":
         return predicted
-    if prediction != "v":
-        raise ValueError(f"prediction {prediction!r}: noise or v")
     alphas_bar = gather(schedule.alphas_bar, t, x_t)
-    return alphas_bar.sqrt() * predicted + (1 - alphas_bar).sqrt() * x_t
+    if prediction == "v":
+        return alphas_bar.sqrt() * predicted + (1 - alphas_bar).sqrt() * x_t
+    if prediction == "data":
+        return schedule.predict_eps(x_t, t, predicted)
+    raise ValueError(f"prediction {prediction!r}: noise, v or data")
 
 
 def p2_weight(schedule: Schedule, t: Tensor, gamma: float, k: float) -> Tensor:

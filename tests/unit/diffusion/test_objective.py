@@ -186,14 +186,16 @@ def test_a_predicted_v_means_the_noise_that_made_x(schedule):
     x0, x_t, t, noise, _ = example(schedule)
     found = predicted_noise(schedule, velocity(schedule, x0, noise, t), x_t, t, "v")
     torch.testing.assert_close(found, noise, rtol=0, atol=1e-5)
+    torch.testing.assert_close(predicted_noise(schedule, x0, x_t, t, "data"), noise, rtol=0, atol=1e-3)
     assert predicted_noise(schedule, noise, x_t, t, "noise") is noise
     with pytest.raises(ValueError, match="'x0'"):
         predicted_noise(schedule, noise, x_t, t, "x0")
 
 
-def test_a_perfect_v_costs_nothing_and_gives_the_clean_data(schedule):
+@pytest.mark.parametrize("prediction", ["v", "data"])
+def test_a_perfect_prediction_costs_nothing_and_gives_the_clean_data(schedule, prediction):
     x0, x_t, t, noise, _ = example(schedule, t=(1, 20, 60, 100))
-    output = velocity(schedule, x0, noise, t)
-    terms, x0_hat = losses(schedule, output, x0, x_t, t, noise, learn_variance=False, prediction="v")
+    output = x0 if prediction == "data" else velocity(schedule, x0, noise, t)
+    terms, x0_hat = losses(schedule, output, x0, x_t, t, noise, learn_variance=False, prediction=prediction)
     assert terms["total"].abs().max() < 1e-10
     torch.testing.assert_close(x0_hat, x0, rtol=0, atol=1e-3)
