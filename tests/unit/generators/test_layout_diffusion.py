@@ -1,11 +1,10 @@
 """The diffusion on layout maps: what it is trained on, that it learns, what it samples."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
 
+from cellscaper.config import overlay
 from cellscaper.crops import CropSampler
 from cellscaper.decoding import decode
 from cellscaper.diffusion.schedule import make_schedule
@@ -39,10 +38,7 @@ SECTION = {
 
 def section(**changes):
     """SECTION with keys of its blocks replaced: section(grid={"pad": 2})."""
-    changed = copy.deepcopy(SECTION)
-    for name, keys in changes.items():
-        changed[name].update(keys)
-    return changed
+    return overlay(SECTION, changes)
 
 
 def tissue(seed=0):

@@ -1,11 +1,10 @@
 """The diffusion that paints images: what it sees, that it learns, that it paints the region alone."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
 
+from cellscaper.config import overlay
 from cellscaper.crops import CropSampler
 from cellscaper.diffusion import objective
 from cellscaper.diffusion.schedule import make_schedule
@@ -28,10 +27,7 @@ SECTION = {
 
 
 def section(**changes):
-    changed = copy.deepcopy(SECTION)
-    for name, keys in changes.items():
-        changed[name].update(keys)
-    return changed
+    return overlay(SECTION, changes)
 
 
 def tissue(n=3):
