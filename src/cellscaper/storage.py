@@ -162,9 +162,19 @@ def _put(group: h5py.Group, name: str, array: NDArray) -> None:
     group.create_dataset(name, data=array, **(_COMPRESSED if array.size else {}))
 
 
-def write_layouts(path: Path, layouts: LayoutSet | Mapping[str, LayoutSet], provenance: Mapping[str, Any]) -> None:
-    """Write one LayoutSet, or several named ones (one for each decoder of a sampling run)."""
+def write_layouts(
+    path: Path,
+    layouts: LayoutSet | Mapping[str, LayoutSet],
+    provenance: Mapping[str, Any],
+    arrays: Mapping[str, NDArray] | None = None,
+) -> None:
+    """Write one LayoutSet, or several named ones (one for each decoder of a sampling run).
+
+    ``arrays`` belong to the first layouts, row by row, whatever the decoder: generated density maps, for example.
+    """
     with _create(path, "cellscaper/layouts", provenance) as file:
+        for name, array in (arrays or {}).items():
+            _put(file.require_group("arrays"), name, array)
         if isinstance(layouts, LayoutSet):
             _put_layouts(file, layouts)
         else:
@@ -208,6 +218,15 @@ def read_layouts(path: Path, name: str | None = None, select: slice = slice(None
             origin=group["origin"][rows],
             columns={key: _get(group["columns"][key], rows) for key in group["columns"]},
         )
+
+
+def read_array(path: Path, name: str) -> NDArray:
+    """One of the arrays of a file of layouts; CellscaperError lists them if it is not there."""
+    with _open(path, "cellscaper/layouts") as file, _reading(path):
+        names = sorted(file["arrays"]) if "arrays" in file else []
+        if name not in names:
+            raise CellscaperError(f"{path} has no array {name!r}; it has {', '.join(names) or 'none'}")
+        return file["arrays"][name][()]
 
 
 def _get(data: h5py.Dataset, rows: slice) -> NDArray:

@@ -146,7 +146,7 @@ def test_keys_that_are_not_text_are_refused(key, paper):
         ("layout_model.sampling.test_layouts", 0, "less than the minimum"),
         ("layout_model.network.multipliers", [], "non-empty"),
         ("densities.gmm.components", "aic", "expected bic or a number of components"),
-        ("densities.gmm.method", "kde", "not one of"),
+        ("densities.gmm.method", "knn", "not one of"),
         ("datasets.lizard.split", "random", "expected info or {random: {test_fraction, val_fraction, seed}}"),
         ("datasets.phantom.size", [500, 480, 3], "too long"),
         ("detectors.unet.synthetic_fraction", 2, "greater than the maximum"),

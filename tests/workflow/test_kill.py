@@ -149,7 +149,7 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_weights(rule, copy, fini
     assert ended.status == 0, ended.text
     assert "going on after step" in ended.text
     assert_same_training(copy, finished, job)
-    assert sorted(file.name for file in model.parent.iterdir()) == ["losses.csv", "model.safetensors"]
+    assert sorted(file.name for file in model.parent.iterdir()) == ["losses.csv", "model.safetensors", "tensorboard"]
 
 
 def test_weights_killed_while_written_are_absent(copy, finished, jobs):

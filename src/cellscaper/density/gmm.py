@@ -1,26 +1,14 @@
 """Gaussian mixture density: full covariances, EM, number of components by BIC (SD; papers.md section 2)."""
 
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
+from cellscaper.density.em import Mixture, bic, density, fit_mixtures
 from cellscaper.density.maps import FEWEST
 from cellscaper.errors import CellscaperError
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """weights (K,), summing to 1; means (K, 2) px y, x; covariances (K, 2, 2) px²; all float64."""
-
-    weights: NDArray[np.float64]
-    means: NDArray[np.float64]
-    covariances: NDArray[np.float64]
 
 
 def fit(points: NDArray, settings: Mapping[str, Any], seed: int) -> Mixture:
@@ -40,9 +28,8 @@ def fit(points: NDArray, settings: Mapping[str, Any], seed: int) -> Mixture:
     if len(points) < FEWEST or not np.isfinite(points).all():
         raise CellscaperError(f"GMM density: {len(points)} points, expected at least {FEWEST}, all finite")
     distinct = len(np.unique(points, axis=0))
-    fits = [_em(points, k, settings["regularise"], seed) for k in _candidates(settings, distinct)]
-    best = fits[0] if len(fits) == 1 else min(fits, key=lambda model: model.bic(points))
-    return Mixture(best.weights_, best.means_, best.covariances_)
+    mixtures = fit_mixtures(points, _candidates(settings, distinct), settings["regularise"], seed)
+    return mixtures[0] if len(mixtures) == 1 else min(mixtures, key=lambda mixture: bic(mixture, points))
 
 
 def _candidates(settings: Mapping[str, Any], distinct: int) -> list[int]:
@@ -59,18 +46,6 @@ def _candidates(settings: Mapping[str, Any], distinct: int) -> list[int]:
     return [min(components, distinct)]
 
 
-def _em(points: NDArray[np.float64], components: int, regularise: float, seed: int) -> GaussianMixture:
-    """One EM run; one that stops at its 100 iterations counts as it is."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return GaussianMixture(components, reg_covar=regularise, random_state=seed).fit(points)
-
-
 def evaluate(params: Mixture, where: NDArray) -> NDArray[np.float64]:
     """Density per px² of the mixture at ``where`` (M, 2) px: (M,)."""
-    where = np.asarray(where, np.float64).reshape(-1, 2)
-    density = np.zeros(len(where))
-    for weight, mean, covariance in zip(params.weights, params.means, params.covariances, strict=True):
-        white = np.linalg.solve(np.linalg.cholesky(covariance), (where - mean).T)  # (2, M)
-        density += weight * np.exp(-0.5 * (white**2).sum(axis=0)) / (2 * np.pi * np.sqrt(np.linalg.det(covariance)))
-    return density
+    return density(params, where)

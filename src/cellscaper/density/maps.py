@@ -3,7 +3,7 @@
 Every density file offers the same two functions, and is used through them alone:
 
     fit(points (N, 2) px y, x; settings; seed) -> params, a frozen dataclass    for N ≥ 3 points in any position
-    evaluate(params, where (M, 2) px y, x) -> (M,) float64, density per px²
+    evaluate(params, where (M, 2) px y, x) -> (M,) float64, density per px² (GMCM in space copula: of its unit square)
 """
 
 import math

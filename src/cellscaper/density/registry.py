@@ -17,8 +17,16 @@ class Estimator(Protocol):
 
 def estimator(method: str) -> Estimator:
     """The module of this method; CellscaperError for an unknown one."""
+    if method == "kde":
+        from cellscaper.density import kde
+
+        return kde
     if method == "gmm":
         from cellscaper.density import gmm
 
         return gmm
-    raise CellscaperError(f"density method {method!r} is unknown; gmm is built")
+    if method == "gmcm":
+        from cellscaper.density import gmcm
+
+        return gmcm
+    raise CellscaperError(f"density method {method!r} is unknown; kde, gmm and gmcm are built")

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from cellscaper.diffusion.schedule import Bounds, Schedule, gather
 
+Extra = Callable[[Tensor, Tensor], tuple[dict[str, Tensor], dict[str, Tensor]]]
+
 LEVELS = 256  # bins of the data range in the likelihood of step 0 (DDPM, Eq. 13)
 
 
@@ -26,16 +28,18 @@ def batch_losses(
     x0: Tensor,
     generator: torch.Generator,
     data_range: Bounds = (-1.0, 1.0),
+    extra: Extra | None = None,
 ) -> dict[str, Tensor]:
     """The losses of one training step on x0 (B, C, H, W): means of :func:`losses` by name, their sum as ``loss``.
 
     settings: learn_variance, prediction, p2_gamma, p2_k. network(x_t, t) is called once, on noised x0.
+    ``extra(x0_hat, t)`` gives further terms and values that are only shown, both by name and each (B,).
     """
     x_t, t, noise = noised(schedule, x0, generator)
     chosen = {key: settings[key] for key in ("learn_variance", "prediction", "p2_gamma", "p2_k")}
-    terms, _ = losses(schedule, network(x_t, t), x0, x_t, t, noise, data_range=data_range, **chosen)
+    terms, _, shown = losses(schedule, network(x_t, t), x0, x_t, t, noise, data_range=data_range, extra=extra, **chosen)
     means = {name: value.mean() for name, value in terms.items()}
-    return {"loss": means.pop("total"), **means}
+    return {"loss": means.pop("total"), **means, **{name: value.detach().mean() for name, value in shown.items()}}
 
 
 def losses(
@@ -51,9 +55,11 @@ def losses(
     p2_gamma: float = 0.0,
     p2_k: float = 1.0,
     data_range: Bounds = (-1.0, 1.0),
-    extra: Callable[[Tensor, Tensor], dict[str, Tensor]] | None = None,
-) -> tuple[dict[str, Tensor], Tensor]:
-    """Loss terms of a batch, each (B,), and the predicted clean data x̂0 (B, C, H, W) with its gradient.
+    extra: Extra | None = None,
+) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
+    """Loss terms of a batch, the predicted clean data x̂0 (B, C, H, W) with its gradient, and values only shown.
+
+    Terms and shown values are by name, each (B,).
 
     output (B, C, H, W), or (B, 2C, H, W) with ``learn_variance``: the prediction, then the variance's
     interpolation in [-1, 1]. x0, x_t, noise (B, C, H, W); t (B,) int64; ``data_range`` are the bounds of x0.
@@ -64,7 +70,7 @@ def losses(
              alone: the predicted noise enters it without gradient (Improved DDPM, section 3.1)
     "total"  their sum, plus all terms of ``extra``
 
-    ``extra(x0_hat, t)`` returns further terms by name, each (B,) and weighted, e.g. topology losses.
+    ``extra(x0_hat, t)`` returns further terms, weighted, e.g. topology losses, and what is shown beside them.
     Raises ValueError where the channels of output and x0 do not fit.
     """
     channels = x0.shape[1]
@@ -78,10 +84,12 @@ def losses(
     if learn_variance:
         bound = vlb(schedule, x0_hat.detach(), output[:, channels:].float(), x0, x_t, t, data_range)
         terms["vlb"] = bound * (schedule.steps / 1000)
+    shown: dict[str, Tensor] = {}
     if extra is not None:
-        terms |= extra(x0_hat, t)
+        more, shown = extra(x0_hat, t)
+        terms |= more
     terms["total"] = torch.stack(list(terms.values())).sum(dim=0)
-    return terms, x0_hat
+    return terms, x0_hat, shown
 
 
 def velocity(schedule: Schedule, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:

@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cellscaper.diffusion.loss_log import LossLog
 from cellscaper.errors import CellscaperError
 from cellscaper.progress import Progress, log
-from cellscaper.storage import atomic, write_text
+from cellscaper.storage import atomic
 
 BatchLoss = Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]
 STOPPED = 128 + signal.SIGTERM  # exit status of a training that was told to stop and saved its state
@@ -95,19 +96,20 @@ class _Run:
         self.sums: list[float] = []  # of the losses since the last row
         self.rows: list[list[float]] = []  # step, then mean losses
 
-    def advance(self, losses: dict[str, Tensor]) -> None:
-        """One optimizer step down the gradient of ``losses["loss"]``."""
+    def advance(self, losses: dict[str, Tensor]) -> float:
+        """One optimizer step down the gradient of ``losses["loss"]``; returns the gradient's norm before clipping."""
         settings = self.settings
         for group in self.optimizer.param_groups:
             group["lr"] = settings.lr * min(1.0, (self.step + 1) / max(settings.warmup, 1))
         self.optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
-        if settings.grad_clip is not None:
-            nn.utils.clip_grad_norm_(self.parameters, settings.grad_clip)
+        limit = math.inf if settings.grad_clip is None else settings.grad_clip
+        norm = nn.utils.clip_grad_norm_(self.parameters, limit)
         self.optimizer.step()
         if self.ema:
             torch._foreach_lerp_(self.ema, [p.detach() for p in self.parameters], 1 - settings.ema)
         self.step += 1
+        return float(norm)
 
     def count(self, names: list[str], values: list[float]) -> None:
         """Add the losses of the step just made to the current row of the log; close the row where it is due."""
@@ -166,28 +168,6 @@ class _Run:
         return result
 
 
-class _LossTable:
-    """The CSV of losses. The saved state holds all rows, so the file may be lost or hold rows of steps to be redone."""
-
-    def __init__(self, path: Path | None, rows: list[list[float]], names: list[str]):
-        self.path, self.written = path, 0
-        if path is not None:
-            path.unlink(missing_ok=True)
-            self.write(rows, names)
-
-    def write(self, rows: list[list[float]], names: list[str]) -> None:
-        """Append the rows that the file lacks; the first ones with the header."""
-        if self.path is None or len(rows) == self.written:
-            return
-        lines = [",".join([f"{row[0]:.0f}", *(f"{value:.6g}" for value in row[1:])]) for row in rows[self.written :]]
-        if self.written == 0:
-            write_text(self.path, "\n".join([",".join(["step", *names]), *lines, ""]))
-        else:
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write("\n".join([*lines, ""]))
-        self.written = len(rows)
-
-
 def train(
     model: nn.Module,
     batch_loss: BatchLoss,
@@ -197,6 +177,7 @@ def train(
     seed: int,
     *,
     log_path: Path | None = None,
+    tensorboard: Path | None = None,
     device: torch.device | str = "cpu",
     what: str = "training",
     on_step: Callable[[int, nn.Module], None] | None = None,
@@ -210,7 +191,8 @@ def train(
         finished, then SystemExit 143); a later call goes on from it. The caller removes it by :func:`clear_state`
         when the result is stored. A damaged file or one of another ``fingerprint`` is passed over, with a log line.
     fingerprint: names everything that the result depends on: code, data, settings, seed.
-    log_path: CSV of the losses, means over ``log_every`` steps; rewritten on resume without gaps or duplicates.
+    log_path: CSV of the losses and the gradient's norm before clipping, means over ``log_every`` steps; rewritten
+        on resume without gaps or duplicates. tensorboard: folder for the same as TensorBoard events.
     on_step(k, model) is called after step k is made (k = 1 … steps); again for a step repeated after a kill.
 
     ``model`` itself is left with the last weights, in training mode, on ``device``.
@@ -224,18 +206,21 @@ def train(
     run.resume(what)
     called = _Autocast(model, device, chosen.precision == "bf16")
     generator = torch.Generator()
-    table = _LossTable(log_path, run.rows, run.names)
     saved = time.monotonic()
-    with _stop_signals() as stop, Progress(chosen.steps, what, start=run.step) as progress:
+    with (
+        LossLog(log_path, tensorboard, run.rows, run.names) as log_file,
+        _stop_signals() as stop,
+        Progress(chosen.steps, what, start=run.step) as progress,
+    ):
         while run.step < chosen.steps:
             _seed(generator, seed, run.step)
             losses = batch_loss(called, generator, run.step)
             values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
             named = dict(zip(losses, values, strict=True))
             _check_finite(named, run.step, what)
-            run.advance(losses)
-            run.count(list(losses), values)
-            table.write(run.rows, run.names)
+            norm = run.advance(losses)
+            run.count([*losses, "grad_norm"], [*values, norm])
+            log_file.write(run.rows, run.names)
             if on_step is not None:
                 on_step(run.step, model)
             progress.update(1, loss=named["loss"])

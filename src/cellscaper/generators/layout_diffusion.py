@@ -92,3 +92,10 @@ def sample_maps(
 def layout_maps(section: dict[str, Any], maps: Tensor, classes: int) -> Tensor:
     """The layout channels of sampled maps in unit range, without padding: (B, C, inner, inner)."""
     return to_unit(maps[:, :classes], Grid(**section["grid"]))
+
+
+def density_maps(section: dict[str, Any], maps: Tensor, classes: int) -> Tensor:
+    """The density channels of sampled maps in 0…1, without padding: (B, C, inner, inner)."""
+    grid = Grid(**section["grid"])
+    end = grid.side - grid.pad
+    return (maps[:, classes : 2 * classes, grid.pad : end, grid.pad : end] + 1) / 2

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cellscaper import stage
 from cellscaper.crops import CropSampler, to_layouts
 from cellscaper.decoding import DECODERS, decode
 from cellscaper.devices import device
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.layout_diffusion import denoiser, layout_maps, sample_maps
+from cellscaper.generators.layout_diffusion import denoiser, density_maps, layout_maps, sample_maps
 from cellscaper.generators.registry import point_generator
 from cellscaper.generators.seeds import sample_seeds
 from cellscaper.layouts import Layout, LayoutSet
@@ -38,8 +39,14 @@ def choose_targets(cells: LayoutSet, patches: LayoutSet, targets: str, config: d
     return to_layouts(batch, train).with_columns(target=np.arange(sampling["train_layouts"]))
 
 
-def diffuse(args: stage.Arguments, targets: LayoutSet, seeds: list[int]) -> dict[str, LayoutSet]:
-    """Layouts for the targets by a trained model, one set for each decoder."""
+def diffuse(
+    args: stage.Arguments, targets: LayoutSet, seeds: list[int]
+) -> tuple[dict[str, LayoutSet], dict[str, NDArray]]:
+    """Layouts for the targets by a trained model, one set for each decoder.
+
+    Beside them, where the model makes density maps, ``density`` (n, C, inner, inner) in 0…1 of the first
+    ``sampling.keep_density`` layouts: as fractions of the value that normalised the training maps.
+    """
     where, config = device(), args.config
     weights, facts = read_weights(args.model)
     section, classes = facts["section"], len(facts["classes"])
@@ -54,6 +61,7 @@ def diffuse(args: stage.Arguments, targets: LayoutSet, seeds: list[int]) -> dict
         "requested": {},
     }
     found: dict[str, list[Layout]] = {name: [] for name in DECODERS}
+    kept: list[NDArray] = []
     size, step = (grid.region, grid.region), config["sampling"]["batch"]
     with Progress(len(targets), f"{args.layouts.parent}: layouts") as progress:
         for start in range(0, len(targets), step):
@@ -61,12 +69,15 @@ def diffuse(args: stage.Arguments, targets: LayoutSet, seeds: list[int]) -> dict
             asked = torch.from_numpy(counts[rows]).float()
             maps = sample_maps(section, model, facts["channels"], asked, seeds[rows], config["sampling"], where)
             unit = layout_maps(section, maps, classes)
+            if facts["channels"] > classes and start < config["sampling"]["keep_density"]:
+                kept.append(density_maps(section, maps, classes).cpu().numpy())
             for name in DECODERS:
                 cells = decode(unit, grid, name, counts[rows], thresholds[name])
                 found[name] += [Layout(points, labels, size) for points, labels in cells]
             progress.update(len(asked))
     columns = {"target": targets.columns["target"], "requested": counts}
-    return {name: LayoutSet.build(items, targets.classes, targets.mpp, columns) for name, items in found.items()}
+    made = {name: LayoutSet.build(items, targets.classes, targets.mpp, columns) for name, items in found.items()}
+    return made, {"density": np.concatenate(kept)[: config["sampling"]["keep_density"]]} if kept else {}
 
 
 def main() -> None:
@@ -74,15 +85,17 @@ def main() -> None:
     cells, patches = read_layouts(args.cells), read_layouts(args.patches)
     targets = choose_targets(cells, patches, args.targets, args.config, args.seed)
     seeds = sample_seeds(args.seed, len(targets), use=1 if args.targets == "test" else 2)
+    arrays: dict[str, NDArray] = {}
     if args.model:
-        made = diffuse(args, targets, seeds)
+        made, arrays = diffuse(args, targets, seeds)
     else:
-        placed = point_generator(args.config["generator"]).place(targets, args.config, seeds)
+        train = cells.where(split="train")
+        placed = point_generator(args.config["generator"]).place(targets, args.config, seeds, train)
         rows = placed.columns["target"]
         columns = {"target": targets.columns["target"][rows], "requested": targets.counts()[rows]}
         made = {"points": placed.with_columns(**columns)}
     methods = [f"generators.{args.config['generator']}"]
-    write_layouts(args.layouts, made, record("sample_layouts", args.config, args.seed, args.inputs, methods))
+    write_layouts(args.layouts, made, record("sample_layouts", args.config, args.seed, args.inputs, methods), arrays)
 
 
 if __name__ == "__main__":

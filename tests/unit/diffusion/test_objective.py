@@ -88,7 +88,7 @@ def test_learned_variance_runs_from_the_posterior_to_beta(schedule):
 
 def test_bound_trains_the_variance_alone_and_the_noise_loss_the_noise_alone(schedule):
     x0, x_t, t, noise, output = example(schedule, (0, 5, 100, T - 1))
-    terms, _ = losses(schedule, output, x0, x_t, t, noise, learn_variance=True)
+    terms, *_ = losses(schedule, output, x0, x_t, t, noise, learn_variance=True)
     (bound,) = torch.autograd.grad(terms["vlb"].sum(), output, retain_graph=True)
     assert torch.count_nonzero(bound[:, :2]) == 0
     assert (bound[1:, 2:].abs().sum(dim=(1, 2, 3)) > 0).all()
@@ -101,7 +101,7 @@ def test_bound_trains_the_variance_alone_and_the_noise_loss_the_noise_alone(sche
 def test_bound_is_rescaled_by_the_number_of_steps(steps):
     schedule = make_schedule("cosine", steps)
     x0, x_t, t, noise, output = example(schedule)
-    terms, x0_hat = losses(schedule, output, x0, x_t, t, noise, learn_variance=True)
+    terms, x0_hat, _ = losses(schedule, output, x0, x_t, t, noise, learn_variance=True)
     bits = vlb(schedule, x0_hat, output[:, 2:], x0, x_t, t, (-1.0, 1.0))
     torch.testing.assert_close(terms["vlb"], bits * steps / 1000)
     torch.testing.assert_close(terms["total"], terms["noise"] + terms["vlb"])
@@ -109,8 +109,8 @@ def test_bound_is_rescaled_by_the_number_of_steps(steps):
 
 def test_noise_loss_is_the_weighted_mean_squared_error(schedule):
     x0, x_t, t, noise, output = example(schedule)
-    plain, _ = losses(schedule, output[:, :2], x0, x_t, t, noise, learn_variance=False)
-    weighted, _ = losses(schedule, output[:, :2], x0, x_t, t, noise, learn_variance=False, p2_gamma=1.0, p2_k=1.0)
+    plain, *_ = losses(schedule, output[:, :2], x0, x_t, t, noise, learn_variance=False)
+    weighted, *_ = losses(schedule, output[:, :2], x0, x_t, t, noise, learn_variance=False, p2_gamma=1.0, p2_k=1.0)
     error = ((noise - output[:, :2]) ** 2).detach().numpy().mean(axis=(1, 2, 3))
     bar = np.cumprod(1 - schedule.betas.numpy())[t.numpy()]
     np.testing.assert_allclose(plain["noise"].detach().numpy(), error, rtol=1e-5)
@@ -128,7 +128,7 @@ def test_p2_weight_is_its_closed_form(schedule):
 def test_predicted_layout_is_exact_for_the_true_noise_and_carries_a_gradient(schedule):
     x0, x_t, t, noise, _ = example(schedule, (0, 5, 50, 100))
     output = noise.clone().requires_grad_()
-    _, x0_hat = losses(schedule, output, x0, x_t, t, noise, learn_variance=False)
+    _, x0_hat, _ = losses(schedule, output, x0, x_t, t, noise, learn_variance=False)
     torch.testing.assert_close(x0_hat, x0, atol=1e-4, rtol=1e-4)
     (slope,) = torch.autograd.grad(x0_hat.sum(), output)
     bar = np.cumprod(1 - schedule.betas.numpy())[t.numpy()]
@@ -141,9 +141,9 @@ def test_extra_terms_see_the_predicted_layout_and_join_the_total(schedule):
 
     def extra(x0_hat, steps):
         seen.update(x0_hat=x0_hat, t=steps)
-        return {"count": 0.5 * x0_hat.flatten(1).sum(dim=1)}
+        return {"count": 0.5 * x0_hat.flatten(1).sum(dim=1)}, {"cells": steps.float()}
 
-    terms, x0_hat = losses(schedule, output, x0, x_t, t, noise, learn_variance=True, extra=extra)
+    terms, x0_hat, shown = losses(schedule, output, x0, x_t, t, noise, learn_variance=True, extra=extra)
     assert seen["x0_hat"] is x0_hat
     assert torch.equal(seen["t"], t)
     torch.testing.assert_close(terms["total"], terms["noise"] + terms["vlb"] + 0.5 * x0_hat.flatten(1).sum(dim=1))
@@ -196,6 +196,6 @@ def test_a_predicted_v_means_the_noise_that_made_x(schedule):
 def test_a_perfect_prediction_costs_nothing_and_gives_the_clean_data(schedule, prediction):
     x0, x_t, t, noise, _ = example(schedule, t=(1, 20, 60, 100))
     output = x0 if prediction == "data" else velocity(schedule, x0, noise, t)
-    terms, x0_hat = losses(schedule, output, x0, x_t, t, noise, learn_variance=False, prediction=prediction)
+    terms, x0_hat, _ = losses(schedule, output, x0, x_t, t, noise, learn_variance=False, prediction=prediction)
     assert terms["total"].abs().max() < 1e-10
     torch.testing.assert_close(x0_hat, x0, rtol=0, atol=1e-3)

@@ -213,7 +213,7 @@ def test_log_holds_means_over_its_interval_and_a_last_row(tmp_path):
 
     run(tmp_path, batch_loss=counting, log_path=tmp_path / "log.csv")
     assert (tmp_path / "log.csv").read_text().splitlines() == [
-        "step,loss,twice", "4,1.5,3", "8,5.5,11", "12,9.5,19", "14,12.5,25"
+        "step,loss,twice,grad_norm", "4,1.5,3,0", "8,5.5,11,0", "12,9.5,19,0", "14,12.5,25,0"
     ]  # fmt: skip
 
 
