@@ -15,7 +15,7 @@ import yaml
 from cellscaper.errors import CellscaperError
 
 Config = dict[str, Any]
-TRAINING_KEYS = ("generator", "grid", "density", "condition", "network", "diffusion", "training", "small")
+TRAINING_KEYS = ("generator", "grid", "density", "condition", "network", "diffusion", "losses", "training", "small")
 
 
 # -- validation --------------------------------------------------------------------------------------------
@@ -105,6 +105,14 @@ def _check_names(config: Config, files: list[Path]) -> None:
                 f"experiments.{name}: grid {merged['grid']!r} has region {region} px and image model "
                 f"{merged['image_model']!r} paints {painted} px; they must be equal"
             )
+        for one in merged["features"]:
+            need(one, "features", "experiments", name, "features")
+            seen = config["features"][one]["grid"]["region"]
+            if region != seen:
+                raise CellscaperError(
+                    f"experiments.{name}: grid {merged['grid']!r} has region {region} px and features {one!r} "
+                    f"see {seen} px; they must be equal"
+                )
     for table, block in config["tables"].items():
         for row, cell in block["rows"].items():
             if cell["experiment"]:
@@ -153,6 +161,7 @@ def experiment(config: Config, name: str) -> Config:
     else:
         merged["density"] = config["densities"][merged["density"]]
     merged["image_model"] = config["image_models"][merged["image_model"]]
+    merged["features"] = [config["features"][one] for one in merged["features"]]
     return merged
 
 
@@ -183,6 +192,15 @@ def shared_experiment(config: Config, name: str) -> str:
     """The first experiment that is the same in everything: its layouts and scores serve ``name`` too."""
     wanted = experiment(config, name)
     return next(other for other in config["experiments"] if experiment(config, other) == wanted)
+
+
+def shared_features(config: Config, name: str) -> list[str]:
+    """The feature networks that score an experiment: the first ones of equal settings."""
+    blocks = config["features"]
+    return [
+        next(other for other, section in blocks.items() if section == blocks[one])
+        for one in named(config, name)["features"]
+    ]
 
 
 def shared_image_model(config: Config, name: str) -> str:

@@ -372,7 +372,7 @@ def test_image_models_of_equal_settings_are_trained_once(paper):
 def test_only_generators_that_learn_are_trained(paper):
     untrained = {name for name in paper["experiments"] if not settings.is_trained(paper, name)}
     generators = {settings.named(paper, name)["generator"] for name in untrained}
-    assert generators == {"random", "real_halves"}
+    assert generators == {"random", "real_halves", "hard_core", "permuted", "train_crops", "retrieval"}
     assert settings.is_trained(paper, "adm")
 
 
@@ -398,7 +398,7 @@ def test_a_table_section_names_experiments_as_score_files_do_and_keeps_the_order
     before = copy.deepcopy(paper)
     layouts = settings.table_section(paper, "tc_table1")
     assert [name for name, _ in layouts["rows"]] == list(paper["tables"]["tc_table1"]["rows"])
-    assert dict(layouts["rows"])["adm_requested"]["experiment"] == "adm"
+    assert dict(layouts["rows"])["adm_requested"]["experiment"] == "adm_counts"
     assert dict(layouts["rows"])["adm_requested"]["decoder"] == "requested"
     assert dict(layouts["rows"])["tmccg"] == paper["tables"]["tc_table1"]["rows"]["tmccg"]
     assert layouts["columns"] == paper["tables"]["tc_table1"]["columns"]
@@ -407,6 +407,7 @@ def test_a_table_section_names_experiments_as_score_files_do_and_keeps_the_order
         "real": "real_only",
         "random": "random/points",
         "spatial_diffusion": "tc_sd_gmm/components",
+        "topocellgen": "topocellgen/components",
     }
     assert "detectors" not in detections
     assert all(column["detector"] == "unet" for column in detections["columns"])

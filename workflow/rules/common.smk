@@ -43,6 +43,7 @@ wildcard_constraints:
     experiment="[a-z0-9_]+",
     targets="test|train",
     decoder="components|released|requested|points",
+    features="[a-z0-9_]+",
     image_model="[a-z0-9_]+",
     detector="[a-z0-9_]+",
     table="[a-z0-9_]+",

@@ -1,10 +1,62 @@
-# Scores of layouts against the real windows they were matched to.
+# Feature networks, and scores of layouts against the real windows they were matched to.
+
+
+def feature_weights(wildcards):
+    """The networks that score an experiment: one training each, with the first seed, for all rows and seeds."""
+    names = settings.shared_features(config, wildcards.experiment)
+    return [
+        f"{RESULTS}/{wildcards.dataset}/train_features/{name}/{FIRST_SEED}/model.safetensors"
+        for name in names
+    ]
+
+
+def feature_code(wildcards):
+    """Fingerprints of the networks that score an experiment."""
+    sections = [config["features"][name] for name in settings.shared_features(config, wildcards.experiment)]
+    return [method_code("score_layouts", "features", section["method"]) for section in sections]
+
+
+rule train_features:
+    """Train the feature network {wildcards.features} of spatial-FID, seed {wildcards.seed}."""
+    input:
+        cells=rules.read_cells.output.cells,
+    output:
+        model=RESULTS + "/{dataset}/train_features/{features}/seed{seed}/model.safetensors",
+        losses=RESULTS + "/{dataset}/train_features/{features}/seed{seed}/losses.csv",
+    log:
+        RESULTS + "/{dataset}/logs/train_features/{features}-seed{seed}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/train_features/{features}-seed{seed}.tsv"
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("train_features", "threads")
+    resources:
+        mem_mb=memory("train_features"),
+        runtime=need("train_features", "runtime"),
+        gpu=need("train_features", "gpu"),
+    params:
+        **stage_code("train_features"),
+        method=lambda w: method_code(
+            "train_features", "features", config["features"][w.features]["method"]
+        ),
+        config=lambda w: canonical(config["features"][w.features]),
+    shell:
+        STAGE + "train_features"
+        " --cells {input.cells:q}"
+        " --config {params.config:q}"
+        " --seed {wildcards.seed}"
+        " --model {output.model:q}"
+        " --losses {output.losses:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
 
 
 rule score_layouts:
-    """Count errors and topology of {wildcards.experiment}, read with {wildcards.decoder}, seed {wildcards.seed}."""
+    """All metrics of {wildcards.experiment}, read with {wildcards.decoder}, seed {wildcards.seed}."""
     input:
+        cells=rules.read_cells.output.cells,
         patches=lambda w: patches_file(w.dataset, w.experiment),
+        features=feature_weights,
         layouts=RESULTS + "/{dataset}/sample_layouts/{experiment}/test/seed{seed}/layouts.h5",
     output:
         scores=RESULTS + "/{dataset}/score_layouts/{experiment}/{decoder}/seed{seed}/scores.csv",
@@ -21,12 +73,21 @@ rule score_layouts:
         gpu=need("score_layouts", "gpu"),
     params:
         **stage_code("score_layouts"),
+        method=feature_code,
         config=lambda w: canonical(
-            {**config["metrics"]["topofd"], **settings.reading_section(config, w.experiment)}
+            {
+                **{
+                    name: config["metrics"][name]
+                    for name in ("spatial_fid", "topofd", "mmd", "copies")
+                },
+                **settings.reading_section(config, w.experiment),
+            }
         ),
     shell:
         STAGE + "score_layouts"
+        " --cells {input.cells:q}"
         " --patches {input.patches:q}"
+        " --features '{input.features}'"
         " --layouts {input.layouts:q}"
         " --dataset {wildcards.dataset}"
         " --experiment {wildcards.experiment}"

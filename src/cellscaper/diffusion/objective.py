@@ -28,6 +28,7 @@ def batch_losses(
     x0: Tensor,
     generator: torch.Generator,
     data_range: Bounds = (-1.0, 1.0),
+    shares: Tensor | float = 1.0,
     extra: Extra | None = None,
 ) -> dict[str, Tensor]:
     """The losses of one training step on x0 (B, C, H, W): means of :func:`losses` by name, their sum as ``loss``.
@@ -37,7 +38,9 @@ def batch_losses(
     """
     x_t, t, noise = noised(schedule, x0, generator)
     chosen = {key: settings[key] for key in ("learn_variance", "prediction", "p2_gamma", "p2_k")}
-    terms, _, shown = losses(schedule, network(x_t, t), x0, x_t, t, noise, data_range=data_range, extra=extra, **chosen)
+    terms, _, shown = losses(
+        schedule, network(x_t, t), x0, x_t, t, noise, data_range=data_range, shares=shares, extra=extra, **chosen
+    )
     means = {name: value.mean() for name, value in terms.items()}
     return {"loss": means.pop("total"), **means, **{name: value.detach().mean() for name, value in shown.items()}}
 
@@ -55,6 +58,7 @@ def losses(
     p2_gamma: float = 0.0,
     p2_k: float = 1.0,
     data_range: Bounds = (-1.0, 1.0),
+    shares: Tensor | float = 1.0,
     extra: Extra | None = None,
 ) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
     """Loss terms of a batch, the predicted clean data x̂0 (B, C, H, W) with its gradient, and values only shown.
@@ -65,7 +69,8 @@ def losses(
     interpolation in [-1, 1]. x0, x_t, noise (B, C, H, W); t (B,) int64; ``data_range`` are the bounds of x0.
     ``prediction`` is what the network predicts: noise (the papers), v or data (:func:`predicted_noise`).
 
-    "noise"  mean squared error of the prediction × P2 weight (Choi et al. 2022); gamma 0 is the plain loss
+    "noise"  mean squared error of the prediction × P2 weight (Choi et al. 2022); gamma 0 is the plain loss;
+             ``shares`` (C, 1, 1) are factors of the channels' errors, 1 in the papers
     "vlb"    (learn_variance only) variational bound in bits a dimension × T / 1000; it trains the variance
              alone: the predicted noise enters it without gradient (Improved DDPM, section 3.1)
     "total"  their sum, plus all terms of ``extra``
@@ -80,7 +85,7 @@ def losses(
     x0_hat = schedule.predict_x0(x_t, t, predicted_noise(schedule, predicted, x_t, t, prediction))
     wanted = {"noise": noise, "data": x0}.get(prediction)
     wanted = velocity(schedule, x0, noise, t) if wanted is None else wanted
-    terms = {"noise": p2_weight(schedule, t, p2_gamma, p2_k) * _mean(wanted - predicted, power=2)}
+    terms = {"noise": p2_weight(schedule, t, p2_gamma, p2_k) * _mean(shares * (wanted - predicted) ** 2)}
     if learn_variance:
         bound = vlb(schedule, x0_hat.detach(), output[:, channels:].float(), x0, x_t, t, data_range)
         terms["vlb"] = bound * (schedule.steps / 1000)
@@ -153,5 +158,5 @@ def _binned_nll(x: Tensor, mean: Tensor, logvar: Tensor, data_range: Bounds) -> 
     return -(upto - below).clamp(min=1e-12).log()
 
 
-def _mean(x: Tensor, power: int = 1) -> Tensor:
-    return x.pow(power).flatten(1).mean(dim=1)
+def _mean(x: Tensor) -> Tensor:
+    return x.flatten(1).mean(dim=1)

@@ -17,3 +17,7 @@ def channels(section: dict[str, Any], classes: int) -> int:
 def compose(layout: Tensor, density: Tensor | None) -> Tensor:
     """The clean maps (B, C, side, side): the layout itself."""
     return layout
+
+
+def extra(section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> None:
+    """No losses beyond the noise loss."""

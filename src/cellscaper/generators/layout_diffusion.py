@@ -57,12 +57,18 @@ def batch_loss(
     """The loss of one training step, as the trainer wants it."""
     grid, diffusion = Grid(**section["grid"]), section["diffusion"]
     schedule = make_schedule(diffusion["schedule"], diffusion["steps"]).to(device)
-    data_range = bounds(grid, generator.channels(section, data.classes), data.classes, device)
+    channels = generator.channels(section, data.classes)
+    data_range = bounds(grid, channels, data.classes, device)
+    shares = torch.ones(channels, 1, 1, device=device)
+    shares[data.classes :] = diffusion["density_weight"]
 
     def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
         layout, density, counts = data.batch(section["training"]["batch"], grid, random)
         x0 = generator.compose(layout, density)
-        return batch_losses(diffusion, schedule, lambda x_t, t: model(x_t, t, counts), x0, random, data_range)
+        extra = generator.extra(section, x0, counts, step)
+        return batch_losses(
+            diffusion, schedule, lambda x_t, t: model(x_t, t, counts), x0, random, data_range, shares, extra
+        )
 
     return loss
 

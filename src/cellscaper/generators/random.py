@@ -8,10 +8,11 @@ import numpy as np
 from cellscaper.layouts import Layout, LayoutSet
 
 
-def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int]) -> LayoutSet:
+def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int], train: LayoutSet) -> LayoutSet:
     """One layout for each target: its size and per-class counts, cells independent and uniform.
 
-    ``seeds`` holds one seed a layout, so a layout does not depend on the others.
+    ``seeds`` holds one seed a layout, so a layout does not depend on the others; ``settings`` and ``train`` are
+    not used.
     """
     layouts = []
     for target, seed in zip(targets, seeds, strict=True):

@@ -15,11 +15,11 @@ from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 
 
-def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int]) -> LayoutSet:
+def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int], train: LayoutSet) -> LayoutSet:
     """Layouts of one half, with column ``target``: the number of a layout of the other half.
 
-    ``settings["sampling"]["halves"]`` is patches or images. The split and the pairing depend on the first seed.
-    CellscaperError where there are not two patches or images to split.
+    ``settings["sampling"]["halves"]`` is patches or images. The split and the pairing depend on the first seed;
+    ``train`` is not used. CellscaperError where there are not two patches or images to split.
     """
     by = settings["sampling"]["halves"]
     unit = np.arange(len(targets)) if by == "patches" else np.unique(targets.source, return_inverse=True)[1]

@@ -1,7 +1,8 @@
 """The generators by name. Imported where chosen, so that editing one reruns its experiments only.
 
-A trained generator offers ``channels(section, classes)`` and ``compose(layout, density)``: the maps its model learns.
-One that places points offers ``place(targets, settings, seeds)``.
+A trained generator offers ``channels(section, classes)`` and ``compose(layout, density)``: the maps its model learns,
+and ``extra(section, x0, counts, step)``: losses on the predicted maps of one training step, or None.
+One that places points offers ``place(targets, settings, seeds, train)``; ``train`` holds the training images' cells.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from cellscaper.diffusion.objective import Extra
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 
@@ -18,12 +20,15 @@ class MapGenerator(Protocol):
 
     def channels(self, section: dict[str, Any], classes: int) -> int: ...
     def compose(self, layout: Tensor, density: Tensor | None) -> Tensor: ...
+    def extra(self, section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> Extra | None: ...
 
 
 class PointGenerator(Protocol):
     """A system that places cells directly."""
 
-    def place(self, targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int]) -> LayoutSet: ...
+    def place(
+        self, targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int], train: LayoutSet
+    ) -> LayoutSet: ...
 
 
 def map_generator(name: str) -> MapGenerator:
@@ -36,7 +41,13 @@ def map_generator(name: str) -> MapGenerator:
         from cellscaper.generators import spatial_diffusion
 
         return spatial_diffusion
-    raise CellscaperError(f"generator {name!r} is not trained (adm, spatial_diffusion are); give it `training: null`")
+    if name == "topocellgen":
+        from cellscaper.generators import topocellgen
+
+        return topocellgen
+    raise CellscaperError(
+        f"generator {name!r} is not trained (adm, spatial_diffusion, topocellgen are); give it `training: null`"
+    )
 
 
 def point_generator(name: str) -> PointGenerator:
@@ -45,8 +56,27 @@ def point_generator(name: str) -> PointGenerator:
         from cellscaper.generators import random
 
         return random
+    if name == "hard_core":
+        from cellscaper.generators import hard_core
+
+        return hard_core
+    if name == "permuted":
+        from cellscaper.generators import permuted
+
+        return permuted
     if name == "real_halves":
         from cellscaper.generators import real_halves
 
         return real_halves
-    raise CellscaperError(f"generator {name!r} must be trained: `training: null` is for random and real_halves")
+    if name == "train_crops":
+        from cellscaper.generators import train_crops
+
+        return train_crops
+    if name == "retrieval":
+        from cellscaper.generators import retrieval
+
+        return retrieval
+    raise CellscaperError(
+        f"generator {name!r} must be trained: `training: null` is for random, hard_core, permuted, real_halves, "
+        "train_crops and retrieval"
+    )

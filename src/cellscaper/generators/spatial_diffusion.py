@@ -14,3 +14,7 @@ def channels(section: dict[str, Any], classes: int) -> int:
 def compose(layout: Tensor, density: Tensor | None) -> Tensor:
     """The clean maps: layout (B, C, side, side) and, below it, density (B, C, side, side) in -1…1."""
     return layout if density is None else torch.cat([layout, density], dim=1)
+
+
+def extra(section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> None:
+    """No losses beyond the noise loss."""

@@ -1,71 +1,114 @@
 """TopoFD: how far apart the holes of two sets of layouts are (TC, Eq. 11-12; papers.md section 9).
 
 Each class of each layout becomes the 1-dimensional persistence diagram of its cell centres, the diagram a
-persistence landscape, and the two sets of landscapes are compared by their Fréchet distance. Here the mean is
-the mean of the landscapes, not the landscape of a Wasserstein barycentre, and the filtration is the alpha
-complex in disc radii, not Rips in distances: hence the name, and hence no comparison with the papers' numbers.
+persistence landscape, and the two sets of landscapes are compared by their Fréchet distance. Three protocols:
+
+============== ======================= ============== ======================== ==============================
+protocol       metric                  complex        landscape's axis         mean
+============== ======================= ============== ======================== ==============================
+paper          topofd                  alpha, radii   one for all, 0 to limit  landscape of the barycentre
+released       topofd_released         Rips, lengths  each diagram's own       the same, from the first diagram
+mean_landscape topofd_mean_landscape   alpha, radii   one for all, 0 to limit  mean of the landscapes
+============== ======================= ============== ======================== ==============================
+
+The covariance is that of the single landscapes throughout, around *their* mean: with a barycentre the two do not
+belong to one Gaussian. A barycentre keeps only holes that many layouts share, so most of its landscape is near zero
+and the covariances carry most of the value. The mean of the landscapes has neither weakness and needs no
+barycentre, but is not the papers' number.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 from cellscaper.metrics.frechet import frechet_distance, gaussian
-from cellscaper.topology.persistence import alpha_diagrams
+from cellscaper.metrics.landscapes import landscapes, own_axis_landscapes
+from cellscaper.progress import Progress
+from cellscaper.topology.barycentre import Barycentre, barycentre
+from cellscaper.topology.persistence import alpha_diagrams, rips_diagrams
 
-NAME = "topofd_mean_landscape"
+METRICS = {"paper": "topofd", "released": "topofd_released", "mean_landscape": "topofd_mean_landscape"}
 SAMPLES = 100  # of a landscape, as released
 LIMIT = 128.0  # px: half a 256 px patch; 99.9 % of the deaths on BRCA-M2C test patches are below it in every class
-_BLOCK = 20_000  # diagram points sampled at once, a bound on memory
 
-
-def landscapes(diagrams: Sequence[NDArray], axis: NDArray) -> NDArray[np.float64]:
-    """First landscape function λ1 of each of L diagrams (K, 2), at the S values of one common ``axis``: (L, S).
-
-    λ1(t) = max(0, max over the pairs of min(t - birth, death - t)) (Bubenik 2015), in the diagrams' unit.
-    An empty diagram is a zero landscape.
-    """
-    axis = np.asarray(axis, np.float64)
-    out = np.zeros((len(diagrams), len(axis)))
-    sizes = np.array([len(one) for one in diagrams], np.int64)
-    filled = np.flatnonzero(sizes)
-    block = np.cumsum(sizes[filled]) // _BLOCK
-    for rows in np.split(filled, np.flatnonzero(np.diff(block)) + 1):
-        if not len(rows):
-            continue
-        pairs = np.concatenate([diagrams[row] for row in rows])  # (ΣK, 2)
-        tents = np.minimum(axis - pairs[:, :1], pairs[:, 1:] - axis)  # (ΣK, S)
-        starts = np.cumsum(sizes[rows]) - sizes[rows]
-        out[rows] = np.maximum.reduceat(tents, starts, axis=0)
-    return np.maximum(out, 0)
+Diagrams = list[list[NDArray[np.float64]]]  # one list a class and side: real, generated, real, generated, …
 
 
 def topofd(
-    real: LayoutSet, generated: LayoutSet, samples: int = SAMPLES, limit: float = LIMIT
+    real: LayoutSet,
+    generated: LayoutSet,
+    samples: int = SAMPLES,
+    limit: float = LIMIT,
+    protocols: Sequence[str] = tuple(METRICS),
+    threads: int = 1,
+    seed: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Fréchet distance of landscapes for each class, and its mean over the classes; 0 is best.
 
-    The landscapes are sampled at ``samples`` disc radii from 0 to ``limit`` px, the same for all. Returns
-    ``{"topofd_mean_landscape": {class: value, …, "mean": value}}`` in px², squared as FID is. Raises
-    CellscaperError where the classes differ or a side has fewer layouts than ``samples``: its covariance would
-    not have full rank.
+    The landscapes have ``samples`` values, up to ``limit`` px in radius on the common axis. ``threads`` processes
+    share the barycentres; the values depend on ``seed`` alone. Returns ``{metric: {class: value, …, "mean": value}}``
+    in px², squared as FID is, for each of ``protocols``; with a barycentre also ``{metric}_objective_real`` and
+    ``…_objective_generated``: the mean squared Wasserstein-2 distance of the diagrams to it, px². Raises
+    CellscaperError where the classes differ, a protocol is not known or a side has fewer layouts than ``samples``:
+    its covariance would not have full rank.
     """
+    _check(real, generated, samples, protocols)
+    alpha = _diagrams(real, generated, alpha_diagrams) if {"paper", "mean_landscape"} & set(protocols) else []
+    found = {}
+    for protocol in protocols:
+        diagrams = _diagrams(real, generated, rips_diagrams) if protocol == "released" else alpha
+        gaussians = [gaussian(_sampled(protocol, one, samples, limit)) for one in diagrams]
+        if protocol != "mean_landscape":
+            centres = _barycentres(diagrams, protocol == "released", threads, seed)
+            for side, ours in (("real", centres[0::2]), ("generated", centres[1::2])):
+                found[f"{METRICS[protocol]}_objective_{side}"] = _by_class([c.objective for c in ours], real.classes)
+            means = [_sampled(protocol, [one.diagram], samples, limit)[0] for one in centres]
+            gaussians = [(mean, cov) for mean, (_, cov) in zip(means, gaussians, strict=True)]
+        pairs = zip(gaussians[0::2], gaussians[1::2], strict=True)
+        found[METRICS[protocol]] = _by_class([frechet_distance(*one, *two) for one, two in pairs], real.classes)
+    return found
+
+
+def _check(real: LayoutSet, generated: LayoutSet, samples: int, protocols: Sequence[str]) -> None:
+    if unknown := [one for one in protocols if one not in METRICS]:
+        raise CellscaperError(f"topofd: protocol {unknown[0]!r} is not known; expected some of {', '.join(METRICS)}")
     if real.classes != generated.classes:
         raise CellscaperError(
-            f"{NAME}: classes {real.classes} against {generated.classes}; expected the same, in order"
+            f"topofd: classes {real.classes} against {generated.classes}; expected the same, in order"
         )
     for side, layouts in (("real", real), ("generated", generated)):
         if len(layouts) < samples:
             raise CellscaperError(
-                f"{NAME}: {len(layouts)} {side} layouts, needs at least {samples} for {samples} samples of a "
+                f"topofd: {len(layouts)} {side} layouts, needs at least {samples} for {samples} samples of a "
                 "landscape; give more layouts or fewer samples"
             )
-    axis = np.linspace(0, limit, samples)
-    values = {}
-    for label, name in enumerate(real.classes):
-        one, two = (gaussian(landscapes(alpha_diagrams(side, label), axis)) for side in (real, generated))
-        values[name] = frechet_distance(*one, *two)
-    return {NAME: {**values, "mean": float(np.mean(list(values.values())))}}
+
+
+def _diagrams(real: LayoutSet, generated: LayoutSet, make: Callable[[LayoutSet, int], list[NDArray]]) -> Diagrams:
+    return [make(side, label) for label in range(real.n_classes) for side in (real, generated)]
+
+
+def _sampled(protocol: str, diagrams: list[NDArray], samples: int, limit: float) -> NDArray[np.float64]:
+    if protocol == "released":
+        return own_axis_landscapes(diagrams, samples)
+    return landscapes(diagrams, np.linspace(0, limit, samples))
+
+
+def _barycentres(diagrams: Diagrams, from_first: bool, threads: int, seed: int) -> list[Barycentre]:
+    """One barycentre for each list of diagrams; the largest are begun first, so that no process waits for long."""
+    order = np.argsort([-sum(len(one) for one in some) for some in diagrams], kind="stable")
+    tasks = [delayed(barycentre)(diagrams[i], seed=seed, initial=diagrams[i][0] if from_first else None) for i in order]
+    found: list[Barycentre] = []
+    with Progress(len(tasks), "barycentres") as progress:
+        for one in Parallel(n_jobs=threads, batch_size=1, return_as="generator")(tasks):
+            found.append(one)
+            progress.update()
+    return [found[i] for i in np.argsort(order)]
+
+
+def _by_class(values: list[float], classes: Sequence[str]) -> dict[str, float]:
+    return {**dict(zip(classes, values, strict=True)), "mean": float(np.mean(values))}

@@ -1,7 +1,8 @@
 """draw_images: generated layouts, the H&E images painted for them, and the same with their dots."""
 
 from cellscaper import stage
-from cellscaper.report.figures import image_gallery
+from cellscaper.report.galleries import image_gallery
+from cellscaper.report.sheet import write_picture
 from cellscaper.storage import ImageSet, read_layouts
 
 
@@ -9,7 +10,7 @@ def main() -> None:
     args = stage.arguments(__doc__, inputs=["layouts", "painted"], outputs=["picture"], options=["decoder", "label"])
     layouts = read_layouts(args.layouts, args.decoder)
     with ImageSet(args.painted) as painted:
-        image_gallery([(args.label, painted)], layouts, args.picture)
+        write_picture(image_gallery([(args.label, painted)], layouts), args.picture)
 
 
 if __name__ == "__main__":

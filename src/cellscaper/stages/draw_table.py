@@ -1,28 +1,26 @@
 """draw_table: the picture beside a table: layouts of the same counts, or detections on the same images, row by row."""
 
 import json
-from functools import reduce
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from cellscaper import stage
 from cellscaper.layouts import LayoutSet
-from cellscaper.report.figures import detection_gallery, layout_gallery
+from cellscaper.report.galleries import detection_gallery, layout_gallery
+from cellscaper.report.matched import common_targets, matched_to
+from cellscaper.report.sheet import write_picture
 from cellscaper.storage import read_layouts, read_split
 
 ROWS = 4
 
 
-def draw_layouts(columns: list[tuple[str, LayoutSet]], patches: LayoutSet, path: Path) -> None:
+def draw_layouts(columns: list[tuple[str, LayoutSet]], patches: LayoutSet) -> Figure:
     """Real patches and the layouts matched to them, for up to ROWS patches that all columns have."""
-    common = reduce(np.intersect1d, [one.columns["target"] for _, one in columns], np.arange(len(patches)))
+    common = common_targets(columns, patches)
     chosen = common[np.linspace(0, len(common) - 1, min(ROWS, len(common))).round().astype(int)]
-    shown = [("real", patches[chosen])]
-    for label, one in columns:
-        row_of = {int(target): row for row, target in enumerate(one.columns["target"])}
-        shown.append((label, one[[row_of[int(target)] for target in chosen]]))
-    layout_gallery(shown, len(chosen), path)
+    return layout_gallery(matched_to(columns, patches, chosen), len(chosen))
 
 
 def main() -> None:
@@ -32,10 +30,11 @@ def main() -> None:
     named = json.loads(args.columns)  # [label, file, decoder or null] of each column
     columns = [(label, read_layouts(Path(file), decoder)) for label, file, decoder in named]
     if args.kind == "layouts":
-        draw_layouts(columns, read_layouts(args.patches), args.picture)
+        figure = draw_layouts(columns, read_layouts(args.patches))
     else:
         cells, images = read_split(args.cells, args.images, "test")
-        detection_gallery(images, cells, columns, args.picture, args.config["radius"])
+        figure = detection_gallery(images, cells, columns, args.config["radius"])
+    write_picture(figure, args.picture)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,30 @@
 import json
 from pathlib import Path
 
+import pandas as pd
+
 from cellscaper import stage
-from cellscaper.report.figures import training_curves
+from cellscaper.errors import CellscaperError
+from cellscaper.report.curves import training_curves
+from cellscaper.report.sheet import write_picture
+
+
+def read_log(path: Path) -> pd.DataFrame:
+    """The log of a training: ``step`` and at least one number a step. CellscaperError for anything else."""
+    try:
+        log = pd.read_csv(path).astype(float)
+    except (OSError, ValueError) as error:
+        raise CellscaperError(f"{path} is not a training log ({str(error).splitlines()[0]}); train again") from error
+    if "step" not in log.columns or len(log.columns) < 2:
+        found = ", ".join(log.columns)
+        raise CellscaperError(f"{path} has columns {found}; a training log has step and a loss; train again")
+    return log
 
 
 def main() -> None:
     args = stage.arguments(__doc__, inputs=[], outputs=["picture"], options=["logs"])
-    training_curves([(label, Path(file)) for label, file in json.loads(args.logs)], args.picture)
+    runs = [(label, read_log(Path(file))) for label, file in json.loads(args.logs)]
+    write_picture(training_curves(runs), args.picture)
 
 
 if __name__ == "__main__":

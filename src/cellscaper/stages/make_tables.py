@@ -25,7 +25,8 @@ def main() -> None:
     scores = collect([Path(path) for path in args.scores.split()])
     classes = read_layouts(args.cells, select=slice(0, 0)).classes
     table = {**args.config, "rows": dict(args.config["rows"])}
-    frame = build(table, args.dataset, classes, scores, load_paper_values()[args.table])
+    values = load_paper_values().get(table.get("values", args.table), {})
+    frame = build(table, args.dataset, classes, scores, values)
     title = f"{table['title']}, {args.dataset}"
     notes = [*protocol_notes(table, frame), *FRAME_NOTES[table["kind"]]]
     write_text(args.csv, to_csv(frame))

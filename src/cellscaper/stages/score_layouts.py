@@ -1,5 +1,6 @@
-"""score_layouts: count errors and TopoFD of one experiment's layouts, one row a metric and class, as CSV."""
+"""score_layouts: all metrics of one experiment's layouts, one row a metric and class, as CSV."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,22 @@ from numpy.typing import NDArray
 
 from cellscaper import stage
 from cellscaper.decoding import components, released_counts
+from cellscaper.devices import device
 from cellscaper.errors import CellscaperError
+from cellscaper.features.extraction import features, trained
 from cellscaper.layouts import LayoutSet
+from cellscaper.metrics.copies import copies
 from cellscaper.metrics.counts import count_errors
+from cellscaper.metrics.cross_class import cross_class
+from cellscaper.metrics.mmd import mmd
 from cellscaper.metrics.score_file import write_scores
+from cellscaper.metrics.spatial_fid import metric_name, spatial_fid
 from cellscaper.metrics.topofd import topofd
 from cellscaper.rasters import Grid, rasterise, to_unit
 from cellscaper.storage import read_layouts
+from cellscaper.weights import read_weights
+
+Scores = dict[str, dict[str, float]]
 
 
 def reference_counts(real: LayoutSet, decoder: str, config: dict[str, Any]) -> NDArray[np.int64]:
@@ -41,17 +51,48 @@ def generated_counts(made: LayoutSet, decoder: str) -> NDArray[np.int64]:
     return np.stack([released_counts(layout.labels, made.n_classes) for layout in made])
 
 
+def feature_distances(networks: list[Path], real: LayoutSet, made: LayoutSet, config: dict[str, Any]) -> Scores:
+    """Spatial-FID by each feature network, under a metric name of its own."""
+    found: Scores = {}
+    for path in networks:
+        weights, facts = read_weights(path)
+        section, network = facts["section"], trained(weights, facts, real)
+        sides = (features(network, section, side, config["batch"], device()) for side in (real, made))
+        name = metric_name(section["method"], config["shrinkage"])
+        found[name] = {"total": spatial_fid(*sides, config["shrinkage"])}
+    return found
+
+
+def copied(patches: LayoutSet, made: LayoutSet, train: LayoutSet, layouts: int) -> Scores:
+    """How near so many layouts, evenly spaced, come to the training crops, and so many test patches; {} for 0."""
+    if not layouts:
+        return {}
+    some = (side[np.unique(np.linspace(0, len(side) - 1, layouts).round().astype(int))] for side in (patches, made))
+    return copies(*some, train)
+
+
 def main() -> None:
     args = stage.arguments(
-        __doc__, inputs=["patches", "layouts"], outputs=["scores"], options=["dataset", "experiment", "decoder"]
+        __doc__,
+        inputs=["cells", "patches", "layouts"],
+        outputs=["scores"],
+        options=["features", "dataset", "experiment", "decoder"],
     )
+    config = args.config
     made = read_layouts(args.layouts, args.decoder)
-    real = read_layouts(args.patches)
-    if real.classes != made.classes:
-        raise CellscaperError(f"{args.layouts} has classes {made.classes}, {args.patches} has {real.classes}")
-    real = real[made.columns["target"]]
-    counts = reference_counts(real, args.decoder, args.config), generated_counts(made, args.decoder)
-    found = {**count_errors(*counts, real.classes), **topofd(real, made, args.config["samples"], args.config["limit"])}
+    patches = read_layouts(args.patches)
+    if patches.classes != made.classes:
+        raise CellscaperError(f"{args.layouts} has classes {made.classes}, {args.patches} has {patches.classes}")
+    real = patches[made.columns["target"]]
+    counts = reference_counts(real, args.decoder, config), generated_counts(made, args.decoder)
+    found = {
+        **count_errors(*counts, real.classes),
+        **feature_distances([Path(path) for path in args.features.split()], real, made, config["spatial_fid"]),
+        **topofd(real, made, **config["topofd"], threads=args.threads),
+        **mmd(real, made, **config["mmd"], threads=args.threads),
+        **cross_class(real, made),
+        **copied(patches, made, read_layouts(args.cells).where(split="train"), **config["copies"]),
+    }
     about = {"dataset": args.dataset, "experiment": args.experiment, "decoder": args.decoder, "seed": args.seed}
     write_scores(args.scores, about, found, len(made))
 

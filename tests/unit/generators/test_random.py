@@ -8,6 +8,8 @@ from cellscaper.generators.random import place
 from cellscaper.generators.seeds import sample_seeds
 from cellscaper.layouts import Layout, LayoutSet
 
+NO_TRAIN = LayoutSet.build([], ("a", "b", "c"), 0.5)
+
 
 def targets(counts, size=(200, 300)):
     rng = np.random.default_rng(0)
@@ -20,7 +22,7 @@ def targets(counts, size=(200, 300)):
 
 def test_each_layout_has_the_size_and_counts_of_its_target():
     wanted = targets([4, 0, 60, 200])
-    made = place(wanted, {}, sample_seeds(0, 4, 1))
+    made = place(wanted, {}, sample_seeds(0, 4, 1), NO_TRAIN)
     np.testing.assert_array_equal(made.counts(), wanted.counts())
     np.testing.assert_array_equal(made.size, wanted.size)
     assert (made.classes, made.mpp) == (wanted.classes, wanted.mpp)
@@ -28,7 +30,7 @@ def test_each_layout_has_the_size_and_counts_of_its_target():
 
 
 def test_positions_are_uniform_whatever_the_targets_positions():
-    made = place(targets([4000] * 5), {}, sample_seeds(0, 5, 1))
+    made = place(targets([4000] * 5), {}, sample_seeds(0, 5, 1), NO_TRAIN)
     y, x = made.points.T / np.array([[200], [300]])
     assert kstest(y, "uniform").pvalue > 0.01
     assert kstest(x, "uniform").pvalue > 0.01
@@ -39,7 +41,7 @@ def test_positions_are_uniform_whatever_the_targets_positions():
 
 def test_no_position_is_preferred_at_the_far_border():
     """A float32 may round up to the border; such a cell must not leave the layout, nor many meet in one place."""
-    made = place(targets([100_000], size=(5, 5)), {}, [0])
+    made = place(targets([100_000], size=(5, 5)), {}, [0], NO_TRAIN)
     assert (made.points < 5).all()
     assert kstest(made.points[:, 0] / 5, "uniform").pvalue > 0.01
     assert np.unique(made.points, axis=0).shape[0] > 99_900
@@ -47,15 +49,15 @@ def test_no_position_is_preferred_at_the_far_border():
 
 def test_a_layout_depends_on_its_own_seed_and_target_alone():
     seeds = sample_seeds(0, 4, 1)
-    together = place(targets([5, 9, 3, 7]), {}, seeds)
+    together = place(targets([5, 9, 3, 7]), {}, seeds, NO_TRAIN)
     wanted = targets([5, 9, 3, 7])
     for i in range(4):
-        alone = place(wanted[[i]], {}, [seeds[i]])
+        alone = place(wanted[[i]], {}, [seeds[i]], NO_TRAIN)
         np.testing.assert_array_equal(alone.points, together.layout(i).points)
-    other = place(targets([5, 9, 3, 7]), {}, sample_seeds(1, 4, 1))
+    other = place(targets([5, 9, 3, 7]), {}, sample_seeds(1, 4, 1), NO_TRAIN)
     assert not np.array_equal(other.points, together.points)
 
 
 def test_every_target_needs_a_seed():
     with pytest.raises(ValueError):
-        place(targets([5, 9]), {}, [1])
+        place(targets([5, 9]), {}, [1], NO_TRAIN)

@@ -5,11 +5,12 @@ from scipy.linalg import sqrtm
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.metrics import topofd as module
-from cellscaper.metrics.topofd import landscapes, topofd
-from cellscaper.topology.persistence import alpha_diagram
+from cellscaper.metrics.topofd import topofd
+from cellscaper.topology.barycentre import barycentre
+from cellscaper.topology.persistence import alpha_diagram, rips_diagram
 
 CLASSES = ("a", "b")
+MEAN = ["mean_landscape"]
 
 
 def layout(rng, counts, size=(128, 128)):
@@ -35,41 +36,6 @@ def rings(seed, n=60):
     return LayoutSet.build(items, CLASSES, 0.5)
 
 
-def random_diagrams(rng, sizes):
-    births = [rng.uniform(0, 60, k) for k in sizes]
-    return [np.stack([b, b + rng.uniform(0.1, 30, len(b))], axis=1) for b in births]
-
-
-def test_landscapes_agree_with_gudhi_up_to_its_root_two():
-    diagrams = random_diagrams(np.random.default_rng(0), (1, 7, 40, 3))
-    oracle = Landscape(num_landscapes=1, resolution=50, sample_range=[0, 90], keep_endpoints=True).fit_transform(
-        diagrams
-    )
-    np.testing.assert_allclose(landscapes(diagrams, np.linspace(0, 90, 50)), oracle / np.sqrt(2), atol=1e-12)
-
-
-def test_one_pair_is_a_tent_of_half_its_life():
-    value = landscapes([np.array([[10.0, 30.0]])], np.array([0.0, 10.0, 15.0, 20.0, 28.0, 30.0, 99.0]))
-    assert value.tolist() == [[0, 0, 5, 10, 2, 0, 0]]
-
-
-def test_empty_diagrams_are_zero_landscapes_wherever_they_stand():
-    full, empty = np.array([[0.0, 4.0]]), np.zeros((0, 2))
-    values = landscapes([empty, full, empty, empty, full, empty], np.array([1.0, 2.0]))
-    assert values.tolist() == [[0, 0], [1, 2], [0, 0], [0, 0], [1, 2], [0, 0]]
-    assert landscapes([], np.array([1.0])).shape == (0, 1)
-    assert landscapes([empty], np.array([1.0])).tolist() == [[0]]
-
-
-@pytest.mark.parametrize("block", [1, 10, 37])
-def test_blocks_change_nothing(monkeypatch, block):
-    diagrams = random_diagrams(np.random.default_rng(1), (0, 12, 0, 25, 1, 9, 40, 0))
-    axis = np.linspace(0, 80, 20)
-    whole = landscapes(diagrams, axis)
-    monkeypatch.setattr(module, "_BLOCK", block)
-    assert np.array_equal(landscapes(diagrams, axis), whole)
-
-
 def test_value_is_the_textbook_one_layout_by_layout():
     real, generated = rings(0), uniform(1)
     axis = np.linspace(0, 70, 12)
@@ -84,23 +50,23 @@ def test_value_is_the_textbook_one_layout_by_layout():
             sides.append((np.mean(rows, axis=0), np.cov(np.array(rows).T) + 1e-9 * np.eye(12)))
         (m1, c1), (m2, c2) = sides
         expected[name] = ((m1 - m2) ** 2).sum() + np.trace(c1 + c2 - 2 * sqrtm(c1 @ c2)).real
-    values = topofd(real, generated, samples=12, limit=70)["topofd_mean_landscape"]
+    values = topofd(real, generated, samples=12, limit=70, protocols=MEAN)["topofd_mean_landscape"]
     assert values["a"] == pytest.approx(expected["a"], rel=1e-4)
     assert values["b"] == pytest.approx(expected["b"], rel=1e-3, abs=1e-3)
     assert values["mean"] == pytest.approx((values["a"] + values["b"]) / 2)
 
 
 def test_is_zero_with_itself_and_sees_which_class_lost_its_rings():
-    values = topofd(rings(0), uniform(1), samples=50, limit=64)["topofd_mean_landscape"]
-    floor = topofd(rings(0), rings(2), samples=50, limit=64)["topofd_mean_landscape"]
+    values = topofd(rings(0), uniform(1), samples=50, limit=64, protocols=MEAN)["topofd_mean_landscape"]
+    floor = topofd(rings(0), rings(2), samples=50, limit=64, protocols=MEAN)["topofd_mean_landscape"]
     assert values["a"] > 5 * floor["a"]
     assert values["b"] < 3 * floor["b"]
-    assert topofd(rings(0), rings(0), samples=50, limit=64)["topofd_mean_landscape"]["mean"] < 1e-6
+    assert topofd(rings(0), rings(0), samples=50, limit=64, protocols=MEAN)["topofd_mean_landscape"]["mean"] < 1e-6
 
 
 def test_a_class_without_holes_on_both_sides_is_at_distance_zero():
     few = uniform(0, cells=(25, 2))
-    assert topofd(few, few, samples=20)["topofd_mean_landscape"]["b"] == 0
+    assert topofd(few, few, samples=20, protocols=MEAN)["topofd_mean_landscape"]["b"] == 0
 
 
 def test_refuses_fewer_layouts_than_samples_on_either_side():
@@ -114,3 +80,63 @@ def test_refuses_fewer_layouts_than_samples_on_either_side():
 def test_refuses_other_classes():
     with pytest.raises(CellscaperError, match="classes"):
         topofd(uniform(0), uniform(0, classes=("b", "a")), samples=10)
+
+
+def textbook(make, sample, real, generated, start):
+    """Oracle for one class: barycentre's landscape as mean, np.cov, scipy's root of the product."""
+    sides = []
+    for layouts in (real, generated):
+        diagrams = [make(one.of_class(0)) for one in layouts]
+        centre = barycentre(diagrams, initial=diagrams[0] if start else None).diagram
+        rows = np.array([sample(one) for one in diagrams])
+        sides.append((sample(centre), np.cov(rows.T) + 1e-9 * np.eye(rows.shape[1])))
+    (m1, c1), (m2, c2) = sides
+    return ((m1 - m2) ** 2).sum() + np.trace(c1 + c2 - 2 * sqrtm(c1 @ c2)).real
+
+
+def test_paper_protocol_has_the_barycentres_landscape_as_mean():
+    real, generated = rings(0, 30), uniform(1, 30)
+    axis = np.linspace(0, 70, 12)
+
+    def tents(diagram):
+        return np.max([np.zeros(12), *(np.minimum(axis - b, d - axis) for b, d in diagram)], axis=0)
+
+    values = topofd(real, generated, samples=12, limit=70, protocols=["paper"])
+    assert set(values) == {"topofd", "topofd_objective_real", "topofd_objective_generated"}
+    assert values["topofd"]["a"] == pytest.approx(textbook(alpha_diagram, tents, real, generated, False), rel=1e-4)
+    diagrams = [alpha_diagram(one.of_class(1)) for one in generated]
+    assert values["topofd_objective_generated"]["b"] == pytest.approx(barycentre(diagrams).objective)
+
+
+def test_released_protocol_is_rips_with_gudhis_landscape_on_each_diagrams_own_axis():
+    real, generated = rings(0, 30), uniform(1, 30)
+
+    def own(diagram):
+        return Landscape(num_landscapes=1, resolution=12).fit_transform([diagram])[0]
+
+    values = topofd(real, generated, samples=12, protocols=["released"])["topofd_released"]
+    assert values["a"] == pytest.approx(textbook(rips_diagram, own, real, generated, True), rel=1e-4)
+
+
+@pytest.mark.parametrize("protocol", ["paper", "released"])
+def test_barycentre_protocols_are_zero_with_the_same_set_and_see_rings(protocol):
+    def value(real, generated):
+        found = topofd(real, generated, samples=25, limit=64, protocols=[protocol])
+        return found[{"paper": "topofd", "released": "topofd_released"}[protocol]]
+
+    real = rings(0, 40)
+    assert value(real, uniform(1, 40))["a"] > 3 * value(real, rings(2, 40))["a"]
+    assert value(real, real)["mean"] < 1e-6
+    if protocol == "paper":
+        assert value(real, real[np.arange(len(real))[::-1]])["mean"] < 1e-6
+
+
+def test_processes_change_nothing():
+    real, generated = uniform(0, 12, (8, 6)), uniform(1, 12, (8, 6))
+    once = topofd(real, generated, samples=12, protocols=["paper"])
+    assert topofd(real, generated, samples=12, protocols=["paper"], threads=2) == once
+
+
+def test_refuses_an_unknown_protocol():
+    with pytest.raises(CellscaperError, match="'exact' is not known"):
+        topofd(uniform(0), uniform(1), samples=10, protocols=["exact"])

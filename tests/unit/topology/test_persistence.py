@@ -5,7 +5,7 @@ from scipy.ndimage import distance_transform_edt
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.topology.persistence import alpha_diagram, alpha_diagrams
+from cellscaper.topology.persistence import alpha_diagram, alpha_diagrams, rips_diagram, rips_diagrams
 
 
 def raster_diagram(points, side, fine):
@@ -105,3 +105,40 @@ def test_layouts_give_one_diagram_each_of_a_class_or_of_all_cells():
     assert [len(d) for d in alpha_diagrams(layouts)] == [1, 0, 1]
     assert [len(d) for d in alpha_diagrams(layouts, 0)] == [0, 0, 0]
     np.testing.assert_allclose(alpha_diagrams(layouts, 1)[2], [[8, 8 * np.sqrt(2)]])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rips_diagram_is_that_of_the_full_complex(seed):
+    points = np.random.default_rng(seed).uniform(0, 256, (5 + 8 * seed, 2))
+    full = gudhi.RipsComplex(points=points).create_simplex_tree(max_dimension=2)
+    full.compute_persistence()
+    oracle = full.persistence_intervals_in_dimension(1).reshape(-1, 2)
+    np.testing.assert_allclose(rips_diagram(points), oracle[np.lexsort((oracle[:, 1], oracle[:, 0]))], rtol=1e-12)
+
+
+def test_rips_square_is_born_at_its_side_and_dies_at_its_diagonal():
+    np.testing.assert_allclose(rips_diagram(np.array([(0, 0), (0, 9), (9, 0), (9, 9)])), [[9, 9 * np.sqrt(2)]])
+
+
+def test_a_ring_of_cells_has_one_long_lived_hole_in_both_complexes():
+    points = ring(16, 40.0) + np.random.default_rng(0).normal(0, 1, (16, 2))
+    for diagram in (alpha_diagram(points), rips_diagram(points)):
+        lives = np.sort(diagram[:, 1] - diagram[:, 0])
+        assert lives[-1] > 25
+        assert (lives[:-1] < 3).all()
+
+
+@pytest.mark.parametrize(
+    "points", [np.zeros((0, 2)), [(0, 0), (0, 9), (9, 0)], [(0, 0)] * 5, [(i, i) for i in range(6)]]
+)
+def test_rips_of_few_coincident_or_collinear_points_is_empty(points):
+    assert rips_diagram(np.array(points, np.float32)).shape == (0, 2)
+
+
+def test_rips_refuses_nan_and_goes_layout_by_layout():
+    with pytest.raises(CellscaperError, match="NaN"):
+        rips_diagram(np.array([(0, 0), (1, np.nan), (2, 2), (3, 3)]))
+    square = np.array([(0, 0), (0, 8), (8, 0), (8, 8)], np.float32)
+    layouts = LayoutSet.build([Layout(square, np.array([0, 0, 0, 1], np.uint8), (10, 10))], ("a", "b"), 0.5)
+    assert [len(d) for d in rips_diagrams(layouts)] == [1]
+    assert [len(d) for d in rips_diagrams(layouts, 0)] == [0]

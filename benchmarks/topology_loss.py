@@ -1,0 +1,145 @@
+"""TopoCellGen's topology losses against the usual recipe: how much faster, and how many milliseconds a sample?
+
+Both sides get the same pairs of maps (crop of 256 px, marker 3, three classes and their maximum) and return losses and a
+gradient; diagrams of the clean layouts are made ahead for both. The recipe is, map by map: scipy's Euclidean distance
+transform with nearest seeds, cripser's differentiable persistence (construction V), POT's matching (through gudhi),
+squared distances, and the gradient put on the nearest seeds. The papers' own distance transform, FastGeodis, is
+slower than scipy's; where it is installed its time is printed too. Sides alternate sample by sample on one thread, and
+CPU time is what counts, so that neighbours on the machine do not.
+
+    python benchmarks/topology_loss.py [--quick] [--cells results/brca_m2c/read_cells/cells.h5]
+
+Without --cells the crops are of simulated tissue. Needs cripser and POT (tests' extras).
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import cripser
+import numpy as np
+import torch
+from gudhi.wasserstein import wasserstein_distance
+from scipy import ndimage
+
+from cellscaper.crops import CropSampler
+from cellscaper.datasets import phantom
+from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.rasters import Grid, rasterise, to_unit
+from cellscaper.storage import read_layouts
+from cellscaper.topology.cubical import CONSTRUCTION
+from cellscaper.topology.distance import distance_map, fastgeodis
+from cellscaper.topology.losses import Targets, Topology, targets, topology_losses
+
+GOAL, LIMIT = 20, 15  # times faster; ms a sample
+SETTINGS = Topology()
+
+
+def crops(cells: LayoutSet | None, grid: Grid, n: int) -> torch.Tensor:
+    """n random crops (n, 3, side, side) in unit range, of ``cells`` or of simulated tissue."""
+    if cells is None:
+        random = np.random.default_rng(0)
+        scenes = [phantom.simulate((500, 480), 3, random)[:2] for _ in range(6)]
+        cells = LayoutSet.build([Layout(*scene, (500, 480)) for scene in scenes], ("a", "b", "c"), mpp=0.5)
+    batch = CropSampler(cells, grid.region).sample(n, torch.Generator().manual_seed(0))
+    return to_unit(rasterise(batch.points, batch.labels, batch.index, batch.n, 3, grid), grid)
+
+
+def predicted(clean: torch.Tensor, noise: float) -> torch.Tensor:
+    """What a model in training might predict: the clean maps shifted by a pixel, a tenth of their area missing."""
+    random = torch.Generator().manual_seed(1)
+    kept = torch.rand((*clean.shape[:2], 16, 16), generator=random) > 0.1
+    maps = clean.roll((1, -1), dims=(2, 3)) * kept.repeat_interleave(clean.shape[2] // 16, 2).repeat_interleave(
+        clean.shape[3] // 16, 3
+    )
+    return maps + noise * torch.randn(clean.shape, generator=random)
+
+
+def ours(maps: torch.Tensor, goal: Targets) -> None:
+    """Losses and gradient of one sample (1, 3, side, side)."""
+    maps = maps.clone().requires_grad_()
+    terms = topology_losses(maps, goal, SETTINGS)
+    (terms["intra"] + terms["inter"]).sum().backward()
+
+
+def recipe(maps: torch.Tensor, goal: Targets) -> None:
+    """The same by distance transform, cripser and POT."""
+    layers = torch.cat([maps, maps.amax(dim=1, keepdim=True)], dim=1)[0]
+    gradient = torch.zeros_like(layers).flatten(1)
+    for k, (layer, wanted) in enumerate(zip(layers, [*goal.intra[0], goal.inter[0]], strict=True)):
+        mask = layer.numpy() > SETTINGS.threshold
+        if not mask.any():
+            continue
+        distance, (y, x) = ndimage.distance_transform_edt(~mask, return_indices=True)
+        field = torch.from_numpy(distance).requires_grad_()
+        rows = cripser.compute_ph_torch(field, filtration=CONSTRUCTION, maxdim=1)
+        diagram = rows[rows[:, 0] == 1][:, 1:3]
+        target = torch.from_numpy(wanted.windows[0].diagram)
+        if not len(diagram) or not len(target):
+            continue
+        _, pairs = wasserstein_distance(
+            diagram.detach().numpy(), target.numpy(), order=2, internal_p=2, matching=True
+        )
+        pairs = pairs[pairs[:, 0] >= 0]
+        wished = diagram.detach().mean(dim=1, keepdim=True).expand(-1, 2).clone()
+        matched = pairs[pairs[:, 1] >= 0]
+        wished[matched[:, 0]] = target[matched[:, 1]]
+        (diagram - wished).pow(2).sum().backward()
+        where = field.grad.nonzero().T.numpy()
+        seeds = torch.from_numpy(y[where[0], where[1]] * layer.shape[1] + x[where[0], where[1]]).long()
+        gradient[k].index_add_(0, seeds, -field.grad[where[0], where[1]].float())
+
+
+def milliseconds(work, *arguments) -> float:
+    start = time.process_time()
+    work(*arguments)
+    return 1000 * (time.process_time() - start)
+
+
+def measure(name: str, clean: torch.Tensor, noise: float, sides: list, rounds: int) -> dict[str, float]:
+    """Median ms a sample of each side on the same maps, alternating; printed with the range over samples."""
+    maps = predicted(clean, noise)
+    found = targets(clean, SETTINGS)
+    times: dict[str, list[float]] = {side.__name__: [] for side in sides}
+    for _ in range(rounds):
+        for i in range(len(maps)):
+            goal = Targets(found.intra[i : i + 1], found.inter[i : i + 1])
+            for side in sides:
+                times[side.__name__].append(milliseconds(side, maps[i : i + 1], goal))
+    for side, values in times.items():
+        spread = np.percentile(values, [5, 95])
+        print(f"{name:34} {side:7} {statistics.mean(values):7.2f} ms a sample ({spread[0]:.2f} to {spread[1]:.2f})")
+    return {side: statistics.mean(values) for side, values in times.items()}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="16 samples once instead of 50 three times")
+    parser.add_argument("--cells", type=Path, help="cells.h5 of a data set, for its training crops")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    cells = read_layouts(options.cells).where(split="train") if options.cells else None
+    n, rounds = (16, 1) if options.quick else (50, 3)
+    clean = crops(cells, Grid(256, 1, 3), n)
+    both = measure("256 px, marker 3", clean, 0.0, [ours, recipe], rounds)
+    measure("256 px, marker 3, noise 0.25", clean, 0.25, [ours], rounds)
+    compact = crops(cells, Grid(256, 4, 1), n)
+    measure("64 px, marker 1", compact, 0.0, [ours, recipe], rounds)
+    for noise in (0.25, 1.0):
+        measure(f"64 px, marker 1, noise {noise}", compact, noise, [ours], rounds)
+    ahead = [milliseconds(targets, clean[i : i + 1], SETTINGS) for i in range(n)]
+    print(f"{'256 px, diagrams of a clean layout':34} {'ours':7} {statistics.mean(ahead):7.2f} ms a sample")
+    if fastgeodis is not None:
+        mask = clean[0, 0].numpy() > SETTINGS.threshold
+        chamfer = [milliseconds(distance_map, mask, "fastgeodis") for _ in range(5)][1:]
+        print(f"FastGeodis instead of scipy: {statistics.median(chamfer):.1f} ms a map")
+    ratio = both["recipe"] / both["ours"]
+    ok = ratio >= GOAL and both["ours"] <= LIMIT
+    print(f"topology_loss ratio={ratio:.1f} goal={GOAL} {'ok' if ok else 'SHORT'}")
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

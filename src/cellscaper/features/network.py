@@ -1,0 +1,44 @@
+"""The shape that both feature networks share: an encoder, the rest of the network, and pooled standardised features."""
+
+from torch import Tensor, nn
+
+MOMENTUM = 0.05  # of the features' running mean and variance: about the last 20 batches of the training
+
+
+class FeatureNetwork(nn.Module):
+    """Layout maps (B, C, H, W) → logits of the same shape; :meth:`encode` gives what the encoder knows of them.
+
+    ``encoder`` and ``decoder`` are applied one after the other, the result is cut to (H, W). ``pool`` takes the
+    encoder's maps to (B, features) values. Training keeps their running mean and variance, so that the features are
+    in units of their standard deviation over training crops, whatever scale the encoder has found.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, pool: nn.Module, features: int):
+        super().__init__()
+        self.encoder, self.decoder, self.pool = encoder, decoder, pool
+        self.standardise = nn.BatchNorm1d(features, affine=False, momentum=MOMENTUM)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        hidden = self.encoder(maps)
+        if self.training:
+            self.standardise(self.pool(hidden.detach()).float())
+        return self.decoder(hidden)[..., : maps.shape[-2], : maps.shape[-1]]
+
+    def encode(self, maps: Tensor) -> Tensor:
+        """Standardised features (B, features) of layout maps (B, C, H, W)."""
+        return self.standardise(self.pool(self.encoder(maps)).float())
+
+
+def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """Convolution without bias, padded to keep (or, with a stride, divide and round up) the side; then batch norm.
+
+    Batch norm, because a norm over each sample would divide out how many cells it has.
+    """
+    padding = dilation * (kernel // 2)
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs))
+
+
+def global_average() -> nn.Sequential:
+    """Maps (B, F, h, w) → their means (B, F)."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -1,0 +1,150 @@
+"""Copies: how near layouts come to the training crops, against how near real test layouts do.
+
+Layout distance: mean over the cells of both layouts of the distance to the nearest cell of the same class in the
+other, at most REACH px; 0 for equal layouts, REACH where nothing meets. The nearest training crop is searched among
+all windows of the training images on a grid of STRIDE px, in all eight symmetries: smoothed class densities give a
+shortlist, the distance itself decides, and the best window is shifted in steps of 2 px to undo the grid.
+"""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+from scipy.stats import fisher_exact
+
+from cellscaper.errors import CellscaperError
+from cellscaper.layouts import Layout, LayoutSet, crop
+from cellscaper.symmetries import EIGHT, transform
+
+REACH = 16.0  # px
+STRIDE = 8  # px between windows
+SHORTLIST = 64  # windows for each layout whose distance is computed
+SHIFTS = [(dy, dx) for dy in (-4, -2, 0, 2, 4) for dx in (-4, -2, 0, 2, 4) if dy or dx]  # px
+_POOL, _BLUR = 4, 2.0  # bins of STRIDE px: spacing and standard deviation of the descriptor's Gaussians
+_BLOCK = 512  # layouts searched at once, a bound on memory
+
+
+def layout_distance(one: Layout, two: Layout) -> float:
+    """Distance of two layouts of one size in px, 0…REACH; 0 for two without cells."""
+    a, b = (
+        np.column_stack([layout.points, layout.labels * (2 * REACH)]).astype(np.float64) for layout in (one, two)
+    )  # classes lie out of reach of each other
+    if not len(a) or not len(b):
+        return REACH if len(a) or len(b) else 0.0
+    apart = np.minimum(cdist(a, b), REACH)
+    return float((apart.min(axis=1).sum() + apart.min(axis=0).sum()) / (len(a) + len(b)))
+
+
+def copies(
+    real: LayoutSet, generated: LayoutSet, train: LayoutSet, shortlist: int = SHORTLIST
+) -> dict[str, dict[str, float]]:
+    """Nearness of generated layouts to training crops, judged by that of real test layouts.
+
+    Returns ``{"copy_distance": {"median", "p01", "real_median", "real_p01"}`` in px, ``"copies": {"share", "p"}}``:
+    the share of generated layouts nearer to a training crop than the nearest 1 % of the real ones, and the one-sided
+    p-value of Fisher's exact test that this share is not above theirs. A generator with p < 0.01 copies. (Overlapping
+    test patches are not independent: read a p-value near the limit with care.)
+
+    Raises CellscaperError where classes or sizes differ, a side is empty, or no training image holds a window.
+    """
+    found = [nearest_training(side, train, shortlist) for side in (generated, real)]
+    limit = float(np.percentile(found[1], 1))
+    below = [int((distances <= limit).sum()) for distances in found]
+    table = [[n, len(side) - n] for n, side in zip(below, found, strict=True)]
+    median, p01, real_median, real_p01 = (float(np.percentile(side, q)) for side in found for q in (50, 1))
+    return {
+        "copy_distance": {"median": median, "p01": p01, "real_median": real_median, "real_p01": real_p01},
+        "copies": {"share": below[0] / len(found[0]), "p": float(fisher_exact(table, alternative="greater").pvalue)},
+    }
+
+
+def nearest_training(layouts: LayoutSet, train: LayoutSet, shortlist: int = SHORTLIST) -> NDArray[np.float64]:
+    """Distance (L,) px of each square layout to the nearest training crop found; errors as in `copies`."""
+    side = _check(layouts, train)
+    nearest = np.zeros(len(layouts))
+    images = [train.layout(i) for i in np.flatnonzero((train.size >= side).all(axis=1)).tolist()]
+    windows = [_windows(image, side, train.n_classes) for image in images]
+    for start in range(0, len(layouts), _BLOCK):
+        block = layouts[start : start + _BLOCK]
+        turned = [[turn(layout, symmetry) for symmetry in EIGHT] for layout in block]
+        described = np.concatenate([_windows(one, side, train.n_classes)[1] for eight in turned for one in eight])
+        candidates = _shortlist(described, windows, shortlist)
+        for i, (eight, rows) in enumerate(zip(turned, candidates, strict=True)):
+            nearest[start + i] = _nearest(eight, rows, images, side)
+    return nearest
+
+
+def _check(layouts: LayoutSet, train: LayoutSet) -> int:
+    if layouts.classes != train.classes:
+        raise CellscaperError(f"copies: classes {layouts.classes} against {train.classes} of the training images")
+    if not len(layouts):
+        raise CellscaperError("copies: no layouts to compare with the training crops; give at least one")
+    height, width = layouts.common_size()
+    if height != width or not (train.size >= height).all(axis=1).any():
+        raise CellscaperError(
+            f"copies: layouts of {height}×{width} px, expected squares that fit in a training image "
+            f"(the largest is {train.size.max(initial=0)} px); compare smaller layouts"
+        )
+    return height
+
+
+def turn(layout: Layout, symmetry: int) -> Layout:
+    """A square layout in one of the EIGHT symmetries."""
+    return Layout(transform(layout.points, symmetry, layout.size[0]), layout.labels, layout.size)
+
+
+def _windows(layout: Layout, side: int, classes: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Corners (W, 2) px of the windows of a layout, and their descriptors (W, D).
+
+    A descriptor is the square root, which evens out the noise of counts, of blurred cell counts of each class.
+    """
+    bins = -(-side // STRIDE)
+    corners = [np.arange(0, length - side + 1, STRIDE) for length in layout.size]
+    shape = [len(axis) - 1 + bins for axis in corners]
+    y, x = (layout.points // STRIDE).astype(np.int64).T
+    inside = (y < shape[0]) & (x < shape[1])
+    counts = np.zeros((classes, *shape), np.float32)
+    np.add.at(counts, (layout.labels[inside], y[inside], x[inside]), 1)
+    centres = np.arange(0, bins, _POOL) + (_POOL - 1) / 2
+    blur = np.exp(-(((np.arange(bins) - centres[:, None]) / _BLUR) ** 2) / 2).astype(np.float32)
+    rows = sliding_window_view(counts, bins, axis=1) @ blur.T  # (C, Y, width, D)
+    both = sliding_window_view(rows, bins, axis=2) @ blur.T  # (C, Y, X, D, D)
+    described = np.sqrt(both.transpose(1, 2, 0, 3, 4).reshape(len(corners[0]) * len(corners[1]), -1))
+    return np.stack(np.meshgrid(*corners, indexing="ij"), axis=-1).reshape(-1, 2), described
+
+
+def _shortlist(described: NDArray, windows: list[tuple[NDArray, NDArray]], length: int) -> NDArray[np.int64]:
+    """(L, S, 4) image, y, x, symmetry of the windows whose descriptors lie nearest; described (L·8, D).
+
+    A window enters in the symmetry that suits its descriptor best.
+    """
+    n = len(described) // len(EIGHT)
+    best, code = np.zeros((n, 0), np.float32), np.zeros((n, 0), np.int64)  # code: 8 · number of the window + symmetry
+    own = (described**2).sum(axis=1)[:, None]
+    places = [np.column_stack([np.full(len(corners), i), corners]) for i, (corners, _) in enumerate(windows)]
+    start = 0
+    for _, other in windows:
+        square = ((other**2).sum(axis=1) - 2 * described @ other.T + own).reshape(n, len(EIGHT), -1)  # (L, 8, W)
+        number = np.arange(start, start + len(other))
+        best = np.concatenate([best, square.min(axis=1)], axis=1)
+        code = np.concatenate([code, len(EIGHT) * number + square.argmin(axis=1)], axis=1)
+        keep = np.argpartition(best, min(length, best.shape[1]) - 1, axis=1)[:, :length]
+        best, code = np.take_along_axis(best, keep, axis=1), np.take_along_axis(code, keep, axis=1)
+        start += len(other)
+    window, symmetry = np.divmod(code, len(EIGHT))
+    return np.concatenate([np.concatenate(places)[window], symmetry[..., None]], axis=2)
+
+
+def _nearest(eight: list[Layout], candidates: NDArray, images: list[Layout], side: int) -> float:
+    """Least distance of a layout, given in its eight symmetries, to candidate windows (S, 4), the best one shifted."""
+
+    def distance(image: int, y: int, x: int, symmetry: int) -> float:
+        return layout_distance(eight[symmetry], crop(images[image], y, x, side, side))
+
+    found = [distance(*row) for row in candidates.tolist()]
+    image, y, x, symmetry = candidates[int(np.argmin(found))].tolist()
+    height, width = images[image].size
+    for dy, dx in SHIFTS:
+        if 0 <= y + dy <= height - side and 0 <= x + dx <= width - side:
+            found.append(distance(image, y + dy, x + dx, symmetry))
+    return min(found)

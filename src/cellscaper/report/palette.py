@@ -1,0 +1,58 @@
+"""Colours, letters and marks that all figures share."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
+from matplotlib.lines import Line2D
+
+from cellscaper.errors import CellscaperError
+
+# Okabe & Ito's palette, told apart by colour-blind readers too.
+CLASS_COLOURS = {
+    "lymphocyte": "#0072B2",
+    "epithelial": "#D55E00",
+    "stromal": "#009E73",
+    "connective": "#009E73",
+    "neutrophil": "#CC79A7",
+    "plasma": "#56B4E9",
+    "eosinophil": "#000000",
+}
+_OTHER_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
+INK, FRAME, FAINT = "#222222", "#888888", "#DDDDDD"
+FONT = 8.0  # pt
+
+
+def colour(classes: Sequence[str]) -> list[str]:
+    """One colour for each class, always the same for a known name. CellscaperError where the palette is too small."""
+    known = [CLASS_COLOURS.get(name) for name in classes]
+    left = [c for c in _OTHER_COLOURS if c not in known]
+    if known.count(None) > len(left) or len({c for c in known if c}) < len(known) - known.count(None):
+        raise CellscaperError(f"no {len(classes)} different colours for the classes {', '.join(classes)}; merge some")
+    rest = iter(left)
+    return [c or next(rest) for c in known]
+
+
+def tint(shade: str) -> LinearSegmentedColormap:
+    """White, a colour, the same colour at half its lightness: a sequential map that names its class."""
+    red, green, blue = to_rgb(shade)
+    dark = to_hex((red / 2, green / 2, blue / 2))
+    return LinearSegmentedColormap.from_list(f"white_{shade}", [(0.0, "white"), (0.6, shade), (1.0, dark)])
+
+
+def line_styles() -> Iterator[tuple[str, Any]]:
+    """Colours, then the same colours with other dashes: 28 lines that differ."""
+    shades = [c for c in _OTHER_COLOURS if c != "#F0E442"]
+    return ((shade, style) for style in ("-", "--", ":", "-.") for shade in shades)
+
+
+def mark_handle(label: str, shade: str, mark: str, hollow: bool = False) -> Line2D:
+    """A legend entry: one mark, filled or as an outline."""
+    face = "none" if hollow and mark != "x" else shade
+    return Line2D([], [], linestyle="", marker=mark, markersize=5.5, color=shade, markerfacecolor=face,
+                  markeredgewidth=1.3 if hollow else 0, label=label)  # fmt: skip
+
+
+def class_handles(classes: Sequence[str]) -> list[Line2D]:
+    """Legend entries: a dot for each class."""
+    return [mark_handle(name, shade, "o") for name, shade in zip(classes, colour(classes), strict=True)]

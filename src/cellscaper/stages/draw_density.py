@@ -1,0 +1,46 @@
+"""draw_density: generated density maps beside the layouts they were generated with, and real ones above them.
+
+``--rows`` is a JSON list of [label, layouts file, decoder]; ``--fitted`` of [label, file of fit_density], may be [].
+"""
+
+import json
+from pathlib import Path
+
+from cellscaper import stage
+from cellscaper.errors import CellscaperError
+from cellscaper.layouts import LayoutSet
+from cellscaper.report.density_gallery import DensityRow, density_gallery, fitted_windows, n_examples
+from cellscaper.report.sheet import write_picture
+from cellscaper.storage import DensitySet, read_array, read_layouts
+
+
+def generated(label: str, file: Path, decoder: str | None) -> DensityRow:
+    """The layouts of a file that have density maps."""
+    maps = read_array(file, "density")
+    return DensityRow(label, read_layouts(file, decoder)[: len(maps)], maps)
+
+
+def fitted(label: str, file: Path, train: LayoutSet, region: int) -> DensityRow:
+    """Windows of the training images and the maps fitted to them."""
+    with DensitySet(file) as maps:
+        n = n_examples(train.n_classes)
+        return DensityRow(label, *fitted_windows(train, maps, maps.stride, maps.scale, region, n))
+
+
+def main() -> None:
+    args = stage.arguments(__doc__, inputs=["cells?"], outputs=["picture"], options=["rows", "fitted"])
+    made = [generated(label, Path(file), decoder) for label, file, decoder in json.loads(args.rows)]
+    real = json.loads(args.fitted)
+    if not made or (real and args.cells is None):
+        raise CellscaperError(f"{len(made)} --rows, {len(real)} --fitted: give a row or more, --cells for fitted maps")
+    n = min(len(row.layouts) for row in made)
+    rows = [DensityRow(row.title, row.layouts[:n], row.maps[:n]) for row in made]
+    if real:
+        train = read_layouts(args.cells).where(split="train")
+        region = made[0].layouts.common_size()[0]
+        rows = [fitted(label, Path(file), train, region) for label, file in real] + rows
+    write_picture(density_gallery(rows), args.picture)
+
+
+if __name__ == "__main__":
+    stage.run(main)

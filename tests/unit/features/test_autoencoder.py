@@ -1,0 +1,57 @@
+"""The autoencoder of spatial-FID: shapes, any size, and what its features do not depend on."""
+
+import pytest
+import torch
+
+from cellscaper.errors import CellscaperError
+from cellscaper.features.autoencoder import build
+
+SECTION = {"width": 16, "depth": 3, "level": 2}
+
+
+@pytest.mark.parametrize("size", [(32, 32), (30, 45)])
+@pytest.mark.parametrize("level", [1, 2])
+def test_reconstructions_have_the_shape_of_the_maps_and_features_are_width_values(size, level):
+    model = build({**SECTION, "level": level}, classes=3).eval()
+    maps = torch.rand(2, 3, *size)
+    assert model(maps).shape == maps.shape
+    assert model.encode(maps).shape == (2, 16)
+    side = model.encoder(maps).shape[-1]
+    assert side == -(-size[1] // 2**level)  # taken after `level` halvings, rounded up
+
+
+def test_the_decoder_sees_the_layout_through_the_feature_maps_alone():
+    model = build(SECTION, classes=3).eval()
+    maps = torch.rand(2, 3, 32, 32)
+    hidden = model.encoder(maps)
+    assert torch.equal(model.decoder(hidden), model(maps))
+    assert torch.equal(model.pool(hidden), hidden.mean((2, 3)))
+
+
+def test_features_of_shifted_layouts_are_equal_away_from_the_border():
+    """Fully convolutional with a global average: a shift by whole feature pixels changes nothing inside."""
+    torch.manual_seed(0)
+    model = build(SECTION, classes=2).eval()
+    maps = torch.zeros(1, 2, 64, 64)
+    maps[0, :, 24:36, 24:36] = (torch.rand(2, 12, 12) < 0.2).float()
+    shifted = maps.roll((8, -4), (2, 3))
+    torch.testing.assert_close(model.encode(maps), model.encode(shifted), atol=1e-5, rtol=1e-4)
+
+
+def test_training_keeps_the_scale_of_its_features():
+    """After steps on one distribution, features of its new maps have mean 0 and variance 1."""
+    torch.manual_seed(0)
+    model = build(SECTION, classes=2)
+    for _ in range(150):
+        model((torch.rand(16, 2, 16, 16) < 0.02 + 0.1 * torch.rand(16, 1, 1, 1)).float())
+    found = model.eval().encode((torch.rand(400, 2, 16, 16) < 0.02 + 0.1 * torch.rand(400, 1, 1, 1)).float())
+    alive = found.std(0) > 1e-3
+    assert alive.sum() >= 8
+    assert found.mean(0)[alive].abs().max() < 0.3
+    assert ((found.std(0)[alive] > 0.8) & (found.std(0)[alive] < 1.25)).all()
+
+
+@pytest.mark.parametrize("change", [{"level": 3}, {"level": 0}, {"width": 0}])
+def test_a_level_outside_the_encoder_is_refused(change):
+    with pytest.raises(CellscaperError, match="expected width ≥ 1 and 1 ≤ level < depth"):
+        build({**SECTION, **change}, classes=3)
