@@ -1,7 +1,7 @@
 """The training objective: noise loss with P2 weighting, and the learned variance of Improved DDPM."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cellscaper.diffusion.schedule import Bounds, Schedule, gather
 
+Prediction = str | Sequence[str]  # noise, v or data; for all channels or one for each
 Extra = Callable[[Tensor, Tensor], tuple[dict[str, Tensor], dict[str, Tensor]]]
 
 LEVELS = 256  # bins of the data range in the likelihood of step 0 (DDPM, Eq. 13)
@@ -54,7 +55,7 @@ def losses(
     noise: Tensor,
     *,
     learn_variance: bool,
-    prediction: str = "noise",
+    prediction: Prediction = "noise",
     p2_gamma: float = 0.0,
     p2_k: float = 1.0,
     data_range: Bounds = (-1.0, 1.0),
@@ -83,8 +84,7 @@ def losses(
         raise ValueError(f"output has {output.shape[1]} channels for {channels} of data, {learn_variance=}")
     predicted = output[:, :channels].float()
     x0_hat = schedule.predict_x0(x_t, t, predicted_noise(schedule, predicted, x_t, t, prediction))
-    wanted = {"noise": noise, "data": x0}.get(prediction)
-    wanted = velocity(schedule, x0, noise, t) if wanted is None else wanted
+    wanted = _wanted(schedule, x0, noise, t, prediction)
     terms = {"noise": p2_weight(schedule, t, p2_gamma, p2_k) * _mean(shares * (wanted - predicted) ** 2)}
     if learn_variance:
         bound = vlb(schedule, x0_hat.detach(), output[:, channels:].float(), x0, x_t, t, data_range)
@@ -97,17 +97,34 @@ def losses(
     return terms, x0_hat, shown
 
 
+def _wanted(schedule: Schedule, x0: Tensor, noise: Tensor, t: Tensor, prediction: Prediction) -> Tensor:
+    """What a network of this prediction should give, in the shape of x0."""
+    if not isinstance(prediction, str):
+        return _by_channel(prediction, lambda kind, *maps: _wanted(schedule, *maps, t, kind), x0, noise)
+    return {"noise": noise, "data": x0}[prediction] if prediction != "v" else velocity(schedule, x0, noise, t)
+
+
+def _by_channel(kinds: Sequence[str], function: Callable[..., Tensor], *maps: Tensor) -> Tensor:
+    """function(kind, *channels) for each channel of maps (B, C, …), joined again."""
+    found = [function(kind, *(one[:, k] for one in maps)) for k, kind in enumerate(kinds)]
+    return torch.stack(found, dim=1)
+
+
 def velocity(schedule: Schedule, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
     """v = √ᾱ ε − √(1−ᾱ) x0 (Salimans & Ho 2022): the clean data at high noise, the noise at low."""
     alphas_bar = gather(schedule.alphas_bar, t, x0)
     return alphas_bar.sqrt() * noise - (1 - alphas_bar).sqrt() * x0
 
 
-def predicted_noise(schedule: Schedule, predicted: Tensor, x_t: Tensor, t: Tensor, prediction: str) -> Tensor:
-    """The noise (B, C, H, W) that a network's prediction means, by ``prediction``: noise, v or data.
+def predicted_noise(schedule: Schedule, predicted: Tensor, x_t: Tensor, t: Tensor, prediction: Prediction) -> Tensor:
+    """The noise (B, C, H, W) that a network's prediction means, by ``prediction``: noise, v or data, or each channel's.
 
     v: ε = √ᾱ v + √(1−ᾱ) x_t; data: ε = (x_t − √ᾱ x0) / √(1−ᾱ). ValueError for another prediction.
     """
+    if not isinstance(prediction, str):
+        return _by_channel(
+            prediction, lambda kind, *maps: predicted_noise(schedule, *maps, t, kind), predicted, x_t
+        )
     if prediction == "noise":
         return predicted
     alphas_bar = gather(schedule.alphas_bar, t, x_t)

@@ -33,6 +33,13 @@ def bounds(grid: Grid, channels: int, classes: int, device: torch.device) -> tup
     return low, high
 
 
+def diffusion_settings(section: dict[str, Any], channels: int, classes: int) -> dict[str, Any]:
+    """The section's diffusion with the ``prediction`` of each channel: density may have one of its own."""
+    diffusion = section["diffusion"]
+    layout, density = diffusion["prediction"], diffusion["density_prediction"] or diffusion["prediction"]
+    return {**diffusion, "prediction": [layout] * classes + [density] * (channels - classes)}
+
+
 @dataclass(frozen=True)
 class TrainingData:
     """Crops of the training cells and, where the experiment has one, their normalised density maps in -1…1."""
@@ -55,9 +62,9 @@ def batch_loss(
     section: dict[str, Any], generator: MapGenerator, data: TrainingData, device: torch.device
 ) -> Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]:
     """The loss of one training step, as the trainer wants it."""
-    grid, diffusion = Grid(**section["grid"]), section["diffusion"]
+    grid, channels = Grid(**section["grid"]), generator.channels(section, data.classes)
+    diffusion = diffusion_settings(section, channels, data.classes)
     schedule = make_schedule(diffusion["schedule"], diffusion["steps"]).to(device)
-    channels = generator.channels(section, data.classes)
     data_range = bounds(grid, channels, data.classes, device)
     shares = torch.ones(channels, 1, 1, device=device)
     shares[data.classes :] = diffusion["density_weight"]
@@ -85,7 +92,7 @@ def sample_maps(
     """Maps (B, channels, side, side) for the requested counts (B, C), one seed each; DDIM."""
     grid, counts = Grid(**section["grid"]), counts.to(device)
     return sample(
-        section["diffusion"],
+        diffusion_settings(section, channels, counts.shape[1]),
         lambda x, t: model(x, t, counts),
         (channels, grid.side, grid.side),
         seeds,

@@ -199,3 +199,20 @@ def test_a_perfect_prediction_costs_nothing_and_gives_the_clean_data(schedule, p
     terms, x0_hat, _ = losses(schedule, output, x0, x_t, t, noise, learn_variance=False, prediction=prediction)
     assert terms["total"].abs().max() < 1e-10
     torch.testing.assert_close(x0_hat, x0, rtol=0, atol=1e-3)
+
+
+def test_each_channel_may_have_a_prediction_of_its_own(schedule):
+    x0, x_t, t, noise, _ = example(schedule, t=(1, 20, 60, 100))
+    v = velocity(schedule, x0, noise, t)
+    output = torch.stack([v[:, 0], x0[:, 1]], dim=1)
+    terms, x0_hat, _ = losses(schedule, output, x0, x_t, t, noise, learn_variance=False, prediction=("v", "data"))
+    assert terms["total"].abs().max() < 1e-10
+    torch.testing.assert_close(x0_hat, x0, rtol=0, atol=1e-3)
+
+
+def test_shares_weigh_the_channels_errors(schedule):
+    x0, x_t, t, noise, output = example(schedule)
+    error = ((noise - output[:, :2]) ** 2).mean(dim=(2, 3))
+    shares = torch.tensor([1.0, 0.25])[:, None, None]
+    terms, *_ = losses(schedule, output[:, :2], x0, x_t, t, noise, learn_variance=False, shares=shares)
+    torch.testing.assert_close(terms["noise"], (error[:, 0] + 0.25 * error[:, 1]) / 2)

@@ -30,7 +30,7 @@ SECTION = {
     "network": {"channels": 16, "blocks": 1, "multipliers": [1, 2], "attention": [], "head_channels": 16},
     "diffusion": {
         "schedule": "cosine", "steps": 100, "prediction": "noise", "learn_variance": True, "p2_gamma": 0.0, "p2_k": 1.0,
-        "density_weight": 1.0,
+        "density_prediction": None, "density_weight": 1.0,
     },
     "training": {"batch": 8},
     "small": "error",
