@@ -47,7 +47,7 @@ wildcard_constraints:
     image_model="[a-z0-9_]+",
     detector="[a-z0-9_]+",
     table="[a-z0-9_]+",
-    training="train_layout|train_image|train_detector",
+    training="train_layout|train_features|train_image|train_detector",
     seed="[0-9]+",
 
 

@@ -12,7 +12,9 @@ def feature_weights(wildcards):
 
 def feature_code(wildcards):
     """Fingerprints of the networks that score an experiment."""
-    sections = [config["features"][name] for name in settings.shared_features(config, wildcards.experiment)]
+    sections = [
+        config["features"][name] for name in settings.shared_features(config, wildcards.experiment)
+    ]
     return [method_code("score_layouts", "features", section["method"]) for section in sections]
 
 

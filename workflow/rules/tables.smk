@@ -61,7 +61,10 @@ def training_logs(wildcards):
     """[label, losses.csv] of each training of one kind, first seed."""
     painted = [row for _, row in all_rows(wildcards.dataset, "detections") if row["experiment"]]
     sampled = painted + [row for _, row in all_rows(wildcards.dataset, "layouts")]
-    if wildcards.training == "train_image":
+    if wildcards.training == "train_features":
+        names = [row["experiment"] for row in layout_rows(wildcards.dataset)]
+        found = [one for name in names for one in settings.shared_features(config, name)]
+    elif wildcards.training == "train_image":
         found = [settings.shared_image_model(config, row["experiment"]) for row in painted]
     elif wildcards.training == "train_layout":
         names = [row["experiment"] for row in sampled]
@@ -80,6 +83,58 @@ def training_logs(wildcards):
     return [[name, f"{folder}/{name}/{FIRST_SEED}/losses.csv"] for name in sorted(set(found))]
 
 
+def layout_rows(dataset):
+    """Rows of the layout tables that are run on a dataset, each experiment and decoder once, without the floors."""
+    found = {}
+    for _, row in all_rows(dataset, "layouts"):
+        if experiment_generator(row["experiment"]) != "real_halves":
+            found.setdefault((row["experiment"], row["decoder"]), row)
+    return list(found.values())
+
+
+def sampled(dataset, row):
+    """[label, file, decoder] of a row, first seed."""
+    file = f"{RESULTS}/{dataset}/sample_layouts/{row['experiment']}/test/{FIRST_SEED}/layouts.h5"
+    return [row["label"], file, row["decoder"]]
+
+
+def region_rows(dataset, region):
+    """Rows of the test windows `region`, as the protocol `paper` reads them."""
+    return [
+        row
+        for row in layout_rows(dataset)
+        if settings.named(config, row["experiment"])["patches"] == region
+        and row["decoder"] in ("components", "points")
+    ]
+
+
+def density_rows(dataset):
+    """Rows whose maps hold a density, as the protocol `paper` reads them."""
+    return [
+        row
+        for row in layout_rows(dataset)
+        if settings.named(config, row["experiment"])["density"] != "none"
+        and row["decoder"] == "components"
+    ]
+
+
+def fitted_maps(dataset):
+    """[label, file] of the fitted maps behind those rows, each estimator once."""
+    found = {}
+    for row in density_rows(dataset):
+        name = settings.named(config, row["experiment"])["density"]
+        stride = settings.density_stride(config, row["experiment"])
+        found[f"real, {name}"] = f"{RESULTS}/{dataset}/fit_density/{name}/stride{stride}.h5"
+    return [list(item) for item in found.items()]
+
+
+def window_names(dataset):
+    """The kinds of test windows that the layout tables of a dataset use."""
+    return sorted(
+        {settings.named(config, row["experiment"])["patches"] for row in layout_rows(dataset)}
+    )
+
+
 def figures(dataset):
     """The figures of a dataset beside those of its tables."""
     folder = f"{RESULTS}/{dataset}/figures"
@@ -90,10 +145,16 @@ def figures(dataset):
     }
     curves = [
         f"{folder}/{training}.png"
-        for training in ("train_layout", "train_image", "train_detector")
+        for training in ("train_layout", "train_features", "train_image", "train_detector")
         if training_logs(SimpleNamespace(dataset=dataset, training=training))
     ]
-    return sorted(painted) + curves
+    densities = [f"{folder}/density.png"] if density_rows(dataset) else []
+    windows = [
+        f"{folder}/{kind}-{name}.png"
+        for name in window_names(dataset)
+        for kind in ("counts", "persistence")
+    ]
+    return sorted(painted) + curves + densities + windows
 
 
 # A param, for its path as an input would rerun the tables in a copied folder.
@@ -233,6 +294,110 @@ rule draw_training:
     shell:
         STAGE + "draw_training"
         " --logs {params.logs:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule draw_density:
+    """Generated layouts with the density maps generated beside them (SD Figs. 3 and 4)."""
+    input:
+        cells=rules.read_cells.output.cells,
+        fitted=lambda w: [file for _, file in fitted_maps(w.dataset)],
+        layouts=lambda w: [sampled(w.dataset, row)[1] for row in density_rows(w.dataset)],
+    output:
+        picture=RESULTS + "/{dataset}/figures/density.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/density.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/density.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_density", "threads")
+    resources:
+        mem_mb=memory("draw_density"),
+        runtime=need("draw_density", "runtime"),
+        gpu=need("draw_density", "gpu"),
+    params:
+        **stage_code("draw_density"),
+        fitted=lambda w: canonical(fitted_maps(w.dataset)),
+        rows=lambda w: canonical([sampled(w.dataset, row) for row in density_rows(w.dataset)]),
+    shell:
+        STAGE + "draw_density"
+        " --cells {input.cells:q}"
+        " --fitted {params.fitted:q}"
+        " --rows {params.rows:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule draw_counts:
+    """Cells of training crops, test windows {wildcards.patches} and generated layouts (TC Fig. 7)."""
+    input:
+        cells=rules.read_cells.output.cells,
+        patches=rules.cut_patches.output.patches,
+        layouts=lambda w: [sampled(w.dataset, row)[1] for row in region_rows(w.dataset, w.patches)],
+    output:
+        picture=RESULTS + "/{dataset}/figures/counts-{patches}.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/counts-{patches}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/counts-{patches}.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_counts", "threads")
+    resources:
+        mem_mb=memory("draw_counts"),
+        runtime=need("draw_counts", "runtime"),
+        gpu=need("draw_counts", "gpu"),
+    params:
+        **stage_code("draw_counts"),
+        region=lambda w: config["patches"][w.patches]["region"],
+        columns=lambda w: canonical(
+            [sampled(w.dataset, row) for row in region_rows(w.dataset, w.patches)]
+        ),
+    shell:
+        STAGE + "draw_counts"
+        " --cells {input.cells:q}"
+        " --patches {input.patches:q}"
+        " --region {params.region}"
+        " --columns {params.columns:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule draw_persistence:
+    """Holes of real and generated layouts of windows {wildcards.patches}, and their persistence diagrams."""
+    input:
+        patches=rules.cut_patches.output.patches,
+        layouts=lambda w: [sampled(w.dataset, row)[1] for row in region_rows(w.dataset, w.patches)],
+    output:
+        picture=RESULTS + "/{dataset}/figures/persistence-{patches}.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/persistence-{patches}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/persistence-{patches}.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_persistence", "threads")
+    resources:
+        mem_mb=memory("draw_persistence"),
+        runtime=need("draw_persistence", "runtime"),
+        gpu=need("draw_persistence", "gpu"),
+    params:
+        **stage_code("draw_persistence"),
+        columns=lambda w: canonical(
+            [sampled(w.dataset, row) for row in region_rows(w.dataset, w.patches)]
+        ),
+    shell:
+        STAGE + "draw_persistence"
+        " --patches {input.patches:q}"
+        " --columns {params.columns:q}"
         " --picture {output.picture:q}"
         " --threads {threads}"
         " 2>&1 | tee {log:q}"

@@ -18,9 +18,9 @@ from scipy import ndimage
 from cellscaper.errors import CellscaperError
 
 try:  # an optional extra
-    import FastGeodis as fastgeodis
+    import FastGeodis
 except ImportError:
-    fastgeodis = None
+    FastGeodis = None
 
 BACKENDS = ("edt", "fastgeodis")
 
@@ -71,7 +71,7 @@ def union(maps: list[DistanceMap]) -> DistanceMap:
 
 
 LATTICE = 8  # samples on each side of a pixel: discs up to this radius are searched pixel by pixel
-_STEPS = np.stack(np.mgrid[-LATTICE : LATTICE + 1, -LATTICE : LATTICE + 1]).reshape(2, -1).astype(np.float32)
+_STEPS = np.mgrid[-LATTICE : LATTICE + 1, -LATTICE : LATTICE + 1].reshape(2, -1).astype(np.float32)
 _STEPS = _STEPS[:, np.hypot(*_STEPS) <= LATTICE]  # (2, S)
 
 
@@ -99,11 +99,11 @@ def discs(shape: tuple[int, int], pixels: NDArray[np.integer], radius: NDArray) 
 
 
 def _chamfer(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    if fastgeodis is None:
+    if FastGeodis is None:
         raise CellscaperError(
             "distance backend 'fastgeodis' needs FastGeodis, which is not installed; "
             "pip install 'setuptools<81' wheel && pip install --no-build-isolation FastGeodis==1.0.5, or use 'edt'"
         )
     away = torch.from_numpy(~mask)[None, None].float()
-    found = fastgeodis.generalised_geodesic2d(torch.zeros_like(away), away, 1e10, 0.0, 2)
+    found = FastGeodis.generalised_geodesic2d(torch.zeros_like(away), away, 1e10, 0.0, 2)
     return found.detach()[0, 0].numpy()

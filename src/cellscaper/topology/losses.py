@@ -5,9 +5,9 @@ the Euclidean distance to the nearest cell, its holes and their optimal matching
 layout. The value is their squared Wasserstein-2 distance.
 
 Backwards, each critical pixel of the matching has a wished distance: that of the matched hole of the target, or the
-middle of a hole matched to the diagonal. :mod:`cellscaper.topology.routing` takes the derivative to the map. A hole of
-the target that is matched to the diagonal costs the same wherever the prediction moves, so its exact derivative is 0 and a
-prediction with too few holes would stay as it is; ``missing`` wishes such a hole where the clean layout has it.
+middle of a hole matched to the diagonal. :mod:`cellscaper.topology.routing` takes the derivative to the map. A hole
+of the target that is matched to the diagonal costs the same wherever the prediction moves, so its exact derivative is
+0 and a prediction with too few holes would stay as it is; ``missing`` wishes such a hole where the clean layout has it.
 """
 
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ class Diagrams:
 
 @dataclass(frozen=True)
 class Targets:
-    """Diagrams of B clean layouts: per class (B lists of C), and of all classes together (B). None if not asked for."""
+    """Diagrams of B clean layouts: of each class (B lists of C), of all classes together (B). None if not asked for."""
 
     intra: list[list[Diagrams]] | None
     inter: list[Diagrams] | None
@@ -95,7 +95,7 @@ def inter_loss(maps: Tensor, targets: Targets, settings: Topology) -> Tensor:
 def topology_losses(
     maps: Tensor, targets: Targets, settings: Topology, active: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """"intra" and "inter", (B,) each, of maps (B, C, H, W) in unit range; those that ``targets`` has.
+    """``intra`` and ``inter``, (B,) each, of maps (B, C, H, W) in unit range; those that ``targets`` has.
 
     Both together share the distance transforms: the distance to any cell is the smallest of the classes'.
     Samples where ``active`` (B,) is False are left out: loss and gradient 0 at no cost. A map without a cell has no
@@ -216,9 +216,7 @@ def _compare(
     return cost, where, slope / found.scale**2
 
 
-def _wishes(
-    found: Holes, target: Holes, settings: Topology
-) -> tuple[float, NDArray[np.int64], NDArray[np.float64]]:
+def _wishes(found: Holes, target: Holes, settings: Topology) -> tuple[float, NDArray[np.int64], NDArray[np.float64]]:
     """Matching cost, the critical pixels, and the distance that each should have."""
     cost = 0.0
     limit = max(settings.max_pairs, len(target))

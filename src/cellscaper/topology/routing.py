@@ -2,9 +2,9 @@
 
 A critical pixel p has distance D and wished distance w. Its derivative reaches the map through the soft distance
 (:mod:`cellscaper.topology.distance`) with presence b = map / threshold in [0, 1] and v = penalty · max(D, w): −v at
-the pixel that rules the distance. v is a constant backwards; with penalty 1 it is what D would gain or lose if that
-pixel's cell vanished or appeared, so a step of 1 / v is a step of a pixel's whole presence. Presence passes its gradient on
-beyond [0, 1] (straight-through). The soft distance has different arg-mins on either side of the threshold:
+the pixel that rules the distance. v is a constant backwards; with penalty 1 it is the most that D would gain or lose
+if that pixel's cell vanished or appeared. Presence passes its gradient on beyond [0, 1] (straight-through). The soft
+distance has different arg-mins on either side of the threshold:
 
 too near (D < w)  every cell pixel closer than w has to go before D reaches w: they share the −v equally. (All −v at the
     nearest one would nibble markers away pixel by pixel.)
@@ -93,7 +93,7 @@ def _closer(
     now: NDArray[np.float64],
     wished: NDArray[np.float64],
 ) -> Shares:
-    """Pixels at ``wished`` px (and at least one px short of the cell) on the ways to the cells nearest to ``pixels``."""
+    """Pixels at ``wished`` px, at least one px short of the cell, on the ways to the cells nearest to ``pixels``."""
     height, width = presence.shape
     here = np.stack([pixels // width, pixels % width], axis=1)[:, None]  # (k, 1, 2)
     seen = np.clip(here + _AROUND, 0, [height - 1, width - 1])

@@ -30,7 +30,7 @@ def gradient(loss, maps):
     return maps.grad
 
 
-def descend(loss, start, steps=50, rate=0.2):
+def descend(loss, start, steps=50, rate=0.1):
     """Adam on the map alone, values kept in 0…1, step size falling; (best loss / first loss)."""
     maps = start.clone().requires_grad_()
     optimiser = torch.optim.Adam([maps], betas=(0.5, 0.99))
@@ -109,15 +109,13 @@ def test_fifty_steps_reduce_the_count_loss_by_ninety_percent(seed):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_fifty_steps_reduce_the_topology_losses_from_noisy_maps(name):
-    """By 90 % in the mean over starts, and by 80 % from each."""
     left = []
     for seed in range(5):
         maps, _ = layout(60, np.random.default_rng(seed), side=96, gap=8)
         wanted = targets(maps, Topology())
-        start = maps + 0.25 * torch.randn(maps.shape, generator=torch.Generator().manual_seed(seed))
+        start = maps + 0.3 * torch.randn(maps.shape, generator=torch.Generator().manual_seed(seed))
         left.append(descend(lambda u, w=wanted: LOSSES[name](u, w, Topology()), start))
-    assert np.mean(left) <= 0.1
-    assert max(left) <= 0.2
+    assert max(left) <= 0.1
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -141,5 +139,98 @@ def test_both_at_once_are_as_one_by_one(settings):
     for name, loss in LOSSES.items():
         assert torch.allclose(joint[name], loss(other, wanted, settings))
         alone = gradient(lambda u, n=name: topology_losses(u, wanted, settings)[n], other)
-        assert torch.allclose(alone, gradient(lambda u, f=loss: f(u, wanted, settings), other))
-    assert torch.equal(targets(maps, settings, intra=False).inter[0].windows[0].diagram.__class__ and alone, alone)
+        single = gradient(lambda u, f=loss: f(u, wanted, settings), other)
+        assert torch.allclose(alone.abs().sum(), single.abs().sum(), rtol=0.02)  # of equally near cells either is taken
+        assert name == "inter" or torch.equal(alone, single)
+    apart = targets(maps, settings, intra=False)
+    assert apart.intra is None
+    assert torch.equal(inter_loss(other, apart, settings), joint["inter"])
+
+
+def test_gradients_are_those_of_the_layer_they_belong_to():
+    rng = np.random.default_rng(4)
+    maps, other = layout(45, rng, 3, 96)[0], layout(45, rng, 3, 96)[0]
+    wanted = targets(maps, Topology())
+    joint = gradient(lambda u: intra_loss(u, wanted, Topology()), other)
+    for k in range(3):
+        one = targets(maps[:, k : k + 1], Topology(), inter=False)
+        alone = gradient(lambda u, t=one: intra_loss(u, t, Topology()) / 3, other[:, k : k + 1])
+        assert torch.allclose(joint[:, k : k + 1], alone)
+
+
+def test_the_value_is_the_squared_wasserstein_distance_of_the_diagrams():
+    wasserstein = pytest.importorskip("gudhi.wasserstein")
+    pytest.importorskip("ot")
+    rng = np.random.default_rng(5)
+    maps, other = layout(40, rng, 1, 96)[0], layout(30, rng, 1, 96)[0]
+    mine, theirs = (targets(one, Topology()).intra[0][0].windows[0].diagram for one in (maps, other))
+    wanted = wasserstein.wasserstein_distance(mine, theirs, order=2, internal_p=2) ** 2
+    assert intra_loss(other, targets(maps, Topology()), Topology()).item() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_max_normalisation_does_not_depend_on_the_scale_of_the_layout():
+    settings = Topology(normalise="max")
+    maps, cells = torch.zeros(2, 1, 120, 120), np.random.default_rng(6).integers(5, 35, (25, 2))
+    for y, x in cells:
+        maps[0, 0, y, x] = maps[1, 0, 3 * y, 3 * x] = 1
+    found = targets(maps[:1, :, :40, :40], settings).intra[0][0], targets(maps[1:], settings).intra[0][0]
+    longest = [one.windows[0].diagram[np.diff(one.windows[0].diagram).argmax()] for one in found]
+    assert longest[0] == pytest.approx(longest[1], abs=0.05)
+    assert all(one.scale > 1 for one in found)
+
+
+def test_windows_cover_the_map_and_keep_their_pixels_apart():
+    maps, _ = layout(60, np.random.default_rng(7), 1, 100)
+    whole, parts = (targets(maps, Topology(window=side)).intra[0][0].windows for side in (None, 40))
+    assert (len(whole), len(parts)) == (1, 9)
+    for number, part in enumerate(parts):
+        for pixels in (part.birth, part.death):
+            y, x = np.divmod(pixels, 100)
+            assert (3 * (y // 40) + x // 40 == number).all()
+    assert intra_loss(maps, targets(maps, Topology(window=40)), Topology(window=40)).item() == 0
+
+
+def test_empty_and_full_maps_are_defined():
+    maps, _ = layout(30, np.random.default_rng(8), 2)
+    empty, full = torch.zeros_like(maps), torch.ones_like(maps)
+    wanted, nothing = targets(maps, Topology()), targets(empty, Topology())
+    for start in (empty, full, maps):
+        for goal in (wanted, nothing):
+            found = topology_losses(start, goal, Topology())
+            assert all(torch.isfinite(one).all() for one in found.values())
+            slope = gradient(lambda u, g=goal: sum(topology_losses(u, g, Topology()).values()), start)
+            assert torch.isfinite(slope).all()
+    diagram = wanted.inter[0].windows[0].diagram
+    assert inter_loss(empty, wanted, Topology()).item() == pytest.approx((np.diff(diagram) ** 2).sum() / 2, rel=1e-5)
+    assert inter_loss(empty, nothing, Topology()).item() == 0
+    assert (gradient(lambda u: inter_loss(u, wanted, Topology()), full) > 0).any()
+
+
+def test_noise_is_bounded_by_max_pairs_and_missing_holes_can_be_left_out():
+    maps, _ = layout(30, np.random.default_rng(9))
+    noise = torch.rand(maps.shape, generator=torch.Generator().manual_seed(0))
+    few, all_ = Topology(max_pairs=0), Topology(max_pairs=10_000)
+    goal = targets(maps, all_)
+    assert intra_loss(noise, goal, few).item() == pytest.approx(intra_loss(noise, goal, all_).item(), rel=0.02)
+    assert intra_loss(maps, goal, few).item() == 0
+    exact = gradient(lambda u: intra_loss(u, goal, Topology(missing=False)), torch.ones_like(maps))
+    assert not exact.any()
+
+
+def test_inactive_samples_cost_nothing():
+    rng = np.random.default_rng(10)
+    maps, other = (torch.cat([layout(20, rng)[0] for _ in range(3)]) for _ in range(2))
+    wanted, active = targets(maps, Topology()), torch.tensor([True, False, True])
+    found = topology_losses(other, wanted, Topology(), active)["inter"]
+    assert (found > 0).tolist() == [True, False, True]
+    slope = gradient(lambda u: topology_losses(u, wanted, Topology(), active)["inter"], other)
+    assert slope.abs().sum(dim=(1, 2, 3)).gt(0).tolist() == [True, False, True]
+
+
+def test_the_maximum_hands_its_gradient_to_the_largest_class():
+    rng = np.random.default_rng(11)
+    maps, other = layout(24, rng, 3)[0], layout(30, rng, 3)[0]
+    wanted = targets(maps, Topology(), intra=False)
+    direct = gradient(lambda u: inter_loss(u, wanted, Topology()), other)
+    by_torch = gradient(lambda u: inter_loss(u.amax(1, keepdim=True), wanted, Topology()), other)
+    assert torch.allclose(direct, by_torch)

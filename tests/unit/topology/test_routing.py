@@ -27,9 +27,7 @@ def finite_differences(layer, pixel, v, step=1e-6):
 
 def routed(layer, pixel, wished):
     distance = distance_map(layer > TAU)
-    where, slope = route(
-        layer.astype(np.float32), distance, np.array([pixel]), np.array([wished]), TAU, PENALTY
-    )
+    where, slope = route(layer.astype(np.float32), distance, np.array([pixel]), np.array([wished]), TAU, PENALTY)
     gradient = np.zeros(layer.size)
     np.add.at(gradient, where, slope)
     return gradient.reshape(layer.shape), distance
@@ -41,12 +39,12 @@ def test_too_far_is_the_derivative_of_the_soft_distance(seed):
     layer = rng.uniform(0, 0.2, (15, 19))
     layer[1, 1] = layer[13, 17] = 0.9
     y, x = rng.integers(4, 11), rng.integers(5, 14)
-    layer[rng.integers(4, 11), rng.integers(5, 14)] = 0.45  # half believed in
+    layer[y + rng.integers(-1, 2), x + rng.integers(-1, 2)] = 0.49  # half believed in
     pixel, wished = y * 19 + x, 1.0
     gradient, distance = routed(layer, pixel, wished)
     now = float(distance.values.ravel()[pixel])
     v = PENALTY * now
-    assert soft_distance(layer, pixel, v) < now
+    assert soft_distance(layer, pixel, v) < 0.9 * now
     assert gradient == pytest.approx(2 * (now - wished) * finite_differences(layer, pixel, v), rel=1e-4, abs=1e-6)
 
 
@@ -71,7 +69,7 @@ def test_the_exact_slope_at_the_nearest_cell_agrees_with_finite_differences():
     layer = np.zeros((9, 12))
     layer[2, 2] = 0.49999  # just present: the soft distance is smooth there
     layer[8, 11] = 1.0
-    pixel, v = 5 * 12 + 5, 3.0
+    pixel, v = 5 * 12 + 5, 30.0
     slopes = finite_differences(layer, pixel, v)
     assert slopes[2, 2] == pytest.approx(-v / TAU, rel=1e-5)
     assert np.count_nonzero(slopes) == 1
