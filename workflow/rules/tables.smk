@@ -62,7 +62,7 @@ def training_logs(wildcards):
     painted = [row for _, row in all_rows(wildcards.dataset, "detections") if row["experiment"]]
     sampled = painted + [row for _, row in all_rows(wildcards.dataset, "layouts")]
     if wildcards.training == "train_features":
-        names = [row["experiment"] for row in layout_rows(wildcards.dataset)]
+        names = [row["experiment"] for _, row in all_rows(wildcards.dataset, "layouts")]
         found = [one for name in names for one in settings.shared_features(config, name)]
     elif wildcards.training == "train_image":
         found = [settings.shared_image_model(config, row["experiment"]) for row in painted]
@@ -84,10 +84,11 @@ def training_logs(wildcards):
 
 
 def layout_rows(dataset):
-    """Rows of the layout tables that are run on a dataset, each experiment and decoder once, without the floors."""
+    """Rows of the tables with `figures` that are run, each experiment and decoder once, without the floors."""
     found = {}
-    for _, row in all_rows(dataset, "layouts"):
-        if experiment_generator(row["experiment"]) != "real_halves":
+    for table, row in all_rows(dataset, "layouts"):
+        shown = config["tables"][table].get("figures", False)
+        if shown and experiment_generator(row["experiment"]) != "real_halves":
             found.setdefault((row["experiment"], row["decoder"]), row)
     return list(found.values())
 
@@ -99,12 +100,15 @@ def sampled(dataset, row):
 
 
 def region_rows(dataset, region):
-    """Rows of the test windows `region`, as the protocol `paper` reads them."""
+    """Rows of the test windows `region` as the protocol `paper` reads them: trained systems, retrieval, random."""
     return [
         row
         for row in layout_rows(dataset)
         if settings.named(config, row["experiment"])["patches"] == region
-        and row["decoder"] in ("components", "points")
+        and (
+            row["decoder"] == "components"
+            or experiment_generator(row["experiment"]) in ("retrieval", "random")
+        )
     ]
 
 

@@ -46,7 +46,7 @@ def extra(section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> Ext
 
     def terms(x0_hat: Tensor, t: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         maps, zero = to_unit(x0_hat, grid), torch.zeros(len(x0), device=x0.device)
-        error = count_loss(maps, counts, settings["threshold"], grid.marker**2)
+        error = count_loss(maps, counts, settings["threshold"], grid.marker**2, settings["width"])
         found = {"count": zero, "intra": zero, "inter": zero}
         if started:
             active = torch.ones_like(zero) if settings["snr_limit"] is None else (snr[t] > settings["snr_limit"]).float()

@@ -64,14 +64,18 @@ class Targets:
     inter: list[Diagrams] | None
 
 
-def count_loss(maps: Tensor, counts: Tensor, threshold: float = 0.5, area: float = 9.0) -> Tensor:
+def count_loss(
+    maps: Tensor, counts: Tensor, threshold: float = 0.5, area: float = 9.0, width: float | None = None
+) -> Tensor:
     """(B,) Eq. 3–4: |cells − counts| averaged over classes, cells = pixels above ``threshold`` / ``area`` of a marker.
 
-    maps (B, C, H, W) unit range, counts (B, C). Backwards the step function is taken as the identity
-    (straight-through), so each pixel has the gradient ± 1 / (area · C).
+    maps (B, C, H, W) unit range, counts (B, C). Backwards the step function is replaced (straight-through): without
+    ``width`` by the identity, so that each pixel has the gradient ± 1 / (area · C); with it by a logistic function of this
+    width in unit range, of slope 1 at the threshold, so that undecided pixels move and sure background hardly does.
     """
     hard = (maps.detach() > threshold).to(maps.dtype)
-    cells = (hard + maps - maps.detach()).sum(dim=(2, 3)) / area
+    soft = maps if width is None else 4 * width * ((maps - threshold) / width).sigmoid()
+    cells = (hard + soft - soft.detach()).sum(dim=(2, 3)) / area
     return (cells - counts.to(cells)).abs().mean(dim=1)
 
 

@@ -100,11 +100,27 @@ def test_count_loss_has_the_straight_through_gradient_of_the_wrong_count():
         assert not slope[:, 1].any()
 
 
+@pytest.mark.parametrize("wanted, sign", [(5.0, 1.0), (7.0, -1.0)])
+def test_with_a_width_undecided_pixels_carry_the_gradient(wanted, sign):
+    maps, centres = layout(6, np.random.default_rng(3))
+    undecided, width = mark(maps, *centres[0], 0.45), 0.1
+    z = np.array([0.45 - 0.5, 0 - 0.5, 1 - 0.5]) / width
+    expected = sign / 9 / np.cosh(z / 2) ** 2  # four times the derivative of the logistic function
+    counts = torch.tensor([[wanted - 1]])  # the undecided cell does not count
+    slope = gradient(lambda u: count_loss(u, counts, width=width), undecided)[0, 0]
+    y, x = centres[0]
+    background = (undecided[0, 0] == 0).nonzero()[0]
+    found = [slope[y, x], slope[tuple(background)], slope[centres[1]]]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert abs(found[1]) < 0.04 * abs(found[0])
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_fifty_steps_reduce_the_count_loss_by_ninety_percent(seed):
     maps, _ = layout(40, np.random.default_rng(seed), side=96)
     start = maps + 0.25 * torch.randn(maps.shape, generator=torch.Generator().manual_seed(seed))
-    assert descend(lambda u: count_loss(u, torch.tensor([[40.0]])), start, rate=0.05) <= 0.1
+    for width in (None, 0.1):
+        assert descend(lambda u, w=width: count_loss(u, torch.tensor([[40.0]]), width=w), start, rate=0.05) <= 0.1
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -1,0 +1,101 @@
+"""TopoCellGen's losses in a training step: when they act, what they are worth, what is shown."""
+
+import numpy as np
+import pytest
+import torch
+
+from cellscaper.errors import CellscaperError
+from cellscaper.generators import topocellgen
+from cellscaper.rasters import Grid, rasterise
+from cellscaper.topology.losses import Topology, targets, topology_losses
+
+GRID = {"region": 128, "stride": 4, "marker": 1, "pad": 2, "low": -0.2, "high": 4.0}
+LOSSES = {
+    "after": 0.5, "weights": {"count": 2.0, "intra": 3.0, "inter": 5.0}, "threshold": 0.5, "width": None,
+    "normalise": "none", "window": None, "snr_limit": None,
+}  # fmt: skip
+SECTION = {
+    "grid": GRID, "density": None, "losses": LOSSES, "training": {"steps": 10},
+    "diffusion": {"schedule": "cosine", "steps": 100},
+}  # fmt: skip
+T = torch.tensor([5, 90])
+
+
+def with_losses(**changes):
+    return {**SECTION, "losses": {**LOSSES, **changes}}
+
+
+def clean(cells=30, seed=0):
+    """Maps (2, 2, 36, 36) of random cells, and their counts (2, 2)."""
+    rng = np.random.default_rng(seed)
+    points = torch.from_numpy(rng.permutation(32 * 32)[: 2 * cells])
+    points = torch.stack([points // 32, points % 32], dim=1).float() * 4 + 1
+    labels, index = torch.arange(2 * cells) % 2, torch.arange(2 * cells) // cells
+    counts = torch.zeros(2, 2)
+    counts.index_put_((index, labels), torch.ones(2 * cells), accumulate=True)
+    return rasterise(points, labels, index, 2, 2, Grid(**GRID)), counts
+
+
+def run(section, step, x0_hat=None, seed=1):
+    x0, counts = clean()
+    x0_hat = clean(seed=seed)[0] if x0_hat is None else x0_hat
+    x0_hat = x0_hat.clone().requires_grad_()
+    terms, shown = topocellgen.extra(section, x0, counts, step)(x0_hat, T)
+    return terms, shown, x0_hat
+
+
+def test_before_their_part_of_the_training_the_losses_are_zero_and_the_count_error_is_shown():
+    x0, _ = clean()
+    missing = x0.clone()
+    missing[:, 0] = GRID["low"]  # 15 cells of class 0 less in each sample
+    terms, shown, _ = run(SECTION, 4, missing)
+    assert {name: value.tolist() for name, value in terms.items()} == {n: [0, 0] for n in ("count", "intra", "inter")}
+    assert shown["count_error"].tolist() == [7.5, 7.5]
+    assert set(shown) == {"count_error", "grad_count", "grad_intra", "grad_inter"}
+
+
+def test_terms_are_weighted_and_in_px_at_20x():
+    x0, _ = clean()
+    terms, shown, x0_hat = run(SECTION, 5)
+    unit = [(maps[..., 2:-2, 2:-2] + 0.2) / 4.2 for maps in (x0, x0_hat.detach())]
+    raw = topology_losses(unit[1], targets(unit[0], Topology()), Topology())
+    assert raw["intra"].min() > 0
+    torch.testing.assert_close(terms["intra"].detach(), 3 * 16 * raw["intra"], check_dtype=False)
+    torch.testing.assert_close(terms["inter"].detach(), 5 * 16 * raw["inter"], check_dtype=False)
+    torch.testing.assert_close(terms["count"].detach(), 2 * shown["count_error"].detach())
+
+
+def test_normalised_distances_have_no_unit():
+    terms = run(with_losses(normalise="max"), 5)[0]
+    assert 0 < float(terms["intra"].detach().max()) < 3
+
+
+def test_perfect_predictions_cost_nothing():
+    terms, shown, _ = run(SECTION, 9, clean()[0])
+    assert all(value.abs().max() == 0 for value in (*terms.values(), shown["count_error"]))
+
+
+def test_gradients_reach_the_prediction_and_their_norms_are_shown():
+    terms, shown, x0_hat = run(SECTION, 9)
+    (slope,) = torch.autograd.grad(terms["intra"].sum(), x0_hat, retain_graph=True)
+    torch.testing.assert_close(shown["grad_intra"], slope.flatten(1).norm(dim=1))
+    assert shown["grad_intra"].min() > 0
+    assert slope[..., :2, :].abs().max() == 0  # the padding
+
+
+def test_the_losses_of_steps_that_are_too_noisy_are_left_out():
+    terms, _, _ = run(with_losses(snr_limit=1.0), 9, clean(cells=20)[0])
+    assert all(value[0] > 0 for value in terms.values())
+    assert all(value[1] == 0 for value in terms.values())
+
+
+def test_a_loss_without_weight_is_not_taken():
+    terms, shown, _ = run(with_losses(weights={"count": 1.0, "intra": 0, "inter": 0}), 9, clean(cells=20)[0])
+    assert terms["count"].min() > 0
+    assert terms["intra"].max() == terms["inter"].max() == shown["grad_intra"].max() == 0
+
+
+@pytest.mark.parametrize("change", [{"losses": None}, {"density": {"method": "gmm"}}])
+def test_it_needs_losses_and_takes_no_density(change):
+    with pytest.raises(CellscaperError, match="topocellgen takes losses and no density"):
+        topocellgen.channels({**SECTION, **change}, 3)
