@@ -28,8 +28,9 @@ def fit(
     """Train ``model`` and write ``args.model`` (weights with ``section`` and ``facts``) and ``args.losses`` (CSV).
 
     The state of an unfinished training and its losses so far lie in ``state/`` beside the model, which Snakemake does
-    not know, so that a killed job resumes; ``tensorboard/`` beside it holds the same losses to watch. The state is bound to the config, seed, inputs and code of the training,
-    that of the chosen ``methods`` (see :func:`cellscaper.provenance.record`) included.
+    not know, so that a killed job resumes; ``tensorboard/`` beside it holds the same losses to watch. The state is
+    bound to the config, seed, inputs and code of the training, that of the chosen ``methods`` (see
+    :func:`cellscaper.provenance.record`) included.
     """
     provenance = record(stage, section, args.seed, args.inputs, methods)
     state = Path(args.model).parent / "state"

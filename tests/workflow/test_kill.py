@@ -16,7 +16,7 @@ import torch
 from cellscaper.weights import read_weights
 
 STAGES = Path(__file__).resolve().parents[2] / "src/cellscaper/stages"
-TRAININGS = ["train_detector", "train_image", "train_layout"]
+TRAININGS = ["train_detector", "train_features", "train_image", "train_layout"]
 RULES = sorted({file.stem for file in STAGES.glob("[!_]*.py")} - set(TRAININGS))
 
 # Runs a stage that the kernel kills as soon as it would write a byte beyond a limit: in the middle of a write.

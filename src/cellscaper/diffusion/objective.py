@@ -100,7 +100,7 @@ def losses(
 def _wanted(schedule: Schedule, x0: Tensor, noise: Tensor, t: Tensor, prediction: Prediction) -> Tensor:
     """What a network of this prediction should give, in the shape of x0."""
     if not isinstance(prediction, str):
-        return _by_channel(prediction, lambda kind, *maps: _wanted(schedule, *maps, t, kind), x0, noise)
+        return _by_channel(prediction, lambda kind, x, e: _wanted(schedule, x, e, t, kind), x0, noise)
     return {"noise": noise, "data": x0}[prediction] if prediction != "v" else velocity(schedule, x0, noise, t)
 
 
@@ -122,9 +122,7 @@ def predicted_noise(schedule: Schedule, predicted: Tensor, x_t: Tensor, t: Tenso
     v: ε = √ᾱ v + √(1−ᾱ) x_t; data: ε = (x_t − √ᾱ x0) / √(1−ᾱ). ValueError for another prediction.
     """
     if not isinstance(prediction, str):
-        return _by_channel(
-            prediction, lambda kind, *maps: predicted_noise(schedule, *maps, t, kind), predicted, x_t
-        )
+        return _by_channel(prediction, lambda kind, out, x: predicted_noise(schedule, out, x, t, kind), predicted, x_t)
     if prediction == "noise":
         return predicted
     alphas_bar = gather(schedule.alphas_bar, t, x_t)

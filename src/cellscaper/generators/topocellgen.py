@@ -49,7 +49,9 @@ def extra(section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> Ext
         error = count_loss(maps, counts, settings["threshold"], grid.marker**2, settings["width"])
         found = {"count": zero, "intra": zero, "inter": zero}
         if started:
-            active = torch.ones_like(zero) if settings["snr_limit"] is None else (snr[t] > settings["snr_limit"]).float()
+            active = (
+                torch.ones_like(zero) if settings["snr_limit"] is None else (snr[t] > settings["snr_limit"]).float()
+            )
             found["count"] = weights["count"] * error * active
             wanted = targets(to_unit(x0, grid), topology, weights["intra"] > 0, weights["inter"] > 0)
             for name, value in topology_losses(maps, wanted, topology, active > 0).items():

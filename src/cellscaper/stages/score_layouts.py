@@ -57,9 +57,9 @@ def feature_distances(networks: list[Path], real: LayoutSet, made: LayoutSet, co
     for path in networks:
         weights, facts = read_weights(path)
         section, network = facts["section"], trained(weights, facts, real)
-        sides = (features(network, section, side, config["batch"], device()) for side in (real, made))
+        one, two = (features(network, section, side, config["batch"], device()) for side in (real, made))
         name = metric_name(section["method"], config["shrinkage"])
-        found[name] = {"total": spatial_fid(*sides, config["shrinkage"])}
+        found[name] = {"total": spatial_fid(one, two, config["shrinkage"])}
     return found
 
 
@@ -67,8 +67,8 @@ def copied(patches: LayoutSet, made: LayoutSet, train: LayoutSet, layouts: int) 
     """How near so many layouts, evenly spaced, come to the training crops, and so many test patches; {} for 0."""
     if not layouts:
         return {}
-    some = (side[np.unique(np.linspace(0, len(side) - 1, layouts).round().astype(int))] for side in (patches, made))
-    return copies(*some, train)
+    rows = (np.unique(np.linspace(0, len(side) - 1, layouts).round().astype(int)) for side in (patches, made))
+    return copies(patches[next(rows)], made[next(rows)], train)
 
 
 def main() -> None:

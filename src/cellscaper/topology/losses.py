@@ -70,8 +70,9 @@ def count_loss(
     """(B,) Eq. 3–4: |cells − counts| averaged over classes, cells = pixels above ``threshold`` / ``area`` of a marker.
 
     maps (B, C, H, W) unit range, counts (B, C). Backwards the step function is replaced (straight-through): without
-    ``width`` by the identity, so that each pixel has the gradient ± 1 / (area · C); with it by a logistic function of this
-    width in unit range, of slope 1 at the threshold, so that undecided pixels move and sure background hardly does.
+    ``width`` by the identity, so that each pixel has the gradient ± 1 / (area · C); with it by a logistic function of
+    this width in unit range, of slope 1 at the threshold, so that undecided pixels move and sure background hardly
+    does.
     """
     hard = (maps.detach() > threshold).to(maps.dtype)
     soft = maps if width is None else 4 * width * ((maps - threshold) / width).sigmoid()

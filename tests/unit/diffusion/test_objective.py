@@ -146,6 +146,7 @@ def test_extra_terms_see_the_predicted_layout_and_join_the_total(schedule):
     terms, x0_hat, shown = losses(schedule, output, x0, x_t, t, noise, learn_variance=True, extra=extra)
     assert seen["x0_hat"] is x0_hat
     assert torch.equal(seen["t"], t)
+    assert torch.equal(shown["cells"], t.float())
     torch.testing.assert_close(terms["total"], terms["noise"] + terms["vlb"] + 0.5 * x0_hat.flatten(1).sum(dim=1))
     assert all(value.shape == (4,) for value in terms.values())
     (slope,) = torch.autograd.grad(terms["count"].sum(), output)
