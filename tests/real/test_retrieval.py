@@ -1,0 +1,20 @@
+"""Retrieval, the row that a generator has to beat (papers: TCE 5.19 at best)."""
+
+import numpy as np
+import pytest
+
+from cellscaper.generators import retrieval
+from cellscaper.layouts import LayoutSet
+from cellscaper.metrics.counts import count_errors
+
+
+@pytest.mark.parametrize("stride, total, by_class", [(32, 3.64, (1.16, 1.52, 2.23))])
+def test_its_count_errors_on_the_1550_test_patches(
+    cells: LayoutSet, patches: LayoutSet, stride: int, total: float, by_class: tuple[float, ...]
+) -> None:
+    sampling = {"min_distance": 8.0, "window_stride": stride, "repair": False}
+    settings = {"grid": {"region": 256}, "small": "error", "sampling": sampling}
+    made = retrieval.place(patches, settings, range(len(patches)), cells.where(split="train"))
+    found = count_errors(patches.counts(), made.counts(), patches.classes)
+    assert found["tce"]["total"] == pytest.approx(total, abs=0.05)
+    np.testing.assert_allclose([found["cce"][name] for name in patches.classes], by_class, atol=0.06)
