@@ -7,9 +7,11 @@ squared distances, and the gradient put on the nearest seeds. The papers' own di
 slower than scipy's; where it is installed its time is printed too. Sides alternate, batch by batch on one thread, and
 CPU time is what counts, so that neighbours on the machine do not.
 
-    python benchmarks/topology_loss.py [--quick] [--cells results/brca_m2c/read_cells/cells.h5]
+    python benchmarks/topology_loss.py [--quick] [--cells results/brca_m2c/read_cells/cells.h5] [--model FILE]
 
-Without --cells the crops are of simulated tissue. Needs cripser and POT (tests' extras).
+Without --cells the crops are of simulated tissue. With --cells and the weights of a trained TopoCellGen, steps of its
+training with and without the losses are compared as well: what they cost depends on how good its predictions are.
+Needs cripser and POT (extra oracles).
 """
 
 import argparse
@@ -26,14 +28,17 @@ from scipy import ndimage
 
 from cellscaper.crops import CropSampler
 from cellscaper.datasets import phantom
+from cellscaper.generators import adm, topocellgen
+from cellscaper.generators.layout_diffusion import TrainingData, batch_loss, denoiser
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.rasters import Grid, rasterise, to_unit
 from cellscaper.storage import read_layouts
 from cellscaper.topology.cubical import CONSTRUCTION
 from cellscaper.topology.distance import FastGeodis, distance_map
 from cellscaper.topology.losses import Targets, Topology, targets, topology_losses
+from cellscaper.weights import read_weights
 
-GOAL, LIMIT = 20, 15  # times faster; ms a sample
+GOAL, LIMIT, STEP = 20, 15, 1.15  # times faster; ms a sample; a training step with the losses over one without
 SETTINGS = Topology()
 BATCH = 8
 
@@ -115,10 +120,39 @@ def measure(name: str, clean: torch.Tensor, noise: float, sides: list, rounds: i
     return {side: statistics.median(values) for side, values in times.items()}
 
 
+def training_steps(cells: LayoutSet, path: Path, steps: int) -> float:
+    """CPU time of a training step with all losses over one without: medians of alternating steps, same batches."""
+    weights, facts = read_weights(path)
+    section, classes = facts["section"], len(facts["classes"])
+    section["losses"]["after"] = 0.0
+    model = denoiser(section, facts["channels"], classes)
+    model.load_state_dict(weights)
+    grid = section["grid"]
+    data = TrainingData(CropSampler(cells, grid["region"], align=grid["stride"], small=section["small"]), classes, None)
+    times: dict[str, list[float]] = {"without": [], "with all": []}
+
+    def called(*arguments):
+        with torch.autocast("cpu", torch.bfloat16, enabled=section["training"]["precision"] == "bf16"):
+            return model(*arguments)
+
+    for step in range(steps):
+        for name, generator in (("without", adm), ("with all", topocellgen)):
+            loss = batch_loss(section, generator, data, torch.device("cpu"))
+
+            def one(loss=loss, step=step) -> None:
+                loss(called, torch.Generator().manual_seed(step), step)["loss"].backward()
+
+            times[name].append(milliseconds(one) / section["training"]["batch"])
+    for name, values in times.items():
+        print(f"{'training step':34} {name:8} {statistics.median(values):6.2f} ms a sample")
+    return statistics.median(times["with all"]) / statistics.median(times["without"])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="24 samples once instead of 48 three times")
     parser.add_argument("--cells", type=Path, help="cells.h5 of a data set, for its training crops")
+    parser.add_argument("--model", type=Path, help="weights of a trained TopoCellGen: compares steps of its training")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cells = read_layouts(options.cells).where(split="train") if options.cells else None
@@ -139,6 +173,10 @@ def main() -> int:
         print(f"FastGeodis instead of scipy: {statistics.median(chamfer):.1f} ms a map")
     ratio = both["recipe"] / both["ours"]
     ok = ratio >= GOAL and both["ours"] <= LIMIT
+    if options.model and cells is not None:
+        costs = training_steps(cells, options.model, 6 if options.quick else 20)
+        print(f"training_step ratio={costs:.2f} goal={STEP} (at most) {'ok' if costs <= STEP else 'SHORT'}")
+        ok = ok and costs <= STEP
     print(f"topology_loss ratio={ratio:.1f} goal={GOAL} {'ok' if ok else 'SHORT'}")
     return 0 if ok else 1
 
