@@ -18,11 +18,11 @@ brca: .venv/ready  ## small models on the real BRCA-M2C (BRCA_M2C=folder, else i
 paper: .venv/ready  ## the papers' values: a GPU and days; add --workflow-profile workflow/profiles/slurm for a cluster
 	$(RUN) $(if $(BRCA_M2C),--config $(brca_path))
 
-test: .venv/oracles  ## all tests
-	.venv/bin/python -m pytest
+test: test-unit  ## all tests
+	.venv/bin/python -m pytest tests/workflow tests/real
 
-test-unit: .venv/oracles  ## the fast ones
-	.venv/bin/python -m pytest tests/unit
+test-unit: .venv/oracles  ## the fast ones, two at a time
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2 tests/unit
 
 bench: .venv/oracles  ## speed claims, ratios measured in one run; topology_loss falls short of its goal
 	for name in threads density topofd topology_loss; do .venv/bin/python benchmarks/$$name.py || failed=1; done; exit $${failed:-0}
