@@ -148,7 +148,7 @@ def _select(
     """The scores of one cell (a line a seed) and '', or no scores and the reason why there are none."""
     none = scores.iloc[:0]
     experiment = row.get("experiment", row_id)
-    if experiment is None:
+    if experiment is None or row.get("why"):
         return none, row.get("why", "no experiment named")
     found = scores[(scores["dataset"] == dataset) & (scores["experiment"] == experiment)]
     decoder = row.get("decoder") or column.get("detector") or row.get("detector")

@@ -287,6 +287,12 @@ def test_cells_not_run_say_why(frame):
     assert math.isnan(cell(frame, "tmccg", "tce")["difference"])
 
 
+def test_a_row_left_out_says_its_own_reason_though_it_names_an_experiment():
+    table = {**TABLE, "rows": {"adm": {"label": "ADM", "experiment": "adm", "decoder": "components", "why": "too slow"}}}
+    frame = build(table, "brca_m2c", BRCA, collect([]), {})
+    assert set(frame["status"]) == {"not run: too slow"}
+
+
 def test_an_undefined_seed_is_not_averaged_away(tmp_path):
     lines = [line("adm", "components", seed, "tce", "", value) for seed, value in enumerate([1.0, math.nan])]
     frame = build(TABLE, "brca_m2c", BRCA, collect([score_file(tmp_path / "s.csv", lines)]), {})
