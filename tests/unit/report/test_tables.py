@@ -288,7 +288,8 @@ def test_cells_not_run_say_why(frame):
 
 
 def test_a_row_left_out_says_its_own_reason_though_it_names_an_experiment():
-    table = {**TABLE, "rows": {"adm": {"label": "ADM", "experiment": "adm", "decoder": "components", "why": "too slow"}}}
+    row = {"label": "ADM", "experiment": "adm", "decoder": "components", "why": "too slow"}
+    table = {**TABLE, "rows": {"adm": row}}
     frame = build(table, "brca_m2c", BRCA, collect([]), {})
     assert set(frame["status"]) == {"not run: too slow"}
 
