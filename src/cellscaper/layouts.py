@@ -209,3 +209,8 @@ def crop(layout: Layout, y: int, x: int, height: int, width: int) -> Layout:
     shifted = layout.points[keep] - np.array([y, x], np.float32)
     origin = (layout.origin[0] + y, layout.origin[1] + x)
     return Layout(shifted, layout.labels[keep], (height, width), layout.source, origin)
+
+
+def evenly_spaced(total: int, n: int) -> NDArray[np.int64]:
+    """At most n of the rows 0 … total-1, evenly spaced from the first to the last."""
+    return np.linspace(0, total - 1, min(n, total)).round().astype(np.int64)

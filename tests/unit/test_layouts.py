@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cellscaper.errors import CellscaperError
-from cellscaper.layouts import Layout, LayoutSet, crop
+from cellscaper.layouts import Layout, LayoutSet, crop, evenly_spaced
 
 CLASSES = ("lymphocyte", "tumour", "stroma")
 CELLS = [5, 0, 3, 1, 0, 7]  # cells of each layout
@@ -268,3 +268,13 @@ def test_crop_keeps_the_cells_of_a_window_in_its_own_coordinates():
     assert (part.size, part.source, part.origin) == ((20, 30), "s", (110, 27))
     assert [0, 0] in part.points.tolist()  # the near border belongs to the window, the far one does not
     assert [19.5, 29.5] in part.points.tolist()
+
+
+def test_evenly_spaced_rows_are_distinct_from_the_first_to_the_last():
+    for total in range(1, 90):
+        for n in range(1, 120):
+            rows = evenly_spaced(total, n).tolist()
+            assert len(set(rows)) == len(rows) == min(n, total)
+            assert rows[0] == 0
+            assert n == 1 or rows[-1] == total - 1
+    assert evenly_spaced(10, 4).tolist() == [0, 3, 6, 9]

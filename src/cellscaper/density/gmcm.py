@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cellscaper.density import em, marginals
 from cellscaper.density.em import Mixture
-from cellscaper.density.maps import FEWEST
+from cellscaper.density.maps import checked_points
 from cellscaper.errors import CellscaperError
 
 _MOST_STEPS = 100
@@ -54,9 +54,7 @@ def fit(points: NDArray, settings: Mapping[str, Any], seed: int) -> CopulaModel:
 
     Raises CellscaperError for too few or non-finite points and for settings outside their range.
     """
-    points = np.asarray(points, np.float64).reshape(-1, 2)
-    if len(points) < FEWEST or not np.isfinite(points).all():
-        raise CellscaperError(f"GMCM density: {len(points)} points, expected at least {FEWEST}, all finite")
+    points = checked_points(points, "GMCM")
     _check(settings)
     y, x = (_fit_margin(column, settings, seed) for column in points.T)
     scores = np.stack([_scores(margin, column) for margin, column in zip((y, x), points.T, strict=True)])

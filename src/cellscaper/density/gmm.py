@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellscaper.density.em import Mixture, bic, density, fit_mixtures
-from cellscaper.density.maps import FEWEST
+from cellscaper.density.maps import checked_points
 from cellscaper.errors import CellscaperError
 
 
@@ -24,9 +24,7 @@ def fit(points: NDArray, settings: Mapping[str, Any], seed: int) -> Mixture:
 
     Raises CellscaperError for too few or non-finite points and for settings outside their range.
     """
-    points = np.asarray(points, np.float64).reshape(-1, 2)
-    if len(points) < FEWEST or not np.isfinite(points).all():
-        raise CellscaperError(f"GMM density: {len(points)} points, expected at least {FEWEST}, all finite")
+    points = checked_points(points, "GMM")
     distinct = len(np.unique(points, axis=0))
     mixtures = fit_mixtures(points, _candidates(settings, distinct), settings["regularise"], seed)
     return mixtures[0] if len(mixtures) == 1 else min(mixtures, key=lambda mixture: bic(mixture, points))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper.density.maps import FEWEST
+from cellscaper.density.maps import checked_points
 from cellscaper.errors import CellscaperError
 
 CHUNK = 512  # pixels evaluated at once: with some hundred cells the kernels' values stay in the cache
@@ -30,9 +30,7 @@ def fit(points: NDArray, settings: Mapping[str, Any], seed: int) -> Kernels:
 
     Raises CellscaperError for too few or non-finite points and for settings outside their range.
     """
-    points = np.asarray(points, np.float64).reshape(-1, 2)
-    if len(points) < FEWEST or not np.isfinite(points).all():
-        raise CellscaperError(f"KDE density: {len(points)} points, expected at least {FEWEST}, all finite")
+    points = checked_points(points, "KDE")
     if not settings["regularise"] > 0:
         raise CellscaperError(f"KDE density: regularise is {settings['regularise']} px², expected above 0, e.g. 1")
     spread = np.cov(points.T) + settings["regularise"] * np.eye(2)

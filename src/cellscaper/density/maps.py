@@ -28,6 +28,14 @@ def grid_points(size: tuple[int, int], stride: int) -> NDArray[np.float64]:
     return np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
+def checked_points(points: NDArray, method: str) -> NDArray[np.float64]:
+    """Points (N, 2) as float64; CellscaperError for fewer than three or any that is not finite."""
+    points = np.asarray(points, np.float64).reshape(-1, 2)
+    if len(points) < FEWEST or not np.isfinite(points).all():
+        raise CellscaperError(f"{method} density: {len(points)} points, expected at least {FEWEST}, all finite")
+    return points
+
+
 def density_map(
     method_fit: Callable[[NDArray, Mapping[str, Any], int], Any],
     method_evaluate: Callable[[Any, NDArray], NDArray],

@@ -36,7 +36,6 @@ def extra(section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> Ext
     """
     settings, grid, diffusion = section["losses"], Grid(**section["grid"]), section["diffusion"]
     weights, started = settings["weights"], step >= settings["after"] * section["training"]["steps"]
-    snr = make_schedule(diffusion["schedule"], diffusion["steps"]).snr.to(x0.device)
     topology = Topology(
         threshold=settings["threshold"],
         normalise=settings["normalise"],
@@ -49,9 +48,10 @@ def extra(section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> Ext
         error = count_loss(maps, counts, settings["threshold"], grid.marker**2, settings["width"])
         found = {"count": zero, "intra": zero, "inter": zero}
         if started:
-            active = (
-                torch.ones_like(zero) if settings["snr_limit"] is None else (snr[t] > settings["snr_limit"]).float()
-            )
+            active = torch.ones_like(zero)
+            if settings["snr_limit"] is not None:
+                snr = make_schedule(diffusion["schedule"], diffusion["steps"]).snr.to(x0.device)
+                active = (snr[t] > settings["snr_limit"]).float()
             found["count"] = weights["count"] * error * active
             wanted = targets(to_unit(x0, grid), topology, weights["intra"] > 0, weights["inter"] > 0)
             for name, value in topology_losses(maps, wanted, topology, active > 0).items():

@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from cellscaper import stage
-from cellscaper.layouts import LayoutSet
+from cellscaper.layouts import LayoutSet, evenly_spaced
 from cellscaper.report.galleries import detection_gallery, layout_gallery
 from cellscaper.report.matched import common_targets, matched_to
 from cellscaper.report.sheet import write_picture
@@ -19,7 +18,7 @@ ROWS = 4
 def draw_layouts(columns: list[tuple[str, LayoutSet]], patches: LayoutSet) -> Figure:
     """Real patches and the layouts matched to them, for up to ROWS patches that all columns have."""
     common = common_targets(columns, patches)
-    chosen = common[np.linspace(0, len(common) - 1, min(ROWS, len(common))).round().astype(int)]
+    chosen = common[evenly_spaced(len(common), ROWS)]
     return layout_gallery(matched_to(columns, patches, chosen), len(chosen))
 
 

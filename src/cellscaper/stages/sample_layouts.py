@@ -18,7 +18,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.generators.layout_diffusion import denoiser, density_maps, layout_maps, sample_maps
 from cellscaper.generators.registry import point_generator
 from cellscaper.generators.seeds import sample_seeds
-from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.layouts import Layout, LayoutSet, evenly_spaced
 from cellscaper.progress import Progress
 from cellscaper.provenance import record
 from cellscaper.rasters import Grid
@@ -30,8 +30,7 @@ def choose_targets(cells: LayoutSet, patches: LayoutSet, targets: str, config: d
     """The layouts whose counts are asked for, numbered in ``target``: test patches (evenly spaced) or train crops."""
     sampling = config["sampling"]
     if targets == "test":
-        n = min(sampling["test_layouts"] or len(patches), len(patches))
-        rows = np.linspace(0, len(patches) - 1, n).round().astype(int)
+        rows = evenly_spaced(len(patches), sampling["test_layouts"] or len(patches))
         return patches[rows].with_columns(target=rows)
     train = cells.where(split="train")
     crops = CropSampler(train, config["grid"]["region"], small=config["small"])

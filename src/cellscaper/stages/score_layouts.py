@@ -12,7 +12,7 @@ from cellscaper.decoding import components, released_counts
 from cellscaper.devices import device
 from cellscaper.errors import CellscaperError
 from cellscaper.features.extraction import features, trained
-from cellscaper.layouts import LayoutSet
+from cellscaper.layouts import LayoutSet, evenly_spaced
 from cellscaper.metrics.copies import copies
 from cellscaper.metrics.counts import count_errors
 from cellscaper.metrics.cross_class import cross_class
@@ -67,8 +67,8 @@ def copied(patches: LayoutSet, made: LayoutSet, train: LayoutSet, layouts: int) 
     """How near so many layouts, evenly spaced, come to the training crops, and so many test patches; {} for 0."""
     if not layouts:
         return {}
-    rows = (np.unique(np.linspace(0, len(side) - 1, layouts).round().astype(int)) for side in (patches, made))
-    return copies(patches[next(rows)], made[next(rows)], train)
+    one, two = (side[evenly_spaced(len(side), layouts)] for side in (patches, made))
+    return copies(one, two, train)
 
 
 def main() -> None:
