@@ -255,6 +255,7 @@ def table_section(config: Config, name: str) -> Config:
             row["experiment"] = pairs_name(block["experiment"], row.pop("decoder", None))
     detectors = table.pop("detectors", [])
     if detectors:
+        table |= config["metrics"]["detection"]  # radius and resamples of the bootstrap
         several = len(detectors) > 1
         table["columns"] = [
             {**column, "detector": one, "label": f"{one} {column['label']}" if several else column["label"]}

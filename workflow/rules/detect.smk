@@ -106,6 +106,8 @@ rule score_detections:
     output:
         scores=RESULTS
         + "/{dataset}/score_detections/{detector}/{experiment}/{decoder}/seed{seed}/scores.csv",
+        counts=RESULTS
+        + "/{dataset}/score_detections/{detector}/{experiment}/{decoder}/seed{seed}/counts.csv",
     log:
         RESULTS
         + "/{dataset}/logs/score_detections/{detector}-{experiment}-{decoder}-seed{seed}.log",
@@ -135,5 +137,6 @@ rule score_detections:
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --scores {output.scores:q}"
+        " --counts {output.counts:q}"
         " --threads {threads}"
         " 2>&1 | tee {log:q}"

@@ -22,6 +22,13 @@ def table_scores(wildcards):
     return sorted(set(found))
 
 
+def table_counts(wildcards):
+    """Every image's counts behind a table of detections, over all seeds."""
+    if config["tables"][wildcards.table]["kind"] == "layouts":
+        return []
+    return [file.replace("/scores.csv", "/counts.csv") for file in table_scores(wildcards)]
+
+
 def picture_columns(wildcards):
     """[label, file, decoder] of each column of a table's picture: the first seed of each row, but not the floor."""
     block = config["tables"][wildcards.table]
@@ -153,12 +160,19 @@ def figures(dataset):
         if training_logs(SimpleNamespace(dataset=dataset, training=training))
     ]
     densities = [f"{folder}/density.png"] if density_rows(dataset) else []
+    radii = [
+        f"{folder}/radii-{table}.png"
+        for where, table in settings.wanted_tables(config)
+        if where == dataset
+        and config["tables"][table]["kind"] == "detections"
+        and config["tables"][table].get("figures", False)
+    ]
     windows = [
         f"{folder}/{kind}-{name}.png"
         for name in window_names(dataset)
         for kind in ("counts", "persistence")
     ]
-    return sorted(painted) + curves + densities + windows
+    return sorted(painted) + curves + densities + radii + windows
 
 
 # A param, for its path as an input would rerun the tables in a copied folder.
@@ -170,6 +184,7 @@ rule make_tables:
     input:
         cells=rules.read_cells.output.cells,
         scores=table_scores,
+        counts=table_counts,
     output:
         csv=RESULTS + "/{dataset}/tables/{table}.csv",
         markdown=RESULTS + "/{dataset}/tables/{table}.md",
@@ -194,6 +209,7 @@ rule make_tables:
         STAGE + "make_tables"
         " --cells {input.cells:q}"
         " --scores '{input.scores}'"
+        " --counts '{input.counts}'"
         " --dataset {wildcards.dataset}"
         " --table {wildcards.table}"
         " --config {params.config:q}"
@@ -269,6 +285,43 @@ rule draw_images:
         " --painted {input.painted:q}"
         " --decoder {wildcards.decoder}"
         " --label {params.label:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule draw_radii:
+    """F1 of the rows of {wildcards.table} against the distance within which a detection counts."""
+    input:
+        counts=table_counts,
+    output:
+        picture=RESULTS + "/{dataset}/figures/radii-{table}.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/radii-{table}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/radii-{table}.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_radii", "threads")
+    resources:
+        mem_mb=memory("draw_radii"),
+        runtime=need("draw_radii", "runtime"),
+        gpu=need("draw_radii", "gpu"),
+    params:
+        **stage_code("draw_radii"),
+        detectors=lambda w: " ".join(config["tables"][w.table]["detectors"]),
+        rows=lambda w: canonical(
+            [
+                [row["label"], settings.pairs_name(row["experiment"], row.get("decoder"))]
+                for row in settings.rows(config, w.table)
+            ]
+        ),
+    shell:
+        STAGE + "draw_radii"
+        " --counts '{input.counts}'"
+        " --rows {params.rows:q}"
+        " --detectors {params.detectors:q}"
         " --picture {output.picture:q}"
         " --threads {threads}"
         " 2>&1 | tee {log:q}"

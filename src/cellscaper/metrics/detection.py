@@ -1,6 +1,7 @@
 """Scores of detected cells (papers.md section 8): matching of points, counting of matches, precision, recall, F1.
 
-The matching is one-to-one and optimal. The counts of all images are added up before anything is divided.
+Protocol ``paper``: the matching is one-to-one and optimal. ``released`` counts as MCSpatNet's script does
+(``detection_released.py``). The counts of all images are added up before anything is divided.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,9 @@ from scipy.spatial import cKDTree
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.metrics.detection_released import count_matches_released, ratios_released
 
+PROTOCOLS = ("paper", "released")
 RADIUS = 6.0  # px at 20×, about 3 µm
 
 
@@ -90,38 +93,13 @@ def count_matches(
     return np.array(rows, np.int64)
 
 
-def scores(counts: NDArray, classes: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Precision, recall and F1 from the counts (C + 1, 3) of all images together; 1 is best.
+def image_counts(
+    reference: LayoutSet, predicted: LayoutSet, radii: Sequence[float], protocol: str = "paper"
+) -> NDArray[np.int64]:
+    """True positives, false positives and false negatives of every image at every threshold, (L, R, C + 1, 3).
 
-    Returns ``{"precision": {class: …, "mean": …, "detection": …}, "recall": {…}, "f1": {…}}``. 0/0 is NaN:
-    precision without a prediction, recall without a reference, F1 with neither. The mean over the classes
-    leaves NaN out, and is NaN where nothing is left.
-    """
-    counts = np.asarray(counts, np.float64)
-    if counts.shape != (len(classes) + 1, 3):
-        raise CellscaperError(f"scores: counts of shape {counts.shape}, expected ({len(classes) + 1}, 3)")
-    hits, false, missed = counts.T
-    ratios = {
-        "precision": (hits, hits + false),
-        "recall": (hits, hits + missed),
-        "f1": (2 * hits, 2 * hits + false + missed),
-    }
-    return {name: _named(over, under, classes) for name, (over, under) in ratios.items()}
-
-
-def _named(over: NDArray[np.float64], under: NDArray[np.float64], classes: Sequence[str]) -> dict[str, float]:
-    """over / under (C + 1,) by name, with the mean over the classes that have one."""
-    values = np.divide(over, under, out=np.full(len(over), np.nan), where=under > 0)
-    present = values[:-1][under[:-1] > 0]
-    mean = float(present.mean()) if len(present) else float("nan")
-    by_class = {name: float(value) for name, value in zip(classes, values[:-1], strict=True)}
-    return {**by_class, "mean": mean, "detection": float(values[-1])}
-
-
-def detection_scores(reference: LayoutSet, predicted: LayoutSet, radius: float = RADIUS) -> dict[str, dict[str, float]]:
-    """:func:`scores` of predicted cells over all images together; layout i on both sides is the same image.
-
-    Raises CellscaperError where the sides differ in number, order (``source``) or classes.
+    Layout i on both sides is the same image. Raises CellscaperError where the sides differ in number, order
+    (``source``) or classes.
     """
     if reference.classes != predicted.classes:
         raise CellscaperError(f"detection: classes {reference.classes} against {predicted.classes}; expected the same")
@@ -130,7 +108,59 @@ def detection_scores(reference: LayoutSet, predicted: LayoutSet, radius: float =
             f"detection: {len(reference)} reference and {len(predicted)} predicted images are not the same ones "
             "in the same order (by source)"
         )
-    counts = np.zeros((reference.n_classes + 1, 3), np.int64)
-    for one, two in zip(reference, predicted, strict=True):
-        counts += count_matches(one, two, reference.classes, radius)
-    return scores(counts, reference.classes)
+    classes = reference.classes
+    found = [
+        count_matches_released(one, two, classes, radii)
+        if protocol == "released"
+        else [count_matches(one, two, classes, radius) for radius in radii]
+        for one, two in zip(reference, predicted, strict=True)
+    ]
+    return np.array(found, np.int64).reshape(len(reference), len(radii), len(classes) + 1, 3)
+
+
+def ratios(counts: NDArray, protocol: str) -> dict[str, NDArray[np.float64]]:
+    """Precision, recall and F1 from pooled counts (…, C + 1, 3): each (…, C + 2), classes, their mean, detection.
+
+    Protocol ``paper``: 0/0 is NaN (precision without a prediction, recall without a reference, F1 with neither);
+    the mean over the classes leaves NaN out, and is NaN where nothing is left. ``released``: see there.
+    """
+    counts = np.asarray(counts, np.float64)
+    if protocol == "released":
+        values = ratios_released(counts)
+    else:
+        hits, false, missed = np.moveaxis(counts, -1, 0)
+        parts = ((hits, hits + false), (hits, hits + missed), (2 * hits, 2 * hits + false + missed))
+        values = tuple(
+            np.divide(over, under, out=np.full(hits.shape, np.nan), where=under > 0) for over, under in parts
+        )
+    return dict(zip(("precision", "recall", "f1"), map(_with_mean, values), strict=True))
+
+
+def _with_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(…, C + 1) → (…, C + 2): the mean of the classes that have a value goes before detection."""
+    present = ~np.isnan(values[..., :-1])
+    number = present.sum(axis=-1)
+    total = np.where(present, values[..., :-1], 0).sum(axis=-1)
+    mean = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
+    return np.concatenate([values[..., :-1], mean[..., None], values[..., -1:]], axis=-1)
+
+
+def scores(counts: NDArray, classes: Sequence[str], protocol: str = "paper") -> dict[str, dict[str, float]]:
+    """Precision, recall and F1 from the counts (C + 1, 3) of all images together; 1 is best.
+
+    Returns ``{"precision": {class: …, "mean": …, "detection": …}, "recall": {…}, "f1": {…}}``; see :func:`ratios`.
+    """
+    counts = np.asarray(counts, np.float64)
+    if counts.shape != (len(classes) + 1, 3):
+        raise CellscaperError(f"scores: counts of shape {counts.shape}, expected ({len(classes) + 1}, 3)")
+    names = [*classes, "mean", "detection"]
+    found = ratios(counts, protocol)
+    return {name: dict(zip(names, map(float, row), strict=True)) for name, row in found.items()}
+
+
+def detection_scores(
+    reference: LayoutSet, predicted: LayoutSet, radius: float = RADIUS, protocol: str = "paper"
+) -> dict[str, dict[str, float]]:
+    """:func:`scores` of predicted cells over all images together; see :func:`image_counts` for what is refused."""
+    counts = image_counts(reference, predicted, [radius], protocol)
+    return scores(counts.sum(axis=0)[0], reference.classes, protocol)

@@ -16,7 +16,7 @@ from cellscaper.errors import CellscaperError
 
 SCORE_COLUMNS = ("dataset", "experiment", "decoder", "seed", "metric", "class", "value", "n")
 _KEY = ["dataset", "experiment", "decoder", "seed", "metric", "class"]
-_HIGHER_IS_BETTER = ("f1", "precision", "recall")
+_HIGHER_IS_BETTER = ("f1", "precision", "recall", "f1_released", "precision_released", "recall_released")
 _NAMES = {"cce": "CCE", "tce": "TCE", "f1": "F1", "spatial_fid": "FID", "mmd": "MMD", "topofd": "TopoFD"}
 
 
@@ -290,13 +290,22 @@ def _cell(cell: Any, marks: Mapping[str, str], beside_paper: bool) -> str:
     else:
         ours = "not run" + marks[cell.status.removeprefix("not run: ")]
     if not beside_paper:
-        return ours
+        return f"{ours}{_gain(cell)}" if run else ours
     if math.isnan(cell.paper):
-        return f"{ours} · –" if run else ours
+        return f"{ours} · –{_gain(cell)}" if run else ours
     spread = "" if math.isnan(cell.paper_sd) else f" ± {cell.paper_sd:.3f}"
     difference = "–" if math.isnan(cell.difference) else f"{cell.difference:+.{places}f}".replace("-", "−")
     paper = f"{ours} · {cell.paper:.3f}{spread}{'†' if cell.note else ''}"
-    return f"{paper} · {difference}" if run else paper
+    return f"{paper} · {difference}{_gain(cell)}" if run else paper
+
+
+def _gain(cell: Any) -> str:
+    """`` · Δ +0.012 [−0.003, +0.027], p 0.12``: the difference to *real only*, where there is one."""
+    if math.isnan(getattr(cell, "gain", math.nan)):
+        return ""
+    text = f" · Δ {cell.gain:+.3f} [{cell.gain_low:+.3f}, {cell.gain_high:+.3f}], "
+    p = f"p {cell.gain_p:.2g}" if cell.gain_p >= 0.001 else "p < 0.001"
+    return (text + p).replace("-", "−")
 
 
 def _legend(frame: pd.DataFrame) -> str:
@@ -338,6 +347,7 @@ _LATEX = {
     "↑": r"$\uparrow$",
     "†": r"\textdagger{}",
     "µ": r"$\mu$",
+    "Δ": r"$\Delta$",
     "τ": r"$\tau$",
     "σ": r"$\sigma$",
     **{_superscript(d): rf"\textsuperscript{{{d}}}" for d in range(10)},

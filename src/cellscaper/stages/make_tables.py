@@ -1,8 +1,12 @@
 """make_tables: one table of one dataset from the score files, as CSV, Markdown and LaTeX."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cellscaper import stage
+from cellscaper.metrics.count_file import ImageCounts, read_counts
+from cellscaper.report.gains import add_gains, gain_note
 from cellscaper.report.tables import build, collect, load_paper_values, protocol_notes, to_csv, to_latex, to_markdown
 from cellscaper.storage import read_layouts, write_text
 
@@ -14,13 +18,31 @@ FRAME_NOTES = {
         "random: the requested counts at uniform positions, the ceiling of distribution metrics; it has no count error",
         "decoder components is protocol `paper`: connected components are counted on both sides; requested is ours",
     ],
-    "detections": ["a detection counts within the configured radius of a dot, one to one, all test images together"],
+    "detections": [],
 }
+
+
+def detection_notes(table: dict[str, Any], counts: Mapping[tuple[str, str, str], ImageCounts]) -> list[str]:
+    """How detections were matched, and what stands behind Δ."""
+    radius, names = table["radius"], {column["metric"] for column in table["columns"]}
+    notes = []
+    if any(not name.endswith("_released") for name in names):
+        notes.append(f"a detection counts within {radius:g} px of a dot, one to one, all test images together")
+    if any(name.endswith("_released") for name in names):
+        notes.append(
+            f"protocol `released`: nearer than {radius:g} px, greedy in raster order, an image without detections of "
+            "a class counts its misses once for each threshold"
+        )
+    images = {len(one.images) for one in counts.values()}
+    return [*notes, gain_note(max(images), table["bootstrap"])] if images else notes
 
 
 def main() -> None:
     args = stage.arguments(
-        __doc__, inputs=["cells"], outputs=["csv", "markdown", "latex"], options=["scores", "dataset", "table"]
+        __doc__,
+        inputs=["cells"],
+        outputs=["csv", "markdown", "latex"],
+        options=["scores", "counts", "dataset", "table"],
     )
     scores = collect([Path(path) for path in args.scores.split()])
     classes = read_layouts(args.cells, select=slice(0, 0)).classes
@@ -29,6 +51,10 @@ def main() -> None:
     frame = build(table, args.dataset, classes, scores, values)
     title = f"{table['title']}, {args.dataset}"
     notes = [*protocol_notes(table, frame), *FRAME_NOTES[table["kind"]]]
+    if table["kind"] == "detections":
+        counts = read_counts([Path(path) for path in args.counts.split()])
+        frame = add_gains(frame, table, counts, table["radius"], table["bootstrap"])
+        notes += detection_notes(table, counts)
     write_text(args.csv, to_csv(frame))
     write_text(args.markdown, to_markdown(frame, title, notes))
     write_text(args.latex, to_latex(frame, title, notes))

@@ -1,19 +1,37 @@
-"""score_detections: precision, recall and F1 of detected cells over all test images, as CSV."""
+"""score_detections: precision, recall and F1 of detected cells over all test images, and every image's counts."""
+
+import numpy as np
 
 from cellscaper import stage
-from cellscaper.metrics.detection import detection_scores
+from cellscaper.errors import CellscaperError
+from cellscaper.metrics.count_file import write_counts
+from cellscaper.metrics.detection import PROTOCOLS, image_counts, scores
 from cellscaper.metrics.score_file import write_scores
 from cellscaper.storage import read_layouts
 
 
 def main() -> None:
     args = stage.arguments(
-        __doc__, inputs=["cells", "detections"], outputs=["scores"], options=["dataset", "experiment", "detector"]
+        __doc__,
+        inputs=["cells", "detections"],
+        outputs=["scores", "counts"],
+        options=["dataset", "experiment", "detector"],
     )
-    cells = read_layouts(args.cells).where(split="test")
-    scores = detection_scores(cells, read_layouts(args.detections), args.config["radius"])
-    about = {"dataset": args.dataset, "experiment": args.experiment, "decoder": args.detector, "seed": args.seed}
-    write_scores(args.scores, about, scores, len(cells))
+    radius = args.config["radius"]
+    if radius < 1:
+        raise CellscaperError(f"metrics.detection.radius = {radius} px, expected 1 or more")
+    radii = [*np.arange(1, int(radius) + 1).tolist(), *([radius] if radius % 1 else [])]
+    cells, found = read_layouts(args.cells).where(split="test"), read_layouts(args.detections)
+    counts = {protocol: image_counts(cells, found, radii, protocol) for protocol in PROTOCOLS}
+    values: dict[str, dict[str, float]] = {}
+    for protocol, array in counts.items():
+        suffix = "" if protocol == "paper" else f"_{protocol}"
+        pooled = scores(array[:, radii.index(radius)].sum(axis=0), cells.classes, protocol)
+        values |= {f"{name}{suffix}": by_class for name, by_class in pooled.items()}
+    about = {"dataset": args.dataset, "experiment": args.experiment, "seed": args.seed}
+    write_scores(args.scores, {**about, "decoder": args.detector}, values, len(cells))
+    images = [str(source) for source in cells.source]
+    write_counts(args.counts, {**about, "detector": args.detector}, counts, images, radii, cells.classes)
 
 
 if __name__ == "__main__":
