@@ -28,11 +28,17 @@ def canonical(config: Any) -> str:
 
 
 def record(
-    stage: str, config: Any, seed: int | None, inputs: Mapping[str, Path], methods: Sequence[str] = ()
+    stage: str,
+    config: Any,
+    seed: int | None,
+    inputs: Mapping[str, Path],
+    methods: Sequence[str] = (),
+    package: str = "stages",
 ) -> dict[str, Any]:
     """The provenance of one output: package, git state, code, config section, seed, checksums of the inputs.
 
-    ``methods`` are the modules the stage has chosen by its config, such as ``generators.adm``.
+    ``methods`` are the modules the stage has chosen by its config, such as ``generators.adm``; the stage
+    itself is a module of ``package``.
     """
     from cellscaper.storage import checksum
 
@@ -40,7 +46,7 @@ def record(
         "stage": stage,
         "cellscaper": _version(PACKAGE),
         "git": git_state(),
-        "code": digest(code(f"{PACKAGE}.stages.{stage}", *(f"{PACKAGE}.{method}" for method in methods))),
+        "code": digest(code(f"{PACKAGE}.{package}.{stage}", *(f"{PACKAGE}.{method}" for method in methods))),
         "config": config,
         "seed": seed,
         "inputs": {name: {"file": Path(p).name, "sha256": checksum(Path(p))} for name, p in inputs.items()},

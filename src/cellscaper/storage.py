@@ -10,8 +10,9 @@ length (text of variable length has none).
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellscaper.errors import CellscaperError
-from cellscaper.layouts import LayoutSet
+from cellscaper.layouts import Layout, LayoutSet
 
 SCHEMA_VERSION = 1
 _COMPRESSED: dict[str, Any] = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
@@ -180,6 +181,54 @@ def write_layouts(
         else:
             for name, one in layouts.items():
                 _put_layouts(file.create_group(f"sets/{name}"), one)
+
+
+class LayoutWriter:
+    """Appends layouts to one HDF5 file as they come: at most one of them is in memory."""
+
+    def __init__(self, file: h5py.File, classes: Sequence[str], mpp: float):
+        self._file, self._ends, self._rows = file, [0], list[Layout]()
+        self._columns: list[dict[str, Any]] = []
+        made = {"maxshape": (None,), "chunks": (1 << 14,), **_COMPRESSED}
+        self._labels = file.create_dataset("labels", (0,), "uint8", **made)
+        made |= {"maxshape": (None, 2), "chunks": (1 << 14, 2)}
+        self._points = file.create_dataset("points", (0, 2), "float32", **made)
+        _put_text(file, "classes", json.dumps(list(classes)))
+        file.attrs["mpp"] = float(mpp)
+
+    def append(self, layout: Layout, columns: Mapping[str, Any]) -> None:
+        """One more layout; ``columns`` holds its value in each free column, the same columns for all layouts."""
+        start, end = self._ends[-1], self._ends[-1] + len(layout)
+        _reserve(self._file.id.get_vfd_handle(), layout.points.nbytes + layout.labels.nbytes)
+        for data, values in ((self._points, layout.points), (self._labels, layout.labels)):
+            data.resize(end, axis=0)
+            data[start:] = values
+        self._ends.append(end)
+        none = replace(layout, points=layout.points[:0], labels=layout.labels[:0])
+        self._rows.append(none)
+        self._columns.append(dict(columns))
+
+    def _finish(self) -> None:
+        names = list(self._columns[0]) if self._columns else []
+        columns = {name: np.array([row[name] for row in self._columns]) for name in names}
+        group = self._file.create_group("columns")
+        for name, column in columns.items():
+            _put(group, name, column)
+        _put(self._file, "offsets", np.array(self._ends, np.int64))
+        _put(self._file, "size", np.array([row.size for row in self._rows], np.int32).reshape(-1, 2))
+        _put(self._file, "origin", np.array([row.origin for row in self._rows], np.int32).reshape(-1, 2))
+        _put(self._file, "source", np.array([row.source for row in self._rows], np.str_))
+
+
+@contextmanager
+def append_layouts(
+    path: Path, classes: Sequence[str], mpp: float, provenance: Mapping[str, Any]
+) -> Iterator[LayoutWriter]:
+    """Write a LayoutSet layout by layout: ``with append_layouts(…) as out: out.append(layout, {"seed": 3})``."""
+    with _create(path, "cellscaper/layouts", provenance) as file:
+        writer = LayoutWriter(file, classes, mpp)
+        yield writer
+        writer._finish()
 
 
 def layout_names(path: Path) -> list[str]:

@@ -230,12 +230,12 @@ def own_imports(node):
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_own_modules_are_imported_at_module_level_except_by_registries(name):
-    """What is imported elsewhere is missing from the stage's fingerprint."""
+    """What is imported elsewhere is missing from the stage's fingerprint. Commands name it in their records."""
     tree = ast.parse(SOURCES[name].read_bytes())
     elsewhere = [node.lineno for node in ast.walk(tree) if own_imports(node) and node not in tree.body]
     if name.endswith(".registry") or name in LOCAL_IMPORTS:
         assert elsewhere, f"{name} needs no exception"
-    else:
+    elif not name.startswith("cellscaper.commands."):
         assert not elsewhere, f"{name}: import at module level, lines {elsewhere}"
 
 

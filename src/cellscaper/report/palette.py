@@ -1,5 +1,6 @@
 """Colours, letters and marks that all figures share."""
 
+import colorsys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -31,6 +32,15 @@ def colour(classes: Sequence[str]) -> list[str]:
         raise CellscaperError(f"no {len(classes)} different colours for the classes {', '.join(classes)}; merge some")
     rest = iter(left)
     return [c or next(rest) for c in known]
+
+
+def rgb(classes: Sequence[str]) -> list[tuple[int, int, int]]:
+    """:func:`colour` as 0…255, for the files of other programs; evenly spaced hues where the palette is too small."""
+    try:
+        shades = [to_rgb(shade) for shade in colour(classes)]
+    except CellscaperError:
+        shades = [colorsys.hsv_to_rgb(i / len(classes), 0.8, 0.8) for i in range(len(classes))]
+    return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in shades]
 
 
 def tint(shade: str) -> LinearSegmentedColormap:

@@ -1,0 +1,59 @@
+"""`cellscaper convert`: layouts from one format into another."""
+
+import argparse
+from pathlib import Path
+
+from cellscaper.commands import options
+from cellscaper.errors import CellscaperError
+
+HELP = "layouts from one format into another: HDF5, GeoJSON (QuPath), CSV, COCO"
+DESCRIPTION = """\
+Convert layouts between .h5 (HDF5), .geojson (opens in QuPath), .csv and .json (COCO), by the endings of the names.
+
+Files that cellscaper wrote keep everything: positions bit for bit, classes, sizes, pixel size, sources, columns.
+Other programs' files: CSV with the columns y, x, class; GeoJSON with classified points or outlines (centroids are
+taken); COCO with keypoints or boxes. Say what such a file does not: --size, --mpp, --classes.
+
+  cellscaper convert out.h5 out.geojson
+  cellscaper convert out.h5 'out-{layout}.geojson'                       # a file for each layout
+  cellscaper convert cells.geojson cells.h5 --size 1024,1024 --mpp 0.5   # exported by QuPath
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line."""
+    parser.add_argument("input", metavar="IN", help="file to read")
+    parser.add_argument("output", metavar="OUT", help="file to write; with {layout} in its name one for each layout")
+    parser.add_argument("--set", metavar="NAME", help="which set of an .h5 file with several (a decoder's, say)")
+    parser.add_argument("--layout", metavar="NUMBER", help="only this layout (from 0)")
+    parser.add_argument("--size", metavar="H,W", help="height and width in px, where the file does not say")
+    parser.add_argument("--mpp", metavar="UM", help="µm a pixel, where the file does not say (0.5 at 20×)")
+    parser.add_argument("--classes", metavar="A,B,…", help="class names in order, where the file does not say")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read, convert, write."""
+    source, target = options.file(args.input, "IN"), options.output(args.output)
+    given = (
+        options.size(args.size) if args.size else None,
+        options.positive(args.mpp, "--mpp") if args.mpp else None,
+        options.names(args.classes, "--classes") if args.classes else None,
+    )
+    from cellscaper import export
+    from cellscaper.formats.facts import Given
+    from cellscaper.provenance import record
+
+    export.ending(target)
+    layouts = export.read(source, Given(*given), args.set)
+    if args.layout is not None:
+        number = options.whole(args.layout, "--layout")
+        if number >= len(layouts):
+            raise CellscaperError(f"--layout {number}: {source} has {len(layouts)} layouts, numbered from 0")
+        layouts = layouts[number : number + 1]
+    config = {"set": args.set, "layout": args.layout}
+    provenance = record("convert", config, None, {"input": source}, ["export"], package="commands")
+    if "{layout}" not in target.name:
+        export.write(target, layouts, provenance)
+        return
+    for i in range(len(layouts)):
+        export.write(Path(str(target).replace("{layout}", str(i))), layouts[i : i + 1], provenance)

@@ -1,0 +1,68 @@
+"""Values of command lines, checked: each function takes the text and raises CellscaperError with one line."""
+
+from pathlib import Path
+
+from cellscaper.errors import CellscaperError
+
+
+def size(text: str) -> tuple[int, int]:
+    """``512,1024`` → height, width in px."""
+    parts = text.replace("x", ",").split(",")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        raise CellscaperError(f"--size {text!r}: expected HEIGHT,WIDTH in whole px, for example 256,256")
+    height, width = (int(part) for part in parts)
+    if not (0 < height <= 1 << 20 and 0 < width <= 1 << 20):
+        raise CellscaperError(f"--size {text!r}: expected a height and a width of at least 1 px (at most 1048576)")
+    return height, width
+
+
+def positive(text: str, name: str) -> float:
+    """A number above 0."""
+    value = number(text, name)
+    if value <= 0:
+        raise CellscaperError(f"{name} {text!r}: expected a number above 0")
+    return value
+
+
+def number(text: str, name: str) -> float:
+    """A finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not abs(value) < 1e12:
+        raise CellscaperError(f"{name} {text!r}: expected a number")
+    return value
+
+
+def whole(text: str, name: str, least: int = 0) -> int:
+    """A whole number of at least ``least``."""
+    if not text.isdecimal() or int(text) < least or len(text) > 18:
+        raise CellscaperError(f"{name} {text!r}: expected a whole number from {least}")
+    return int(text)
+
+
+def names(text: str, name: str) -> tuple[str, ...]:
+    """``a,b,c`` → different names in order."""
+    found = tuple(part.strip() for part in text.split(","))
+    if not all(found) or len(set(found)) < len(found):
+        raise CellscaperError(f"{name} {text!r}: expected different names with commas between them")
+    return found
+
+
+def file(text: str, name: str) -> Path:
+    """An existing file."""
+    path = Path(text)
+    if not path.is_file():
+        raise CellscaperError(f"{name} {text}: there is no such file")
+    return path
+
+
+def output(text: str) -> Path:
+    """A file to write: its folder must be there."""
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise CellscaperError(f"{text}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise CellscaperError(f"{text} is a folder; name a file")
+    return path

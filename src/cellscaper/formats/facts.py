@@ -1,0 +1,242 @@
+"""What a LayoutSet holds besides cells, as JSON in the files of other programs, and how their cells are assembled.
+
+Our own files carry a *head*, ``{"version": 1, "classes": [...], "mpp": 0.5}``, and the *facts* of each layout,
+``{"size": [height, width], "source": "...", "origin": [y, x], "columns": {name: {dtype: value}}}``. With both a file
+is read back to the equal LayoutSet. Files without them are other programs' (:class:`Given` says what they lack).
+Coordinates are written as the shortest decimals that give the same float32.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellscaper.errors import CellscaperError
+from cellscaper.layouts import Layout, LayoutSet
+
+VERSION = 1
+LARGEST = 1e9  # px
+_TYPES = ("bool", "float16", "float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)))
+Append = Callable[[Layout, Mapping[str, Any]], None]  # adds one layout with the values of its columns
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a file of another program does not say: size (height, width) px, µm a pixel, ordered class names."""
+
+    size: tuple[int, int] | None = None
+    mpp: float | None = None
+    classes: tuple[str, ...] | None = None
+
+
+# -- writing -----------------------------------------------------------------------------------------------
+
+
+def head(classes: Sequence[str], mpp: float) -> dict[str, Any]:
+    """What all layouts of a file share."""
+    return {"version": VERSION, "classes": list(classes), "mpp": float(mpp)}
+
+
+def facts(layout: Layout, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file says of one layout; ``columns`` are its values in the free columns."""
+    return {
+        "size": [int(side) for side in layout.size],
+        "source": layout.source,
+        "origin": [int(corner) for corner in layout.origin],
+        "columns": {name: _column(name, np.asarray(value)) for name, value in columns.items()},
+    }
+
+
+def _column(name: str, value: NDArray) -> dict[str, Any]:
+    if value.dtype.kind != "U" and value.dtype.name not in _TYPES:
+        raise CellscaperError(f"column {name!r} holds {value.dtype}, expected numbers, truth values or text")
+    kind = "str" if value.dtype.kind == "U" else value.dtype.name
+    return {kind: _plain(value.tolist())}
+
+
+def _plain(value: Any) -> Any:
+    """NaN and infinities, which JSON has not, as text."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def decimals(points: NDArray[np.float32]) -> list[tuple[str, str]]:
+    """(y, x) of each cell as the shortest decimals that give the same float32."""
+    return [(_decimal(y), _decimal(x)) for y, x in points]
+
+
+def _decimal(value: np.float32) -> str:
+    text = str(value)
+    return text if np.float32(float(text)) == value else repr(float(value))
+
+
+def dump(value: Any) -> str:
+    """JSON on one line."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+# -- reading -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Any complaint about the contents of a file becomes one line; ``what`` says what was expected."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, AttributeError, MemoryError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
+        raise CellscaperError(f"{path} is not {what} ({reason}); correct the file") from error
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file; CellscaperError where there is none."""
+    try:
+        return Path(path).read_bytes().decode("utf-8-sig")  # line ends inside names stay as they are
+    except FileNotFoundError as error:
+        raise CellscaperError(f"{path} does not exist") from error
+    except UnicodeDecodeError as error:
+        raise CellscaperError(f"{path} is not UTF-8 text; save it as UTF-8") from error
+    except OSError as error:
+        raise CellscaperError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def parse(text: str) -> Any:
+    """JSON; ValueError (or RecursionError) where it is none."""
+    return json.loads(text)
+
+
+@dataclass
+class Cells:
+    """Cells as a file lists them: points (N, 2) y, x; a class name each; the number of the layout each is in."""
+
+    points: list[tuple[float, float]]
+    names: list[str]
+    layout: list[int]
+
+    def add(self, y: Any, x: Any, name: Any, layout: Any = 0) -> None:
+        """One cell; ValueError for what is no number, no text or no layout."""
+        self.points.append((number(y, "y"), number(x, "x")))
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"cell {len(self.points)} has class {name!r}, expected a name")
+        self.names.append(name)
+        self.layout.append(whole(layout, "layout"))
+
+
+def number(value: Any, name: str) -> float:
+    """A finite number of px; ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
+        raise ValueError(f"{name} is {str(value)[:40]!r}, expected a number of px")
+    return float(value)
+
+
+def whole(value: Any, name: str) -> int:
+    """A whole number from 0; ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
+        raise ValueError(f"{name} is {str(value)[:40]!r}, expected a whole number")
+    return value
+
+
+def assemble(
+    path: Path, cells: Cells, own: Mapping[str, Any] | None, layouts: Sequence[Any] | None, given: Given
+) -> LayoutSet:
+    """A LayoutSet from the cells of a file: its own head and facts, or what is ``given`` for another program's file.
+
+    Cells keep their order within each layout. CellscaperError where the file holds no head and size or µm a pixel
+    are not given, and for anything that does not fit together.
+    """
+    classes, mpp = _head(path, cells, own, given)
+    rows = list(layouts) if layouts is not None else _other(path, cells, given)
+    if cells.layout and max(cells.layout) >= len(rows):
+        raise ValueError(f"a cell is in layout {max(cells.layout)}, the file describes {len(rows)} layouts")
+    index = {name: i for i, name in enumerate(classes)}
+    unknown = sorted(set(cells.names) - set(index))
+    if unknown:
+        raise CellscaperError(f"{path}: class {unknown[0]!r} is none of {', '.join(classes)}")
+    order = np.argsort(np.array(cells.layout, np.int64), kind="stable")
+    parsed = [_facts(row) for row in rows]
+    return LayoutSet(
+        points=np.array(cells.points, np.float64).reshape(-1, 2).astype(np.float32)[order],
+        labels=np.array([index[name] for name in cells.names], np.uint8)[order],
+        offsets=np.cumsum([0, *np.bincount(np.array(cells.layout, np.int64), minlength=len(rows))]),
+        size=np.array([row[0] for row in parsed], np.int32).reshape(-1, 2),
+        classes=classes,
+        mpp=mpp,
+        source=np.array([row[1] for row in parsed], np.str_),
+        origin=np.array([row[2] for row in parsed], np.int32).reshape(-1, 2),
+        columns=_columns([row[3] for row in parsed]),
+    )
+
+
+def _head(path: Path, cells: Cells, own: Mapping[str, Any] | None, given: Given) -> tuple[tuple[str, ...], float]:
+    if own is None:
+        if given.mpp is None:
+            raise CellscaperError(f"{path} does not say how large a pixel is; give --mpp (µm a pixel, 0.5 at 20×)")
+        classes = given.classes or tuple(sorted(set(cells.names)))
+        mpp: Any = given.mpp
+    else:
+        if own["version"] != VERSION:
+            raise ValueError(f"its version is {own['version']!r}, this cellscaper reads {VERSION}")
+        classes, mpp = tuple(own["classes"]), own["mpp"]
+    if not all(isinstance(name, str) and name for name in classes) or not len(set(classes)) == len(classes) <= 256:
+        raise ValueError("its classes are not up to 256 different names")
+    if isinstance(mpp, bool) or not isinstance(mpp, int | float) or not 0 < mpp < 1e6:
+        raise ValueError(f"mpp is {str(mpp)[:40]!r}, expected µm a pixel")
+    return classes, float(mpp)
+
+
+def _other(path: Path, cells: Cells, given: Given) -> list[dict[str, Any]]:
+    if given.size is None:
+        raise CellscaperError(f"{path} does not say how large its region is; give --size HEIGHT,WIDTH in px")
+    n = max(cells.layout, default=0) + 1
+    if n > max(1000, len(cells.layout)):  # numbers of layouts, not a million empty ones
+        raise ValueError(f"a cell is in layout {n - 1}, of {len(cells.layout)} cells in all")
+    return [{"size": list(given.size), "source": Path(path).stem, "origin": [0, 0], "columns": {}}] * n
+
+
+def _facts(row: Any) -> tuple[list[int], str, list[int], dict[str, NDArray]]:
+    size, origin = ([_int32(value, key) for value in row[key]] for key in ("size", "origin"))
+    if len(size) != 2 or len(origin) != 2 or min(size) < 0:
+        raise ValueError(f"size {size} and origin {origin} of a layout, expected two numbers each")
+    if not isinstance(row["source"], str):
+        raise ValueError("the source of a layout is no text")
+    columns = {}
+    for name, pair in row["columns"].items():
+        ((kind, value),) = pair.items()
+        columns[name] = _array(name, kind, value)
+    return size, row["source"], origin, columns
+
+
+def _int32(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**31) <= value < 2**31:
+        raise ValueError(f"{name} holds {str(value)[:40]!r}, expected a whole number")
+    return value
+
+
+def _array(name: str, kind: Any, value: Any) -> NDArray:
+    if kind == "str":
+        return np.array(value, np.str_)
+    if kind not in _TYPES:
+        raise ValueError(f"column {name!r} has type {str(kind)[:40]!r}")
+    dtype = np.dtype(kind)
+    return _number_array(value).astype(dtype) if dtype.kind == "f" else np.array(value, dtype)
+
+
+def _number_array(value: Any) -> NDArray[np.float64]:
+    def one(item: Any) -> Any:
+        return [one(part) for part in item] if isinstance(item, list) else float(item)
+
+    return np.array(one(value), np.float64)
+
+
+def _columns(rows: Sequence[Mapping[str, NDArray]]) -> dict[str, NDArray]:
+    names = list(rows[0]) if rows else []
+    if any(list(row) != names for row in rows):
+        raise ValueError("its layouts do not have the same columns")
+    return {name: np.stack([row[name] for row in rows]) for name in names}
