@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from cellscaper import launch
 from cellscaper.devices import device
 from cellscaper.diffusion.trainer import BatchLoss, clear_state, train
 from cellscaper.progress import log
@@ -30,14 +31,16 @@ def fit(
     The state of an unfinished training and its losses so far lie in ``state/`` beside the model, which Snakemake does
     not know, so that a killed job resumes; ``tensorboard/`` beside it holds the same losses to watch. The state is
     bound to the config, seed, inputs and code of the training, that of the chosen ``methods`` (see
-    :func:`cellscaper.provenance.record`) included.
+    :func:`cellscaper.provenance.record`) included. Of several processes (torchrun) rank 0 writes.
     """
     provenance = record(stage, section, args.seed, args.inputs, methods)
     state = Path(args.model).parent / "state"
     bound = [provenance[key] for key in ("config", "inputs", "seed", "code")]
     what = str(Path(args.model).parent)  # several trainings may talk into one terminal
     millions = sum(p.numel() for p in model.parameters()) / 1e6
-    log(f"{what}: {millions:.2f} M parameters on {device()}, {args.threads} threads")
+    if launch.rank() == 0:
+        several = f" each of {launch.count()} processes" if launch.count() > 1 else ""
+        log(f"{what}: {millions:.2f} M parameters on {device().type}, {args.threads} threads{several}")
     weights = train(
         model,
         loss,
@@ -50,6 +53,8 @@ def fit(
         device=device(),
         what=what,
     )
+    if launch.rank() > 0:
+        return
     with atomic(args.losses) as partial:
         os.replace(state / "losses.csv", partial)
     write_weights(args.model, weights, provenance, section=section, **facts)

@@ -1,5 +1,6 @@
 """Progress of long work: a bar on a terminal, plain log lines elsewhere, both with the time left."""
 
+import contextlib
 import sys
 import time
 
@@ -7,22 +8,26 @@ from tqdm import tqdm
 
 
 def log(text: str) -> None:
-    """Print one plain line to standard error, at once."""
-    print(text, file=sys.stderr, flush=True)
+    """Print one plain line to standard error, at once.
+
+    Where nobody reads it any more (a scheduler has ended the rest of the job) the line is lost, not the work.
+    """
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=sys.stderr, flush=True)
 
 
 class Progress:
     """Counts ``total`` units of ``what``; a context manager.
 
     On a terminal it is a tqdm bar. Elsewhere (log files, Snakemake, SLURM) it prints one line every
-    ``interval`` seconds and one at the end: ``what 300/1000 (30 %), loss 0.02, 1 min 10 s left``.
+    ``interval`` seconds and one at the end: ``what 300/1000 (30 %), loss 0.02, 1 min 10 s left``. ``quiet``: nothing.
     """
 
-    def __init__(self, total: int, what: str, start: int = 0, interval: float = 10.0):
+    def __init__(self, total: int, what: str, start: int = 0, interval: float = 10.0, quiet: bool = False):
         self.total, self.what, self.done, self.start = total, what, start, start
-        self.interval = interval
+        self.interval, self.quiet = interval, quiet
         self._began = self._said = time.monotonic()
-        self._bar = tqdm(total=total, initial=start, desc=what) if sys.stderr.isatty() else None
+        self._bar = tqdm(total=total, initial=start, desc=what) if sys.stderr.isatty() and not quiet else None
 
     def __enter__(self) -> "Progress":
         return self
@@ -30,7 +35,7 @@ class Progress:
     def __exit__(self, kind: object, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif kind is None:
+        elif kind is None and not self.quiet:
             log(f"{self.what} {self.done}/{self.total} done in {duration(time.monotonic() - self._began)}")
 
     def update(self, n: int = 1, **values: float) -> None:
@@ -41,7 +46,7 @@ class Progress:
             self._bar.update(n)
             return
         now = time.monotonic()
-        if now - self._said < self.interval:
+        if self.quiet or now - self._said < self.interval:
             return
         self._said = now
         rate = (now - self._began) / max(self.done - self.start, 1)

@@ -1,6 +1,7 @@
 """What all stages share: arguments, threads, errors. Imports nothing heavy.
 
 A stage is ``python -m cellscaper.stages.<rule> --<input> … --<output> … --config JSON --seed N --threads N``.
+Trainings take --gpus N, too: above 1 the stage runs itself again under torchrun, one process for each GPU.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cellscaper import launch
 from cellscaper.errors import CellscaperError
 
 
@@ -25,11 +27,14 @@ class Arguments(argparse.Namespace):
     inputs: dict[str, Path]
 
 
-def arguments(doc: str | None, inputs: Sequence[str], outputs: Sequence[str], options: Sequence[str] = ()) -> Arguments:
+def arguments(
+    doc: str | None, inputs: Sequence[str], outputs: Sequence[str], options: Sequence[str] = (), gpus: bool = False
+) -> Arguments:
     """Parse a stage's command line.
 
     ``inputs`` and ``outputs`` are file options; an input whose name ends in ``?`` may be left out (None).
-    ``options`` are plain text options. All stages take --config (JSON), --seed and --threads.
+    ``options`` are plain text options. All stages take --config (JSON), --seed and --threads; with ``gpus`` a stage
+    takes --gpus as well, and does not come back from here where it starts processes for several.
     """
     parser = argparse.ArgumentParser(description=doc)
     names = [name.rstrip("?") for name in inputs]
@@ -42,10 +47,21 @@ def arguments(doc: str | None, inputs: Sequence[str], outputs: Sequence[str], op
     parser.add_argument("--config", type=json.loads, default={}, metavar="JSON", help="this stage's config section")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=_at_least_one, default=_usual_threads())
+    if gpus:
+        parser.add_argument("--gpus", type=_whole, default=0, help="processes for as many GPUs; 0 and 1 are one")
     args = parser.parse_args(namespace=Arguments())
     args.inputs = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    if gpus and args.gpus > 1 and launch.count() == 1:
+        launch.torchrun(sys.modules["__main__"].__spec__.name, sys.argv[1:], args.gpus)  # type: ignore[union-attr]
+    args.threads = max(1, args.threads // launch.count())
     use_threads(args.threads)
     return args
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
 
 
 def _at_least_one(text: str) -> int:

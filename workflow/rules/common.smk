@@ -30,6 +30,9 @@ except CellscaperError as error:
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
 os.environ["PYTHONPATH"] = str(SRC)  # the code that is fingerprinted is the code that runs
 
+# A scheduler that stops a job signals all its processes. Trainings save their state then: the shell and tee wait for it.
+shell.prefix("trap : TERM USR1; tee() ( trap '' INT TERM USR1; exec tee \"$@\" ); ")
+
 RESULTS = config["results"]
 FIRST_SEED = f"seed{config['seeds'][0]}"  # the one that pictures show
 STAGE = "python -m cellscaper.stages."
@@ -59,6 +62,11 @@ def need(rule, resource):
 def memory(rule):
     """MB of a rule, growing with each attempt."""
     return lambda wildcards, attempt: need(rule, "mem_mb") * attempt
+
+
+def minutes(rule):
+    """Its run time, growing as well."""
+    return lambda wildcards, attempt: need(rule, "runtime") * attempt
 
 
 def stage_code(stage):

@@ -25,7 +25,7 @@ rule fetch_dataset:
     threads: need("fetch_dataset", "threads")
     resources:
         mem_mb=memory("fetch_dataset"),
-        runtime=need("fetch_dataset", "runtime"),
+        runtime=minutes("fetch_dataset"),
         gpu=need("fetch_dataset", "gpu"),
     params:
         **stage_code("fetch_dataset"),
@@ -57,7 +57,7 @@ rule read_cells:
     threads: need("read_cells", "threads")
     resources:
         mem_mb=memory("read_cells"),
-        runtime=need("read_cells", "runtime"),
+        runtime=minutes("read_cells"),
         gpu=need("read_cells", "gpu"),
     params:
         **stage_code("read_cells"),
@@ -90,7 +90,7 @@ rule cut_patches:
     threads: need("cut_patches", "threads")
     resources:
         mem_mb=memory("cut_patches"),
-        runtime=need("cut_patches", "runtime"),
+        runtime=minutes("cut_patches"),
         gpu=need("cut_patches", "gpu"),
     params:
         **stage_code("cut_patches"),

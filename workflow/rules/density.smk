@@ -16,7 +16,7 @@ rule fit_density:
     threads: need("fit_density", "threads")
     resources:
         mem_mb=memory("fit_density"),
-        runtime=need("fit_density", "runtime"),
+        runtime=minutes("fit_density"),
         gpu=need("fit_density", "gpu"),
     params:
         **stage_code("fit_density"),

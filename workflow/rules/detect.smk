@@ -40,7 +40,7 @@ rule train_detector:
     threads: need("train_detector", "threads")
     resources:
         mem_mb=memory("train_detector"),
-        runtime=need("train_detector", "runtime"),
+        runtime=minutes("train_detector"),
         gpu=need("train_detector", "gpu"),
     params:
         **stage_code("train_detector"),
@@ -58,7 +58,7 @@ rule train_detector:
         " --seed {wildcards.seed}"
         " --model {output.model:q}"
         " --losses {output.losses:q}"
-        " --threads {threads}"
+        " --threads {threads} --gpus {resources.gpu}"
         " 2>&1 | tee {log:q}"
 
 
@@ -81,7 +81,7 @@ rule detect_cells:
     threads: need("detect_cells", "threads")
     resources:
         mem_mb=memory("detect_cells"),
-        runtime=need("detect_cells", "runtime"),
+        runtime=minutes("detect_cells"),
         gpu=need("detect_cells", "gpu"),
     params:
         **stage_code("detect_cells"),
@@ -119,7 +119,7 @@ rule score_detections:
     threads: need("score_detections", "threads")
     resources:
         mem_mb=memory("score_detections"),
-        runtime=need("score_detections", "runtime"),
+        runtime=minutes("score_detections"),
         gpu=need("score_detections", "gpu"),
     params:
         **stage_code("score_detections"),

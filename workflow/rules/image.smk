@@ -18,7 +18,7 @@ rule train_image:
     threads: need("train_image", "threads")
     resources:
         mem_mb=memory("train_image"),
-        runtime=need("train_image", "runtime"),
+        runtime=minutes("train_image"),
         gpu=need("train_image", "gpu"),
     params:
         **stage_code("train_image"),
@@ -31,7 +31,7 @@ rule train_image:
         " --seed {wildcards.seed}"
         " --model {output.model:q}"
         " --losses {output.losses:q}"
-        " --threads {threads}"
+        " --threads {threads} --gpus {resources.gpu}"
         " 2>&1 | tee {log:q}"
 
 
@@ -65,7 +65,7 @@ rule paint_images:
     threads: need("paint_images", "threads")
     resources:
         mem_mb=memory("paint_images"),
-        runtime=need("paint_images", "runtime"),
+        runtime=minutes("paint_images"),
         gpu=need("paint_images", "gpu"),
     params:
         **stage_code("paint_images"),

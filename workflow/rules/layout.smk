@@ -37,7 +37,7 @@ rule train_layout:
     threads: need("train_layout", "threads")
     resources:
         mem_mb=memory("train_layout"),
-        runtime=need("train_layout", "runtime"),
+        runtime=minutes("train_layout"),
         gpu=need("train_layout", "gpu"),
     params:
         **stage_code("train_layout"),
@@ -53,7 +53,7 @@ rule train_layout:
         " --seed {wildcards.seed}"
         " --model {output.model:q}"
         " --losses {output.losses:q}"
-        " --threads {threads}"
+        " --threads {threads} --gpus {resources.gpu}"
         " 2>&1 | tee {log:q}"
 
 
@@ -74,7 +74,7 @@ rule sample_layouts:
     threads: need("sample_layouts", "threads")
     resources:
         mem_mb=memory("sample_layouts"),
-        runtime=need("sample_layouts", "runtime"),
+        runtime=minutes("sample_layouts"),
         gpu=need("sample_layouts", "gpu"),
     params:
         **stage_code("sample_layouts"),

@@ -34,7 +34,7 @@ rule train_features:
     threads: need("train_features", "threads")
     resources:
         mem_mb=memory("train_features"),
-        runtime=need("train_features", "runtime"),
+        runtime=minutes("train_features"),
         gpu=need("train_features", "gpu"),
     params:
         **stage_code("train_features"),
@@ -49,7 +49,7 @@ rule train_features:
         " --seed {wildcards.seed}"
         " --model {output.model:q}"
         " --losses {output.losses:q}"
-        " --threads {threads}"
+        " --threads {threads} --gpus {resources.gpu}"
         " 2>&1 | tee {log:q}"
 
 
@@ -71,7 +71,7 @@ rule score_layouts:
     threads: need("score_layouts", "threads")
     resources:
         mem_mb=memory("score_layouts"),
-        runtime=need("score_layouts", "runtime"),
+        runtime=minutes("score_layouts"),
         gpu=need("score_layouts", "gpu"),
     params:
         **stage_code("score_layouts"),

@@ -199,7 +199,7 @@ rule make_tables:
     threads: need("make_tables", "threads")
     resources:
         mem_mb=memory("make_tables"),
-        runtime=need("make_tables", "runtime"),
+        runtime=minutes("make_tables"),
         gpu=need("make_tables", "gpu"),
     params:
         **stage_code("make_tables"),
@@ -236,7 +236,7 @@ rule draw_table:
     threads: need("draw_table", "threads")
     resources:
         mem_mb=memory("draw_table"),
-        runtime=need("draw_table", "runtime"),
+        runtime=minutes("draw_table"),
         gpu=need("draw_table", "gpu"),
     params:
         **stage_code("draw_table"),
@@ -274,7 +274,7 @@ rule draw_images:
     threads: need("draw_images", "threads")
     resources:
         mem_mb=memory("draw_images"),
-        runtime=need("draw_images", "runtime"),
+        runtime=minutes("draw_images"),
         gpu=need("draw_images", "gpu"),
     params:
         **stage_code("draw_images"),
@@ -343,7 +343,7 @@ rule draw_training:
     threads: need("draw_training", "threads")
     resources:
         mem_mb=memory("draw_training"),
-        runtime=need("draw_training", "runtime"),
+        runtime=minutes("draw_training"),
         gpu=need("draw_training", "gpu"),
     params:
         **stage_code("draw_training"),
@@ -374,7 +374,7 @@ rule draw_density:
     threads: need("draw_density", "threads")
     resources:
         mem_mb=memory("draw_density"),
-        runtime=need("draw_density", "runtime"),
+        runtime=minutes("draw_density"),
         gpu=need("draw_density", "gpu"),
     params:
         **stage_code("draw_density"),
@@ -408,7 +408,7 @@ rule draw_counts:
     threads: need("draw_counts", "threads")
     resources:
         mem_mb=memory("draw_counts"),
-        runtime=need("draw_counts", "runtime"),
+        runtime=minutes("draw_counts"),
         gpu=need("draw_counts", "gpu"),
     params:
         **stage_code("draw_counts"),
@@ -444,7 +444,7 @@ rule draw_persistence:
     threads: need("draw_persistence", "threads")
     resources:
         mem_mb=memory("draw_persistence"),
-        runtime=need("draw_persistence", "runtime"),
+        runtime=minutes("draw_persistence"),
         gpu=need("draw_persistence", "gpu"),
     params:
         **stage_code("draw_persistence"),

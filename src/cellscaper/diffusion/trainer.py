@@ -1,7 +1,8 @@
 """A resumable training loop for layout models, image models and detectors.
 
 Step k takes all its randomness from (seed, k), so a killed run that goes on from its last state needs no
-random state and ends, on the CPU bit for bit, like one that was never stopped.
+random state and ends, on the CPU bit for bit, like one that was never stopped. Under torchrun several processes
+share each batch (:mod:`cellscaper.diffusion.processes`); the same state serves any number of them.
 """
 
 import math
@@ -19,7 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cellscaper import launch
 from cellscaper.diffusion.loss_log import LossLog
+from cellscaper.diffusion.processes import Processes
 from cellscaper.errors import CellscaperError
 from cellscaper.progress import Progress, log
 from cellscaper.storage import atomic
@@ -147,17 +150,17 @@ class _Run:
         try:
             state = _read(self.path)
         except Exception as error:  # a damaged file may raise anything
-            log(f"{what}: saved state {self.path} is unreadable ({_first_line(error)}); starting anew")
+            _say(f"{what}: saved state {self.path} is unreadable ({_first_line(error)}); starting anew")
             return
         if state["fingerprint"] != self.fingerprint:
-            log(f"{what}: saved state {self.path} is of other code, data or settings; starting anew")
+            _say(f"{what}: saved state {self.path} is of other code, data or settings; starting anew")
             return
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         for mine, saved in zip(self.ema, state["ema"], strict=True):
             mine.copy_(saved)
         self.step, self.names, self.sums, self.rows = (state[key] for key in ("step", "names", "sums", "rows"))
-        log(f"{what}: going on after step {self.step} of {self.settings.steps}")
+        _say(f"{what}: going on after step {self.step} of {self.settings.steps}")
 
     def weights(self) -> dict[str, Tensor]:
         """The state dict with the averaged parameters in place of the last ones."""
@@ -185,7 +188,8 @@ def train(
     """Train ``model`` and return its state dict, with averaged parameters where settings say ``ema``.
 
     batch_loss(model, generator, k) → scalar losses by name for step k = 0, 1, …; "loss" is minimised, the others
-        are logged. It calls the model as a function; ``generator`` is a CPU generator seeded from (seed, k).
+        are logged. It calls the model as a function, on tensors whose first axis is the batch; ``generator`` is a
+        CPU generator seeded from (seed, k), and draws all that is random in the batch.
     settings: see :class:`Settings`.
     state: folder for ``checkpoint.pt``, saved every ``save_every`` seconds and on SIGTERM or SIGUSR1 (the step is
         finished, then SystemExit 143); a later call goes on from it. The caller removes it by :func:`clear_state`
@@ -195,8 +199,11 @@ def train(
         on resume without gaps or duplicates. tensorboard: folder for the same as TensorBoard events.
     on_step(k, model) is called after step k is made (k = 1 … steps); again for a step repeated after a kill.
 
+    Under torchrun each process takes its rows of every batch, all call ``on_step``, and rank 0 alone writes files.
+
     ``model`` itself is left with the last weights, in training mode, on ``device``.
-    Raises CellscaperError at a loss that is not finite.
+    Raises CellscaperError at a loss that is not finite, and where several processes cannot share the model
+    (:meth:`cellscaper.diffusion.processes.Processes.share`).
     """
     chosen, device = Settings.read(settings), torch.device(device)
     model.train().to(device)
@@ -204,16 +211,18 @@ def train(
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = _Run(model, chosen, Path(state) / "checkpoint.pt", fingerprint)
     run.resume(what)
-    called = _Autocast(model, device, chosen.precision == "bf16")
     generator = torch.Generator()
+    processes, lead = Processes(device), launch.rank() == 0
+    processes.wait()  # all have read the state before one writes it
+    called = _Autocast(processes.share(model), device, chosen.precision == "bf16")
     saved = time.monotonic()
     with (
-        LossLog(log_path, tensorboard, run.rows, run.names) as log_file,
-        _stop_signals() as stop,
-        Progress(chosen.steps, what, start=run.step) as progress,
+        LossLog(log_path if lead else None, tensorboard if lead else None, run.rows, run.names) as log_file,
+        _stop_signals() as signals,
+        Progress(chosen.steps, what, start=run.step, quiet=not lead) as progress,
     ):
         while run.step < chosen.steps:
-            _seed(generator, seed, run.step)
+            _seed(generator, seed, run.step, processes.rank)
             losses = batch_loss(called, generator, run.step)
             values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
             named = dict(zip(losses, values, strict=True))
@@ -224,11 +233,14 @@ def train(
             if on_step is not None:
                 on_step(run.step, model)
             progress.update(1, loss=named["loss"])
-            if stop or (time.monotonic() - saved >= chosen.save_every and run.step < chosen.steps):
+            stop = processes.any(bool(signals))  # after the same step in all of them
+            if lead and (stop or (time.monotonic() - saved >= chosen.save_every and run.step < chosen.steps)):
                 run.save()
                 saved = time.monotonic()
             if stop:
-                log(f"{what}: stopped by {stop[0].name} after step {run.step}, state saved; the same command goes on")
+                by = signals[0].name if signals else "a signal to another process"
+                _say(f"{what}: stopped by {by} after step {run.step}, state saved; the same command goes on")
+                processes.wait()
                 sys.exit(STOPPED)
     return run.weights()
 
@@ -242,11 +254,20 @@ def clear_state(state: Path) -> None:
         state.rmdir()
 
 
-def _seed(generator: torch.Generator, seed: int, step: int) -> None:
-    """Seed the batch generator and torch's own (dropout) for one step, independently."""
-    own, common = np.random.SeedSequence([seed, step]).generate_state(2, np.uint64)
-    generator.manual_seed(int(own))
-    torch.manual_seed(int(common))
+def _seed(generator: torch.Generator, seed: int, step: int, rank: int) -> None:
+    """Seed the batch generator and torch's own (dropout) for one step, independently.
+
+    The batch is the same in all processes, dropout is not.
+    """
+    batch, dropout = np.random.SeedSequence([seed, step]).generate_state(2, np.uint64)
+    generator.manual_seed(int(batch))
+    torch.manual_seed(int(dropout) if rank == 0 else int(dropout) // 2 + rank)
+
+
+def _say(text: str) -> None:
+    """A log line, of one process."""
+    if launch.rank() == 0:
+        log(text)
 
 
 def _check_finite(named: dict[str, float], step: int, what: str) -> None:

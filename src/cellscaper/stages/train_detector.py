@@ -17,6 +17,7 @@ def main() -> None:
         inputs=["cells", "images", "layouts?", "painted?"],
         outputs=["model", "losses"],
         options=["decoder"],
+        gpus=True,
     )
     settings = args.config
     cells, images = read_split(args.cells, args.images, "train")

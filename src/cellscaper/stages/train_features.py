@@ -11,7 +11,7 @@ from cellscaper.storage import read_layouts
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=["cells"], outputs=["model", "losses"])
+    args = stage.arguments(__doc__, inputs=["cells"], outputs=["model", "losses"], gpus=True)
     section = args.config
     cells = read_layouts(args.cells).where(split="train")
     torch.manual_seed(args.seed)

@@ -11,7 +11,7 @@ from cellscaper.storage import read_split
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=["cells", "images"], outputs=["model", "losses"])
+    args = stage.arguments(__doc__, inputs=["cells", "images"], outputs=["model", "losses"], gpus=True)
     section = args.config
     cells, pixels = read_split(args.cells, args.images, "train")
     images = [torch.from_numpy(one).permute(2, 0, 1) for one in pixels]

@@ -40,7 +40,7 @@ def with_edges(condition: dict[str, Any], crops: CropSampler, classes: int) -> d
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=["cells", "density?"], outputs=["model", "losses"])
+    args = stage.arguments(__doc__, inputs=["cells", "density?"], outputs=["model", "losses"], gpus=True)
     cells = read_layouts(args.cells).where(split="train")
     grid, classes = args.config["grid"], cells.n_classes
     crops = CropSampler(cells, grid["region"], device(), align=grid["stride"], small=args.config["small"])
