@@ -1,7 +1,9 @@
 # Helpers of all rules: the checked configuration, sections as canonical JSON, code fingerprints, resources.
 
 import os
+import signal
 import sys
+import threading
 from types import SimpleNamespace
 from pathlib import Path
 
@@ -30,8 +32,15 @@ except CellscaperError as error:
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
 os.environ["PYTHONPATH"] = str(SRC)  # the code that is fingerprinted is the code that runs
 
-# A scheduler that stops a job signals all its processes. Trainings save their state then: the shell and tee wait for it.
-shell.prefix("trap : TERM USR1; tee() ( trap '' INT TERM USR1; exec tee \"$@\" ); ")
+if (
+    threading.current_thread() is threading.main_thread()
+):  # else SIGUSR1 ends Snakemake, and with it the training
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+
+# Who stops a job signals all its processes. Trainings save their state then: their shell and tee must not end before.
+shell.prefix(
+    "set -euo pipefail; trap : TERM USR1; " "tee() ( trap '' INT TERM USR1; exec tee \"$@\" ); "
+)
 
 RESULTS = config["results"]
 FIRST_SEED = f"seed{config['seeds'][0]}"  # the one that pictures show
