@@ -20,15 +20,12 @@ include: "workflow/rules/image.smk"
 include: "workflow/rules/detect.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
-    """Every table and every figure of the configuration."""
+    """Every table and every figure of the configuration, and the report of the run."""
     default_target: True
     input:
-        [
-            f"{RESULTS}/{dataset}/tables/{table}.{kind}"
-            for dataset, table in settings.wanted_tables(config)
-            for kind in ("csv", "md", "tex", "png")
-        ],
-        [figure for dataset in config["run"]["datasets"] for figure in figures(dataset)],
+        run_files(),
+        rules.make_report.output.report,

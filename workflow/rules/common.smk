@@ -1,5 +1,6 @@
 # Helpers of all rules: the checked configuration, sections as canonical JSON, code fingerprints, resources.
 
+import json
 import os
 import signal
 import sys

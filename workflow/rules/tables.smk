@@ -167,12 +167,48 @@ def figures(dataset):
         and config["tables"][table]["kind"] == "detections"
         and config["tables"][table].get("figures", False)
     ]
+    intervals = [
+        f"{folder}/intervals-{table}.png"
+        for where, table in settings.wanted_tables(config)
+        if where == dataset and interval_rows(table)
+    ]
     windows = [
         f"{folder}/{kind}-{name}.png"
         for name in window_names(dataset)
         for kind in ("counts", "persistence")
     ]
-    return sorted(painted) + curves + densities + radii + windows
+    return intervals + radii + sorted(painted) + curves + densities + windows
+=======
+    return intervals + sorted(painted) + curves + densities + windows
+
+
+def interval_rows(table):
+    """The rows of a table that are run and frame nothing: those that have dots in its figure of intervals."""
+    return [row for row in settings.rows(config, table) if row["row"] not in framing_rows(table)]
+
+
+def framing_rows(table):
+    """The rows of a table between which its others stand: {row: floor | ceiling}."""
+    kinds = {"real_halves": "floor", "random": "ceiling"}
+    return {
+        row["row"]: kinds[experiment_generator(row["experiment"])]
+        for row in settings.rows(config, table)
+        if config["tables"][table]["kind"] == "layouts"
+        and experiment_generator(row["experiment"]) in kinds
+    }
+
+
+def intervals_section(wildcards):
+    """Floor, ceiling and lines of a table's figure of intervals."""
+    framing, rows = (
+        framing_rows(wildcards.table),
+        config["tables"][wildcards.table]["rows"],
+    )
+    return {
+        "floor": [row for row, kind in framing.items() if kind == "floor"],
+        "ceiling": [row for row, kind in framing.items() if kind == "ceiling"],
+        "curves": {row: block["curve"] for row, block in rows.items() if "curve" in block},
+    }
 
 
 # A param, for its path as an input would rerun the tables in a copied folder.
@@ -455,6 +491,36 @@ rule draw_persistence:
         STAGE + "draw_persistence"
         " --patches {input.patches:q}"
         " --columns {params.columns:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule draw_intervals:
+    """Table {wildcards.table} on {wildcards.dataset} as dots with intervals between floor and ceiling."""
+    input:
+        table=rules.make_tables.output.csv,
+    output:
+        picture=RESULTS + "/{dataset}/figures/intervals-{table}.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/intervals-{table}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/intervals-{table}.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_intervals", "threads")
+    resources:
+        mem_mb=memory("draw_intervals"),
+        runtime=need("draw_intervals", "runtime"),
+        gpu=need("draw_intervals", "gpu"),
+    params:
+        **stage_code("draw_intervals"),
+        config=lambda w: canonical(intervals_section(w)),
+    shell:
+        STAGE + "draw_intervals"
+        " --table {input.table:q}"
+        " --config {params.config:q}"
         " --picture {output.picture:q}"
         " --threads {threads}"
         " 2>&1 | tee {log:q}"

@@ -64,5 +64,6 @@ def mark_handle(label: str, shade: str, mark: str, hollow: bool = False) -> Line
 
 
 def class_handles(classes: Sequence[str]) -> list[Line2D]:
-    """Legend entries: a dot for each class."""
-    return [mark_handle(name, shade, "o") for name, shade in zip(classes, colour(classes), strict=True)]
+    """Legend entries: a dot for each class after the number of its channel."""
+    shades = colour(classes)
+    return [mark_handle(f"{k} {name}", shades[k], "o") for k, name in enumerate(classes)]

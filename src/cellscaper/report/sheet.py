@@ -19,7 +19,8 @@ _DPI = 150
 class Sheet:
     """A figure of rows × columns square panels of ``side`` inches, titles above the columns, a legend at the bottom.
 
-    ``below`` and ``aside`` are the inches left under and beside each panel, ``names`` stand left of the rows.
+    ``below`` and ``aside`` are the inches left under and beside each panel, ``names`` stand left of the rows, ``left``
+    inches are kept free left of the first column for the labels of its axes.
     """
 
     def __init__(
@@ -30,23 +31,24 @@ class Sheet:
         below: float,
         aside: float = 0.1,
         names: Sequence[str] = (),
+        left: float = 0.0,
     ):
         if rows < 1 or not titles:
             raise CellscaperError(f"a figure of {rows} rows × {len(titles)} columns shows nothing; give it layouts")
         self.side = side
         columns = len(titles)
-        margin = 0.28 if names else 0.0
+        margin = left + (0.28 if names else 0.0)
         wrapped = [textwrap.fill(title, max(8, int(side * 13))) for title in titles]
         top = 0.08 + 0.17 * max(text.count("\n") + 1 for text in wrapped) + 0.04
         self.width = max(margin + aside * (columns + 1) + side * columns, 3.2)
-        left = margin + (self.width - margin - side * columns - aside * (columns + 1)) / 2
+        start = margin + (self.width - margin - side * columns - aside * (columns + 1)) / 2
         self.height = top + rows * (side + below)
         self.figure = Figure(figsize=(self.width, self.height), dpi=_DPI, facecolor="white")
         FigureCanvasAgg(self.figure)
         self._axes: list[list[Axes]] = []
         for r in range(rows):
             bottom = self.height - top - r * (side + below) - side
-            places = [(left + aside + c * (side + aside), bottom, side, side) for c in range(columns)]
+            places = [(start + aside + c * (side + aside), bottom, side, side) for c in range(columns)]
             self._axes.append([self._add(place) for place in places])
         for ax, text in zip(self._axes[0], wrapped, strict=True):
             ax.set_title(text, fontsize=FONT + 1, color=INK, pad=4, linespacing=1.05)

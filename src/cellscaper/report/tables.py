@@ -267,7 +267,7 @@ def to_latex(frame: pd.DataFrame, title: str, notes: Sequence[str] = ()) -> str:
 def _page(frame: pd.DataFrame) -> _Page:
     beside_paper = bool(frame["paper"].notna().any())
     reasons = list(dict.fromkeys(s.removeprefix("not run: ") for s in frame["status"] if s != "ok"))
-    marks = {reason: _superscript(i + 1) for i, reason in enumerate(reasons)}
+    marks = {reason: superscript(i + 1) for i, reason in enumerate(reasons)}
     columns: list[str] = []
     body: list[list[str]] = []
     for _, row in frame.groupby("row", sort=False):
@@ -282,7 +282,7 @@ def _page(frame: pd.DataFrame) -> _Page:
 
 def _cell(cell: Any, marks: Mapping[str, str], beside_paper: bool) -> str:
     """``ours mean ± sd (n) · paper · difference``; parts that do not exist are '–' or left out."""
-    places = _decimals(cell.mean)
+    places = decimals(cell.mean)
     run = cell.status == "ok"
     if run:
         spread = "" if math.isnan(cell.sd) else f" ± {cell.sd:.{places}f}"
@@ -300,10 +300,15 @@ def _cell(cell: Any, marks: Mapping[str, str], beside_paper: bool) -> str:
 
 
 def _gain(cell: Any) -> str:
-    """`` · Δ +0.012 [−0.003, +0.027], p 0.12``: the difference to *real only*, where there is one."""
+    text = gain_text(cell)
+    return f" · {text}" if text else ""
+
+
+def gain_text(cell: Any) -> str:
+    """``Δ +0.012 [−0.003, +0.027], p 0.12``: the difference to *real only*, where there is one."""
     if math.isnan(getattr(cell, "gain", math.nan)):
         return ""
-    text = f" · Δ {cell.gain:+.3f} [{cell.gain_low:+.3f}, {cell.gain_high:+.3f}], "
+    text = f"Δ {cell.gain:+.3f} [{cell.gain_low:+.3f}, {cell.gain_high:+.3f}], "
     p = f"p {cell.gain_p:.2g}" if cell.gain_p >= 0.001 else "p < 0.001"
     return (text + p).replace("-", "−")
 
@@ -314,7 +319,7 @@ def _legend(frame: pd.DataFrame) -> str:
     return f"{ours} · paper · ours − paper" if beside_paper else f"{ours}; the paper has no numbers here"
 
 
-def _decimals(value: float) -> int:
+def decimals(value: float) -> int:
     """Decimal places: 133.0, 5.31, 0.653; three digits below 0.01."""
     size = abs(value)
     if math.isnan(size) or size == 0:
@@ -324,7 +329,7 @@ def _decimals(value: float) -> int:
     return min(2 - math.floor(math.log10(size)), 8)
 
 
-def _superscript(number: int) -> str:
+def superscript(number: int) -> str:
     return str(number).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
@@ -350,7 +355,7 @@ _LATEX = {
     "Δ": r"$\Delta$",
     "τ": r"$\tau$",
     "σ": r"$\sigma$",
-    **{_superscript(d): rf"\textsuperscript{{{d}}}" for d in range(10)},
+    **{superscript(d): rf"\textsuperscript{{{d}}}" for d in range(10)},
 }
 
 

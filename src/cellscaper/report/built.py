@@ -1,0 +1,27 @@
+"""Reading a table that make_tables wrote."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cellscaper.errors import CellscaperError
+
+_NUMBERS = ("mean", "sd", "paper", "paper_sd", "difference")
+_GAINS = ("gain", "gain_low", "gain_high", "gain_p")  # of detection tables
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """A table's CSV in the long form of :func:`cellscaper.report.tables.build`; CellscaperError for anything else."""
+    try:
+        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+        for name in (*_NUMBERS, *(one for one in _GAINS if one in frame)):
+            frame[name] = pd.to_numeric(frame[name].mask(frame[name] == ""))
+        frame["n"], frame["samples"] = frame["n"].astype(int), frame["samples"].astype(int)
+        frame["lower_is_better"] = frame["lower_is_better"] == "True"
+        missing = {"row", "row_label", "column_label", "class", "status", "decoder", "note"} - set(frame.columns)
+        if missing or frame.empty:
+            raise KeyError(", ".join(sorted(missing)) or "no row")
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise CellscaperError(f"{file} is not a table of this version ({reason}); delete it and run again") from error
+    return frame

@@ -1,0 +1,130 @@
+"""The report of a run: one HTML file that needs no other, with every table, every figure and how they were made."""
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from cellscaper.errors import CellscaperError
+from cellscaper.report.run_facts import JobTime, Origin
+
+_WIDEST = 2200  # px: wider pictures are shrunk
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure in the page: its PNG as a data URI, its size in px, title, caption and alternative text."""
+
+    uri: str
+    width: int
+    height: int
+    title: str
+    caption: str
+    alt: str
+
+
+def load_captions() -> dict[str, dict[str, str]]:
+    """Kind of figure → title, caption, alt."""
+    return yaml.safe_load(files("cellscaper.report").joinpath("captions.yaml").read_text(encoding="utf-8"))
+
+
+def picture(file: Path, kind: str, more: str = "") -> Picture:
+    """A PNG file as a picture with the captions of its kind; ``more`` is added to title and alternative text.
+
+    At most ``_WIDEST`` px wide, with 256 colours where that is smaller. CellscaperError for a file that is no PNG.
+    """
+    plain = kind.replace("_", " ")
+    words = load_captions().get(kind, {"title": plain, "caption": "", "alt": f"Figure: {plain}."})
+    try:
+        with Image.open(file, formats=["PNG"]) as image:
+            image.load()
+            shown = image.convert("RGB")
+    except OSError as error:
+        raise CellscaperError(f"{file} is not a readable PNG; delete it and run again") from error
+    if shown.width > _WIDEST:
+        shown = shown.resize((_WIDEST, round(shown.height * _WIDEST / shown.width)), Image.Resampling.LANCZOS)
+    data = min(_png(shown), _png(shown.quantize(256, dither=Image.Dither.NONE)), key=len)
+    uri = "data:image/png;base64," + base64.b64encode(data).decode()
+    title = f"{words['title']}: {more}" if more else words["title"]
+    return Picture(uri, shown.width, shown.height, title, words["caption"], " ".join([words["alt"], more]).strip())
+
+
+def _png(image: Image.Image) -> bytes:
+    held = io.BytesIO()
+    image.save(held, "PNG", optimize=True)
+    return held.getvalue()
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: 0.4 s, 12 s, 3 min 20 s, 5 h 10 min, 2 d 3 h; – where unknown."""
+    if math.isnan(seconds):
+        return "–"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    total = round(seconds)
+    parts = [(total // 86400, "d"), (total // 3600 % 24, "h"), (total // 60 % 60, "min"), (total % 60, "s")]
+    first = next(i for i, (n, _) in enumerate(parts) if n)
+    return " ".join(f"{n} {unit}" for n, unit in parts[first : first + 2] if n)
+
+
+@dataclass(frozen=True)
+class RuleTime:
+    """All jobs of a rule: number, CPU and wall seconds, the longest one's wall seconds, the highest peak in MB."""
+
+    rule: str
+    jobs: int
+    cpu: float
+    seconds: float
+    longest: float
+    memory: float
+
+
+def by_rule(times: Sequence[JobTime]) -> list[RuleTime]:
+    """The times of each rule, most CPU first. What was not measured counts as 0."""
+    found: dict[str, list[JobTime]] = {}
+    for one in times:
+        found.setdefault(one.rule, []).append(one)
+
+    def known(values: list[float]) -> list[float]:
+        return [value for value in values if not math.isnan(value)] or [0.0]
+
+    rows = [
+        RuleTime(
+            rule,
+            len(jobs),
+            sum(known([one.cpu for one in jobs])),
+            sum(known([one.seconds for one in jobs])),
+            max(known([one.seconds for one in jobs])),
+            max(known([one.memory for one in jobs])),
+        )
+        for rule, jobs in found.items()
+    ]
+    return sorted(rows, key=lambda row: (-row.cpu, row.rule))
+
+
+def origin_rows(found: Origin) -> list[tuple[str, str]]:
+    """What made the results, for a table: each value, with the number of files where there are several."""
+    counted = {"cellscaper": found.versions, "commit": found.commits, "Python": found.python, **found.libraries}
+    rows = []
+    for name, values in counted.items():
+        several = len(values) > 1
+        rows.append((name, ", ".join(f"{v} ({n} files)" if several else v for v, n in values.most_common())))
+    return rows
+
+
+def render(context: Mapping[str, Any]) -> str:
+    """The page for a context (see ``stages/make_report.py`` for its parts)."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["duration"] = duration
+    environment.filters["markup"] = Markup
+    text = files("cellscaper.report").joinpath("report.html").read_text(encoding="utf-8")
+    return environment.from_string(text).render(**context)

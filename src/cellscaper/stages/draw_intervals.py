@@ -1,0 +1,21 @@
+"""draw_intervals: the numbers of a table as dots with intervals between its floor and its ceiling.
+
+``--config`` holds the ids of the rows that are ``floor`` and ``ceiling``, and ``curves`` {row: [line, x]} where the
+rows are points of lines over a number.
+"""
+
+from cellscaper import stage
+from cellscaper.report.built import read_table
+from cellscaper.report.intervals import interval_plot
+from cellscaper.report.sheet import write_picture
+
+
+def main() -> None:
+    args = stage.arguments(__doc__, inputs=["table"], outputs=["picture"])
+    curves = {row: (str(line), float(x)) for row, (line, x) in args.config["curves"].items()}
+    figure = interval_plot(read_table(args.table), args.config["floor"], args.config["ceiling"], curves)
+    write_picture(figure, args.picture)
+
+
+if __name__ == "__main__":
+    stage.run(main)
