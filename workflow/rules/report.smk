@@ -13,7 +13,9 @@ def run_files():
 
 def all_figures():
     """(dataset, file) of every figure beside those of the tables."""
-    return [(dataset, figure) for dataset in config["run"]["datasets"] for figure in figures(dataset)]
+    return [
+        (dataset, figure) for dataset in config["run"]["datasets"] for figure in figures(dataset)
+    ]
 
 
 # Params, for their paths as inputs would rerun the page in a copied folder.
@@ -34,9 +36,7 @@ rule make_report:
     """One page with every table, every figure, times, environment, seeds and what was not run."""
     input:
         run_files(),
-        cells=[
-            f"{RESULTS}/{dataset}/read_cells/cells.h5" for dataset in config["run"]["datasets"]
-        ],
+        cells=[f"{RESULTS}/{dataset}/read_cells/cells.h5" for dataset in config["run"]["datasets"]],
     output:
         report=RESULTS + "/report.html",
     log:

@@ -178,8 +178,6 @@ def figures(dataset):
         for kind in ("counts", "persistence")
     ]
     return intervals + radii + sorted(painted) + curves + densities + windows
-=======
-    return intervals + sorted(painted) + curves + densities + windows
 
 
 def interval_rows(table):

@@ -25,3 +25,13 @@ def read_table(file: Path) -> pd.DataFrame:
         reason = str(error).splitlines()[0]
         raise CellscaperError(f"{file} is not a table of this version ({reason}); delete it and run again") from error
     return frame
+
+
+def read_notes(file: Path) -> list[str]:
+    """The notes below a table in Markdown, without the footnotes of single cells (¹, †)."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise CellscaperError(f"{file} is not a readable table in Markdown; delete it and run again") from error
+    notes = [line.removeprefix("- ") for line in lines if line.startswith("- ")]
+    return [note for note in notes if note and note[0] not in "¹²³⁴⁵⁶⁷⁸⁹†"]

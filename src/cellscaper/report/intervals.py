@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from cellscaper.errors import CellscaperError
@@ -31,8 +30,8 @@ def interval_plot(
     """A built table (:func:`cellscaper.report.tables.build`): a panel for each column that has a number.
 
     Rows stand below each other: mean over the seeds, ± one sd as a bar, and the paper's number where both mean the
-    same. Rows named in ``floor`` and ``ceiling`` are drawn through the panel as lines with their sd as bands, but not for
-    count errors, which they do not frame.
+    same. Rows named in ``floor`` and ``ceiling`` are drawn through the panel as lines with their sd as bands, except
+    for count errors, which they do not frame.
     ``curves`` {row: (line, x)} draws those rows as lines over x instead and leaves all others out.
     CellscaperError for a table without a number.
     """
@@ -41,7 +40,7 @@ def interval_plot(
     shown = [row for row in dict.fromkeys(frame["row"]) if row not in framing and row in set(done["row"])]
     if curves:
         shown = [row for row in shown if row in curves]
-    columns = [name for name, part in done.groupby("column_label", sort=False) if set(part["row"]) & set(shown)]
+    columns: list[str] = list(dict.fromkeys(done.loc[done["row"].isin(shown), "column_label"]))
     if not columns:
         raise CellscaperError("a table without a number of a system has nothing to draw; run a row of it")
     labels = dict(zip(frame["row"], frame["row_label"], strict=True))
@@ -79,8 +78,8 @@ def _handles(
     ceiling: Collection[str],
     shown: Sequence[str],
     curves: Mapping[str, tuple[str, float]] | None,
-) -> list[Line2D | Patch]:
-    handles: list[Line2D | Patch] = []
+) -> list[Line2D]:
+    handles: list[Line2D] = []
     if curves:
         names = list(dict.fromkeys(curves[row][0] for row in shown))
         for name, (shade, style) in zip(names, line_styles(), strict=False):
@@ -102,10 +101,14 @@ def _draw_frame(ax: Axes, part: pd.DataFrame, rows: Collection[str], shade: str,
     line, band = (ax.axhline, ax.axhspan) if across else (ax.axvline, ax.axvspan)
     for row in rows:
         if row in part.index:
-            mean, sd = float(part.at[row, "mean"]), float(part.at[row, "sd"])
+            mean, sd = _numbers(part, row, "mean", "sd")
             line(mean, color=shade, linewidth=1.4, zorder=1)
             if sd > 0:
                 band(mean - sd, mean + sd, color=shade, alpha=0.18, linewidth=0, zorder=0)
+
+
+def _numbers(part: pd.DataFrame, row: str, *names: str) -> list[float]:
+    return [float(value) for value in part[list(names)].astype(float).loc[[row]].to_numpy()[0]]
 
 
 def _draw_rows(ax: Axes, part: pd.DataFrame, shown: Sequence[str], labels: Sequence[str] | None) -> None:
@@ -113,7 +116,7 @@ def _draw_rows(ax: Axes, part: pd.DataFrame, shown: Sequence[str], labels: Seque
     for y, row in enumerate(shown):
         if row not in part.index:
             continue
-        mean, sd, paper = (float(part.at[row, name]) for name in ("mean", "sd", "paper"))
+        mean, sd, paper = _numbers(part, row, "mean", "sd", "paper")
         ax.errorbar(mean, y, xerr=sd if sd > 0 else None, color=OURS, fmt="o", markersize=4.5, linewidth=1.3, capsize=2)
         if not math.isnan(paper) and not part.at[row, "note"]:
             ax.plot(paper, y, "D", color=PAPER, mfc="none", markersize=4.5, zorder=4)
@@ -132,8 +135,10 @@ def _draw_curves(ax: Axes, part: pd.DataFrame, shown: Sequence[str], curves: Map
         if own:
             x, rows = zip(*own, strict=True)
             mean, sd = part.loc[list(rows), "mean"].to_numpy(float), part.loc[list(rows), "sd"].to_numpy(float)
-            ax.errorbar(x, mean, yerr=np.nan_to_num(sd) if np.isfinite(sd).any() else None, color=shade, linestyle=style,
-                        marker="o", markersize=3.5, linewidth=1.3, capsize=2)  # fmt: skip
+            bars = np.nan_to_num(sd) if np.isfinite(sd).any() else None
+            ax.errorbar(
+                x, mean, yerr=bars, color=shade, linestyle=style, marker="o", markersize=3.5, linewidth=1.3, capsize=2
+            )
     name_axes(ax, "sampling steps")
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(FixedLocator(ticks))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from cellscaper.report.tables import decimals, gain_text, protocol_notes, superscript
+from cellscaper.report.tables import decimals, gain_text, superscript
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class PageTable:
 
 
 def page_table(
-    table: dict[str, Any], name: str, frame: pd.DataFrame, floor: Collection[str], ceiling: Collection[str]
+    name: str, title: str, frame: pd.DataFrame, notes: list[str], floor: Collection[str], ceiling: Collection[str]
 ) -> PageTable:
     """The parts of a table for the page. ``floor`` and ``ceiling`` are the ids of those rows.
 
@@ -62,7 +62,7 @@ def page_table(
     rows: list[Row] = []
     missing: dict[str, list[str]] = {}
     for row_id, part in frame.groupby("row", sort=False):
-        cells = list(part.itertuples())
+        cells: list[Any] = list(part.itertuples())
         columns = [
             (c.column_label, "↓", "lower is better") if c.lower_is_better else (c.column_label, "↑", "higher is better")
             for c in cells
@@ -82,17 +82,17 @@ def page_table(
                 label if len(labels) == len(cells) else f"{label} ({', '.join(labels)})"
             )
     differing = frame[(frame["note"] != "") & frame["paper"].notna()]
-    notes = dict(zip(differing["column_label"], differing["note"], strict=True))
-    footnotes = [("†", f"{label}: {note}; no difference is taken") for label, note in notes.items()]
+    differs = dict(zip(differing["column_label"], differing["note"], strict=True))
+    footnotes = [("†", f"{label}: {note}; no difference is taken") for label, note in differs.items()]
     return PageTable(
         name,
-        table["title"],
+        title,
         columns,
         rows,
         bool(frame["paper"].notna().any()),
         "" if seeds is None else f"{seeds} seed{'s' if seeds > 1 else ''}",
         footnotes,
-        protocol_notes(table, frame),
+        notes,
         [(", ".join(labels), reason) for reason, labels in missing.items()],
     )
 

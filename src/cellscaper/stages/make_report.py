@@ -15,8 +15,8 @@ from cellscaper import config as settings
 from cellscaper import stage
 from cellscaper.errors import CellscaperError
 from cellscaper.progress import log
-from cellscaper.report.built import read_table
-from cellscaper.report.page import Picture, by_rule, duration, origin_rows, picture, render
+from cellscaper.report.built import read_notes, read_table
+from cellscaper.report.page import Picture, RuleTime, by_rule, duration, origin_rows, picture, render
 from cellscaper.report.page_tables import PageTable, page_table
 from cellscaper.report.palette import colour
 from cellscaper.report.rule_graph import draw_graph, reduced, rule_edges
@@ -24,7 +24,8 @@ from cellscaper.report.run_facts import job_times, machine, origin, packages
 from cellscaper.storage import read_layouts, write_text
 
 LIGHT = {"light": {"threads": 1, "mem_mb": 1000, "runtime": 1, "gpu": 0}}  # a config is not whole without
-PRESETS = {"phantom": "simulated tissue", "brca_m2c": "BRCA-M2C", "lizard": "Lizard"}
+OF_A_TABLE = ("intervals", "radii")  # figures that stand with their table
+TISSUE = {"phantom": "simulated tissue", "brca_m2c": "BRCA-M2C", "lizard": "Lizard"}
 
 
 def rows_of(config: Mapping[str, Any], table: str, generator: str) -> list[str]:
@@ -41,9 +42,11 @@ def one_table(config: dict[str, Any], folder: Path, name: str, figures: list[Pat
     """A table with its pictures: the one beside it, and its numbers as intervals."""
     block = config["tables"][name]
     floor, ceiling = (rows_of(config, name, generator) for generator in ("real_halves", "random"))
-    made = page_table(block, name, read_table(folder / f"{name}.csv"), floor, ceiling)
-    intervals = [file for file in figures if file.name == f"intervals-{name}.png"]
-    made.pictures.extend(picture(file, "intervals", block["title"]) for file in intervals)
+    frame, notes = read_table(folder / f"{name}.csv"), read_notes(folder / f"{name}.md")
+    made = page_table(name, block["title"], frame, notes, floor, ceiling)
+    for kind in OF_A_TABLE:
+        own = [file for file in figures if file.name == f"{kind}-{name}.png"]
+        made.pictures.extend(picture(file, kind, block["title"]) for file in own)
     made.pictures.append(picture(folder / f"{name}.png", block["kind"], block["title"]))
     return made
 
@@ -61,19 +64,20 @@ def one_dataset(config: dict[str, Any], results: Path, name: str, figures: list[
     cells = read_layouts(results / name / "read_cells" / "cells.h5")
     tables = [table for dataset, table in settings.wanted_tables(config) if dataset == name]
     shown: list[Picture] = [
-        picture(file, *kind_of(file)) for file in figures if not file.name.startswith("intervals-")
+        picture(file, *kind_of(file)) for file in figures if file.stem.split("-")[0] not in OF_A_TABLE
     ]
     splits = []
     for split in ("train", "val", "test"):
         part = cells.where(split=split)
         splits.append({"name": split, "images": len(part), "cells": part.counts().sum(axis=0).tolist()})
+    shades = zip(cells.classes, colour(cells.classes), strict=True)
     return {
         "name": name,
-        "classes": [{"name": one, "colour": shade} for one, shade in zip(cells.classes, colour(cells.classes), strict=True)],
+        "classes": [{"name": one, "colour": shade} for one, shade in shades],
         "splits": splits,
         "tables": [one_table(config, results / name / "tables", table, figures) for table in tables],
         "pictures": shown,
-    }  # fmt: skip
+    }
 
 
 def what_is_missing(config: dict[str, Any], datasets: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
@@ -105,6 +109,16 @@ def graph_of(config: dict[str, Any], snakefile: Path, jobs: dict[str, int]) -> d
     return {"graph": draw_graph(edges, jobs), "graph_error": "", "edges": sorted(feeds.items())}
 
 
+def times_note(rules: list[RuleTime]) -> str:
+    """What all jobs took together, and what is not in it."""
+    cpu, wall, jobs = (sum(values) for values in zip(*((row.cpu, row.seconds, row.jobs) for row in rules), strict=True))
+    return (
+        f"{jobs:.0f} jobs took {duration(cpu)} of CPU time and {duration(wall)} of wall time one after the other, from "
+        "Snakemake's benchmark files. A job that was stopped and went on has the time of its last part only; this page "
+        "and the gallery are left out."
+    )
+
+
 def main() -> None:
     args = stage.arguments(
         __doc__, inputs=["snakefile"], outputs=["report"], options=["results", "figures", "galleries"]
@@ -123,7 +137,7 @@ def main() -> None:
     missing = what_is_missing(config, datasets)
     tables = sum(len(one["tables"]) for one in datasets)
     commits = ", ".join(commit[:12] + ("+changes" if "+" in commit else "") for commit in made_by.commits)
-    tissue = " and ".join(PRESETS.get(name, name) for name in names)
+    tissue = " and ".join(TISSUE.get(name, name) for name in names)
     context = {
         "title": f"cellscaper: {', '.join(names)}",
         "lead": f"Cell layouts, H&E images and detectors on {tissue}: {tables} tables, "
@@ -140,9 +154,7 @@ def main() -> None:
         "datasets": datasets,
         "missing": missing,
         **graph_of(config, args.snakefile, {row.rule: row.jobs for row in rules}),
-        "times_note": f"{len(jobs)} jobs took {duration(cpu)} of CPU time and {duration(sum(row.seconds for row in rules))} of "
-        "wall time one after the other, from Snakemake's benchmark files. A job that was stopped and went on has the time "
-        "of its last part only; this page and the gallery are left out.",
+        "times_note": times_note(rules),
         "rule_times": rules,
         "jobs": jobs,
         "seeds": seeds,
@@ -150,8 +162,10 @@ def main() -> None:
         "origin": origin_rows(made_by),
         "machine": machine(),
         "packages": packages(),
-        "configuration": yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None),
-    }  # fmt: skip
+        "configuration": yaml.safe_dump(
+            config, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
+        ),
+    }
     text = render(context)
     write_text(args.report, text)
     log(f"{args.report}: {tables} tables, {len(missing)} lines of what was not run, {len(text) / 2**20:.1f} MB")
