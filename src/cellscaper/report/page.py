@@ -40,7 +40,7 @@ def load_captions() -> dict[str, dict[str, str]]:
 def picture(file: Path, kind: str, more: str = "") -> Picture:
     """A PNG file as a picture with the captions of its kind; ``more`` is added to title and alternative text.
 
-    At most ``_WIDEST`` px wide, with 256 colours where that is smaller. CellscaperError for a file that is no PNG.
+    At most ``_WIDEST`` px wide. CellscaperError for a file that is no PNG.
     """
     plain = kind.replace("_", " ")
     words = load_captions().get(kind, {"title": plain, "caption": "", "alt": f"Figure: {plain}."})
@@ -52,16 +52,11 @@ def picture(file: Path, kind: str, more: str = "") -> Picture:
         raise CellscaperError(f"{file} is not a readable PNG; delete it and run again") from error
     if shown.width > _WIDEST:
         shown = shown.resize((_WIDEST, round(shown.height * _WIDEST / shown.width)), Image.Resampling.LANCZOS)
-    data = min(_png(shown), _png(shown.quantize(256, dither=Image.Dither.NONE)), key=len)
-    uri = "data:image/png;base64," + base64.b64encode(data).decode()
+    held = io.BytesIO()
+    shown.save(held, "PNG", optimize=True)
+    uri = "data:image/png;base64," + base64.b64encode(held.getvalue()).decode()
     title = f"{words['title']}: {more}" if more else words["title"]
     return Picture(uri, shown.width, shown.height, title, words["caption"], " ".join([words["alt"], more]).strip())
-
-
-def _png(image: Image.Image) -> bytes:
-    held = io.BytesIO()
-    image.save(held, "PNG", optimize=True)
-    return held.getvalue()
 
 
 def duration(seconds: float) -> str:
