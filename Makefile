@@ -2,21 +2,25 @@
 PYTHON ?= python3
 CORES ?= 2
 BRCA_M2C ?=
+PRESET ?= workflow/presets/demo.yaml
 RUN = .venv/bin/snakemake --workflow-profile workflow/profiles/local --cores $(CORES)
 brca_path = $(if $(BRCA_M2C),datasets='{"brca_m2c": {"path": "$(abspath $(BRCA_M2C))"}}')
 
-.PHONY: demo test test-unit brca paper bench lint format
+.PHONY: demo test test-unit brca paper report bench lint format
 
 demo: .venv/ready  ## every stage on simulated tissue: tables and pictures in results/phantom/
 	$(RUN) --configfile workflow/presets/demo.yaml
-	@echo "Tables and pictures: results/phantom/tables/"
+	@echo "Open results/report.html; tables and pictures: results/phantom/tables/"
 
 brca: .venv/ready  ## small models on the real BRCA-M2C (BRCA_M2C=folder, else it is downloaded)
 	$(RUN) --configfile workflow/presets/brca-small.yaml $(if $(BRCA_M2C),--config $(brca_path))
-	@echo "Tables and pictures: results/brca_m2c/tables/"
+	@echo "Open results/report.html; tables and pictures: results/brca_m2c/tables/"
 
 paper: .venv/ready  ## the papers' values: a GPU and days; add --workflow-profile workflow/profiles/slurm for a cluster
 	$(RUN) $(if $(BRCA_M2C),--config $(brca_path))
+
+report: .venv/ready  ## results/report.html of a run (PRESET=its preset); runs what is missing, nothing else
+	$(RUN) make_report --configfile $(PRESET)
 
 test: test-unit  ## all tests
 	.venv/bin/python -m pytest tests/workflow tests/real
