@@ -1,6 +1,6 @@
 """What the training stages share: resume state, provenance and weights around the trainer."""
 
-import os
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from cellscaper.devices import device
 from cellscaper.diffusion.trainer import BatchLoss, clear_state, train
 from cellscaper.progress import log
 from cellscaper.provenance import digest, record
+from cellscaper.row_checks import with_checks
 from cellscaper.stage import Arguments
-from cellscaper.storage import atomic
+from cellscaper.storage import write_text
 from cellscaper.weights import write_weights
 
 
@@ -55,7 +56,8 @@ def fit(
     )
     if launch.rank() > 0:
         return
-    with atomic(args.losses) as partial:
-        os.replace(state / "losses.csv", partial)
     write_weights(args.model, weights, provenance, section=section, **facts)
+    header, *rows = csv.reader((state / "losses.csv").read_text(encoding="utf-8").splitlines())
+    write_text(args.losses, with_checks(header, rows))
+    (state / "losses.csv").unlink()
     clear_state(state)

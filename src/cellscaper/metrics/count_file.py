@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cellscaper.errors import CellscaperError
+from cellscaper.row_checks import CHECK, verify, with_checks
 from cellscaper.storage import write_text
 
 COLUMNS = (
@@ -63,7 +64,7 @@ def write_counts(
         )
         part = pd.DataFrame(array.reshape(-1, 3), index=index, columns=["hits", "false", "missed"]).reset_index()
         parts.append(part.assign(protocol=protocol, **about))
-    write_text(path, pd.concat(parts)[list(COLUMNS)].to_csv(index=False, lineterminator="\n"))
+    write_text(path, with_checks(COLUMNS, pd.concat(parts)[list(COLUMNS)].astype(str).to_numpy().tolist()))
 
 
 def read_counts(paths: Sequence[Path]) -> dict[tuple[str, str, str], ImageCounts]:
@@ -74,7 +75,12 @@ def read_counts(paths: Sequence[Path]) -> dict[tuple[str, str, str], ImageCounts
     found: dict[tuple[str, str, str], dict[int, pd.DataFrame]] = {}
     for path in paths:
         try:
-            frame = pd.read_csv(path, dtype={"image": str, "class": str}, keep_default_na=False)
+            written = pd.read_csv(path, dtype=str, keep_default_na=False)
+            if CHECK in written.columns:
+                check = written.pop(CHECK)
+                verify(path, written.to_numpy().tolist(), check.tolist())
+            text = {"image": str, "class": str, "experiment": str, "detector": str, "protocol": str}
+            frame = pd.read_csv(path, dtype=text, keep_default_na=False).drop(columns=CHECK, errors="ignore")
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise CellscaperError(f"{path} holds no counts of detections ({reason}); score again") from error

@@ -1,14 +1,14 @@
 """Score files: tidy CSV, one row a metric and class. What tables and figures are made from."""
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cellscaper.row_checks import CHECK, with_checks
 from cellscaper.storage import write_text
 
-HEADER = ("dataset", "experiment", "decoder", "seed", "metric", "class", "value", "n")
+FIELDS = ("dataset", "experiment", "decoder", "seed", "metric", "class", "value", "n")
+HEADER = (*FIELDS, CHECK)
 
 
 def write_scores(path: Path, about: Mapping[str, Any], scores: Mapping[str, Mapping[str, float]], n: int) -> None:
@@ -17,11 +17,9 @@ def write_scores(path: Path, about: Mapping[str, Any], scores: Mapping[str, Mapp
     ``about`` holds dataset, experiment, decoder (the detector in detection scores) and seed; ``n`` is the
     number of layouts or images behind each value. Class ``total`` is written as an empty class.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, HEADER, lineterminator="\n")
-    writer.writeheader()
+    rows = []
     for metric, by_class in scores.items():
         for name, value in by_class.items():
             row = {"metric": metric, "class": "" if name == "total" else name, "value": repr(float(value)), "n": n}
-            writer.writerow({**about, **row})
-    write_text(path, text.getvalue())
+            rows.append([str({**about, **row}[field]) for field in FIELDS])
+    write_text(path, with_checks(FIELDS, rows))

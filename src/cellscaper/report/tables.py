@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 
 from cellscaper.errors import CellscaperError
+from cellscaper.row_checks import CHECK, verify
 
 SCORE_COLUMNS = ("dataset", "experiment", "decoder", "seed", "metric", "class", "value", "n")
 _KEY = ["dataset", "experiment", "decoder", "seed", "metric", "class"]
@@ -57,6 +58,8 @@ def _read_scores(path: Path) -> pd.DataFrame:
         raise CellscaperError(
             f"{path} has no column {missing[0]!r}; a score file has the columns {', '.join(SCORE_COLUMNS)}; score again"
         )
+    if CHECK in frame.columns:
+        verify(path, frame[list(SCORE_COLUMNS)].to_numpy().tolist(), frame[CHECK].tolist())
     frame = frame[list(SCORE_COLUMNS)].copy()
     for name in ("seed", "n", "value"):
         undefined = (name == "value") & frame[name].str.lower().isin(["", "nan"])

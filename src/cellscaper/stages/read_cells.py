@@ -16,10 +16,18 @@ from cellscaper.storage import write_images, write_layouts
 MPP_20X = (0.4, 0.6)  # µm a pixel: all lengths of the package are px at 20×
 
 
+def dataset_folder(manifest: Path) -> Path:
+    """The folder that a dataset's list of files names; CellscaperError where it is no such list."""
+    try:
+        return Path(json.loads(manifest.read_text(encoding="utf-8"))["root"])
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise CellscaperError(f"{manifest} is no list of a dataset's files; delete it and run fetch_dataset") from error
+
+
 def main() -> None:
     args = stage.arguments(__doc__, inputs=["manifest"], outputs=["cells", "images"])
     source = reader(args.config["reader"])
-    root = Path(json.loads(args.manifest.read_text(encoding="utf-8"))["root"])
+    root = dataset_folder(args.manifest)
     scale = source.mpp(args.config)
     if not MPP_20X[0] <= scale <= MPP_20X[1]:
         raise CellscaperError(

@@ -1,0 +1,467 @@
+"""Everything that is read from files, broken at random: only CellscaperError comes out, in time, and no partial output.
+
+CELLSCAPER_FUZZ=5000 sets the number of cases for each reader; the usual number is small and the same every time.
+"""
+
+import copy
+import io
+import json
+import os
+import shutil
+import signal
+import tarfile
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from scipy.io import savemat
+
+from cellscaper import config as sections
+from cellscaper import export
+from cellscaper.datasets.dots import DotFormat, parse_dots
+from cellscaper.datasets.download import unpack
+from cellscaper.datasets.images import read_rgb
+from cellscaper.datasets.lizard import read_label
+from cellscaper.datasets.record import read_text
+from cellscaper.errors import CellscaperError
+from cellscaper.formats.facts import Given
+from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.metrics.score_file import write_scores
+from cellscaper.report.tables import collect
+from cellscaper.stages.draw_training import read_log
+from cellscaper.storage import (
+    DensitySet,
+    ImageSet,
+    layout_names,
+    read_array,
+    read_layouts,
+    read_provenance,
+    write_density,
+    write_images,
+    write_layouts,
+)
+from cellscaper.weights import read_weights, write_weights
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
+CASES = int(os.environ.get("CELLSCAPER_FUZZ", "60"))
+SECONDS = 30  # a reader that needs longer hangs
+usual = settings(max_examples=CASES, suppress_health_check=list(HealthCheck), deadline=None)
+few = settings(usual, max_examples=max(CASES // 3, 1))
+
+
+# -- broken bytes ----------------------------------------------------------------------------------------------
+
+TOKENS = [
+    b"", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\n", b"\r", b"\t", b" ", b",", b'"', b"'", b"{", b"[", b"]", b"}", b":",
+    b"-1", b"0", b"1e999", b"nan", b"inf", b"-inf", b"1_0", b"0x1f", b"9" * 400, b"1e-320", b"2147483648",
+    "٣".encode(), "½".encode(), b"null", b"true", b"[" * 3000, b'{"a":' * 500, b"\x80\x80", b"NaN", b"Infinity",
+]  # fmt: skip
+EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["flip", "put", "over", "cut", "end", "twice"]),
+        st.floats(0, 1, exclude_max=True),
+        st.floats(0, 1, exclude_max=True),
+        st.one_of(st.sampled_from(TOKENS), st.binary(min_size=1, max_size=8)),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def broken(data, edits):
+    """Bytes after some edits at relative places."""
+    for kind, where, length, new in edits:
+        at, size = int(where * len(data)), int(length * min(len(data), 200)) + 1
+        if kind == "flip" and data:
+            data = data[:at] + bytes([data[at] ^ (1 << int(length * 8))]) + data[at + 1 :]
+        elif kind == "put":
+            data = data[:at] + new + data[at:]
+        elif kind == "over":
+            data = data[:at] + new + data[at + len(new) :]
+        elif kind == "cut":
+            data = data[:at] + data[at + size :]
+        elif kind == "end":
+            data = data[:at]
+        else:
+            data = data[:at] + data[at : at + size] * 2 + data[at + size :]
+    return data
+
+
+class HangError(BaseException):
+    """Not one that a reader catches."""
+
+
+def refuses_or_reads(reader, *arguments):
+    """Call a reader: what it returns, or None where it refuses with a line of ours."""
+
+    def hangs(*_):
+        raise HangError(f"{reader.__name__} takes longer than {SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(SECONDS)
+    try:
+        return reader(*arguments)
+    except CellscaperError as error:
+        assert str(error).strip(), "an error without words"
+        return None
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+# -- broken trees ----------------------------------------------------------------------------------------------
+
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 300), st.integers(), st.floats(), st.text(max_size=6),
+    st.sampled_from(["", "nan", "../..", "a" * 500, "\0", "train", "0.5", 10**30, -(10**18), 1e308, "components"]),
+)  # fmt: skip
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["set", "drop", "add"]), st.integers(0, 10**6), TREES), min_size=1, max_size=3
+)
+
+
+def places(node, found):
+    """(container, key) of everything below a node."""
+    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in pairs:
+        found.append((node, key))
+        places(value, found)
+    return found
+
+
+def changed(tree, changes):
+    """A tree after some changes at random places."""
+    tree = copy.deepcopy(tree)
+    for kind, where, value in changes:
+        found = places(tree, [])
+        if not found:
+            return value
+        node, key = found[where % len(found)]
+        if kind == "set":
+            node[key] = value
+        elif kind == "drop":
+            del node[key]
+        elif isinstance(node, dict):
+            node[f"{key}_"] = value
+        else:
+            node.insert(key, value)
+    return tree
+
+
+# -- what is broken --------------------------------------------------------------------------------------------
+
+
+def layouts():
+    rng = np.random.default_rng(0)
+    one = [
+        Layout(rng.uniform(0, 40, (n, 2)).astype(np.float32), rng.integers(0, 2, n).astype(np.uint8), (48, 40), f"i{n}")
+        for n in (3, 0, 5)
+    ]
+    return LayoutSet.build(one, ("a", "b"), 0.5, {"split": np.array(["train", "val", "test"]), "target": np.arange(3)})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The bytes of a small file of each kind."""
+    folder, record = tmp_path_factory.mktemp("whole"), {"stage": "test"}
+    write_layouts(
+        folder / "layouts.h5",
+        {"components": layouts(), "requested": layouts()},
+        record,
+        {"density": np.ones((3, 2, 4, 4), np.float32)},
+    )
+    write_layouts(folder / "cells.h5", layouts(), record)
+    with write_images(folder / "images.h5", record) as images:
+        for side in (5, 6):
+            images.append(np.full((side, 7, 3), 9, np.uint8))
+    write_density(folder / "density.h5", [np.ones((2, 4, 5), np.float32)] * 2, 2, 0.5, record)
+    import torch
+
+    write_weights(folder / "model.safetensors", {"w": torch.arange(6.0).reshape(2, 3)}, record, section={"a": 1})
+    write_scores(
+        folder / "scores.csv",
+        {"dataset": "d", "experiment": "e", "decoder": "points", "seed": 0},
+        {"cce": {"a": 1.5, "b": 2.0}, "tce": {"total": 3.0}},
+        9,
+    )
+    (folder / "losses.csv").write_text("step,loss,grad_norm\n5,1.5,0.1\n10,1.25,0.2\n")
+    for ending in ("geojson", "csv", "json"):
+        export.write(folder / f"cells.{ending}", layouts(), record)
+    ids = {"inst_map": np.eye(12, dtype=np.int32), "id": np.arange(1, 4)[:, None], "class": np.array([[1], [2], [6]])}
+    for name, compressed in (("plain.mat", False), ("packed.mat", True)):
+        savemat(folder / name, {**ids, "centroid": np.array([[1.0, 2], [3, 4], [5, 6]])}, do_compression=compressed)
+    pixels = np.random.default_rng(0).integers(0, 255, (9, 8, 3), np.uint8)
+    for ending in ("png", "jpg", "tif"):
+        Image.fromarray(pixels).save(folder / f"image.{ending}")
+    with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/one.txt", "one" * 50)
+        archive.writestr("two.txt", "two")
+    for name, mode in (("a.tar", "w"), ("a.tar.gz", "w:gz")):
+        with tarfile.open(folder / name, mode) as archive:
+            for path, data in (("x/one.txt", b"one" * 50), ("two.txt", b"two")):
+                member = tarfile.TarInfo(path)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("broken")
+
+
+def put(folder, name, data):
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+# -- label files -------------------------------------------------------------------------------------------------
+
+LABELS = {
+    "blank": (b"3 4 1\n20 30 2\n39 0 3\n", DotFormat(["y", "x", "class"], {"1": 0, "2": 1, "3": 2}, "blank", False)),
+    "comma": (
+        b"id,row,col,type\n1,3.5,4,a\n2,1e1,-0,b\n",
+        DotFormat({"y": "row", "x": "col", "class": "type"}, {"a": 0, "b": 1}),
+    ),
+    "tab": (b"y\tx\tclass\n3\t4\ta\n", DotFormat(["y", "x", "class"], {"a": 0}, "tab")),
+    "auto": ("﻿x,y,class\r\n3,4,\"a\"\r\n".encode(), DotFormat(["x", "y", "class"], {"a": 0})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LABELS)
+@usual
+@given(edits=EDITS)
+def test_label_files(name, folder, edits):
+    data, form = LABELS[name]
+    path = put(folder, "dots.txt", broken(data, edits))
+    dots = refuses_or_reads(lambda: parse_dots(read_text(path, "dot file"), form, path))
+    if dots is not None:
+        assert len(dots.points) == len(dots.labels) == len(dots.lines)
+        assert np.isfinite(dots.points).all()
+        assert (dots.labels < len(form.labels)).all()
+
+
+@usual
+@given(
+    text=st.text(max_size=80),
+    separator=st.sampled_from(["auto", "comma", "tab", "blank"]),
+    header=st.sampled_from([True, False, "auto"]),
+)
+def test_any_text_as_a_label_file(text, separator, header):
+    refuses_or_reads(parse_dots, text, DotFormat(["y", "x", "class"], {"1": 0}, separator, header), "any.txt")
+
+
+# -- Lizard's labels ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["plain.mat", "packed.mat"])
+@usual
+@given(edits=EDITS)
+def test_mat_files(name, whole, folder, edits):
+    path = put(folder, name, broken(whole[name], edits))
+    found = refuses_or_reads(read_label, path, (12, 12))
+    if found is not None:
+        ids, points, labels = found
+        assert len(ids) == len(points) == len(labels)
+        assert (labels < 6).all()
+
+
+ODD_ARRAYS = st.one_of(
+    st.builds(
+        lambda shape, value, kind: np.full(shape, value).astype(kind),
+        st.lists(st.integers(0, 4), max_size=3).map(tuple),
+        st.sampled_from([0, 1, 3, -1, 250, np.nan, np.inf, 1e300]),
+        st.sampled_from(["f8", "f4", "i4", "u1", "i8", "?", "c16"]),
+    ),
+    st.text(max_size=4).map(np.array),
+    st.lists(st.integers(0, 3), max_size=3).map(lambda x: np.array([*x, "a"], dtype=object)),
+    st.just({"field": 1.0}),
+)
+
+
+@usual
+@given(
+    odd=st.dictionaries(st.sampled_from(["inst_map", "id", "class", "centroid"]), ODD_ARRAYS, min_size=1),
+    size=st.sampled_from([(12, 12), (0, 0), (1, 3)]),
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_mat_files_of_odd_arrays(folder, odd, size):
+    good = {"inst_map": np.zeros(size, np.int32), "id": np.arange(3), "class": np.ones(3), "centroid": np.zeros((3, 2))}
+    try:
+        savemat(folder / "odd.mat", {**good, **odd})
+    except (ValueError, TypeError, AttributeError, UnicodeEncodeError):  # scipy does not write it
+        return
+    refuses_or_reads(read_label, folder / "odd.mat", size)
+
+
+# -- our own files -----------------------------------------------------------------------------------------------------
+
+
+def read_all(path):
+    """Everything in a file of layouts."""
+    names = layout_names(path)
+    read_provenance(path)
+    found = [read_layouts(path, name) for name in names] or [read_layouts(path)]
+    if names:
+        read_array(path, "density")
+    return found
+
+
+def read_pictures(path):
+    with ImageSet(path) as images:
+        return [image.shape for image in images]
+
+
+def read_maps(path):
+    with DensitySet(path) as maps:
+        return [(one.shape, maps.stride, maps.scale) for one in maps]
+
+
+OWN = {
+    "layouts.h5": read_all, "cells.h5": read_all, "images.h5": read_pictures, "density.h5": read_maps,
+    "model.safetensors": read_weights,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OWN)
+@usual
+@given(edits=EDITS)
+def test_own_files(name, whole, folder, edits):
+    path = put(folder, name, broken(whole[name], edits))
+    found = refuses_or_reads(OWN[name], path)
+    if found is not None and name in ("layouts.h5", "cells.h5"):
+        assert all(one == layouts() for one in found), "damage was read without a word"
+
+
+TABLES = {"scores.csv": lambda path: collect([path]), "losses.csv": read_log}
+
+
+@pytest.mark.parametrize("name", TABLES)
+@usual
+@given(edits=EDITS)
+def test_own_tables(name, whole, folder, edits):
+    refuses_or_reads(TABLES[name], put(folder, name, broken(whole[name], edits)))
+
+
+@usual
+@given(
+    name=st.sampled_from(["points", "labels", "offsets", "size", "origin", "source"]),
+    shape=st.lists(st.integers(0, 9), max_size=3).map(tuple),
+    kind=st.sampled_from(["f4", "f8", "i8", "u1", "i4", "S3"]),
+    value=st.sampled_from([0, 1, 2, -1, 200, np.nan, 1e30]),
+    attribute=st.sampled_from(
+        [None, ("mpp", np.nan), ("mpp", "x"), ("classes", "[]"), ("classes", "{"), ("classes", "[1, 1]"), ("schema", 5)]
+    ),
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_hdf5_of_odd_arrays(whole, folder, name, shape, kind, value, attribute):
+    path = put(folder, "odd.h5", whole["cells.h5"])
+    with h5py.File(path, "r+") as file:
+        del file[name]
+        file[name] = np.full(shape, value).astype(kind)
+        if attribute is not None:
+            file.attrs[attribute[0]] = attribute[1]
+    refuses_or_reads(read_all, path)
+
+
+# -- files of other programs ------------------------------------------------------------------------------------------
+
+OTHERS = ["cells.geojson", "cells.csv", "cells.json"]
+GIVEN = [None, Given((48, 40), 0.5, ("a", "b")), Given((48, 40), 0.5, None)]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@usual
+@given(edits=EDITS, known=st.sampled_from(GIVEN))
+def test_files_of_other_programs(name, whole, folder, edits, known):
+    refuses_or_reads(export.read, put(folder, name, broken(whole[name], edits)), known)
+
+
+@pytest.mark.parametrize("name", ["cells.geojson", "cells.json"])
+@usual
+@given(changes=CHANGES, known=st.sampled_from(GIVEN))
+def test_json_of_another_shape(name, whole, folder, changes, known):
+    data = json.dumps(changed(json.loads(whole[name]), changes)).encode()
+    refuses_or_reads(export.read, put(folder, name, data), known)
+
+
+@pytest.mark.parametrize("name", ["image.png", "image.jpg", "image.tif"])
+@few
+@given(edits=EDITS)
+def test_images(name, whole, folder, edits):
+    pixels = refuses_or_reads(read_rgb, put(folder, name, broken(whole[name], edits)))
+    if pixels is not None:
+        assert pixels.dtype == np.uint8
+        assert pixels.ndim == 3
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])
+@few
+@given(edits=EDITS)
+def test_archives(name, whole, folder, edits):
+    out = folder / "unpacked"
+    shutil.rmtree(out, ignore_errors=True)
+    done = refuses_or_reads(lambda: unpack(put(folder, name, broken(whole[name], edits)), out, 100_000) or True)
+    assert out.exists() == bool(done)
+    assert not list(folder.glob(".*partial"))
+
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def papers():
+    return yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
+
+
+def use(config):
+    """All that the Snakefile takes from a valid configuration."""
+    sections.validate(config, SCHEMA, [])
+    for dataset, table in sections.wanted_tables(config):
+        assert dataset in config["datasets"]
+        sections.table_section(config, table)
+        for row in sections.rows(config, table):
+            if row["experiment"]:
+                sections.training_section(config, row["experiment"])
+                sections.sampling_section(config, row["experiment"])
+                sections.reading_section(config, row["experiment"])
+                sections.shared_training(config, row["experiment"])
+                sections.shared_features(config, row["experiment"])
+                sections.shared_image_model(config, row["experiment"])
+                sections.density_stride(config, row["experiment"])
+    return True
+
+
+@few
+@given(changes=CHANGES)
+def test_configurations(papers, changes):
+    tree = changed(papers, changes)
+    if isinstance(tree, dict):  # Snakemake takes nothing else
+        refuses_or_reads(use, tree)
+
+
+@few
+@given(edits=EDITS)
+def test_configuration_files_of_broken_text(papers, folder, edits):
+    """A file that YAML reads as a map; of the others Snakemake says what is wrong."""
+    data = broken((REPOSITORY / "workflow/presets/ci.yaml").read_bytes(), edits)
+    try:
+        own = yaml.safe_load(data)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return
+    if isinstance(own, dict) and all(isinstance(key, str) for key in own):
+        path = put(folder, "own.yaml", data)
+        refuses_or_reads(lambda: sections.validate(sections.overlay(papers, own), SCHEMA, [path]))
