@@ -1,0 +1,110 @@
+"""Padded batches of labelled points, and drawing layouts with them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cellscaper.crops import CropBatch, CropSampler
+from cellscaper.pointsets.network import PointDenoiser
+from cellscaper.pointsets.sampler import Denoise, Noise, noise_levels, sample
+
+PAD = 16  # the number of cells of a batch is a multiple: sums then run the same way however much padding there is
+POOL = 8  # a training batch is cut from so many times as many crops, ordered by size
+
+
+class Points(NamedTuple):
+    """B layouts padded to N cells: labels (B, N) int64, counts (B, C) float32, mask (B, N) bool, True for cells."""
+
+    labels: Tensor
+    counts: Tensor
+    mask: Tensor
+
+
+def pad_labels(labels: Sequence[NDArray], classes: int) -> Points:
+    """Padded labels of layouts (N_i,), with their counts."""
+    sizes = [len(one) for one in labels]
+    width = max(-(-max(sizes, default=0) // PAD) * PAD, PAD)
+    padded, mask = torch.zeros(len(sizes), width, dtype=torch.long), torch.zeros(len(sizes), width, dtype=torch.bool)
+    for i, one in enumerate(labels):
+        padded[i, : sizes[i]] = torch.from_numpy(np.asarray(one, np.int64))
+        mask[i, : sizes[i]] = True
+    counts = [np.bincount(np.asarray(one, np.int64), minlength=classes) for one in labels]
+    return Points(padded, torch.from_numpy(np.stack(counts)).float(), mask)
+
+
+def denoiser_of(model: PointDenoiser, points: Points) -> Denoise:
+    """``denoise(x (B, N, 2), sigma)`` of a network for these layouts."""
+
+    def denoise(x: Tensor, sigma: float) -> Tensor:
+        return model(x.float(), torch.full((len(x),), sigma, device=x.device), *points)
+
+    return denoise
+
+
+def draw(
+    model: PointDenoiser, labels: Sequence[NDArray], seeds: Sequence[int], sampling: Mapping[str, Any]
+) -> list[NDArray[np.float32]]:
+    """Positions (N_i, 2) px, y then x, in the model's region, for the labels (N_i,) of each layout; one seed each.
+
+    sampling: ``steps``, ``sigma_max``, ``sigma_min``, ``rho``, ``heun``, ``churn``, ``churn_above``. Cells start
+    uniform in the region, with the noise of the largest level.
+    """
+    device, region = next(model.parameters()).device, model.region
+    points = Points(*(one.to(device) for one in pad_labels(labels, model.classes)))
+    sizes = [len(one) for one in labels]
+    noise = Noise(seeds, sizes, points.mask.shape[1])
+    levels = noise_levels(sampling["steps"], sampling["sigma_max"], sampling["sigma_min"], sampling["rho"])
+    start = region * noise.uniform() + levels[0] * noise.normal()
+    half = region / 2
+    x = sample(
+        denoiser_of(model, points),
+        start.to(device),
+        levels,
+        lambda: noise.normal().to(device),
+        heun=sampling["heun"],
+        churn=sampling["churn"],
+        churn_above=sampling["churn_above"],
+        constrain=lambda x0, sigma: x0.clamp(-half, half),
+    )
+    last = np.nextafter(np.float32(region), np.float32(0))
+    placed = (x + half).cpu().numpy().astype(np.float32).clip(0, last)
+    return [one[:size] for one, size in zip(placed, sizes, strict=True)]
+
+
+def crop_batch(crops: CropSampler, n: int, classes: int, generator: torch.Generator) -> tuple[Tensor, Points]:
+    """Random crops of about equal numbers of cells: positions (B, N, 2) px from the centre, and their points.
+
+    B crops with as many cells as n have on average: a run of POOL · n crops ordered by their number of cells, begun
+    at a random cell, so that a crop is drawn in proportion to its cells. To the mirrors of ``crops`` comes a swap of
+    the axes with probability ½.
+    """
+    pool = crops.sample(POOL * n, generator)
+    sizes = torch.bincount(pool.index, minlength=pool.n)
+    order = sizes.argsort(stable=True)
+    first, swap = torch.rand(1, generator=generator).item(), torch.rand(pool.n, generator=generator) < 0.5
+    ends = sizes[order].cumsum(0)
+    budget = max(int(ends[-1]) / POOL, 1)
+    begin = first * max(int(ends[-1]) - budget, 0)
+    rows = order[(ends > begin) & (ends <= begin + budget)]
+    if not len(rows):  # one crop is larger than the budget
+        rows = order[-1:]
+    return _padded(pool, rows, sizes, swap[: len(rows)], classes)
+
+
+def _padded(pool: CropBatch, rows: Tensor, sizes: Tensor, swap: Tensor, classes: int) -> tuple[Tensor, Points]:
+    """The chosen crops of a pool, padded, axes swapped where ``swap`` says so."""
+    begin = sizes.cumsum(0) - sizes
+    width = max(-(-int(sizes[rows].max()) // PAD) * PAD, PAD)
+    place = torch.arange(width, device=sizes.device)
+    mask = place < sizes[rows][:, None]
+    cell = torch.where(mask, begin[rows][:, None] + place, 0)
+    if not len(pool.points):
+        return torch.zeros(*mask.shape, 2), Points(cell, torch.zeros(len(rows), classes), mask)
+    x = torch.where(mask[..., None], pool.points[cell] - pool.region / 2, 0.0)
+    x = torch.where(swap.to(x.device)[:, None, None], x.flip(-1), x)
+    labels = torch.where(mask, pool.labels[cell], 0)
+    return x, Points(labels, pool.counts(classes)[rows], mask)
