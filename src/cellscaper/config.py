@@ -15,7 +15,18 @@ import yaml
 from cellscaper.errors import CellscaperError
 
 Config = dict[str, Any]
-TRAINING_KEYS = ("generator", "grid", "density", "condition", "network", "diffusion", "losses", "training", "small")
+TRAINING_KEYS = (
+    "generator",
+    "grid",
+    "density",
+    "condition",
+    "network",
+    "diffusion",
+    "points",
+    "losses",
+    "training",
+    "small",
+)
 
 
 # -- validation --------------------------------------------------------------------------------------------

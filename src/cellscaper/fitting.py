@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from cellscaper import launch
 from cellscaper.devices import device
@@ -29,6 +29,7 @@ def fit(
 ) -> None:
     """Train ``model`` and write ``args.model`` (weights with ``section`` and ``facts``) and ``args.losses`` (CSV).
 
+    With ``training.snapshot_every`` the weights on the way lie in ``snapshots/`` beside the model.
     The state of an unfinished training and its losses so far lie in ``state/`` beside the model, which Snakemake does
     not know, so that a killed job resumes; ``tensorboard/`` beside it holds the same losses to watch. The state is
     bound to the config, seed, inputs and code of the training, that of the chosen ``methods`` (see
@@ -42,6 +43,11 @@ def fit(
     if launch.rank() == 0:
         several = f" each of {launch.count()} processes" if launch.count() > 1 else ""
         log(f"{what}: {millions:.2f} M parameters on {device().type}, {args.threads} threads{several}")
+
+    def snapshot(step: int, weights: dict[str, Tensor]) -> None:
+        path = Path(args.model).parent / "snapshots" / f"step{step:07d}.safetensors"
+        write_weights(path, weights, provenance, section=section, step=step, **facts)
+
     weights = train(
         model,
         loss,
@@ -53,6 +59,7 @@ def fit(
         tensorboard=state.parent / "tensorboard",
         device=device(),
         what=what,
+        on_snapshot=snapshot,
     )
     if launch.rank() > 0:
         return

@@ -372,7 +372,8 @@ def test_image_models_of_equal_settings_are_trained_once(paper):
 def test_only_generators_that_learn_are_trained(paper):
     untrained = {name for name in paper["experiments"] if not settings.is_trained(paper, name)}
     generators = {settings.named(paper, name)["generator"] for name in untrained}
-    assert generators == {"random", "real_halves", "hard_core", "permuted", "train_crops", "retrieval"}
+    placing = {"random", "real_halves", "hard_core", "permuted", "train_crops", "retrieval", "packaged_points"}
+    assert generators == placing
     assert settings.is_trained(paper, "adm")
 
 

@@ -37,12 +37,14 @@ class Settings:
 
     steps         optimizer steps
     lr            learning rate of AdamW, after ``warmup`` steps of linear rise
+    cooldown      last part of the steps, in which the learning rate falls linearly to 0
     weight_decay  of AdamW
     ema           decay of the weights' exponential moving average; 0 for none
     precision     "fp32", or "bf16": the model's forward pass in bf16 autocast, weights and losses in fp32
     grad_clip     largest gradient norm, or None
     save_every    seconds between saved states
     log_every     steps between rows of the loss log
+    snapshot_every  steps between calls of ``on_snapshot``, or None
     """
 
     steps: int
@@ -54,6 +56,8 @@ class Settings:
     grad_clip: float | None = None
     save_every: float = 60.0
     log_every: int = 100
+    cooldown: float = 0.0
+    snapshot_every: int | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in ("fp32", "bf16"):
@@ -102,8 +106,10 @@ class _Run:
     def advance(self, losses: dict[str, Tensor]) -> float:
         """One optimizer step down the gradient of ``losses["loss"]``; returns the gradient's norm before clipping."""
         settings = self.settings
+        rise = (self.step + 1) / max(settings.warmup, 1)
+        fall = (settings.steps - self.step) / max(settings.cooldown * settings.steps, 1)
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.lr * min(1.0, (self.step + 1) / max(settings.warmup, 1))
+            group["lr"] = settings.lr * min(1.0, rise, fall)
         self.optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
         limit = math.inf if settings.grad_clip is None else settings.grad_clip
@@ -184,6 +190,7 @@ def train(
     device: torch.device | str = "cpu",
     what: str = "training",
     on_step: Callable[[int, nn.Module], None] | None = None,
+    on_snapshot: Callable[[int, dict[str, Tensor]], None] | None = None,
 ) -> dict[str, Tensor]:
     """Train ``model`` and return its state dict, with averaged parameters where settings say ``ema``.
 
@@ -198,8 +205,10 @@ def train(
     log_path: CSV of the losses and the gradient's norm before clipping, means over ``log_every`` steps; rewritten
         on resume without gaps or duplicates. tensorboard: folder for the same as TensorBoard events.
     on_step(k, model) is called after step k is made (k = 1 … steps); again for a step repeated after a kill.
+    on_snapshot(k, state dict) is called every ``snapshot_every`` steps with what would be returned after step k.
 
-    Under torchrun each process takes its rows of every batch, all call ``on_step``, and rank 0 alone writes files.
+    Under torchrun each process takes its rows of every batch, all call ``on_step``, and rank 0 alone writes files and
+    calls ``on_snapshot``.
 
     ``model`` itself is left with the last weights, in training mode, on ``device``.
     Raises CellscaperError at a loss that is not finite, and where several processes cannot share the model
@@ -232,6 +241,8 @@ def train(
             log_file.write(run.rows, run.names)
             if on_step is not None:
                 on_step(run.step, model)
+            if lead and on_snapshot is not None and run.step % (chosen.snapshot_every or math.inf) == 0:
+                on_snapshot(run.step, run.weights())
             progress.update(1, loss=named["loss"])
             stop = processes.any(bool(signals))  # after the same step in all of them
             if lead and (stop or (time.monotonic() - saved >= chosen.save_every and run.step < chosen.steps)):

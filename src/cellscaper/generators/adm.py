@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from cellscaper.errors import CellscaperError
+from cellscaper.generators.layout_diffusion import MapDiffusion
 
 
 def channels(section: dict[str, Any], classes: int) -> int:
@@ -21,3 +22,6 @@ def compose(layout: Tensor, density: Tensor | None) -> Tensor:
 
 def extra(section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> None:
     """No losses beyond the noise loss."""
+
+
+SYSTEM = MapDiffusion(channels, compose, extra)

@@ -1,21 +1,39 @@
 """What all diffusions on layout maps share: the network, a training batch, sampling and reading the maps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from cellscaper.crops import CropSampler, cut_maps
-from cellscaper.diffusion.conditioning import Denoiser, make_condition
-from cellscaper.diffusion.objective import batch_losses
+from cellscaper.decoding import DECODERS, decode
+from cellscaper.diffusion.conditioning import Denoiser, count_edges, make_condition
+from cellscaper.diffusion.objective import Extra, batch_losses
 from cellscaper.diffusion.sampler import sample
 from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.diffusion.unet import UNet
-from cellscaper.generators.registry import MapGenerator
+from cellscaper.generators.registry import Training
+from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.progress import Progress
 from cellscaper.rasters import Grid, rasterise, to_unit
+
+EDGE_CROPS = 20_000  # training crops whose quantiles are the edges of the count categories
+
+
+class MapGenerator(Protocol):
+    """What a diffusion on layout maps adds to what they share: its maps, and losses on them.
+
+    ``extra``: losses on the predicted maps of one training step, or None.
+    """
+
+    def channels(self, section: dict[str, Any], classes: int) -> int: ...
+    def compose(self, layout: Tensor, density: Tensor | None) -> Tensor: ...
+    def extra(self, section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> Extra | None: ...
 
 
 def denoiser(section: dict[str, Any], channels: int, classes: int) -> Denoiser:
@@ -112,3 +130,73 @@ def density_maps(section: dict[str, Any], maps: Tensor, classes: int) -> Tensor:
     grid = Grid(**section["grid"])
     end = grid.side - grid.pad
     return (maps[:, classes : 2 * classes, grid.pad : end, grid.pad : end] + 1) / 2
+
+
+def with_edges(condition: dict[str, Any], crops: CropSampler, classes: int) -> dict[str, Any]:
+    """The condition with ``edges: quantiles`` replaced by the quantiles of the totals of random training crops."""
+    if condition["kind"] != "count_category" or condition["edges"] != "quantiles":
+        return condition
+    counts = crops.sample(EDGE_CROPS, torch.Generator().manual_seed(0)).counts(classes)
+    return {**condition, "edges": count_edges(counts.sum(dim=1).cpu().numpy(), condition["categories"])}
+
+
+@dataclass(frozen=True)
+class MapDiffusion:
+    """A system of the registry: a map generator's own functions, trained and drawn as all of them are."""
+
+    channels: Callable[[dict[str, Any], int], int]
+    compose: Callable[[Tensor, Tensor | None], Tensor]
+    extra: Callable[[dict[str, Any], Tensor, Tensor, int], Extra | None]
+
+    def prepare(
+        self, section: dict[str, Any], cells: LayoutSet, density: Sequence[Tensor] | None, device: torch.device
+    ) -> Training:
+        """See `registry.TrainedSystem`; the facts are the number of ``channels``."""
+        grid, classes = section["grid"], cells.n_classes
+        crops = CropSampler(cells, grid["region"], device, align=grid["stride"], small=section["small"])
+        section = {**section, "condition": with_edges(section["condition"], crops, classes)}
+        channels = self.channels(section, classes)
+        loss = batch_loss(section, self, TrainingData(crops, classes, density), device)
+        return Training(denoiser(section, channels, classes), loss, section, {"channels": channels})
+
+    def draw(
+        self,
+        weights: Mapping[str, Tensor],
+        facts: dict[str, Any],
+        targets: LayoutSet,
+        seeds: Sequence[int],
+        config: dict[str, Any],
+        device: torch.device,
+        what: str,
+    ) -> tuple[dict[str, LayoutSet], dict[str, NDArray]]:
+        """See `registry.TrainedSystem`: a set for each decoder.
+
+        Beside them, where the model makes density maps, ``density`` (n, C, inner, inner) in 0…1 of the first
+        ``sampling.keep_density`` layouts: as fractions of the value that normalised the training maps.
+        """
+        section, classes, sampling = facts["section"], targets.n_classes, config["sampling"]
+        model = denoiser(section, facts["channels"], classes).to(device).eval()
+        model.load_state_dict(weights)
+        grid, counts = Grid(**section["grid"]), targets.counts()
+        thresholds = {
+            "components": {"threshold": config["decoding"]["threshold"]},
+            "released": {"threshold": config["decoding"]["released_threshold"]},
+            "requested": {},
+        }
+        found: dict[str, list[Layout]] = {name: [] for name in DECODERS}
+        kept: list[NDArray] = []
+        size, step = (grid.region, grid.region), sampling["batch"]
+        with Progress(len(targets), what) as progress:
+            for start in range(0, len(targets), step):
+                rows = slice(start, start + step)
+                asked = torch.from_numpy(counts[rows]).float()
+                maps = sample_maps(section, model, facts["channels"], asked, seeds[rows], sampling, device)
+                unit = layout_maps(section, maps, classes)
+                if facts["channels"] > classes and start < sampling["keep_density"]:
+                    kept.append(density_maps(section, maps, classes).cpu().numpy())
+                for name in DECODERS:
+                    cells = decode(unit, grid, name, counts[rows], thresholds[name])
+                    found[name] += [Layout(points, labels, size) for points, labels in cells]
+                progress.update(len(asked))
+        made = {name: LayoutSet.build(items, targets.classes, targets.mpp) for name, items in found.items()}
+        return made, {"density": np.concatenate(kept)[: sampling["keep_density"]]} if kept else {}

@@ -1,52 +1,85 @@
 """The generators by name. Imported where chosen, so that editing one reruns its experiments only.
 
-A trained generator offers ``channels(section, classes)`` and ``compose(layout, density)``: the maps its model learns,
-and ``extra(section, x0, counts, step)``: losses on the predicted maps of one training step, or None.
-One that places points offers ``place(targets, settings, seeds, train)``; ``train`` holds the training images' cells.
+A trained system offers ``prepare``: its model and loss, and ``draw``: layouts by its weights. Those on layout maps
+share both (`layout_diffusion.MapDiffusion`). One that places points untrained offers ``place``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from torch import Tensor
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from cellscaper.diffusion.objective import Extra
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 
 
-class MapGenerator(Protocol):
-    """A diffusion on layout maps."""
+@dataclass(frozen=True)
+class Training:
+    """What a trainer needs: the model, its loss (see `diffusion.trainer.train`), the section with all that was derived
+    from the cells filled in, and the facts beside it that ``draw`` will need."""
 
-    def channels(self, section: dict[str, Any], classes: int) -> int: ...
-    def compose(self, layout: Tensor, density: Tensor | None) -> Tensor: ...
-    def extra(self, section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> Extra | None: ...
+    model: nn.Module
+    loss: Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]
+    section: dict[str, Any]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class TrainedSystem(Protocol):
+    """A system with weights of its own."""
+
+    def prepare(
+        self, section: dict[str, Any], cells: LayoutSet, density: Sequence[Tensor] | None, device: torch.device
+    ) -> Training:
+        """The training on these cells; ``density`` are their normalised maps where the experiment names one."""
+
+    def draw(
+        self,
+        weights: Mapping[str, Tensor],
+        facts: dict[str, Any],
+        targets: LayoutSet,
+        seeds: Sequence[int],
+        config: dict[str, Any],
+        device: torch.device,
+        what: str,
+    ) -> tuple[dict[str, LayoutSet], dict[str, NDArray]]:
+        """Layouts with the counts of ``targets``, one seed each, a set for each way to read them; arrays beside them.
+
+        ``facts`` stand in the weights' file; ``what`` names the work in its progress lines.
+        """
 
 
 class PointGenerator(Protocol):
-    """A system that places cells directly."""
+    """A system that places cells without a training; ``train`` holds the training images' cells."""
 
     def place(
         self, targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int], train: LayoutSet
     ) -> LayoutSet: ...
 
 
-def map_generator(name: str) -> MapGenerator:
-    """The trained generator of this name; CellscaperError for another."""
+def trained_system(name: str) -> TrainedSystem:
+    """The trained system of this name; CellscaperError for another."""
     if name == "adm":
         from cellscaper.generators import adm
 
-        return adm
+        return adm.SYSTEM
     if name == "spatial_diffusion":
         from cellscaper.generators import spatial_diffusion
 
-        return spatial_diffusion
+        return spatial_diffusion.SYSTEM
     if name == "topocellgen":
         from cellscaper.generators import topocellgen
 
-        return topocellgen
+        return topocellgen.SYSTEM
+    if name == "point_diffusion":
+        from cellscaper.generators import point_diffusion
+
+        return point_diffusion.SYSTEM
     raise CellscaperError(
-        f"generator {name!r} is not trained (adm, spatial_diffusion, topocellgen are); give it `training: null`"
+        f"generator {name!r} is not trained (adm, spatial_diffusion, topocellgen and point_diffusion are); "
+        "give it `training: null`"
     )
 
 
@@ -76,7 +109,11 @@ def point_generator(name: str) -> PointGenerator:
         from cellscaper.generators import retrieval
 
         return retrieval
+    if name == "packaged_points":
+        from cellscaper.generators import packaged_points
+
+        return packaged_points
     raise CellscaperError(
         f"generator {name!r} must be trained: `training: null` is for random, hard_core, permuted, real_halves, "
-        "train_crops and retrieval"
+        "train_crops, retrieval and packaged_points"
     )

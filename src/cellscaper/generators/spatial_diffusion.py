@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cellscaper.generators.layout_diffusion import MapDiffusion
+
 
 def channels(section: dict[str, Any], classes: int) -> int:
     """Channels of the maps: layout, then density, each one a class (6 for BRCA-M2C); layout alone without density."""
@@ -18,3 +20,6 @@ def compose(layout: Tensor, density: Tensor | None) -> Tensor:
 
 def extra(section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> None:
     """No losses beyond the noise loss."""
+
+
+SYSTEM = MapDiffusion(channels, compose, extra)

@@ -12,6 +12,7 @@ from torch import Tensor
 from cellscaper.diffusion.objective import Extra
 from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.errors import CellscaperError
+from cellscaper.generators.layout_diffusion import MapDiffusion
 from cellscaper.rasters import Grid, to_unit
 from cellscaper.topology.losses import Topology, count_loss, targets, topology_losses
 
@@ -60,6 +61,9 @@ def extra(section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> Ext
         return found, {"count_error": error, **shown}
 
     return terms
+
+
+SYSTEM = MapDiffusion(channels, compose, extra)
 
 
 def _gradient(value: Tensor, x0_hat: Tensor) -> Tensor:

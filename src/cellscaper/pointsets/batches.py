@@ -78,19 +78,19 @@ def draw(
 def crop_batch(crops: CropSampler, n: int, classes: int, generator: torch.Generator) -> tuple[Tensor, Points]:
     """Random crops of about equal numbers of cells: positions (B, N, 2) px from the centre, and their points.
 
-    B crops with as many cells as n have on average: a run of POOL · n crops ordered by their number of cells, begun
-    at a random cell, so that a crop is drawn in proportion to its cells. To the mirrors of ``crops`` comes a swap of
-    the axes with probability ½.
+    One of POOL groups of POOL · n crops, ordered by their number of cells: groups have equal numbers of cells, about
+    as many as n crops have, so all crops and all cells stay equally likely. To the mirrors of ``crops`` comes a swap
+    of the axes with probability ½.
     """
     pool = crops.sample(POOL * n, generator)
     sizes = torch.bincount(pool.index, minlength=pool.n)
+    group = int(torch.randint(POOL, (1,), generator=generator))
+    swap = torch.rand(pool.n, generator=generator) < 0.5
     order = sizes.argsort(stable=True)
-    first, swap = torch.rand(1, generator=generator).item(), torch.rand(pool.n, generator=generator) < 0.5
     ends = sizes[order].cumsum(0)
-    budget = max(int(ends[-1]) / POOL, 1)
-    begin = first * max(int(ends[-1]) - budget, 0)
-    rows = order[(ends > begin) & (ends <= begin + budget)]
-    if not len(rows):  # one crop is larger than the budget
+    of_group = (ends * POOL - 1).div(max(int(ends[-1]), 1), rounding_mode="floor")
+    rows = order[of_group == group]
+    if not len(rows):  # few crops, one of them larger than a group
         rows = order[-1:]
     return _padded(pool, rows, sizes, swap[: len(rows)], classes)
 

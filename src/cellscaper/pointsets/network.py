@@ -19,18 +19,19 @@ DISTANCES = 6  # Gaussians of the attention's distance bias, each half as wide a
 RADIAL = 14  # Gaussians of log2 distance in the messages
 FREQUENCIES = (0.5, 1.0, 2.0, 4.0, 8.0)  # of a position, cycles in the region
 FAR = 1e6  # px: where padding lies
-MASKED = -1e9
+MASKED = -3e4  # a logit of padding
+SPREAD = 3.0  # about √neighbours: what the sum of their messages is divided by
 
 
 class Edges(NamedTuple):
     """The k nearest neighbours of each point.
 
-    index (B·N·k,) int64 into the flattened points; direction (B, N, k, 2) towards the neighbour, unit length;
+    points (B·N·k,) int64, their numbers among the B·N; direction (B, N, k, 2) towards the neighbour, unit length;
     weight (B, N, k, 1): 1 for near ones, falling to 0 at the first point that is no neighbour any more, so that
     messages do not jump where neighbours change; features (B, N, k, E)
     """
 
-    index: Tensor
+    points: Tensor
     direction: Tensor
     weight: Tensor
     features: Tensor
@@ -56,25 +57,22 @@ class PointDenoiser(nn.Module):
     ):
         super().__init__()
         self.classes, self.region, self.neighbours = classes, region, neighbours
-        self.layers, self.heads = layers, heads
         self.sigma_data = DATA_SCALE * region
         self.token = nn.Linear(2 + 4 * len(FREQUENCIES) + 8 + classes, width)
         self.level = nn.Sequential(
             nn.Linear(17 + 2 * (classes + 1), width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )
-        self.distance_bias = nn.Linear(width, 2 * DISTANCES * layers * heads)
-        self.class_bias = nn.Parameter(torch.zeros(layers * heads, classes, classes))
         self.edge_in = nn.Linear(RADIAL + 6 + classes * classes, edge_width)
         self.edge_level = nn.Linear(width, edge_width)
         self.edge_out = nn.Linear(edge_width, edge_width)
-        self.blocks = nn.ModuleList(_Block(width, heads, edge_width, expansion) for _ in range(layers))
+        self.blocks = nn.ModuleList(_Block(classes, width, heads, edge_width, expansion) for _ in range(layers))
         self.final = nn.Linear(width, 2 * width)
         self.final_norm = nn.LayerNorm(width, elementwise_affine=False)
         self.head = nn.Linear(width, 2)
         self.ends = nn.Linear(width, 2 * edge_width)
         self.force_in = nn.Linear(edge_width, edge_width)
         self.force = nn.Linear(edge_width, 1)
-        for last in (self.head, self.force, self.distance_bias, self.final):
+        for last in (self.head, self.force, self.final):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
@@ -94,37 +92,20 @@ class PointDenoiser(nn.Module):
     def _network(self, x: Tensor, sigma: Tensor, norm: Tensor, classes: Tensor, counts: Tensor, mask: Tensor) -> Tensor:
         level = self.level(_level_features(sigma[:, 0], counts))  # (B, width)
         away = torch.where(mask, x, FAR)
-        offset = away[:, None] - away[:, :, None]  # (B, N, N, 2), from row to column
-        square = offset.square().sum(dim=-1)
-        bias = self._bias(square, norm, classes, level, mask)
+        down, right = away.unbind(dim=-1)
+        square = (down[:, None] - down[:, :, None]) ** 2 + (right[:, None] - right[:, :, None]) ** 2  # (B, N, N) px²
+        near = _near(square, norm, classes).to(level.dtype)
         edges = self._edges(x, square, sigma, classes, level, mask)
         h = self.token(torch.cat([_position_features(x, norm, self.region), classes], dim=-1))
-        for i, block in enumerate(self.blocks):
-            h = block(h, level, bias[:, i * self.heads : (i + 1) * self.heads], edges)
+        for block in self.blocks:
+            h = block(h, level, near, classes, mask, edges)
         shift, scale = self.final(level)[:, None].chunk(2, dim=-1)
         h = self.final_norm(h) * (1 + scale) + shift
         own, other = self.ends(h).chunk(2, dim=-1)
         force = self.force(_messages(own, other, self.force_in(edges.features), edges))
         return self.head(h).float() + (force.float() * edges.weight * edges.direction).sum(dim=2)
 
-    def _bias(self, square: Tensor, norm: Tensor, classes: Tensor, level: Tensor, mask: Tensor) -> Tensor:
-        """(B, layers · heads, N, N) what is added to the attention's logits."""
-        n = square.shape[1]
-        wide = torch.exp(square * (-0.5 / (2.0 * norm) ** 2))  # a Gaussian of twice the scale of the points
-        widths = [wide]
-        for _ in range(DISTANCES - 1):
-            widths.append(widths[-1].square().square())  # half as wide
-        near = torch.stack(widths, dim=1)  # (B, 6, N, N)
-        same = (classes @ classes.transpose(1, 2))[:, None]
-        features = torch.cat([near, near * same], dim=1).flatten(2)  # (B, 12, N²)
-        weights = self.distance_bias(level).view(len(level), -1, 2 * DISTANCES)
-        bias = (weights @ features.to(weights.dtype)).view(len(level), -1, n, n)
-        pair = (classes[:, None] @ self.class_bias) @ classes.transpose(1, 2)[:, None]
-        return bias + pair.masked_fill(~mask.transpose(1, 2)[:, None], MASKED)
-
-    def _edges(
-        self, x: Tensor, square: Tensor, sigma: Tensor, classes: Tensor, level: Tensor, mask: Tensor
-    ) -> Edges:
+    def _edges(self, x: Tensor, square: Tensor, sigma: Tensor, classes: Tensor, level: Tensor, mask: Tensor) -> Edges:
         b, n = square.shape[:2]
         alone = torch.eye(n, dtype=torch.bool, device=x.device) | ~(mask & mask.transpose(1, 2))
         k = min(self.neighbours, n)
@@ -152,40 +133,63 @@ class PointDenoiser(nn.Module):
 
 
 class _Block(nn.Module):
-    """Attention and messages side by side, then an MLP, each from a norm that the noise level modulates."""
+    """Attention and messages side by side, then an MLP, each from a norm that the noise level modulates.
 
-    def __init__(self, width: int, heads: int, edge_width: int, expansion: int):
+    The attention's logits have two biases: a function of the distance, another for points of one class, both set by
+    the noise level; and a number for each pair of classes.
+    """
+
+    def __init__(self, classes: int, width: int, heads: int, edge_width: int, expansion: int):
         super().__init__()
         self.heads, self.edge_width = heads, edge_width
-        self.modulate = nn.Linear(width, 6 * width)
+        self.modulate = nn.Linear(width, 6 * width + 2 * DISTANCES * heads)
+        self.class_bias = nn.Parameter(torch.zeros(heads, classes, classes))
         self.norm1 = nn.LayerNorm(width, elementwise_affine=False)
         self.norm2 = nn.LayerNorm(width, elementwise_affine=False)
         self.inputs = nn.Linear(width, 3 * width + 2 * edge_width)
         self.edge = nn.Linear(edge_width, edge_width)
         self.mix = nn.Linear(width + edge_width, width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, expansion * width), nn.SiLU(), nn.Linear(expansion * width, width)
-        )
+        self.mlp = nn.Sequential(nn.Linear(width, expansion * width), nn.SiLU(), nn.Linear(expansion * width, width))
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
 
-    def forward(self, h: Tensor, level: Tensor, bias: Tensor, edges: Edges) -> Tensor:
+    def forward(self, h: Tensor, level: Tensor, near: Tensor, classes: Tensor, mask: Tensor, edges: Edges) -> Tensor:
         b, n, width = h.shape
-        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulate(level)[:, None].chunk(6, dim=-1)
+        modulation, distance = self.modulate(level)[:, None].split([6 * width, 2 * DISTANCES * self.heads], dim=-1)
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation.chunk(6, dim=-1)
         inputs = self.inputs(self.norm1(h) * (1 + scale1) + shift1)
         qkv, own, other = inputs.split([3 * width, self.edge_width, self.edge_width], dim=-1)
         q, k, v = qkv.view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # each (B, H, N, width / H)
-        logits = q @ k.transpose(-1, -2) * (width // self.heads) ** -0.5 + bias
-        seen = (logits.softmax(dim=-1).to(v.dtype) @ v).transpose(1, 2).reshape(b, n, width)
+        # Classes and padding as more channels of the keys: no array of all pairs is needed for their bias.
+        asked, given = classes[:, None], torch.cat([classes, MASKED * (~mask).float()], dim=-1)[:, None]
+        q = torch.cat([q * (width // self.heads) ** -0.5, asked @ self.class_bias, torch.ones_like(q[..., :1])], dim=-1)
+        k = torch.cat([k, given.expand(b, self.heads, n, -1).to(k.dtype)], dim=-1)
+        bias = distance.view(b, self.heads, -1) @ near  # (B, H, N²)
+        logits = torch.baddbmm(bias.view(-1, n, n), q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2))
+        seen = (logits.softmax(dim=-1).to(v.dtype) @ v.flatten(0, 1)).view(b, self.heads, n, -1)
+        seen = seen.transpose(1, 2).reshape(b, n, width)
         messages = _messages(own, other, self.edge(edges.features), edges)
-        told = (messages * edges.weight).sum(dim=2) / edges.weight.shape[2] ** 0.5
+        told = (messages * edges.weight).sum(dim=2) / SPREAD
         h = h + (1 + gate1) * self.mix(torch.cat([seen, told.to(seen.dtype)], dim=-1))
         return h + (1 + gate2) * self.mlp(self.norm2(h) * (1 + scale2) + shift2)
 
 
+def _near(square: Tensor, norm: Tensor, classes: Tensor) -> Tensor:
+    """(B, 2 · DISTANCES, N²) Gaussians of the distance (B, N, N; squared, px²), and again for points of one class.
+
+    The first is twice as wide as the points' scale ``norm`` (B, 1, 1) px, each other half as wide as the one before.
+    """
+    widths = [torch.exp(square * (-0.125 / norm**2))]
+    for _ in range(DISTANCES - 1):
+        widths.append(widths[-1].square().square())
+    near = torch.stack(widths, dim=1)
+    same = (classes @ classes.transpose(1, 2))[:, None]
+    return torch.cat([near, near * same], dim=1).flatten(2)
+
+
 def _messages(own: Tensor, other: Tensor, edge: Tensor, edges: Edges) -> Tensor:
     """(B, N, k, E) what each neighbour says: a function of both points (B, N, E) and of the edge (B, N, k, E)."""
-    sender = other.reshape(-1, other.shape[-1]).index_select(0, edges.index).view_as(edge)
+    sender = other.reshape(-1, other.shape[-1]).index_select(0, edges.points).view_as(edge)
     return F.silu(edge + sender + own[:, :, None])
 
 

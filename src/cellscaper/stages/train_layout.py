@@ -1,23 +1,17 @@
 """train_layout: train the layout model of one experiment."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from cellscaper import stage
-from cellscaper.crops import CropSampler
 from cellscaper.density.maps import normalise
 from cellscaper.devices import device
-from cellscaper.diffusion.conditioning import count_edges
 from cellscaper.errors import CellscaperError
 from cellscaper.fitting import fit
-from cellscaper.generators.layout_diffusion import TrainingData, batch_loss, denoiser
-from cellscaper.generators.registry import map_generator
+from cellscaper.generators.registry import trained_system
 from cellscaper.layouts import LayoutSet
 from cellscaper.storage import DensitySet, read_layouts
-
-EDGE_CROPS = 20_000  # training crops whose quantiles are the edges of the count categories
 
 
 def density_maps(path: Path, cells: LayoutSet, stride: int) -> list[torch.Tensor]:
@@ -31,34 +25,22 @@ def density_maps(path: Path, cells: LayoutSet, stride: int) -> list[torch.Tensor
         return [torch.from_numpy(normalise(one, maps.scale)).to(device()) for one in maps]
 
 
-def with_edges(condition: dict[str, Any], crops: CropSampler, classes: int) -> dict[str, Any]:
-    """The condition with ``edges: quantiles`` replaced by the quantiles of the totals of random training crops."""
-    if condition["kind"] != "count_category" or condition["edges"] != "quantiles":
-        return condition
-    counts = crops.sample(EDGE_CROPS, torch.Generator().manual_seed(0)).counts(classes)
-    return {**condition, "edges": count_edges(counts.sum(dim=1).cpu().numpy(), condition["categories"])}
-
-
 def main() -> None:
     args = stage.arguments(__doc__, inputs=["cells", "density?"], outputs=["model", "losses"], gpus=True)
-    cells = read_layouts(args.cells).where(split="train")
-    grid, classes = args.config["grid"], cells.n_classes
-    crops = CropSampler(cells, grid["region"], device(), align=grid["stride"], small=args.config["small"])
-    section = {**args.config, "condition": with_edges(args.config["condition"], crops, classes)}
-    density = density_maps(args.density, cells, grid["stride"]) if args.density else None
-    generator = map_generator(section["generator"])
-    channels = generator.channels(section, classes)
+    section, cells = args.config, read_layouts(args.cells).where(split="train")
+    density = density_maps(args.density, cells, section["grid"]["stride"]) if args.density else None
     torch.manual_seed(args.seed)
+    training = trained_system(section["generator"]).prepare(section, cells, density, device())
     fit(
         "train_layout",
         args,
-        denoiser(section, channels, classes),
-        batch_loss(section, generator, TrainingData(crops, classes, density), device()),
-        section,
+        training.model,
+        training.loss,
+        training.section,
         [f"generators.{section['generator']}"],
         classes=list(cells.classes),
         mpp=cells.mpp,
-        channels=channels,
+        **training.facts,
     )
 
 

@@ -1,0 +1,126 @@
+"""Point diffusion (ours): labelled cells are moved from noise to a layout by a small transformer.
+
+The counts asked for are the cells that are moved, so they are exact. Denoising of positions as in EDM (Karras et al.
+2022), with noise levels even in the logarithm: each octave of scale gets its share of the training, also the spacing
+of nuclei. The experiment's ``points`` holds the network and the noise; ``sampling`` the sampler's settings.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cellscaper.crops import CropSampler
+from cellscaper.errors import CellscaperError
+from cellscaper.generators.registry import Training
+from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.pointsets.batches import crop_batch, draw
+from cellscaper.pointsets.network import DATA_SCALE, PointDenoiser
+from cellscaper.progress import Progress
+
+
+class PointDiffusion:
+    """The system of the registry (`registry.TrainedSystem`)."""
+
+    def prepare(
+        self, section: dict[str, Any], cells: LayoutSet, density: Sequence[Tensor] | None, device: torch.device
+    ) -> Training:
+        """The network and its loss on random crops. CellscaperError where the experiment names a density or losses."""
+        if density is not None or section["density"] is not None or section["losses"] is not None:
+            raise CellscaperError("generator point_diffusion takes no density and no losses; set density: none")
+        if section["points"] is None:
+            raise CellscaperError("generator point_diffusion needs the settings `points`: network and noise")
+        crops = CropSampler(cells, section["grid"]["region"], device, small=section["small"])
+        return Training(network(section, cells.n_classes), batch_loss(section, crops, cells.n_classes), section)
+
+    def draw(
+        self,
+        weights: Mapping[str, Tensor],
+        facts: dict[str, Any],
+        targets: LayoutSet,
+        seeds: Sequence[int],
+        config: dict[str, Any],
+        device: torch.device,
+        what: str,
+    ) -> tuple[dict[str, LayoutSet], dict[str, NDArray]]:
+        """One set, ``points``: cells with the targets' labels, moved."""
+        model = network(facts["section"], targets.n_classes).to(device).eval()
+        model.load_state_dict(weights)
+        return {"points": draw_layouts(model, targets, seeds, config["sampling"], what)}, {}
+
+
+SYSTEM = PointDiffusion()
+
+
+def network(section: dict[str, Any], classes: int) -> PointDenoiser:
+    """The network of a training section, on the default device."""
+    return PointDenoiser(classes, section["grid"]["region"], **section["points"]["network"])
+
+
+def batch_loss(
+    section: dict[str, Any], crops: CropSampler, classes: int
+) -> Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]:
+    """The loss of one training step, as the trainer wants it.
+
+    The squared error of the denoised positions in units in which it is about 1 at any noise level for a network that
+    knows nothing (EDM's weight), mean over the cells of the batch: ``loss``, and its part ``fine`` of the noise levels
+    below, ``coarse`` above 32 px.
+    """
+    noise, n = section["points"]["noise"], section["training"]["batch"]
+
+    def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
+        clean, points = crop_batch(crops, n, classes, random)
+        sigma = draw_levels(len(clean), noise, random).to(clean.device)
+        noisy = clean + sigma[:, None, None] * torch.randn(clean.shape, generator=random).to(clean.device)
+        found = model(noisy, sigma, *points)
+        scale = DATA_SCALE * section["grid"]["region"]
+        weight = (sigma**2 + scale**2) / (sigma * scale) ** 2
+        error = (weight[:, None] * (found - clean).square().mean(dim=-1)) * points.mask
+        cells, fine = points.mask.sum().clamp(min=1), (sigma < 32)[:, None]
+        return {
+            "loss": error.sum() / cells,
+            "fine": (error * fine).sum() / (points.mask & fine).sum().clamp(min=1),
+            "coarse": (error * ~fine).sum() / (points.mask & ~fine).sum().clamp(min=1),
+        }
+
+    return loss
+
+
+def draw_levels(n: int, noise: Mapping[str, Any], random: torch.Generator) -> Tensor:
+    """(n,) noise levels px: a part ``far_share`` of them even in the logarithm in ``middle``…``largest``, the others
+    in ``smallest``…``middle``."""
+    low, middle, high = (math.log(noise[name]) for name in ("smallest", "middle", "largest"))
+    where, far = torch.rand(n, generator=random), torch.rand(n, generator=random) < noise["far_share"]
+    return torch.where(far, middle + where * (high - middle), low + where * (middle - low)).exp()
+
+
+def draw_layouts(
+    model: PointDenoiser, targets: LayoutSet, seeds: Sequence[int], sampling: Mapping[str, Any], what: str
+) -> LayoutSet:
+    """Layouts with the labels of the targets, one seed each, in batches of ``sampling.batch`` of about equal size.
+
+    CellscaperError where a target is not of the model's region or has other classes.
+    """
+    side = (model.region, model.region)
+    if len(targets) and (targets.common_size() != side or targets.n_classes != model.classes):
+        height, width = targets.size[0]
+        raise CellscaperError(
+            f"the point diffusion was trained on {side[0]} px regions of {model.classes} classes, "
+            f"asked for {height}×{width} px of {targets.n_classes}"
+        )
+    order = np.argsort(np.diff(targets.offsets), kind="stable")
+    placed: list[NDArray] = [np.zeros((0, 2), np.float32)] * len(targets)
+    with Progress(len(targets), what) as progress:
+        for start in range(0, len(targets), sampling["batch"]):
+            rows = order[start : start + sampling["batch"]].tolist()
+            labels = [targets.layout(row).labels for row in rows]
+            drawn = draw(model, labels, [seeds[row] for row in rows], sampling)
+            for row, points in zip(rows, drawn, strict=True):
+                placed[row] = points
+            progress.update(len(rows))
+    layouts = [Layout(points, target.labels, side) for points, target in zip(placed, targets, strict=True)]
+    return LayoutSet.build(layouts, targets.classes, targets.mpp)

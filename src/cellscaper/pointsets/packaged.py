@@ -1,0 +1,29 @@
+"""The weights that come with the package: point diffusion trained on BRCA-M2C (model card beside them)."""
+
+from pathlib import Path
+from typing import Any
+
+from cellscaper.errors import CellscaperError
+from cellscaper.pointsets.network import PointDenoiser
+from cellscaper.storage import checksum
+from cellscaper.weights import read_weights
+
+WEIGHTS = Path(__file__).parent / "weights" / "brca_m2c.safetensors"
+SHA256 = ""
+
+
+def load_packaged() -> tuple[PointDenoiser, dict[str, Any]]:
+    """The trained network, ready to draw on the CPU, and its facts: ``classes``, ``mpp``, ``section`` (its training's
+    and its sampler's settings).
+
+    Raises CellscaperError where the file is missing or is not the one this version came with.
+    """
+    if not WEIGHTS.exists():
+        raise CellscaperError(f"{WEIGHTS} is missing from this installation; install cellscaper again")
+    if checksum(WEIGHTS) != SHA256:
+        raise CellscaperError(f"{WEIGHTS} is not the file this version came with; install cellscaper again")
+    weights, facts = read_weights(WEIGHTS)
+    section = facts["section"]
+    model = PointDenoiser(len(facts["classes"]), section["grid"]["region"], **section["points"]["network"])
+    model.load_state_dict(weights)
+    return model.eval(), facts
