@@ -40,7 +40,7 @@ def denoiser_of(model: PointDenoiser, points: Points) -> Denoise:
     """``denoise(x (B, N, 2), sigma)`` of a network for these layouts."""
 
     def denoise(x: Tensor, sigma: float) -> Tensor:
-        return model(x.float(), torch.full((len(x),), sigma, device=x.device), *points)
+        return model(x, torch.full((len(x),), sigma, dtype=torch.float64, device=x.device), *points)
 
     return denoise
 

@@ -78,14 +78,16 @@ class PointDenoiser(nn.Module):
 
     def forward(self, x: Tensor, sigma: Tensor, labels: Tensor, counts: Tensor, mask: Tensor) -> Tensor:
         """x (B, N, 2) noisy positions, px from the region's centre; sigma (B,) px; labels (B, N) long; counts (B, C)
-        cells asked for; mask (B, N) bool, False for padding → (B, N, 2) float32 expected clean positions.
+        cells asked for; mask (B, N) bool, False for padding → (B, N, 2) expected clean positions.
 
-        Padding may hold anything finite; its answer is 0.
+        Padding may hold anything finite; its answer is 0. Computes in the precision of the weights.
         """
-        sigma, mask = sigma.float()[:, None, None], mask[..., None]
-        x = torch.where(mask, x.float(), 0.0)
+        exact = self.token.weight.dtype
+        sigma, mask = sigma.to(exact)[:, None, None], mask[..., None]
+        x = torch.where(mask, x.to(exact), 0.0)
         norm = (sigma**2 + self.sigma_data**2).sqrt()
-        moved = self._network(x, sigma, norm, F.one_hot(labels, self.classes).float() * mask, counts.float(), mask)
+        classes = F.one_hot(labels, self.classes).to(exact) * mask
+        moved = self._network(x, sigma, norm, classes, counts.to(exact), mask)
         clean = (self.sigma_data / norm) ** 2 * x + sigma * self.sigma_data / norm * moved
         return torch.where(mask, clean, 0.0)
 
@@ -103,7 +105,7 @@ class PointDenoiser(nn.Module):
         h = self.final_norm(h) * (1 + scale) + shift
         own, other = self.ends(h).chunk(2, dim=-1)
         force = self.force(_messages(own, other, self.force_in(edges.features), edges))
-        return self.head(h).float() + (force.float() * edges.weight * edges.direction).sum(dim=2)
+        return self.head(h).to(x.dtype) + (force.to(x.dtype) * edges.weight * edges.direction).sum(dim=2)
 
     def _edges(self, x: Tensor, square: Tensor, sigma: Tensor, classes: Tensor, level: Tensor, mask: Tensor) -> Edges:
         b, n = square.shape[:2]
@@ -161,7 +163,7 @@ class _Block(nn.Module):
         qkv, own, other = inputs.split([3 * width, self.edge_width, self.edge_width], dim=-1)
         q, k, v = qkv.view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # each (B, H, N, width / H)
         # Classes and padding as more channels of the keys: no array of all pairs is needed for their bias.
-        asked, given = classes[:, None], torch.cat([classes, MASKED * (~mask).float()], dim=-1)[:, None]
+        asked, given = classes[:, None], torch.cat([classes, MASKED * (~mask).to(classes.dtype)], dim=-1)[:, None]
         q = torch.cat([q * (width // self.heads) ** -0.5, asked @ self.class_bias, torch.ones_like(q[..., :1])], dim=-1)
         k = torch.cat([k, given.expand(b, self.heads, n, -1).to(k.dtype)], dim=-1)
         bias = distance.view(b, self.heads, -1) @ near  # (B, H, N²)
