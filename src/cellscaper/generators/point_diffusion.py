@@ -48,8 +48,9 @@ class PointDiffusion:
         what: str,
     ) -> tuple[dict[str, LayoutSet], dict[str, NDArray]]:
         """One set, ``points``: cells with the targets' labels, moved."""
-        model = network(facts["section"], targets.n_classes).to(device).eval()
+        model = network(facts["section"], targets.n_classes)
         model.load_state_dict(weights)
+        model.to(device).double().eval()
         return {"points": draw_layouts(model, targets, seeds, config["sampling"], what)}, {}
 
 

@@ -28,7 +28,7 @@ def model():
         for p in net.parameters():
             if not p.any():
                 p.normal_(0, 0.1)
-    return net.eval()
+    return net.double().eval()
 
 
 def cells(sizes=(300, 40)):
