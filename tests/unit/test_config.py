@@ -409,6 +409,7 @@ def test_a_table_section_names_experiments_as_score_files_do_and_keeps_the_order
         "random": "random/points",
         "spatial_diffusion": "tc_sd_gmm/components",
         "topocellgen": "topocellgen/components",
+        "point_diffusion": "point_diffusion/points",
     }
     assert "detectors" not in detections
     assert all(column["detector"] == "unet" for column in detections["columns"])

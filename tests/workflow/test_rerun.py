@@ -113,6 +113,20 @@ def test_a_generator_reruns_its_own_experiments_alone(copy, jobs):
 
 
 @pytest.mark.parametrize(
+    ("module", "experiments"),
+    [
+        ("pointsets/network.py", {"point_diffusion"}),
+        ("diffusion/unet.py", {"adm", "adm_counts", "tc_sd_gmm", "topocellgen"}),
+    ],
+)
+def test_a_network_reruns_its_own_systems_alone(copy, jobs, module, experiments):
+    edit(copy, f"src/cellscaper/{module}", lambda source: source + "\nLIMIT = 3\n")
+    rerun = {job.pairs("wildcards")["experiment"] for job in copy.plan() if job.rule == "train_layout"}
+    trained = {job.pairs("wildcards")["experiment"] for job in jobs if job.rule == "train_layout"}
+    assert rerun == experiments & trained
+
+
+@pytest.mark.parametrize(
     ("module", "rules"),
     [
         ("stages/make_tables.py", {"make_tables"}),
