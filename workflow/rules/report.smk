@@ -54,10 +54,11 @@ rule make_report:
     params:
         **stage_code("make_report"),
         snakefile=os.path.relpath(workflow.main_snakefile),
-        figures=json.dumps(all_figures()),
-        galleries=json.dumps([]),
         page=PAGE,
-        config=WHOLE_CONFIG,
+        # functions, for Snakemake would take the braces of a plain text as wildcards
+        figures=lambda w: json.dumps(all_figures()),
+        galleries=lambda w: json.dumps([]),
+        config=lambda w: WHOLE_CONFIG,
     shell:
         STAGE + "make_report"
         " --snakefile {params.snakefile:q}"

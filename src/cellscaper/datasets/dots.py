@@ -1,4 +1,4 @@
-"""Any folder of images with one text file of dots each.
+"""Any folder of images with one file of dots each: text tables, GeoJSON (QuPath), HoVer-Net's JSON, ``.mat``.
 
 Settings (``datasets.<name>`` in the config), paths relative to the dataset's folder:
 
@@ -6,13 +6,16 @@ Settings (``datasets.<name>`` in the config), paths relative to the dataset's fo
     images      glob of the images                                   images/*.png
     dots        the dot file of an image; {stem} is the image's
                 file name without its last suffix                    labels/{stem}.csv
+    format      auto (default: by the file's ending), table, geojson, hovernet or mat; the next three are for tables
     columns     the columns in order, others than y, x and class     [id, y, x, class]
                 are ignored; or their names in the header            {y: row, x: col, class: type}
     separator   auto (default), comma, tab or blank
     header      true, false or auto (default): a first line whose y and x are not numbers
     classes     ordered class names                                  [lymphocyte, tumour]
-    class_map   class as written in the file → class name; default: the names themselves
+    class_map   class as written in the file → class name, null to leave such cells out; default: the names themselves
+                (cells without a class are called unclassified)
     mpp         µm a pixel
+    rescale     true: images and dots of another scale are brought to 0.5 µm a pixel (default false)
     split       lists of image names or stems, one a line            {train: train.txt, val: …, test: …}
                 or fractions                                         {train: 0.7, val: 0.1, test: 0.2, seed: 0}
 """
@@ -26,13 +29,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from cellscaper.datasets.download import local_folder
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.record import SPLITS, Record, check, class_names, random_split, read_text
 from cellscaper.errors import CellscaperError
+from cellscaper.formats.annotations import FORMATS, format_of, read_annotated
 
 FIELDS = ("y", "x", "class")
+MPP = 0.5  # what `rescale` brings images and dots to
+_LEFT_OUT = -1
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _SEPARATORS = {"comma": ",", "tab": "\t", "blank": None}
 _LARGEST = 1e9
@@ -43,12 +50,16 @@ _LARGEST = 1e9
 
 @dataclass(frozen=True)
 class DotFormat:
-    """How a dot file is written: see the module's settings. labels: class as written → index into the classes."""
+    """How a dot file is written: see the module's settings.
+
+    labels: class as written → index into the classes, negative for cells that are left out.
+    """
 
     columns: Sequence[str] | Mapping[str, str]
     labels: Mapping[str, int]
     separator: str = "auto"
     header: bool | str = "auto"
+    form: str = "auto"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +94,34 @@ def parse_dots(text: str, form: DotFormat, file: Path | str) -> Dots:
             raise CellscaperError(
                 f"{place}: class {_short(name)} is none of {', '.join(form.labels)}; correct the line or the class_map"
             )
-        points.append((_number(y, "y", place), _number(x, "x", place)))
-        labels.append(form.labels[name])
-        numbers.append(n)
+        point = _number(y, "y", place), _number(x, "x", place)
+        if form.labels[name] >= 0:
+            points.append(point)
+            labels.append(form.labels[name])
+            numbers.append(n)
     return Dots(
         np.array(points, np.float64).reshape(-1, 2).astype(np.float32),
         np.array(labels, np.uint8),
         np.array(numbers, np.int64),
     )
+
+
+def read_dots(file: Path, form: DotFormat, image: str) -> tuple[Dots, str]:
+    """The dots of one file in any format, and what stands between its name and the number of an entry."""
+    kind = form.form if form.form != "auto" else format_of(file) if file.is_file() else "table"
+    if kind == "table":
+        return parse_dots(read_text(file, f"dot file of {image},"), form, file), ":"
+    found = read_annotated(file, kind)
+    wrong = next((i for i, name in enumerate(found.names) if name not in form.labels), None)
+    if wrong is not None:
+        raise CellscaperError(
+            f"{file}: cell {wrong} has class {_short(found.names[wrong])}, none of {', '.join(form.labels)}; "
+            "correct the file or the class_map"
+        )
+    labels = np.array([form.labels[name] for name in found.names], np.int64)
+    keep = labels >= 0
+    points = found.points[keep].astype(np.float32)
+    return Dots(points, labels[keep].astype(np.uint8), np.flatnonzero(keep)), ": cell "
 
 
 def _splitter(separator: str, first: str) -> Callable[[str, str], list[str]]:
@@ -154,6 +185,18 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "…")
 
 
+def number_in(text: str) -> bool:
+    """Whether a field is a plain number."""
+    return bool(_NUMBER.fullmatch(text))
+
+
+def split_line(line: str, separator: str = "auto") -> tuple[str, list[str]]:
+    """The separator of a line (found where ``auto``) and its fields."""
+    if separator == "auto":
+        separator = "comma" if "," in line else "tab" if "\t" in line.strip() else "blank"
+    return separator, _splitter(separator, line)(line, "line")
+
+
 # -- a folder of them ----------------------------------------------------------------------------------------
 
 
@@ -163,7 +206,13 @@ def classes(settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def mpp(settings: Mapping[str, Any]) -> float:
-    """µm a pixel."""
+    """µm a pixel of what :func:`read` gives."""
+    value = written_mpp(settings)
+    return MPP if settings.get("rescale") else value
+
+
+def written_mpp(settings: Mapping[str, Any]) -> float:
+    """µm a pixel of the files."""
     value = float(_setting(settings, "mpp"))
     if not 0 < value < 100:
         raise CellscaperError(f"mpp {value:g}: expected µm a pixel, for example 0.5 at 20×")
@@ -183,7 +232,7 @@ def files(settings: Mapping[str, Any], root: Path) -> list[Path]:
     """All files that :func:`read` reads, sorted, as far as they exist."""
     lists = [root / name for name in settings.get("split", {}).values() if isinstance(name, str)]
     try:
-        images = list(_splits(settings, root))
+        images = list(splits(settings, root))
     except CellscaperError:  # read() is the one to complain
         images = _images(settings, root)
     dots = [_dot_file(settings, root, image) for image in images]
@@ -192,13 +241,25 @@ def files(settings: Mapping[str, Any], root: Path) -> list[Path]:
 
 def read(settings: Mapping[str, Any], root: Path) -> Iterator[Record]:
     """One Record an image, sorted by file name; CellscaperError names the file and line of bad input."""
-    names = classes(settings)
-    form = _format(settings, names)
-    for path, split in sorted(_splits(settings, root).items()):
+    form = dot_format(settings, classes(settings))
+    for path, split in sorted(splits(settings, root).items()):
         file = _dot_file(settings, root, path)
-        dots = parse_dots(read_text(file, f"dot file of {path.name},"), form, file)
+        dots, entry = read_dots(file, form, path.name)
         record = Record(path.stem, split, dots.points, dots.labels, read_rgb(path))
-        yield check(record, lambda i, file=file, lines=dots.lines: f"{file}:{lines[i]}")  # type: ignore[misc]
+        where = f"{file}{entry}"
+        checked = check(record, lambda i, where=where, lines=dots.lines: f"{where}{lines[i]}")  # type: ignore[misc]
+        yield _rescaled(checked, written_mpp(settings) / MPP) if settings.get("rescale") else checked
+
+
+def _rescaled(record: Record, factor: float) -> Record:
+    """Image and dots ``factor`` times as large: 0.5 for an image of 0.25 µm a pixel."""
+    height, width = (max(1, round(side * factor)) for side in record.image.shape[:2])
+    shrink = Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC
+    image = np.asarray(Image.fromarray(record.image).resize((width, height), shrink))
+    exact = np.array([height, width]) / record.image.shape[:2]
+    last = np.nextafter(np.array([height, width], np.float32), np.float32(0))
+    points = np.minimum((record.points * exact).astype(np.float32), last)
+    return Record(record.image_id, record.split, points, record.labels, image)
 
 
 def _setting(settings: Mapping[str, Any], key: str) -> Any:
@@ -207,14 +268,20 @@ def _setting(settings: Mapping[str, Any], key: str) -> Any:
     return settings[key]
 
 
-def _format(settings: Mapping[str, Any], names: tuple[str, ...]) -> DotFormat:
+def dot_format(settings: Mapping[str, Any], names: tuple[str, ...]) -> DotFormat:
+    """How the dot files of the settings are written; ``names`` are the ordered classes."""
     written = settings.get("class_map") or {name: name for name in names}
     for value, name in written.items():
-        if name not in names:
+        if name is not None and name not in names:
             raise CellscaperError(f"class_map: {value!r} → {name!r}, which is none of the classes {', '.join(names)}")
-    labels = {str(value): names.index(name) for value, name in written.items()}
-    columns = _setting(settings, "columns")
-    return DotFormat(columns, labels, settings.get("separator", "auto"), settings.get("header", "auto"))
+    labels = {str(value): _LEFT_OUT if name is None else names.index(name) for value, name in written.items()}
+    form = settings.get("format", "auto")
+    if form not in ("auto", *FORMATS):
+        raise CellscaperError(f"format {form!r}: expected auto, {', '.join(FORMATS)}")
+    ending = Path(str(_setting(settings, "dots"))).suffix.lower()
+    needs = form == "table" or (form == "auto" and ending not in (".geojson", ".json", ".mat"))
+    columns = _setting(settings, "columns") if needs else settings.get("columns", list(FIELDS))
+    return DotFormat(columns, labels, settings.get("separator", "auto"), settings.get("header", "auto"), form)
 
 
 def _dot_file(settings: Mapping[str, Any], root: Path, image: Path) -> Path:
@@ -233,7 +300,7 @@ def _images(settings: Mapping[str, Any], root: Path) -> list[Path]:
         raise CellscaperError(f"images {pattern!r}: expected a glob below the dataset's folder ({error})") from error
 
 
-def _splits(settings: Mapping[str, Any], root: Path) -> dict[Path, str]:
+def splits(settings: Mapping[str, Any], root: Path) -> dict[Path, str]:
     """The split of each image that belongs to one."""
     images: dict[str, Path] = {}
     for path in _images(settings, root):

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cellscaper.formats.facts import (
     Append,
     Cells,
@@ -26,6 +24,7 @@ from cellscaper.formats.facts import (
     read_text,
     reading,
 )
+from cellscaper.formats.geojson_cells import add_features, features
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.report.palette import rgb
 from cellscaper.storage import atomic
@@ -63,53 +62,5 @@ def read(path: Path, given: Given) -> LayoutSet:
         data = parse(text)
         own = data.get("cellscaper") if isinstance(data, dict) else None
         cells = Cells([], [], [])
-        for i, feature in enumerate(_features(data)):
-            try:
-                _add(cells, feature)
-            except (TypeError, LookupError, AttributeError) as error:
-                raise ValueError(f"feature {i} lacks {error}") from error
-            except ValueError as error:
-                raise ValueError(f"feature {i}: {error}") from error
+        add_features(cells, features(data))
         return assemble(path, cells, own, None if own is None else own["layouts"], given)
-
-
-def _features(data: Any) -> list[Any]:
-    if isinstance(data, dict):
-        data = data["features"] if data["type"] == "FeatureCollection" else [data]
-    if not isinstance(data, list):
-        raise ValueError("expected a FeatureCollection")
-    return data
-
-
-def _add(cells: Cells, feature: Any) -> None:
-    properties = feature["properties"]
-    named = properties["classification"]
-    name = named.get("name") or ": ".join(named["names"])  # QuPath's derived classes
-    for x, y in _places(feature["geometry"]):
-        cells.add(y, x, name, properties.get("layout", 0))
-
-
-def _places(geometry: Any) -> list[tuple[Any, Any]]:
-    """x, y of each point; of outlines the centroid."""
-    kind, found = geometry["type"], geometry["coordinates"]
-    if kind == "Point":
-        return [(found[0], found[1])]
-    if kind == "MultiPoint":
-        return [(place[0], place[1]) for place in found]
-    if kind == "Polygon":
-        return [_centroid(found[0])]
-    if kind == "MultiPolygon":
-        return [_centroid(max((part[0] for part in found), key=len))]
-    raise ValueError(f"a {str(kind)[:40]}, expected points or outlines")
-
-
-def _centroid(ring: Any) -> tuple[float, float]:
-    """Centroid of the area inside a ring; the mean of its corners where it has none."""
-    corners = np.array([[float(place[0]), float(place[1])] for place in ring])
-    here = corners - corners[0]
-    cross = here[:-1, 0] * here[1:, 1] - here[1:, 0] * here[:-1, 1]
-    if abs(cross.sum()) < 1e-9:
-        centre = corners.mean(axis=0)
-    else:
-        centre = corners[0] + ((here[:-1] + here[1:]) * cross[:, None]).sum(axis=0) / (3 * cross.sum())
-    return float(centre[0]), float(centre[1])

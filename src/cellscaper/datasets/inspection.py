@@ -1,0 +1,94 @@
+"""What a dataset is like: scale, counts, density, doubles, class balance, shift between splits, image sizes."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from cellscaper.errors import CellscaperError
+
+NEIGHBOUR = 8.3  # µm: median distance of a nucleus to the nearest one (BRCA-M2C: 16 to 17 px of 0.5 µm)
+USUAL = (0.25, 0.5, 1.0)  # µm a pixel at 40×, 20×, 10×
+_NEAR = 1.41  # a guess within this factor of a usual scale is that scale
+DOUBLE = 1.0  # px at 20×: two cells of one class nearer than this are one cell twice
+WINDOW = 256  # px at 20×
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """One image: points (N, 2) y, x px, labels (N,), size (height, width) px, name, split."""
+
+    points: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    size: tuple[int, int]
+    name: str
+    split: str
+
+    @property
+    def outside(self) -> NDArray[np.bool_]:
+        """(N,) the dots that do not lie in the image."""
+        y, x = self.points.T
+        return (y < 0) | (x < 0) | (y >= self.size[0]) | (x >= self.size[1])
+
+
+def nearest_distance(images: Sequence[Cells]) -> float:
+    """Median distance in px from a cell to the nearest one; CellscaperError for under 50 cells with a neighbour."""
+    found = []
+    for one in images:
+        points = np.unique(one.points, axis=0)
+        if len(points) > 1:
+            found.append(cKDTree(points).query(points, 2)[0][:, 1])
+    distances = np.concatenate(found) if found else np.zeros(0)
+    if len(distances) < 50:
+        raise CellscaperError(f"{len(distances)} cells are too few to guess the scale from; give --mpp (0.5 at 20×)")
+    return float(np.median(distances))
+
+
+def guess_mpp(images: Sequence[Cells]) -> tuple[float, float]:
+    """µm a pixel that puts nuclei as far apart as in tissue, and the median distance in px it was guessed from.
+
+    A usual scale (40×, 20×, 10×) where one is near. Dense or sparse tissue misleads it: check the result.
+    """
+    distance = nearest_distance(images)
+    raw = NEIGHBOUR / distance
+    near = min(USUAL, key=lambda usual: abs(math.log(raw / usual)))
+    usual = max(raw / near, near / raw) <= _NEAR
+    return (near if usual else round(raw, 3)), distance
+
+
+def doubles(images: Sequence[Cells], factor: float) -> int:
+    """Cells that lie within DOUBLE px (at 20×, ``factor`` px of the file each) of an earlier one of their class."""
+    number = 0
+    for one in images:
+        for label in np.unique(one.labels):
+            pairs = cKDTree(one.points[one.labels == label]).query_pairs(DOUBLE * factor, output_type="ndarray")
+            number += len(np.unique(pairs[:, 1])) if len(pairs) else 0
+    return number
+
+
+def counts(images: Sequence[Cells], classes: int) -> NDArray[np.int64]:
+    """(C,) cells of each class."""
+    return sum((np.bincount(one.labels, minlength=classes) for one in images), np.zeros(classes, np.int64))
+
+
+def per_window(images: Sequence[Cells], factor: float) -> float:
+    """Cells on the area of a WINDOW × WINDOW px region at 20×; ``factor`` px of the file are one at 20×."""
+    area = sum(one.size[0] * one.size[1] for one in images) / factor**2
+    return sum(len(one.labels) for one in images) * WINDOW**2 / area if area else math.nan
+
+
+def windows(images: Sequence[Cells], factor: float, region: int, stride: int) -> int:
+    """How many windows of a region lie inside the images at 20×."""
+    number = 0
+    for one in images:
+        along = [(round(side / factor) - region) // stride + 1 for side in one.size]
+        number += max(along[0], 0) * max(along[1], 0)
+    return number
+
+
+def shares(counted: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(C,) parts of the cells, 0 where there are none."""
+    return counted / max(int(counted.sum()), 1)

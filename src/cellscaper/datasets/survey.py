@@ -1,0 +1,270 @@
+"""A folder of images and dots, read as the workflow will read it: what is in it, what is wrong, how to configure it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from cellscaper.datasets import discovery, dots, inspection
+from cellscaper.datasets.images import read_rgb
+from cellscaper.datasets.inspection import Cells
+from cellscaper.datasets.record import SPLITS
+from cellscaper.errors import CellscaperError
+from cellscaper.formats.annotations import UNCLASSIFIED, format_of
+from cellscaper.progress import Progress
+
+AT_20X = (0.4, 0.6)  # µm a pixel that need no rescaling
+LEAST = 20  # test windows without which layouts cannot be scored
+FEWEST = 200  # test windows: two halves of at least 100, which TopoFD needs
+RARE, SHIFTED = 0.01, 1.5  # share of a class; factor between splits
+PRESETS = {256: "workflow/presets/brca-small.yaml", 128: "workflow/presets/demo.yaml"}  # by region, px
+
+
+@dataclass(frozen=True)
+class Survey:
+    """lines to print, faults that keep the workflow from running, the overlay as YAML, the preset it lies over."""
+
+    lines: list[str]
+    faults: list[str]
+    overlay: str
+    preset: str
+
+    def command(self, output: Path) -> str:
+        """The command that runs the workflow on it."""
+        profile = "--workflow-profile workflow/profiles/local --cores 2"
+        return f".venv/bin/snakemake {profile} --configfile {self.preset} {output}"
+
+
+def survey(
+    folder: Path,
+    name: str,
+    mpp: float | None,
+    columns: dict[str, str] | list[str] | None,
+    classes: dict[str, str | None] | None,
+) -> Survey:
+    """Read a folder and describe it. ``mpp``, ``columns`` and ``classes`` are guessed where None.
+
+    CellscaperError for a name that is none and for files that cannot be read at all.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise CellscaperError(f"--name {name!r}: expected small letters, digits and _, a letter first")
+    found = discovery.find_pairs(folder)
+    sizes = []
+    with Progress(len(found.files), "images") as progress:
+        for image, _ in found.files:
+            height, width = read_rgb(image).shape[:2]
+            sizes.append((height, width))
+            progress.update()
+    table = format_of(found.files[0][1]) == "table"
+    files = [file for _, file in found.files]
+    if not table:
+        how = discovery.Columns({}, f"{format_of(files[0])} files")
+    elif columns is not None:
+        how = discovery.Columns({"columns": columns}, "as given")
+    else:
+        how = discovery.find_columns(files, sizes)
+    written = discovery.written_classes(files, how.settings)
+    mapping = classes or _name_classes(sorted(written, key=_by_number))
+    unknown = sorted(set(written) - set(mapping))
+    if unknown:
+        raise CellscaperError(
+            f"class {unknown[0]!r} of the files is not among --classes {', '.join(mapping)}; add {unknown[0]}=NAME, "
+            f"or {unknown[0]}= to leave its cells out"
+        )
+    names = list(dict.fromkeys(one for one in mapping.values() if one is not None))
+    stems = {image.stem for image, _ in found.files}
+    split, split_how = discovery.find_split(folder, stems)
+    settings: dict[str, Any] = {
+        "reader": "dots", "path": str(folder), "images": found.images, "dots": found.dots, **how.settings,
+        "classes": names, "class_map": mapping, "mpp": 0.5, "split": split,
+    }  # fmt: skip
+    images = _read(settings, folder, found.files, sizes)
+    scale, scale_how = _scale(mpp, images)
+    settings["mpp"] = scale
+    if not AT_20X[0] <= scale <= AT_20X[1]:
+        settings["rescale"] = True
+    factor = dots.MPP / scale if settings.get("rescale") else 1.0
+    text = _Text(found, how.how, images, names, factor, scale, scale_how, split_how)
+    region = text.region()
+    overlay = _overlay(name, settings, region, text)
+    return Survey(text.lines(), text.faults, overlay, PRESETS[region])
+
+
+def _by_number(text: str) -> tuple[int, str]:
+    return (int(text), "") if text.isdecimal() else (1 << 30, text)
+
+
+def _name_classes(written: Sequence[str]) -> dict[str, str | None]:
+    """A name for each class: numbers become class_1, cells without a class are left out where others have one."""
+    named: dict[str, str | None] = {one: f"class_{one}" if one.isdecimal() else one for one in written}
+    if UNCLASSIFIED in named and len(named) > 1:
+        named[UNCLASSIFIED] = None
+    return named
+
+
+def _read(
+    settings: dict[str, Any], folder: Path, files: Sequence[tuple[Path, Path]], sizes: Sequence[tuple[int, int]]
+) -> list[Cells]:
+    """The cells of each image as the reader `dots` has them, outside ones too."""
+    form = dots.dot_format(settings, dots.classes(settings))
+    chosen = dots.splits(settings, folder)
+    images = []
+    for (image, file), size in zip(files, sizes, strict=True):
+        if image in chosen:
+            one, _ = dots.read_dots(file, form, image.name)
+            images.append(
+                Cells(one.points.astype(np.float64), one.labels.astype(np.int64), size, image.stem, chosen[image])
+            )
+    return images
+
+
+def _scale(mpp: float | None, images: Sequence[Cells]) -> tuple[float, str]:
+    if mpp is not None:
+        return mpp, "given"
+    guess, distance = inspection.guess_mpp(images)
+    return guess, (
+        f"guessed: the median distance to the nearest cell is {distance:.1f} px, in tissue about "
+        f"{inspection.NEIGHBOUR:g} µm; give --mpp if you know it"
+    )
+
+
+class _Text:
+    """What is said about a folder; warnings begin with '!'. ``faults`` keep the workflow from running."""
+
+    def __init__(
+        self,
+        found: discovery.Found,
+        columns: str,
+        images: list[Cells],
+        classes: list[str],
+        factor: float,
+        mpp: float,
+        scale: str,
+        split: str,
+    ):
+        self.found, self.columns, self.images, self.classes = found, columns, images, classes
+        self.factor, self.mpp, self.scale, self.split = factor, mpp, scale, split
+        self.parts = {name: [one for one in images if one.split == name] for name in SPLITS}
+        self.faults: list[str] = []
+        self._check()
+
+    def _check(self) -> None:
+        outside = [(one.name, int(one.outside.sum())) for one in self.images if one.outside.any()]
+        if outside:
+            total = sum(number for _, number in outside)
+            self.faults.append(
+                f"{total} dots lie outside their images, first in {outside[0][0]}: correct them or the order of y and x"
+            )
+        if self.found.without:
+            self.faults.append(f"{len(self.found.without)} images have no dot file, first {self.found.without[0].name}")
+        for name in SPLITS:
+            if not self.parts[name]:
+                self.faults.append(f"no image is in split {name}: add images or change the split")
+        number = self.windows(self.region(), 4)
+        if self.parts["test"] and number < LEAST:
+            self.faults.append(
+                f"the test images hold {number} windows of {self.region()} px at 20×, at least {LEAST} are needed: add "
+                "test images or larger ones"
+            )
+
+    def region(self) -> int:
+        """The region that most images hold at 20×: 256 px, or 128."""
+        held = [min(one.size) / self.factor >= 256 for one in self.images]
+        return 256 if held and np.mean(held) >= 0.5 else 128
+
+    def small(self) -> int:
+        """How many images are below the region."""
+        return sum(round(min(one.size) / self.factor) < self.region() for one in self.images)
+
+    def windows(self, region: int, stride: int) -> int:
+        return inspection.windows(self.parts["test"], self.factor, region, stride)
+
+    def stride(self) -> int:
+        """The largest stride of the test windows that gives FEWEST of them, else the smallest."""
+        usual = (32, 16, 8, 4)
+        return next((one for one in usual if self.windows(self.region(), one) >= FEWEST), usual[-1])
+
+    def lines(self) -> list[str]:
+        whole = inspection.counts(self.images, len(self.classes))
+        sides = np.array([one.size for one in self.images])
+        doubles = inspection.doubles(self.images, self.factor)
+        lines = [
+            f"images     {len(self.images)} ({self.found.images}), {sides.min()} to {sides.max()} px a side",
+            f"dots       {int(whole.sum())} ({self.found.dots}); columns: {self.columns}",
+            f"scale      {self.mpp:g} µm a pixel, {self.scale}"
+            + (f"; will be rescaled to {dots.MPP} (×{1 / self.factor:.3g})" if self.factor != 1 else ""),
+            f"density    {inspection.per_window(self.images, self.factor):.1f} cells on {inspection.WINDOW}×"
+            f"{inspection.WINDOW} px at 20×",
+            f"splits     {self.split}",
+            "",
+            self._row("split", ["images", *self.classes, "all", "a window"]),
+        ]
+        for name, part in [*self.parts.items(), ("all", self.images)]:
+            counted = inspection.counts(part, len(self.classes))
+            density = f"{inspection.per_window(part, self.factor):.1f}" if part else "–"
+            lines.append(self._row(name, [str(len(part)), *map(str, counted), str(counted.sum()), density]))
+        lines += ["", *(f"✗ {fault}" for fault in self.faults), *(f"! {one}" for one in self._warnings(doubles))]
+        return lines if lines[-1] else lines[:-1]
+
+    def _row(self, first: str, cells: list[str]) -> str:
+        widths = [max(8, len(one)) for one in ("images", *self.classes, "all", "a window")]
+        return f"{first:10} " + " ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+
+    def _warnings(self, doubles: int) -> list[str]:
+        found = []
+        if doubles:
+            found.append(
+                f"{doubles} cells lie within {inspection.DOUBLE:g} px (at 20×) of another of their class: doubles?"
+            )
+        whole = inspection.shares(inspection.counts(self.images, len(self.classes)))
+        for name, share in zip(self.classes, whole, strict=True):
+            if share < RARE:
+                found.append(f"class {name} is {share:.2%} of the cells: its numbers will be noise")
+        if min(len(self.parts[name]) for name in SPLITS) and len(self.images):
+            dense = {name: inspection.per_window(part, self.factor) for name, part in self.parts.items()}
+            low, high = min(dense.values()), max(dense.values())
+            if low == 0 or high / low > SHIFTED:
+                text = ", ".join(f"{name} {value:.1f}" for name, value in dense.items())
+                found.append(f"the splits differ in density (cells a window: {text}): read scores beside the floor")
+            train, test = (
+                inspection.shares(inspection.counts(self.parts[name], len(self.classes))) for name in ("train", "test")
+            )
+            for name, one, other in zip(self.classes, train, test, strict=True):
+                if max(one, other) > 0.05 and max(one, other) > SHIFTED * min(one, other):
+                    found.append(f"class {name} is {one:.0%} of the training cells and {other:.0%} of the test cells")
+        if self.small():
+            found.append(f"{self.small()} images are smaller than {self.region()} px at 20× and are left out of crops")
+        number = self.windows(self.region(), self.stride())
+        if number < FEWEST:
+            found.append(f"{number} test windows, fewer than {FEWEST}: the configuration gives metrics fewer samples")
+        return found
+
+
+def _overlay(name: str, settings: dict[str, Any], region: int, text: _Text) -> str:
+    """The overlay: the dataset, which tables, and what its sizes ask for."""
+    small = "skip" if text.small() else "error"
+    number = text.windows(region, text.stride())
+    overlay: dict[str, Any] = {
+        "datasets": {name: settings},
+        "run": {"datasets": [name], "tables": ["tc_table1", "tc_table1_released", "tc_table2"]},
+        "patches": {"tc": {"stride": text.stride(), "small": small}},
+        "layout_model": {"small": small},
+        "features": {"tc": {"small": small}, "tc_released": {"small": small}},
+        "image_models": {"tc": {"small": small}},
+    }
+    if small == "skip":
+        overlay["experiments"] = {"tc_sd_gmm": {"small": "skip"}}
+    if number < FEWEST:  # fewer layouts a side than samples or features are refused
+        half = number // 2
+        overlay["metrics"] = {"topofd": {"samples": half}, "mmd": {"layouts": half}, "copies": {"layouts": half}}
+        overlay["features"]["tc"]["width"] = min(16, half // 2)
+        overlay["features"]["tc_released"]["width"] = min(32, (half - 1) // 8 * 8)
+    head = (
+        f"# Written by `cellscaper check`. Lay it over a preset: --configfile {PRESETS[region]} this.yaml\n"
+        f"# {settings['mpp']:g} µm a pixel, {text.scale}.\n# The order of classes is the channel order everywhere.\n"
+    )
+    return head + yaml.safe_dump(overlay, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)

@@ -1,0 +1,211 @@
+"""`cellscaper check` on folders made from simulated tissue, in every format; what it says against the truth."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from scipy.io import savemat
+
+from cellscaper import cli
+from cellscaper.datasets import dots, phantom
+from cellscaper.errors import CellscaperError
+
+CLASSES = ("lymphocyte", "epithelial", "stromal")
+SETTINGS = {
+    "reader": "phantom",
+    "classes": 3,
+    "images": {"train": 5, "val": 1, "test": 4},
+    "size": [160, 144],
+    "seed": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def records():
+    return list(phantom.read(SETTINGS, None))
+
+
+def rows(record):
+    return zip(record.points.tolist(), record.labels.tolist(), strict=True)
+
+
+def as_csv(record):
+    return "x,y,type\n" + "".join(f"{x},{y},{CLASSES[k]}\n" for (y, x), k in rows(record))
+
+
+def as_text(record):
+    return "".join(f"{y} {x} {k + 1}\n" for (y, x), k in rows(record))
+
+
+def as_geojson(record):
+    return json.dumps([
+        {"type": "Feature", "geometry": {"type": "Point", "coordinates": [x, y]},
+         "properties": {"objectType": "detection", "classification": {"name": CLASSES[k]}}}
+        for (y, x), k in rows(record)
+    ])  # fmt: skip
+
+
+def as_hovernet(record):
+    return json.dumps(
+        {"nuc": {str(i): {"centroid": [x, y], "type": k + 1} for i, ((y, x), k) in enumerate(rows(record))}}
+    )
+
+
+FORMATS = {
+    "labels/{}.csv": as_csv,
+    "{}_dots.txt": as_text,
+    "geo/{}.geojson": as_geojson,
+    "json/{}.json": as_hovernet,
+    "{}.mat": None,
+}
+
+
+def make(folder, records, name="labels/{}.csv", scale=1):
+    """A folder of the records' images (repeated ``scale`` times a side) with their dots."""
+    for record in records:
+        (folder / "img").mkdir(exist_ok=True)
+        image = record.image.repeat(scale, axis=0).repeat(scale, axis=1)
+        Image.fromarray(image).save(folder / "img" / f"{record.image_id}.png")
+        file = folder / name.format(record.image_id)
+        file.parent.mkdir(exist_ok=True)
+        if FORMATS[name] is None:
+            savemat(file, {"class": record.labels[:, None] + 1, "centroid": record.points[:, ::-1].astype(float)})
+        else:
+            moved = type(record)(record.image_id, record.split, record.points * scale, record.labels, record.image)
+            file.write_text(FORMATS[name](moved))
+    return folder
+
+
+def check(folder, *more):
+    cli.call(["check", str(folder), "-o", str(folder / "own.yaml"), *more])
+    return yaml.safe_load((folder / "own.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_found_and_read_as_it_was_written(records, tmp_path, capsys, name):
+    folder = make(tmp_path, records, name)
+    overlay = check(folder, "--mpp", "0.5")
+    settings = overlay["datasets"]["mine"]
+    said = capsys.readouterr().out
+    total = sum(len(record.labels) for record in records)
+    assert f"dots       {total} (" in said and "images     10 (img/*.png), 144 to 160 px" in said
+    back = {record.image_id: record for record in dots.read(settings, folder)}
+    numbered = settings["classes"] == ["class_1", "class_2", "class_3"]
+    order = [settings["classes"].index(f"class_{k + 1}" if numbered else one) for k, one in enumerate(CLASSES)]
+    for record in records:
+        one = back[record.image_id]
+        np.testing.assert_allclose(one.points, record.points, atol=1e-4)
+        assert one.labels.tolist() == [order[k] for k in record.labels.tolist()]
+        assert np.array_equal(one.image, record.image)
+
+
+def test_the_numbers_are_those_of_the_cells(records, tmp_path, capsys):
+    folder = make(tmp_path, records)
+    settings = check(folder, "--mpp", "0.5", "--classes", "lymphocyte=lymphocyte,epithelial=tumour,stromal=")[
+        "datasets"
+    ]["mine"]
+    lines = capsys.readouterr().out.splitlines()
+    assert settings["classes"] == ["lymphocyte", "tumour"] and settings["class_map"]["stromal"] is None
+    kept = [record.labels[record.labels < 2] for record in records]
+    whole = next(line.split() for line in lines if line.startswith("all "))
+    counts = np.bincount(np.concatenate(kept), minlength=2)
+    window = sum(map(len, kept)) * 256**2 / (10 * 160 * 144)
+    assert whole[1:] == ["10", *map(str, counts), str(counts.sum()), f"{window:.1f}"]
+    of_split = {
+        line.split()[0]: int(line.split()[1])
+        for line in lines
+        if line.split() and line.split()[0] in ("train", "val", "test")
+    }
+    assert of_split == {"train": 7, "val": 1, "test": 2}
+
+
+@pytest.mark.parametrize(("scale", "mpp"), [(1, 0.5), (2, 0.25)])
+def test_the_scale_is_guessed_from_the_distances_of_cells(records, tmp_path, capsys, scale, mpp):
+    folder = make(tmp_path, records, scale=scale)
+    settings = check(folder)["datasets"]["mine"]
+    assert settings["mpp"] == mpp
+    said = capsys.readouterr().out
+    assert f"scale      {mpp} µm a pixel, guessed" in said
+    assert ("will be rescaled" in said) == (scale == 2)
+
+
+def test_a_dataset_at_40x_is_read_at_20x(records, tmp_path):
+    folder = make(tmp_path, records, scale=2)
+    settings = check(folder, "--mpp", "0.25")["datasets"]["mine"]
+    assert settings["rescale"] is True and dots.mpp(settings) == 0.5
+    back = {record.image_id: record for record in dots.read(settings, folder)}
+    for record in records:
+        one = back[record.image_id]
+        np.testing.assert_allclose(one.points, record.points, atol=1e-3)
+        assert np.array_equal(one.image, record.image)  # pixels that were repeated are averaged again
+
+
+def test_what_is_wrong_is_said_and_no_configuration_written(records, tmp_path):
+    folder = make(tmp_path, records)
+    file = folder / "labels" / f"{records[0].image_id}.csv"
+    file.write_text(file.read_text() + "500,10,stromal\n")
+    with pytest.raises(CellscaperError, match=r"1 dots lie outside their images"):
+        check(folder, "--mpp", "0.5")
+    assert not (folder / "own.yaml").exists()
+    file.unlink()
+    with pytest.raises(CellscaperError, match="1 images have no dot file"):
+        check(folder, "--mpp", "0.5")
+
+
+def test_doubles_rare_classes_and_shifts_are_warned_of(records, tmp_path, capsys):
+    folder = make(tmp_path, records)
+    for name in ("train", "val", "test"):
+        chosen = [record.image_id for record in records if record.split == name]
+        (folder / f"{name}.txt").write_text("\n".join(chosen))
+    first, dense = (next(r for r in records if r.split == name) for name in ("train", "test"))
+    file = folder / "labels" / f"{first.image_id}.csv"
+    line = file.read_text().splitlines()[1]
+    file.write_text(file.read_text() + line + "\n" + "5,5,other\n")
+    rng = np.random.default_rng(0)
+    more = "".join(f"{x:.2f},{y:.2f},stromal\n" for y, x in rng.uniform(0, 144, (900, 2)))
+    file = folder / "labels" / f"{dense.image_id}.csv"
+    file.write_text(file.read_text() + more)
+    check(folder, "--mpp", "0.5")
+    said = capsys.readouterr().out
+    assert "splits     lists train.txt, val.txt, test.txt" in said
+    assert "class other is 0" in said and "cells lie within 1 px" in said
+    assert "the splits differ in density" in said and "class stromal is" in said
+
+
+def test_swapped_columns_without_a_header_are_found_by_the_image(tmp_path, capsys):
+    rng = np.random.default_rng(1)
+    (tmp_path / "a").mkdir()
+    for i in range(10):
+        Image.fromarray(np.full((140, 400, 3), 9, np.uint8)).save(tmp_path / "a" / f"s{i}.png")
+        places = rng.uniform(0, (140, 400), (60, 2))
+        (tmp_path / "a" / f"s{i}.csv").write_text(
+            "".join(f"{x:.1f},{y:.1f},t{k % 2}\n" for k, (y, x) in enumerate(places))
+        )
+    settings = check(tmp_path, "--mpp", "0.5")["datasets"]["mine"]
+    assert settings["columns"] == ["x", "y", "class"]
+    assert "600 of 600 dots lie inside" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "is not a folder"),
+        (["."], "holds no image"),
+        ([".", "--mpp", "-1"], "--mpp"),
+        ([".", "--columns", "a,b"], "expected y, x and class"),
+        ([".", "--classes", "a"], "--classes"),
+        ([".", "--name", "My Data"], "--name"),
+    ],
+)
+def test_bad_arguments_end_in_one_line(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CellscaperError, match=message):
+        cli.call(["check", *arguments])
+
+
+def test_images_without_dots_say_what_was_expected(tmp_path):
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "slide.png")
+    with pytest.raises(CellscaperError, match=r"no file of dots named after one; expected for example slide\.csv"):
+        cli.call(["check", str(tmp_path)])

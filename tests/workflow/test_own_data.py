@@ -1,0 +1,83 @@
+"""The walk-through of docs/own-data.md: a folder of images and dots, `cellscaper check`, then the workflow on it."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from cellscaper.datasets import phantom
+from cellscaper.storage import ImageSet, read_layouts
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/own-data.md"
+TISSUE = {
+    "reader": "phantom",
+    "classes": 3,
+    "images": {"train": 7, "val": 1, "test": 2},
+    "size": [256, 240],
+    "seed": 11,
+}
+
+
+@pytest.fixture
+def tissue():
+    return list(phantom.read(TISSUE, None))
+
+
+@pytest.fixture
+def folder(tissue, tmp_path):
+    """Images and CSV files as the page has them."""
+    for name in ("images", "dots"):
+        (tmp_path / "my_folder" / name).mkdir(parents=True)
+    for record in tissue:
+        names = phantom.CLASSES[3]
+        Image.fromarray(record.image).save(tmp_path / "my_folder/images" / f"{record.image_id}.png")
+        dots = zip(record.points.tolist(), record.labels.tolist(), strict=True)
+        lines = [f"{y},{x},{names[label]}" for (y, x), label in dots]
+        (tmp_path / "my_folder/dots" / f"{record.image_id}.csv").write_text("\n".join(["y,x,class", *lines]))
+    return tmp_path / "my_folder"
+
+
+def test_a_folder_is_checked_and_then_read_cut_and_planned(house, folder, tissue):
+    ended = house.run([sys.executable, "-m", "cellscaper", "check", str(folder), "-o", "mine.yaml", "--mpp", "0.5"])
+    assert ended.status == 0, ended.text
+    preset, own = re.search(r"--configfile (\S+) (\S+)", ended.text).groups()
+    overlays = (preset, own)
+
+    jobs = house.plan(overlays=overlays)
+    assert {"train_layout", "score_layouts", "train_detector", "make_tables", "make_report"} <= {
+        job.rule for job in jobs
+    }
+    assert all("mine" in job.entries["output"] or job.rule == "make_report" for job in jobs)
+
+    made = house.snakemake("results/mine/cut_patches/tc.h5", overlays=overlays)
+    assert made.status == 0, made.text
+    cells = read_layouts(house.folder / "results/mine/read_cells/cells.h5")
+    assert {str(name): n for name, n in zip(cells.source, cells.counts().sum(axis=1), strict=True)} == {
+        record.image_id: len(record.labels) for record in tissue
+    }
+    with ImageSet(house.folder / "results/mine/read_cells/images.h5") as images:
+        by_name = {record.image_id: record.image for record in tissue}
+        assert all((images[i] == by_name[str(name)]).all() for i, name in enumerate(cells.source))
+    patches = read_layouts(house.folder / "results/mine/cut_patches/tc.h5")
+    config = yaml.safe_load((house.folder / own).read_text(encoding="utf-8"))
+    assert patches.common_size() == (128, 128) and len(patches) >= 200
+    assert config["patches"]["tc"]["stride"] in (4, 8, 16, 32)
+
+
+def first_words(text):
+    """The first word of each line that is said of every folder."""
+    words = [line.split()[0] for line in text.splitlines() if line.strip() and " done in " not in line]
+    own = ("images", "dots", "scale", "density", "splits", "split", "train", "val", "test", "all")
+    return [word for word in words if word in own]
+
+
+def test_the_page_shows_what_the_command_says(house, folder):
+    ended = house.run([sys.executable, "-m", "cellscaper", "check", str(folder), "-o", "shown.yaml"])
+    assert ended.status == 0, ended.text
+    shown = re.search(r"```\n(images .*?)\n```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1]
+    assert first_words(shown) == first_words(ended.text)
+    for line in shown.splitlines():
+        assert line in ended.text
