@@ -14,12 +14,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
 
 from cellscaper.datasets.download import local_folder, unpack
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.record import Record, check, random_split, read_text
 from cellscaper.errors import CellscaperError
+from cellscaper.formats.matlab import read_arrays
 
 CLASSES = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
 MPP = 0.5
@@ -99,11 +99,7 @@ def read_label(path: Path, size: tuple[int, ...]) -> tuple[NDArray[np.int64], ND
     Points less than 1 px outside (a centroid rounded over the border) are moved inside. CellscaperError for
     a damaged file, arrays that do not fit together or to the image, and centroids with swapped axes.
     """
-    try:
-        content = loadmat(path, appendmat=False, variable_names=_KEYS)
-    except Exception as error:  # scipy's reader raises anything on damaged bytes
-        reason = str(error).split("\n")[0] or type(error).__name__
-        raise CellscaperError(f"{path} is not a readable MATLAB file ({reason}); get it again") from error
+    content = read_arrays(path, _KEYS)
     if lacks := set(_KEYS) - content.keys():
         raise CellscaperError(f"{path} has no {', '.join(sorted(lacks))}; expected a label file of Lizard")
     arrays = [np.asarray(content[key]) for key in _KEYS]

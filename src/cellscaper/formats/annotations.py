@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
 
 from cellscaper.errors import CellscaperError
 from cellscaper.formats.facts import Cells, number, parse, read_text, reading
 from cellscaper.formats.geojson_cells import add_features, features
+from cellscaper.formats.matlab import read_arrays
 
 FORMATS = ("table", "geojson", "hovernet", "mat")
 UNCLASSIFIED = "unclassified"  # the class of what has none
@@ -86,12 +86,9 @@ def read_mat(path: Path) -> Annotated:
     """A MATLAB label file: ``class`` and ``centroid`` (Lizard) or ``inst_type`` and ``inst_centroid`` (HoVer-Net)."""
     wanted = [key for keys in _MAT_KEYS.values() for key in keys]
     try:
-        content = loadmat(path, appendmat=False, variable_names=wanted)
+        content = read_arrays(path, wanted)
     except FileNotFoundError as error:
         raise CellscaperError(f"{path} does not exist") from error
-    except Exception as error:  # scipy's reader raises anything on damaged bytes
-        reason = str(error).split("\n")[0] or type(error).__name__
-        raise CellscaperError(f"{path} is not a readable MATLAB file ({reason}); get it again") from error
     for kinds, centroids in _MAT_KEYS.values():
         if centroids in content:
             return _from_arrays(path, content.get(kinds), content[centroids], kinds, centroids)

@@ -157,7 +157,7 @@ def test_a_centroid_further_out_is_refused(folder: Path, place: tuple[float, flo
         ({"class": np.array([[1], [0], [2]])}, r"has class 0"),
         ({"class": np.array([[1], [1.5], [2]])}, r"has class 1.5"),
         ({"centroid": np.full((3, 2), np.nan)}, r"must all be finite numbers"),
-        ({"class": np.array(["a", "b", "c"], object)}, r"must all be finite numbers"),
+        ({"class": np.array(["a", "b", "c"], object)}, r"class is no array of real numbers"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(folder: Path, change: dict[str, Any], message: str) -> None:

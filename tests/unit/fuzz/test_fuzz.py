@@ -30,11 +30,14 @@ from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.lizard import read_label
 from cellscaper.datasets.record import read_text
 from cellscaper.errors import CellscaperError
+from cellscaper.formats.annotations import format_of, read_annotated
 from cellscaper.formats.facts import Given
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.score_file import write_scores
 from cellscaper.report.tables import collect
+from cellscaper.row_checks import with_checks
 from cellscaper.stages.draw_training import read_log
+from cellscaper.stages.read_cells import dataset_folder
 from cellscaper.storage import (
     DensitySet,
     ImageSet,
@@ -196,7 +199,11 @@ def whole(tmp_path_factory):
         {"cce": {"a": 1.5, "b": 2.0}, "tce": {"total": 3.0}},
         9,
     )
-    (folder / "losses.csv").write_text("step,loss,grad_norm\n5,1.5,0.1\n10,1.25,0.2\n")
+    (folder / "losses.csv").write_text(with_checks(["step", "loss"], [["5", "1.5"], ["10", "1.25"]]))
+    (folder / "hovernet.json").write_text(
+        '{"mag": 20, "nuc": {"1": {"centroid": [3.5, 4], "type": 1}, "2": {"centroid": [1, 2]}}}'
+    )
+    (folder / "manifest.json").write_text('{"files":{"a.png":"00"},"root":"/data"}\n')
     for ending in ("geojson", "csv", "json"):
         export.write(folder / f"cells.{ending}", layouts(), record)
     ids = {"inst_map": np.eye(12, dtype=np.int32), "id": np.arange(1, 4)[:, None], "class": np.array([[1], [2], [6]])}
@@ -346,7 +353,7 @@ def test_own_files(name, whole, folder, edits):
         assert all(one == layouts() for one in found), "damage was read without a word"
 
 
-TABLES = {"scores.csv": lambda path: collect([path]), "losses.csv": read_log}
+TABLES = {"scores.csv": lambda path: collect([path]), "losses.csv": read_log, "manifest.json": dataset_folder}
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -396,6 +403,17 @@ def test_files_of_other_programs(name, whole, folder, edits, known):
 def test_json_of_another_shape(name, whole, folder, changes, known):
     data = json.dumps(changed(json.loads(whole[name]), changes)).encode()
     refuses_or_reads(export.read, put(folder, name, data), known)
+
+
+@pytest.mark.parametrize("name", ["cells.geojson", "hovernet.json", "plain.mat", "packed.mat"])
+@usual
+@given(edits=EDITS)
+def test_annotations(name, whole, folder, edits):
+    path = put(folder, f"annotated{Path(name).suffix}", broken(whole[name], edits))
+    form = refuses_or_reads(format_of, path)
+    if form not in (None, "table"):
+        found = refuses_or_reads(read_annotated, path, form)
+        assert found is None or (len(found.points) == len(found.names) and np.isfinite(found.points).all())
 
 
 @pytest.mark.parametrize("name", ["image.png", "image.jpg", "image.tif"])
