@@ -251,6 +251,20 @@ def rows(config: Config, table: str) -> list[Config]:
     return found
 
 
+def mixes(config: Config, detector: str, experiment: str | None) -> list[int]:
+    """Percentages of synthetic crops that a detector is tried with: none without generated pairs."""
+    if experiment is None:
+        return [0]
+    return [round(100 * part) for part in config["detectors"][detector]["synthetic_fractions"]]
+
+
+def detector_section(config: Config, detector: str, mix: int) -> Config:
+    """What `train_detector` gets: the detector's block with one part of synthetic crops."""
+    section = copy.deepcopy(config["detectors"][detector])
+    del section["synthetic_fractions"]
+    return {**section, "synthetic_fraction": mix / 100}
+
+
 def pairs_name(experiment: str | None, decoder: str | None) -> str:
     """How detection scores name what a detector was trained with: ``real_only`` or ``<experiment>/<decoder>``."""
     return f"{experiment}/{decoder}" if experiment else "real_only"

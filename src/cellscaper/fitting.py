@@ -1,7 +1,7 @@
 """What the training stages share: resume state, provenance and weights around the trainer."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from cellscaper.stage import Arguments
 from cellscaper.storage import write_text
 from cellscaper.weights import write_weights
 
+Finish = Callable[[dict[str, Tensor]], tuple[dict[str, Tensor], dict[str, Any]]]
+
 
 def fit(
     stage: str,
@@ -25,6 +27,8 @@ def fit(
     loss: BatchLoss,
     section: dict[str, Any],
     methods: Sequence[str] = (),
+    on_step: Callable[[int, nn.Module], None] | None = None,
+    finish: Finish | None = None,
     **facts: Any,
 ) -> None:
     """Train ``model`` and write ``args.model`` (weights with ``section`` and ``facts``) and ``args.losses`` (CSV).
@@ -33,7 +37,9 @@ def fit(
     The state of an unfinished training and its losses so far lie in ``state/`` beside the model, which Snakemake does
     not know, so that a killed job resumes; ``tensorboard/`` beside it holds the same losses to watch. The state is
     bound to the config, seed, inputs and code of the training, that of the chosen ``methods`` (see
-    :func:`cellscaper.provenance.record`) included. Of several processes (torchrun) rank 0 writes.
+    :func:`cellscaper.provenance.record`) included. ``on_step`` as in :func:`cellscaper.diffusion.trainer.train`;
+    ``finish`` turns the trained state dict into the weights to write and more facts. Of several processes (torchrun)
+    rank 0 writes.
     """
     provenance = record(stage, section, args.seed, args.inputs, methods)
     state = Path(args.model).parent / "state"
@@ -60,9 +66,13 @@ def fit(
         device=device(),
         what=what,
         on_snapshot=snapshot,
+        on_step=on_step,
     )
     if launch.rank() > 0:
         return
+    if finish is not None:
+        weights, found = finish(weights)
+        facts |= found
     write_weights(args.model, weights, provenance, section=section, **facts)
     header, *rows = csv.reader((state / "losses.csv").read_text(encoding="utf-8").splitlines())
     write_text(args.losses, with_checks(header, rows))

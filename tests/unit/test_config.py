@@ -149,7 +149,7 @@ def test_keys_that_are_not_text_are_refused(key, paper):
         ("densities.gmm.method", "knn", "not one of"),
         ("datasets.lizard.split", "random", "expected info or {random: {test_fraction, val_fraction, seed}}"),
         ("datasets.phantom.size", [500, 480, 3], "too long"),
-        ("detectors.unet.synthetic_fraction", 2, "greater than the maximum"),
+        ("detectors.unet.synthetic_fractions", [2], "greater than the maximum"),
         ("tables.tc_table1.kind", "pictures", "not one of"),
         ("image_models.tc.training", None, "not of type 'object'"),
         ("results", None, "not of type 'string'"),

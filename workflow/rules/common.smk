@@ -61,6 +61,7 @@ wildcard_constraints:
     detector="[a-z0-9_]+",
     table="[a-z0-9_]+",
     training="train_layout|train_features|train_image|train_detector",
+    mix="[0-9]+",
     seed="[0-9]+",
 
 

@@ -19,22 +19,52 @@ def pair_flags(wildcards):
     return f"--layouts {pairs['layouts']} --painted {pairs['painted']}" if pairs else ""
 
 
+def detector_mixes(wildcards):
+    """Percentages of synthetic crops that are tried."""
+    name = None if wildcards.experiment == "real_only" else wildcards.experiment
+    return settings.mixes(config, wildcards.detector, name)
+
+
+def mixed_models(wildcards):
+    """The weights of each percentage."""
+    folder = (
+        RESULTS + f"/{wildcards.dataset}/train_detector/{wildcards.detector}"
+        f"/{wildcards.experiment}/{wildcards.decoder}"
+    )
+    return [
+        f"{folder}/mix{mix}/seed{wildcards.seed}/model.safetensors"
+        for mix in detector_mixes(wildcards)
+    ]
+
+
+def detector_weights(wildcards):
+    """The weights a detector detects with: its only ones, or those that were best on the validation images."""
+    models = mixed_models(wildcards)
+    if len(models) == 1:
+        return models[0]
+    return (
+        RESULTS + f"/{wildcards.dataset}/select_detector/{wildcards.detector}"
+        f"/{wildcards.experiment}/{wildcards.decoder}/seed{wildcards.seed}/model.safetensors"
+    )
+
+
 rule train_detector:
-    """Train {wildcards.detector} on real images and pairs of {wildcards.experiment}, seed {wildcards.seed}."""
+    """Train {wildcards.detector} with {wildcards.mix} % pairs of {wildcards.experiment}, seed {wildcards.seed}."""
     input:
         unpack(detector_pairs),
         cells=rules.read_cells.output.cells,
         images=rules.read_cells.output.images,
     output:
         model=RESULTS
-        + "/{dataset}/train_detector/{detector}/{experiment}/{decoder}/seed{seed}/model.safetensors",
+        + "/{dataset}/train_detector/{detector}/{experiment}/{decoder}/mix{mix}/seed{seed}/model.safetensors",
         losses=RESULTS
-        + "/{dataset}/train_detector/{detector}/{experiment}/{decoder}/seed{seed}/losses.csv",
+        + "/{dataset}/train_detector/{detector}/{experiment}/{decoder}/mix{mix}/seed{seed}/losses.csv",
     log:
-        RESULTS + "/{dataset}/logs/train_detector/{detector}-{experiment}-{decoder}-seed{seed}.log",
+        RESULTS
+        + "/{dataset}/logs/train_detector/{detector}-{experiment}-{decoder}-mix{mix}-seed{seed}.log",
     benchmark:
         RESULTS
-        + "/{dataset}/benchmarks/train_detector/{detector}-{experiment}-{decoder}-seed{seed}.tsv"
+        + "/{dataset}/benchmarks/train_detector/{detector}-{experiment}-{decoder}-mix{mix}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("train_detector", "threads")
@@ -47,7 +77,7 @@ rule train_detector:
         method=lambda w: method_code(
             "train_detector", "detectors", config["detectors"][w.detector]["method"]
         ),
-        config=lambda w: canonical(config["detectors"][w.detector]),
+        config=lambda w: canonical(settings.detector_section(config, w.detector, int(w.mix))),
         pairs=pair_flags,
     shell:
         STAGE + "train_detector"
@@ -62,12 +92,42 @@ rule train_detector:
         " 2>&1 | tee {log:q}"
 
 
+rule select_detector:
+    """The part of synthetic crops that is best on the validation images."""
+    input:
+        models=mixed_models,
+    output:
+        model=RESULTS
+        + "/{dataset}/select_detector/{detector}/{experiment}/{decoder}/seed{seed}/model.safetensors",
+    log:
+        RESULTS + "/{dataset}/logs/select_detector/{detector}-{experiment}-{decoder}-seed{seed}.log",
+    benchmark:
+        RESULTS
+        + "/{dataset}/benchmarks/select_detector/{detector}-{experiment}-{decoder}-seed{seed}.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("select_detector", "threads")
+    resources:
+        mem_mb=memory("select_detector"),
+        runtime=need("select_detector", "runtime"),
+        gpu=need("select_detector", "gpu"),
+    params:
+        **stage_code("select_detector"),
+    shell:
+        STAGE + "select_detector"
+        " --models '{input.models}'"
+        " --model {output.model:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
 rule detect_cells:
     """Cells that the detector finds in the test images."""
     input:
         cells=rules.read_cells.output.cells,
         images=rules.read_cells.output.images,
-        model=rules.train_detector.output.model,
+        model=detector_weights,
     output:
         detections=RESULTS
         + "/{dataset}/detect_cells/{detector}/{experiment}/{decoder}/seed{seed}/cells.h5",

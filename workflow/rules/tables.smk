@@ -65,7 +65,7 @@ def all_rows(dataset, kind):
 
 
 def training_logs(wildcards):
-    """[label, losses.csv] of each training of one kind, first seed."""
+    """[label, losses.csv] of each training of one kind, first seed; of detectors the first mixing ratio."""
     painted = [row for _, row in all_rows(wildcards.dataset, "detections") if row["experiment"]]
     sampled = painted + [row for _, row in all_rows(wildcards.dataset, "layouts")]
     if wildcards.training == "train_features":
@@ -82,7 +82,7 @@ def training_logs(wildcards):
         ]
     else:
         found = [
-            f"{detector}/{pairs_path(row)}"
+            f"{detector}/{pairs_path(row)}/mix{settings.mixes(config, detector, row['experiment'])[0]}"
             for table, row in all_rows(wildcards.dataset, "detections")
             for detector in config["tables"][table]["detectors"]
         ]

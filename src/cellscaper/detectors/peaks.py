@@ -1,6 +1,7 @@
-"""From the U-Net's probability maps to cells (papers.md section 8)."""
+"""From a detector's maps to cells (papers.md section 8): tiles of large images, regions, their centres."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,54 +11,76 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from cellscaper.decoding import Cells, centroids
-from cellscaper.detectors.unet import channels_first, to_input
+from cellscaper.detectors.data import channels_first, to_input
 
 TILE = 1024  # px; larger images are cut into tiles of this side
-OVERLAP = 256  # px; half of it is more than the U-Net sees around a pixel (depth 4: about 110 px)
+OVERLAP = (
+    320  # px; half of it is more than U-Net (depth 4: about 110 px) and MCSpatNet (about 140 px) see around a pixel
+)
 
 
-def cells_from_probabilities(probability: NDArray[np.floating], settings: Mapping[str, Any]) -> Cells:
+def cells_from_probabilities(probability: NDArray[np.floating], min_area: float) -> Cells:
     """One cell at the centroid of each connected region of one class: points (N, 2) px, labels (N,).
 
-    probability (C + 1, H, W), channel 0 background; each pixel has its most probable class.
-    settings: ``min_area`` px²; smaller regions are dropped.
+    probability (C + 1, H, W), channel 0 background; each pixel has its most probable class. Regions below
+    ``min_area`` px² are dropped.
     """
     best = probability.argmax(0)
     points, labels = [np.zeros((0, 2))], [np.zeros(0)]
     for label in range(len(probability) - 1):
-        regions, n = ndimage.label(best == label + 1)
-        large = np.bincount(regions.ravel(), minlength=n + 1)[1:] >= settings["min_area"]
-        points.append(centroids(regions, n)[large])
-        labels.append(np.full(large.sum(), label))
+        points.append(_centres(best == label + 1, min_area))
+        labels.append(np.full(len(points[-1]), label))
     return np.concatenate(points).astype(np.float32), np.concatenate(labels).astype(np.uint8)
 
 
+def cells_from_detection(maps: NDArray[np.floating], threshold: float, min_area: float) -> Cells:
+    """One cell at the centroid of each connected region above ``threshold``: points (N, 2) px, labels (N,).
+
+    maps (1 + C, H, W): probability of a cell, then of each class. A cell has the most probable class at its centre.
+    """
+    points = _centres(maps[0] > threshold, min_area).astype(np.float32)
+    y, x = np.rint(points).astype(np.int64).T
+    return points, maps[1:, y, x].argmax(0).astype(np.uint8)
+
+
+def _centres(mask: NDArray[np.bool_], min_area: float) -> NDArray[np.float64]:
+    """Centroids (N, 2) of the 4-connected regions of at least ``min_area`` px²."""
+    regions, n = ndimage.label(mask)
+    large = np.bincount(regions.ravel(), minlength=n + 1)[1:] >= min_area
+    return centroids(regions, n)[large]
+
+
 def detect(
-    model: nn.Module, image: NDArray[np.uint8] | Tensor, settings: Mapping[str, Any], device: torch.device | str = "cpu"
+    maps: Callable[[nn.Module, Tensor], Tensor],
+    cells: Callable[[NDArray[np.floating], Mapping[str, Any]], Cells],
+    model: nn.Module,
+    image: NDArray[np.uint8] | Tensor,
+    settings: Mapping[str, Any],
+    device: torch.device | str = "cpu",
 ) -> Cells:
-    """Cells of one image (H, W, 3) uint8: points (N, 2) px, y then x, and labels (N,); settings: ``min_area`` px²."""
-    return cells_from_probabilities(probabilities(model, image, device), settings)
+    """Cells of one image (H, W, 3) uint8, points (N, 2) px and labels (N,), by a detector's ``maps`` and ``cells``."""
+    return cells(image_maps(partial(maps, model), image, device), settings)
 
 
 @torch.inference_mode()
-def probabilities(
-    model: nn.Module,
+def image_maps(
+    maps: Callable[[Tensor], Tensor],
     image: NDArray[np.uint8] | Tensor,
     device: torch.device | str = "cpu",
     tile: int = TILE,
     overlap: int = OVERLAP,
 ) -> NDArray[np.float32]:
-    """Class probabilities (C + 1, H, W) of one image (H, W, 3) uint8, in one pass up to ``tile`` px a side.
+    """Maps (K, H, W) of one image (H, W, 3) uint8, in one pass up to ``tile`` px a side.
 
-    A larger image is cut into tiles that share ``overlap`` px (``tile − overlap`` a multiple of 2^depth);
-    each gives its inner part. That equals one pass but for the group normalisation, whose statistics are
-    then a tile's and not the image's.
+    ``maps`` takes network inputs (1, 3, h, w) to (1, K, h, w). A larger image is cut into tiles that share
+    ``overlap`` px (``tile − overlap`` a multiple of the network's halvings); each gives its inner part. That equals
+    one pass but for group normalisation, whose statistics are then a tile's and not the image's.
     """
     pixels = channels_first(image)
     whole = None
     for rows, inner_rows in _tiles(pixels.shape[1], tile, overlap):
         for columns, inner_columns in _tiles(pixels.shape[2], tile, overlap):
-            part = model(to_input(pixels[None, :, rows, columns].to(device)))[0].float().softmax(0)
+            part = maps(to_input(pixels[None, :, rows, columns].to(device)))[0].float()
             whole = part.new_empty(len(part), *pixels.shape[1:]) if whole is None else whole
             inside = part[:, inner_rows.start - rows.start :, inner_columns.start - columns.start :]
             height, width = inner_rows.stop - inner_rows.start, inner_columns.stop - inner_columns.start

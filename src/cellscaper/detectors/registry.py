@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from torch import nn
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from cellscaper.decoding import Cells
+from cellscaper.detectors.data import TrainingData
+from cellscaper.detectors.training import Training, Validation
 from cellscaper.errors import CellscaperError
 
 
@@ -12,6 +17,11 @@ class Detector(Protocol):
     """What each detector's file in ``detectors/`` offers."""
 
     def build(self, settings: Mapping[str, Any], classes: int) -> nn.Module: ...
+    def maps(self, model: nn.Module, inputs: Tensor) -> Tensor: ...
+    def cells(self, maps: NDArray[np.floating], settings: Mapping[str, Any]) -> Cells: ...
+    def training(
+        self, model: nn.Module, settings: Mapping[str, Any], data: TrainingData, validation: Validation
+    ) -> Training: ...
 
 
 def detector(method: str) -> Detector:
@@ -20,4 +30,8 @@ def detector(method: str) -> Detector:
         from cellscaper.detectors import unet
 
         return unet
-    raise CellscaperError(f"detector {method!r} is unknown; unet is built")
+    if method == "mcspatnet":
+        from cellscaper.detectors import mcspatnet
+
+        return mcspatnet
+    raise CellscaperError(f"detector {method!r} is unknown; unet and mcspatnet are built")

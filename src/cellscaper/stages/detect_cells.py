@@ -19,17 +19,20 @@ def main() -> None:
     settings = facts["section"]
     if tuple(facts["classes"]) != cells.classes:
         raise CellscaperError(f"{args.model} detects {facts['classes']}, {args.cells} has {list(cells.classes)}")
-    model = detector(settings["method"]).build(settings, cells.n_classes).to(device()).eval()
+    method = detector(settings["method"])
+    model = method.build(settings, cells.n_classes).to(device()).eval()
     model.load_state_dict(weights)
     found = []
     with Progress(len(cells), "images") as progress:
         for layout, image in zip(cells, images, strict=True):
-            points, labels = detect(model, image, settings, device())
+            points, labels = detect(method.maps, method.cells, model, image, settings, device())
             found.append(Layout(points, labels, layout.size, layout.source))
             progress.update()
     detections = LayoutSet.build(found, cells.classes, cells.mpp, cells.columns)
+    how = {key: facts[key] for key in ("val_f1", "best_step", "initialised") if key in facts}
     methods = [f"detectors.{settings['method']}"]
-    write_layouts(args.detections, detections, record("detect_cells", settings, None, args.inputs, methods))
+    provenance = record("detect_cells", {**settings, **how}, None, args.inputs, methods)
+    write_layouts(args.detections, detections, provenance)
 
 
 if __name__ == "__main__":

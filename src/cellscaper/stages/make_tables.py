@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from cellscaper import stage
 from cellscaper.metrics.count_file import ImageCounts, read_counts
-from cellscaper.report.gains import add_gains, gain_note
+from cellscaper.report.gains import REAL_ONLY, add_gains, gain_note
 from cellscaper.report.tables import build, collect, load_paper_values, protocol_notes, to_csv, to_latex, to_markdown
 from cellscaper.storage import read_layouts, write_text
 
@@ -37,6 +39,29 @@ def detection_notes(table: dict[str, Any], counts: Mapping[tuple[str, str, str],
     return [*notes, gain_note(max(images), table["bootstrap"])] if images else notes
 
 
+def setup_notes(table: dict[str, Any], dataset: str, scores: pd.DataFrame) -> list[str]:
+    """What the detectors of a table were initialised with, and which part of their crops was synthetic."""
+    found = scores[(scores["dataset"] == dataset) & (scores["metric"] == "setup")]
+    notes = []
+    for name, part in found.groupby("decoder", sort=True):
+        imagenet = part[part["class"] == "imagenet"]["value"]
+        if len(imagenet):
+            both = "weights of ImageNet" if imagenet.all() else "He initialisation (no ImageNet weights)"
+            mixed = imagenet.any() and not imagenet.all()
+            notes.append(f"{name}: encoder with {'different initialisations: score again' if mixed else both}")
+        fractions = part[part["class"] == "synthetic_fraction"]
+        by = [
+            (row["label"], fractions[fractions["experiment"] == row["experiment"]]["value"])
+            for row in table["rows"].values()
+            if row.get("experiment") not in (None, REAL_ONLY)
+        ]
+        said = [f"{label} {', '.join(f'{v:g}' for v in sorted(set(values)))}" for label, values in by if len(values)]
+        if said:
+            notes.append(f"{name}: part of the crops that is synthetic, best of those tried by validation F1: "
+                         + "; ".join(said))  # fmt: skip
+    return notes
+
+
 def main() -> None:
     args = stage.arguments(
         __doc__,
@@ -54,7 +79,7 @@ def main() -> None:
     if table["kind"] == "detections":
         counts = read_counts([Path(path) for path in args.counts.split()])
         frame = add_gains(frame, table, counts, table["radius"], table["bootstrap"])
-        notes += detection_notes(table, counts)
+        notes += [*detection_notes(table, counts), *setup_notes(table, args.dataset, scores)]
     write_text(args.csv, to_csv(frame))
     write_text(args.markdown, to_markdown(frame, title, notes))
     write_text(args.latex, to_latex(frame, title, notes))

@@ -1,5 +1,7 @@
 """score_detections: precision, recall and F1 of detected cells over all test images, and every image's counts."""
 
+from typing import Any
+
 import numpy as np
 
 from cellscaper import stage
@@ -7,7 +9,18 @@ from cellscaper.errors import CellscaperError
 from cellscaper.metrics.count_file import write_counts
 from cellscaper.metrics.detection import PROTOCOLS, image_counts, scores
 from cellscaper.metrics.score_file import write_scores
-from cellscaper.storage import read_layouts
+from cellscaper.storage import read_layouts, read_provenance
+
+
+_KEPT: tuple[str, ...] = ("synthetic_fraction", "val_f1")
+
+
+def setup(config: dict[str, Any]) -> dict[str, float]:
+    """What tables say of a training in their notes: part of synthetic crops, validation F1, 1 for ImageNet weights."""
+    found: dict[str, float] = {name: float(config[name]) for name in _KEPT if name in config}
+    if "initialised" in config:
+        found["imagenet"] = float(config["initialised"] == "imagenet")
+    return found
 
 
 def main() -> None:
@@ -28,6 +41,7 @@ def main() -> None:
         suffix = "" if protocol == "paper" else f"_{protocol}"
         pooled = scores(array[:, radii.index(radius)].sum(axis=0), cells.classes, protocol)
         values |= {f"{name}{suffix}": by_class for name, by_class in pooled.items()}
+    values["setup"] = setup(read_provenance(args.detections)["config"])
     about = {"dataset": args.dataset, "experiment": args.experiment, "seed": args.seed}
     write_scores(args.scores, {**about, "decoder": args.detector}, values, len(cells))
     images = [str(source) for source in cells.source]

@@ -1,11 +1,14 @@
-"""train_detector: train a detector on real images and, if given, generated pairs of layouts and images."""
+"""train_detector: train a detector on real images and, if given, generated pairs of layouts and images.
+
+The weights carry ``val_f1``, their mean F1 on the real validation images, by which a mixing ratio is chosen.
+"""
 
 import torch
-from torch import Tensor, nn
 
 from cellscaper import stage
+from cellscaper.detectors.data import TrainingData
 from cellscaper.detectors.registry import detector
-from cellscaper.detectors.training import make_batch_loss
+from cellscaper.detectors.training import Validation
 from cellscaper.errors import CellscaperError
 from cellscaper.fitting import fit
 from cellscaper.storage import ImageSet, read_layouts, read_split
@@ -21,6 +24,7 @@ def main() -> None:
     )
     settings = args.config
     cells, images = read_split(args.cells, args.images, "train")
+    val_cells, val_images = read_split(args.cells, args.images, "val")
     synthetic = None
     if args.layouts:
         layouts = read_layouts(args.layouts, args.decoder)
@@ -28,15 +32,23 @@ def main() -> None:
             raise CellscaperError(f"{args.layouts} has classes {layouts.classes}, {args.cells} has {cells.classes}")
         with ImageSet(args.painted) as painted:
             synthetic = list(painted), layouts
-    pairs_loss = make_batch_loss((images, cells), synthetic, settings)
-
-    def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
-        return pairs_loss(model, random, settings["training"]["batch"])
-
+    method = detector(settings["method"])
     torch.manual_seed(args.seed)
-    model = detector(settings["method"]).build(settings, cells.n_classes)
-    methods = [f"detectors.{settings['method']}"]
-    fit("train_detector", args, model, loss, settings, methods, classes=list(cells.classes), mpp=cells.mpp)
+    model = method.build(settings, cells.n_classes)
+    data = TrainingData((images, cells), synthetic, settings)
+    training = method.training(model, settings, data, Validation(val_images, val_cells))
+    fit(
+        "train_detector",
+        args,
+        training.module,
+        training.loss,
+        settings,
+        [f"detectors.{settings['method']}"],
+        on_step=training.on_step,
+        finish=training.finish,
+        classes=list(cells.classes),
+        mpp=cells.mpp,
+    )
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cellscaper.detectors.peaks import OVERLAP, cells_from_probabilities, detect, probabilities
+from cellscaper.detectors import unet
+from cellscaper.detectors.mcspatnet import MCSpatNet
+from cellscaper.detectors.peaks import OVERLAP, cells_from_detection, cells_from_probabilities, detect, image_maps
 from cellscaper.detectors.unet import UNet
 
-SETTINGS = {"min_area": 4}
+AREA = 4  # px²
 
 
 def blobs(cells: list[tuple[int, int, int, float]], classes: int = 3, size: tuple[int, int] = (60, 90)) -> np.ndarray:
@@ -22,21 +24,21 @@ def blobs(cells: list[tuple[int, int, int, float]], classes: int = 3, size: tupl
 
 
 def test_each_disc_becomes_one_cell_of_its_class_at_its_centre() -> None:
-    points, labels = cells_from_probabilities(blobs([(10, 70, 2, 0.9), (40, 15, 0, 0.7), (50, 80, 2, 0.6)]), SETTINGS)
+    points, labels = cells_from_probabilities(blobs([(10, 70, 2, 0.9), (40, 15, 0, 0.7), (50, 80, 2, 0.6)]), AREA)
     assert points.dtype == np.float32 and labels.dtype == np.uint8
     assert points.tolist() == [[40, 15], [10, 70], [50, 80]]
     assert labels.tolist() == [0, 2, 2]
 
 
 def test_background_wins_where_it_is_most_probable() -> None:
-    assert len(cells_from_probabilities(blobs([(10, 70, 2, 0.45)]), SETTINGS)[1]) == 0
+    assert len(cells_from_probabilities(blobs([(10, 70, 2, 0.45)]), AREA)[1]) == 0
 
 
 def test_the_most_probable_class_takes_the_pixel_so_a_cell_has_one_class() -> None:
     probability = blobs([(20, 20, 0, 0.35)])
     probability[2] += 0.5 * (probability[1] > 0)
     probability[0] -= 0.5 * (probability[1] > 0)
-    points, labels = cells_from_probabilities(probability, SETTINGS)
+    points, labels = cells_from_probabilities(probability, AREA)
     assert labels.tolist() == [1] and points.tolist() == [[20, 20]]
 
 
@@ -45,11 +47,26 @@ def test_regions_below_the_least_area_are_dropped(area: int, kept: int) -> None:
     probability = np.zeros((2, 20, 20))
     probability[0] = 0.4
     probability[1, 5, 5 : 5 + area] = 0.6
-    assert len(cells_from_probabilities(probability, SETTINGS)[0]) == kept
+    assert len(cells_from_probabilities(probability, AREA)[0]) == kept
+
+
+def test_a_detected_region_has_the_class_at_its_centre() -> None:
+    y, x = np.mgrid[:40, :60]
+    maps = np.zeros((4, 40, 60))
+    maps[0][np.hypot(y - 10, x - 50) <= 3] = 0.9
+    maps[0][np.hypot(y - 30, x - 20) <= 3] = 0.6
+    maps[0][20:22, 5] = 0.8  # 2 px²
+    maps[1], maps[2] = 0.4, 0.3
+    maps[3][:, 40:] = 0.7
+    points, labels = cells_from_detection(maps, 0.5, AREA)
+    assert points.tolist() == [[10, 50], [30, 20]] and labels.tolist() == [2, 0]
+    assert points.dtype == np.float32 and labels.dtype == np.uint8
+    none = cells_from_detection(np.zeros((4, 9, 9)), 0.5, AREA)
+    assert none[0].shape == (0, 2) and none[1].shape == (0,)
 
 
 def test_no_cells_is_no_special_case() -> None:
-    points, labels = cells_from_probabilities(blobs([]), SETTINGS)
+    points, labels = cells_from_probabilities(blobs([]), AREA)
     assert points.shape == (0, 2) and labels.shape == (0,)
 
 
@@ -72,23 +89,29 @@ def picture(height: int, width: int) -> np.ndarray:
 @pytest.mark.parametrize(("height", "width"), [(150, 97), (64, 65), (40, 200), (112, 48)])
 def test_tiles_equal_one_pass_everywhere(height: int, width: int) -> None:
     image, model = picture(height, width), Local()
-    whole = probabilities(model, image)
+    whole = image_maps(model, image)
     assert whole.shape == (4, height, width)
-    np.testing.assert_allclose(probabilities(model, image, tile=64, overlap=16), whole, atol=1e-6)
+    np.testing.assert_allclose(image_maps(model, image, tile=64, overlap=16), whole, atol=1e-6)
 
 
-def test_the_overlap_covers_what_the_unet_sees() -> None:
+@pytest.mark.parametrize(
+    "build",
+    [lambda: UNet(2, width=4, depth=4), lambda: MCSpatNet(2, 1, 1, 0.05, "none", 0.0)],
+    ids=["unet", "mcspatnet"],
+)
+def test_the_overlap_covers_what_a_network_sees(build) -> None:
     torch.manual_seed(0)
-    model = UNet(2, width=4, depth=4)
+    model = build().eval()
     for module in model.modules():
         if isinstance(module, nn.GroupNorm):
             module.forward = lambda x: x  # type: ignore[method-assign]
         if isinstance(module, nn.Conv2d):
             nn.init.orthogonal_(module.weight, 1.5)
     image = picture(320, 700)
-    whole = probabilities(model, image)
+    whole = image_maps(model, image)
     assert whole.std(axis=(1, 2)).min() > 0.01
-    np.testing.assert_allclose(probabilities(model, image, tile=384, overlap=OVERLAP), whole, atol=1e-5)
+    scale = np.abs(whole).max()
+    np.testing.assert_allclose(image_maps(model, image, tile=384, overlap=OVERLAP) / scale, whole / scale, atol=1e-5)
 
 
 class Painted(nn.Module):
@@ -102,6 +125,7 @@ def test_detect_gives_cells_of_an_image_by_row_and_column() -> None:
     image = np.zeros((40, 70, 3), np.uint8)
     image[8:13, 50:55, 2] = 255
     image[30:33, 20:23, 0] = 255
-    points, labels = detect(Painted(), image, SETTINGS)
+    settings = {"min_area": AREA}
+    points, labels = detect(unet.maps, unet.cells, Painted(), image, settings)
     assert points.tolist() == [[31, 21], [10, 52]] and labels.tolist() == [0, 2]
-    assert np.array_equal(detect(Painted(), torch.from_numpy(image), SETTINGS)[0], points)
+    assert np.array_equal(detect(unet.maps, unet.cells, Painted(), torch.from_numpy(image), settings)[0], points)

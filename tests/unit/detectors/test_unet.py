@@ -1,10 +1,20 @@
-"""The U-Net's shapes and what it sees."""
+"""The U-Net's shapes and what it sees, its loss, and that it learns."""
 
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from cellscaper.detectors.unet import UNet, build, to_input
+from cellscaper.detectors import unet
+from cellscaper.detectors.data import TrainingData
+from cellscaper.detectors.peaks import detect
+from cellscaper.detectors.training import Validation
+from cellscaper.detectors.unet import BACKGROUND_WEIGHT, UNet, build, segmentation_loss
 from cellscaper.errors import CellscaperError
+
+SETTINGS = {"dot_radius": 3, "crop": 64, "min_area": 5, "training": {"batch": 4}}
 
 
 def small(classes: int = 2, depth: int = 3) -> UNet:
@@ -44,11 +54,53 @@ def test_every_parameter_takes_part() -> None:
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
-def test_input_range() -> None:
-    image = torch.tensor([0, 255], dtype=torch.uint8)
-    assert to_input(image).tolist() == [-1, 1]
-
-
 def test_sizes_below_one_are_refused() -> None:
     with pytest.raises(CellscaperError, match="width 0, depth 4 must all be at least 1"):
         UNet(3, 0, 4)
+
+
+# -- loss -------------------------------------------------------------------------------------------------------
+
+
+def test_loss_of_a_uniform_guess_and_of_the_truth() -> None:
+    target = torch.zeros(2, 10, 10, dtype=torch.long)
+    target[:, 2:5, 2:5] = 1
+    target[:, 6:9, 6:9] = 2
+    uniform = segmentation_loss(torch.zeros(2, 3, 10, 10), target)
+    assert uniform["ce"].item() == pytest.approx(np.log(3), rel=1e-5)
+    assert uniform["dice"].item() == pytest.approx(1 - (2 * 18 / 3 + 1) / (18 + 200 / 3 + 1), rel=1e-5)
+    right = segmentation_loss(40 * nn.functional.one_hot(target, 3).movedim(-1, 1).float(), target)
+    assert right["loss"].item() == pytest.approx(0, abs=1e-5)
+    assert uniform["loss"].item() == pytest.approx((uniform["ce"] + uniform["dice"]).item())
+
+
+def test_cross_entropy_weighs_background_less() -> None:
+    target = torch.tensor([[[0, 1]]])
+    logits = torch.tensor([[[[0.0, 0.0]], [[2.0, 0.0]]]])  # background pixel wrong by 2, cell pixel undecided
+    wrong, undecided, w = np.log(1 + np.exp(2)), np.log(2), BACKGROUND_WEIGHT
+    assert segmentation_loss(logits, target)["ce"].item() == pytest.approx((w * wrong + undecided) / (w + 1), rel=1e-5)
+    assert w < 0.5
+
+
+# -- learning ---------------------------------------------------------------------------------------------------
+
+
+def test_it_learns_to_find_coloured_discs_in_unseen_scenes_and_says_so(scenes) -> None:
+    torch.manual_seed(0)
+    model = UNet(3, width=8, depth=3)
+    validation = Validation(*scenes(range(100, 104), size=(90, 110)))
+    training = unet.training(model, SETTINGS, TrainingData(scenes(range(6)), None, SETTINGS), validation)
+    optimizer = torch.optim.AdamW(model.parameters(), 5e-3)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(60):
+        terms = training.loss(training.module, generator, step)
+        optimizer.zero_grad()
+        terms["loss"].backward()
+        optimizer.step()
+    assert terms.keys() == {"loss", "ce", "dice"}
+    weights, facts = training.finish(model.state_dict())
+    assert facts["val_f1"] > 0.8
+    again = UNet(3, width=8, depth=3)
+    again.load_state_dict(weights)
+    found = partial(detect, unet.maps, unet.cells, again.eval(), settings=SETTINGS)
+    assert validation.f1(found) == facts["val_f1"]

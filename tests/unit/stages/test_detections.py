@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.detection import detection_scores
-from cellscaper.stages import draw_radii, make_tables, score_detections
+from cellscaper.stages import draw_radii, make_tables, score_detections, select_detector
 from cellscaper.storage import read_layouts, write_layouts
+from cellscaper.weights import write_weights
 
 CLASSES = ("a", "b")
 COLUMNS = [{"metric": m, "class": "mean", "label": m, "detector": "unet"} for m in ("f1", "f1_released")]
@@ -53,7 +55,8 @@ def folder(tmp_path, monkeypatch):
     about = {"dataset": "d", "detector": "unet", "seed": 0, "config": json.dumps({"radius": 6, "bootstrap": 200})}
     for name, noise in (("real_only", 4.0), ("adm/points", 2.0)):
         stem = tmp_path / name.split("/")[0]
-        write_layouts(f"{stem}.h5", found(cells.where(split="test"), noise, rng), {})
+        made = {"synthetic_fraction": 0.5 if "adm" in name else 0.0, "val_f1": 0.5, "initialised": "he"}
+        write_layouts(f"{stem}.h5", found(cells.where(split="test"), noise, rng), {"config": made})
         run(
             monkeypatch,
             score_detections,
@@ -97,6 +100,26 @@ def test_the_table_has_a_gain_with_its_interval(folder, monkeypatch):
     text = made["markdown"].read_text()
     assert "3 test images (200 resamples)" in text and "within 6 px of a dot, one to one" in text
     assert "protocol `released`" in text
+    assert "unet: encoder with He initialisation (no ImageNet weights)" in text
+    assert "unet: part of the crops that is synthetic, best of those tried by validation F1: + ours 0.5" in text
+
+
+@pytest.mark.parametrize(("f1", "chosen"), [((0.4, 0.6, 0.5), 1), ((0.6, 0.6, 0.1), 0)])
+def test_the_mixing_ratio_with_the_best_validation_is_taken(tmp_path, monkeypatch, capsys, f1, chosen):
+    files = []
+    for i, score in enumerate(f1):
+        files.append(tmp_path / f"{i}.safetensors")
+        section = {"synthetic_fraction": 0.25 * (i + 1)}
+        write_weights(files[-1], {"w": torch.full((2,), float(i))}, {}, section=section, val_f1=score)
+    run(monkeypatch, select_detector, models=" ".join(map(str, files)), model=tmp_path / "best.safetensors")
+    assert (tmp_path / "best.safetensors").read_bytes() == files[chosen].read_bytes()
+    assert f"50 % synthetic crops, F1 on validation images {f1[1]:.4f}" in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "0.safetensors",
+        "1.safetensors",
+        "2.safetensors",
+        "best.safetensors",
+    ]
 
 
 def test_thresholds_are_drawn(folder, monkeypatch):

@@ -1,0 +1,28 @@
+"""select_detector: of detectors trained with several parts of synthetic crops, the best on the validation images."""
+
+import shutil
+from pathlib import Path
+
+from cellscaper import stage
+from cellscaper.errors import CellscaperError
+from cellscaper.progress import log
+from cellscaper.storage import atomic
+from cellscaper.weights import read_weights
+
+
+def main() -> None:
+    args = stage.arguments(__doc__, inputs=[], outputs=["model"], options=["models"])
+    files = [Path(file) for file in args.models.split()]
+    if not files:
+        raise CellscaperError("--models names no weights; give those of one training for each mixing ratio")
+    facts = [read_weights(file)[1] for file in files]
+    for file, one in zip(files, facts, strict=True):
+        score, part = one["val_f1"], one["section"]["synthetic_fraction"]
+        log(f"{file}: {100 * part:g} % synthetic crops, F1 on validation images {score:.4f}")
+    best = max(range(len(files)), key=lambda i: facts[i]["val_f1"])  # of equals the first
+    with atomic(args.model) as partial:
+        shutil.copyfile(files[best], partial)
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,311 @@
+"""MCSpatNet: shapes, losses, sub-classes, what it remembers, and that it learns."""
+
+import sys
+import types
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import adjusted_rand_score
+from torch import nn
+
+from cellscaper.detectors import mcspatnet
+from cellscaper.detectors.data import TrainingData
+from cellscaper.detectors.kfunction import cross_k
+from cellscaper.detectors.mcspatnet import K_SCALE, VGG16, MCSpatNet, build, k_error, load_imagenet, losses
+from cellscaper.detectors.peaks import detect
+from cellscaper.detectors.subclasses import cluster, features_at_cells
+from cellscaper.detectors.training import Validation
+from cellscaper.errors import CellscaperError
+
+SETTINGS = {
+    "width": 0.125,
+    "norm": "group",
+    "init": "he",
+    "dropout": 0.2,
+    "dice": "dots",
+    "clusters": 2,
+    "radii": [0, 15, 30],
+    "epoch": 3,
+    "dot_radius": 3,
+    "crop": 64,
+    "min_area": 5,
+    "training": {"batch": 2, "steps": 9},
+}
+CPU = torch.device("cpu")
+
+
+def small(**changes) -> MCSpatNet:
+    torch.manual_seed(0)
+    return build({**SETTINGS, **changes}, 3)
+
+
+# -- network ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (50, 37), (17, 9)])
+@pytest.mark.parametrize("norm", ["none", "group"])
+def test_any_size_comes_back_with_all_heads(height, width, norm):
+    model, images = small(norm=norm).eval(), torch.rand(2, 3, height, width)
+    outputs = model(images)
+    assert outputs.shape == (2, 1 + 3 + 6 + 9, height, width)
+    assert [part.shape[1] for part in model.split(outputs)] == [1, 3, 6, 9]
+    assert (model.split(outputs)[3] >= 0).all()
+    assert torch.allclose(model(images, heads=(0, 1)), outputs[:, :4])
+    assert model.cell_features(images).shape == (2, model.seen, height, width)
+
+
+@pytest.fixture(scope="module")
+def papers():
+    """The network of the papers' configuration."""
+    torch.manual_seed(0)
+    return MCSpatNet(3, 5, 7, 1.0, "none", 0.2)
+
+
+def convolutions(model):
+    return [m for m in model.down.modules() if isinstance(m, nn.Conv2d)]
+
+
+def test_the_papers_encoder_is_vgg16_he_initialised(papers):
+    """13 convolutions with VGG-16's 14.7 million weights (Simonyan and Zisserman 2015)."""
+    layers = convolutions(papers)
+    assert len(layers) == 13
+    assert sum(p.numel() for layer in layers for p in layer.parameters()) == 14_714_688
+    assert papers.outputs == (1, 3, 15, 21)
+    for layer in layers:
+        assert layer.weight.std().item() == pytest.approx(np.sqrt(2 / (layer.out_channels * 9)), rel=0.05)
+
+
+def test_every_parameter_takes_part():
+    model = small().eval()
+    model(torch.rand(1, 3, 32, 32)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_sizes_that_make_no_network_are_refused():
+    with pytest.raises(CellscaperError, match="0 clusters"):
+        small(clusters=0)
+
+
+# -- ImageNet weights -------------------------------------------------------------------------------------------
+
+
+def fake_torchvision(monkeypatch, vgg16):
+    package, models = types.ModuleType("torchvision"), types.ModuleType("torchvision.models")
+    models.vgg16, models.VGG16_Weights = vgg16, types.SimpleNamespace(IMAGENET1K_V1="weights")
+    monkeypatch.setitem(sys.modules, "torchvision", package)
+    monkeypatch.setitem(sys.modules, "torchvision.models", models)
+
+
+@pytest.mark.parametrize("error", [ImportError("no module"), RuntimeError("operator nms"), OSError("no network")])
+def test_without_imagenet_weights_it_says_so_and_goes_on(papers, monkeypatch, capsys, error):
+    def fails(weights):
+        raise error
+
+    fake_torchvision(monkeypatch, fails)
+    before = convolutions(papers)[0].weight.clone()
+    assert not load_imagenet(papers)
+    assert torch.equal(convolutions(papers)[0].weight, before)
+    assert str(error) in capsys.readouterr().err
+
+
+def test_imagenet_weights_come_in_the_order_of_the_layers(papers, monkeypatch):
+    torch.manual_seed(5)
+    channels = [3, *(c for c, n in VGG16 for _ in range(n))]
+    features = nn.Sequential(*(one for a, b in pairwise(channels) for one in (nn.Conv2d(a, b, 3), nn.ReLU())))
+    fake_torchvision(monkeypatch, lambda weights: types.SimpleNamespace(features=features))
+    assert load_imagenet(papers)
+    assert all(
+        torch.equal(one.weight, other.weight) for one, other in zip(convolutions(papers), features[::2], strict=True)
+    )
+
+
+def test_narrow_networks_are_he_initialised_and_the_facts_say_so(scenes, capsys):
+    data = TrainingData(scenes(range(1)), None, SETTINGS)
+    training = mcspatnet.training(small(), {**SETTINGS, "init": "imagenet"}, data, Validation(*scenes(range(1))))
+    assert training.finish(training.module.state_dict())[1]["initialised"] == "he"
+    assert "width 1 only" in capsys.readouterr().err
+
+
+# -- losses -----------------------------------------------------------------------------------------------------
+
+
+def perfect(model, owners, labels, subclasses, k):
+    """Outputs that say just what the targets say."""
+    cell, inside = (owners - 1).clamp(min=0), owners > 0
+    parts = [torch.where(inside, 40.0, -40.0)[:, None]]
+    for values, n in ((labels, 3), (subclasses, 6)):
+        parts.append(80 * nn.functional.one_hot(values[cell], n).movedim(-1, 1).float())
+    parts.append(k[cell].movedim(-1, 1).sqrt())
+    return torch.cat(parts, dim=1)
+
+
+@pytest.fixture
+def targets():
+    owners = torch.zeros(2, 12, 12, dtype=torch.long)
+    owners[0, 2:5, 2:5], owners[0, 7:10, 2:5], owners[1, 4:7, 6:9] = 1, 2, 3
+    labels, subclasses = torch.tensor([0, 2, 2]), torch.tensor([1, 4, 5])
+    return owners, labels, subclasses, torch.rand(3, 9, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("dice", ["pooled", "dots"])
+def test_losses_of_the_truth_and_of_what_differs_from_it(targets, dice):
+    model = small()
+    right = perfect(model, *targets)
+    terms = losses(model, right, *targets, dice)
+    assert terms["dice_detection"].item() == pytest.approx(0, abs=1e-5)
+    assert terms["k"].item() == pytest.approx(0, abs=1e-6)
+    # a softmax has no background: outside the dots each pixel adds p² = 1 to the pooled sum, as in the reference
+    expected = {"pooled": 1 - (2 * 27 + 1) / (288 + 27 + 1), "dots": 0}[dice]
+    assert terms["dice_class"].item() == pytest.approx(expected, abs=1e-5)
+    assert terms["dice_subclass"].item() == pytest.approx(expected, abs=1e-5)
+    wrong = right.clone()
+    wrong[:, 10:] = (right[:, 10:].square() + 0.25).sqrt()
+    outside = right.clone()
+    outside[:, 10:][(targets[0] == 0)[:, None].expand(-1, 9, -1, -1)] = 7.0
+    assert losses(model, wrong, *targets, dice)["k"].item() == pytest.approx(0.25, abs=1e-5)
+    assert losses(model, outside, *targets, dice)["k"].item() == pytest.approx(0, abs=1e-6)  # only inside the dots
+    total = losses(model, wrong, *targets, dice)
+    assert total["loss"].item() == pytest.approx(sum(v.item() for n, v in total.items() if n != "loss"), rel=1e-6)
+
+
+def test_dice_by_dots_is_the_mean_over_classes_and_pooled_is_not(targets):
+    """Class 2 has two of three dots; naming every cell 2 costs 1 − 1/(9 + 1) for class 0 and little for class 2."""
+    model = small()
+    owners, labels, subclasses, k = targets
+    outputs = perfect(model, owners, torch.full_like(labels, 2), subclasses, k)
+    found = losses(model, outputs, *targets, "dots")["dice_class"].item()
+    assert found == pytest.approx((1 - 1 / 10 + 0 + 1 - (2 * 18 + 1) / (27 + 18 + 1)) / 3, abs=1e-5)
+
+
+def test_crops_without_cells_have_finite_losses(targets):
+    model = small()
+    owners, *rest = targets
+    terms = losses(model, torch.randn(2, 19, 12, 12, requires_grad=True), torch.zeros_like(owners), *rest, "pooled")
+    assert terms["k"].item() == 0 and torch.isfinite(terms["loss"])
+    terms["loss"].backward()
+
+
+# -- sub-classes ------------------------------------------------------------------------------------------------
+
+
+class Reds(nn.Module):
+    """Features are the pixel's colours."""
+
+    def cell_features(self, images):
+        return images
+
+
+def test_sub_classes_are_the_clusters_of_what_is_seen_at_the_cells(scenes):
+    images, cells = scenes(range(3))
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 2, len(cells.labels))
+    for i, (image, layout) in enumerate(zip(images, cells, strict=True)):
+        y, x = layout.points.astype(int).T
+        image[y, x] = np.where(kind[cells.offsets[i] : cells.offsets[i + 1], None] == 1, 250, 10)
+    data = TrainingData((images, cells), None, SETTINGS)
+    model, centroids = Reds(), torch.full((3, 2, 3), float("nan"))
+    assert features_at_cells(model, data, CPU).shape == (66, 3)
+    found = cluster(model, data, centroids).numpy()
+    assert (found // 2 == cells.labels).all()
+    for label in range(3):
+        own = cells.labels == label
+        assert adjusted_rand_score(kind[own], found[own]) == 1
+        assert sorted(centroids[label].mean(1).tolist()) == pytest.approx([-0.92, 0.96], abs=0.02)
+    assert np.array_equal(cluster(model, data, centroids), found)  # from the last centroids the names stay
+    flipped = centroids.flip(1).clone()
+    assert np.array_equal(cluster(model, data, flipped) % 2, 1 - found % 2)
+
+
+def test_classes_with_fewer_cells_than_clusters(scenes):
+    images, cells = scenes(range(1), cells=4)
+    centroids = torch.full((3, 5, 3), float("nan"))
+    found = cluster(Reds(), TrainingData((images, cells), None, SETTINGS), centroids)
+    assert (found // 5 == torch.from_numpy(cells.labels)).all()
+    for _ in range(2):
+        assert torch.equal(cluster(Reds(), TrainingData((images, cells), None, SETTINGS), centroids), found)
+
+
+# -- training ---------------------------------------------------------------------------------------------------
+
+
+def test_the_k_error_is_that_of_the_head_at_the_cells(scenes):
+    class Constant(MCSpatNet):
+        def forward(self, images, heads=(0, 1, 2, 3)):
+            return super().forward(images) * 0 + 0.5
+
+    torch.manual_seed(0)
+    model = Constant(3, 2, 3, 0.125, "group", 0.0)
+    images, cells = scenes(range(2))
+    wanted = np.concatenate([cross_k(one.points, one.labels, 3, one.size, [0, 15, 30]) for one in cells])
+    expected = np.abs(K_SCALE * 0.25 - wanted).mean()
+    assert k_error(model, Validation(images, cells), [0, 15, 30], CPU) == pytest.approx(expected, rel=1e-5)
+
+
+def made(scenes, **changes):
+    settings = {**SETTINGS, **changes}
+    data = TrainingData(scenes(range(4)), None, settings)
+    return mcspatnet.training(small(), settings, data, Validation(*scenes(range(100, 102))))
+
+
+def run(training, start, stop, lr=3e-3):
+    """Plain steps, each from its own generator."""
+    optimizer = torch.optim.Adam(training.module.net.parameters(), lr)
+    for step in range(start, stop):
+        torch.manual_seed(step)
+        terms = training.loss(training.module, torch.Generator().manual_seed(step), step)
+        optimizer.zero_grad()
+        terms["loss"].backward()
+        optimizer.step()
+        training.on_step(step + 1, training.module)
+    return terms
+
+
+def test_sub_classes_and_best_weights_are_part_of_the_state(scenes):
+    """Taken up in the middle of an epoch from the state dict alone, the losses of a step are the same."""
+    first = made(scenes)
+    run(first, 0, 4)
+    state = {name: value.clone() for name, value in first.module.state_dict().items()}
+    again = made(scenes)
+    again.module.load_state_dict(state)
+    terms = [run(one, 4, 5) for one in (first, again)]
+    assert all(torch.equal(terms[0][name], terms[1][name]) for name in terms[0])
+    assert first.module.subclass.max() > 0 and not torch.isnan(first.module.centroids).any()
+
+
+def test_the_best_validation_is_kept(scenes, monkeypatch):
+    values = iter([0.0, 0.3, 0.6, 0.5])  # before the first step, after steps 3, 6 and 9
+    monkeypatch.setattr(Validation, "f1", lambda self, found: next(values))
+    training = made(scenes)
+    run(training, 0, 6)
+    kept = [p.detach().clone() for p in training.module.net.parameters()]
+    terms = run(training, 6, 9)
+    assert terms["val_f1"] == 0.6  # the last one known in that step
+    weights, facts = training.finish(training.module.state_dict())
+    assert facts["val_f1"] == pytest.approx(0.6) and facts["best_step"] == 6
+    fresh = small()
+    fresh.load_state_dict(weights)
+    assert all(torch.equal(one, two) for one, two in zip(fresh.parameters(), kept, strict=True))
+
+
+def test_averaged_weights_are_refused(scenes):
+    with pytest.raises(CellscaperError, match="set its training.ema to 0"):
+        made(scenes, training={"batch": 1, "steps": 2, "ema": 0.9})
+
+
+def test_it_learns_to_find_and_name_coloured_discs_and_their_surroundings(scenes):
+    settings = {**SETTINGS, "training": {"batch": 4, "steps": 60}, "epoch": 30}
+    data = TrainingData(scenes(range(6)), None, settings)
+    training = mcspatnet.training(small(), settings, data, Validation(*scenes(range(100, 103))))
+    before = training.loss(training.module, torch.Generator().manual_seed(0), 0)["val_k"].item()
+    run(training, 0, 60, 5e-3)
+    weights, facts = training.finish(training.module.state_dict())
+    assert facts["val_f1"] > 0.85, facts
+    assert training.module.val_k < 0.7 * before
+    model = small()
+    model.load_state_dict(weights)
+    images, cells = scenes(range(100, 103))
+    found = partial(detect, mcspatnet.maps, mcspatnet.cells, model.eval(), settings=settings)
+    assert Validation(images, cells).f1(found) == pytest.approx(facts["val_f1"])
