@@ -412,10 +412,19 @@ def test_a_table_section_names_experiments_as_score_files_do_and_keeps_the_order
         "point_diffusion": "point_diffusion/points",
     }
     assert "detectors" not in detections
-    assert all(column["detector"] == "unet" for column in detections["columns"])
+    assert [column["detector"] for column in detections["columns"]] == ["unet"] * 3 + ["mcspatnet"] * 3
+    assert (detections["radius"], detections["bootstrap"]) == (6, 10000)
     assert [c["label"] for c in detections["columns"]] == [c["label"] for c in paper["tables"]["tc_table2"]["columns"]]
     assert json.loads(canonical(layouts))["rows"] == [list(row) for row in layouts["rows"]]
     assert paper == before
+
+
+def test_detectors_are_tried_with_each_part_of_synthetic_crops(paper):
+    assert settings.mixes(paper, "unet", None) == [0]
+    assert settings.mixes(paper, "unet", "random") == [25, 50, 75]
+    section = settings.detector_section(paper, "unet", 25)
+    assert section["synthetic_fraction"] == 0.25 and "synthetic_fractions" not in section
+    assert "synthetic_fraction" not in paper["detectors"]["unet"]
 
 
 def test_several_detectors_give_a_column_each(paper):

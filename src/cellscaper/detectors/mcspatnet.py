@@ -196,7 +196,7 @@ def k_error(model: MCSpatNet, validation: Validation, radii: Sequence[float], de
         k_hat = model.split(model(to_input(channels_first(image)[None].to(device))))[3][0].cpu().numpy()
         y, x = np.minimum(np.rint(layout.points).astype(np.int64), np.array(layout.size) - 1).T
         wanted = cross_k(layout.points, layout.labels, validation.cells.n_classes, layout.size, radii)
-        errors.append(np.abs(K_SCALE * k_hat[:, y, x].T - wanted.reshape(len(layout), -1)))
+        errors.append(np.abs(K_SCALE * k_hat[:, y, x].T.reshape(wanted.shape) - wanted))
     return float(np.concatenate(errors).mean())
 
 
@@ -242,8 +242,8 @@ def training(model: nn.Module, settings: Mapping[str, Any], data: TrainingData, 
     epoch = settings["epoch"] or math.ceil(len(data.images) / batch)
     initialised = "imagenet" if settings["init"] == "imagenet" and load_imagenet(model) else "he"
     radii, classes = settings["radii"], data.classes
-    counted = [cross_k(one.points, one.labels, classes, one.size, radii).reshape(len(one), -1) for one in data.layouts]
-    targets = torch.from_numpy(np.concatenate(counted) / K_SCALE).float()
+    counted = np.concatenate([cross_k(one.points, one.labels, classes, one.size, radii) for one in data.layouts])
+    targets = torch.from_numpy(counted / K_SCALE).float().flatten(1)
     whole = Remembered(model, len(data.labels), classes, settings["clusters"], model.seen)
 
     def renew() -> None:

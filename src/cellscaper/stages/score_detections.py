@@ -11,7 +11,6 @@ from cellscaper.metrics.detection import PROTOCOLS, image_counts, scores
 from cellscaper.metrics.score_file import write_scores
 from cellscaper.storage import read_layouts, read_provenance
 
-
 _KEPT: tuple[str, ...] = ("synthetic_fraction", "val_f1")
 
 

@@ -19,6 +19,7 @@ from cellscaper.detectors.peaks import detect
 from cellscaper.detectors.subclasses import cluster, features_at_cells
 from cellscaper.detectors.training import Validation
 from cellscaper.errors import CellscaperError
+from cellscaper.layouts import Layout, LayoutSet
 
 SETTINGS = {
     "width": 0.125,
@@ -288,6 +289,15 @@ def test_the_best_validation_is_kept(scenes, monkeypatch):
     fresh = small()
     fresh.load_state_dict(weights)
     assert all(torch.equal(one, two) for one, two in zip(fresh.parameters(), kept, strict=True))
+
+
+def test_images_without_a_cell_take_part(scenes):
+    images, cells = scenes(range(3))
+    none = Layout(np.zeros((0, 2), np.float32), np.zeros(0, np.uint8), cells.layout(0).size, "empty")
+    with_empty = LayoutSet.build([none, *cells[1:]], cells.classes, 0.5)
+    data = TrainingData((images, with_empty), None, SETTINGS)
+    training = mcspatnet.training(small(), SETTINGS, data, Validation(images[:2], with_empty[:2]))
+    assert torch.isfinite(run(training, 0, 3)["loss"])
 
 
 def test_averaged_weights_are_refused(scenes):
