@@ -414,7 +414,8 @@ def test_a_table_section_names_experiments_as_score_files_do_and_keeps_the_order
     assert "detectors" not in detections
     assert [column["detector"] for column in detections["columns"]] == ["unet"] * 3 + ["mcspatnet"] * 3
     assert (detections["radius"], detections["bootstrap"]) == (6, 10000)
-    assert [c["label"] for c in detections["columns"]] == [c["label"] for c in paper["tables"]["tc_table2"]["columns"]]
+    labels = [column["label"] for column in paper["tables"]["tc_table2"]["columns"]]
+    assert [c["label"] for c in detections["columns"]] == [f"{d} {c}" for d in ("unet", "mcspatnet") for c in labels]
     assert json.loads(canonical(layouts))["rows"] == [list(row) for row in layouts["rows"]]
     assert paper == before
 
