@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn, Protocol
 
 from cellscaper import stage
-from cellscaper.commands import check, convert
+from cellscaper.commands import check, convert, generate
 from cellscaper.errors import CellscaperError
 
 
@@ -26,6 +26,7 @@ class Command(Protocol):
 
 COMMANDS: dict[str, Command] = {
     "check": check,
+    "generate": generate,
     "convert": convert,
 }
 

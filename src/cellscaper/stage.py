@@ -46,7 +46,7 @@ def arguments(
         parser.add_argument(f"--{name.replace('_', '-')}", required=True)
     parser.add_argument("--config", type=json.loads, default={}, metavar="JSON", help="this stage's config section")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=_at_least_one, default=_usual_threads())
+    parser.add_argument("--threads", type=_at_least_one, default=usual_threads())
     if gpus:
         parser.add_argument("--gpus", type=_whole, default=0, help="processes for as many GPUs; 0 and 1 are one")
     args = parser.parse_args(namespace=Arguments())
@@ -70,7 +70,7 @@ def _at_least_one(text: str) -> int:
     return int(text)
 
 
-def _usual_threads() -> int:
+def usual_threads() -> int:
     """Those of OMP_NUM_THREADS (the outermost level of a list), else one for each core."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     return int(first) if first.isdecimal() and int(first) else os.cpu_count() or 1

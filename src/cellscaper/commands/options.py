@@ -42,6 +42,21 @@ def whole(text: str, name: str, least: int = 0) -> int:
     return int(text)
 
 
+def amounts(text: str, name: str, whole: bool = False) -> dict[str, float]:
+    """``a=12,b=3`` → amounts from 0, whole ones where asked."""
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        key, sign, value = (piece.strip() for piece in part.partition("="))
+        if not sign or not key or key in found:
+            raise CellscaperError(f"{name} {text!r}: expected CLASS=NUMBER,CLASS=NUMBER,… with each class once")
+        amount = number(value, f"{name} {key}")
+        if amount < 0 or (whole and amount != int(amount)):
+            kind = "a whole number" if whole else "a number"
+            raise CellscaperError(f"{name} {key}={value}: expected {kind} of at least 0")
+        found[key] = amount
+    return found
+
+
 def names(text: str, name: str) -> tuple[str, ...]:
     """``a,b,c`` → different names in order."""
     found = tuple(part.strip() for part in text.split(","))

@@ -22,7 +22,14 @@ def load_packaged() -> tuple[PointDenoiser, dict[str, Any]]:
         raise CellscaperError(f"{WEIGHTS} is missing from this installation; install cellscaper again")
     if checksum(WEIGHTS) != SHA256:
         raise CellscaperError(f"{WEIGHTS} is not the file this version came with; install cellscaper again")
-    weights, facts = read_weights(WEIGHTS)
+    return load(WEIGHTS)
+
+
+def load(path: Path) -> tuple[PointDenoiser, dict[str, Any]]:
+    """The same of any weights that a training of point diffusion has written; CellscaperError for others."""
+    weights, facts = read_weights(path)
+    if not facts.get("section", {}).get("points"):
+        raise CellscaperError(f"{path} holds no model of point diffusion; give weights of generator point_diffusion")
     section = facts["section"]
     model = PointDenoiser(len(facts["classes"]), section["grid"]["region"], **section["points"]["network"])
     model.load_state_dict(weights)

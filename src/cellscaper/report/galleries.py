@@ -45,6 +45,22 @@ def layout_gallery(columns: Sequence[tuple[str, LayoutSet]], rows: int) -> Figur
     return sheet.finish(class_handles(classes))
 
 
+def layout_sheet(layouts: LayoutSet, columns: int = 4) -> Figure:
+    """The layouts of one set in rows, with their counts; panels grow with the layouts' size, up to 9 inches in all."""
+    columns = min(columns, len(layouts))
+    rows = -(-len(layouts) // columns)
+    side = float(np.clip(1.9 * layouts.size.max() / 256, 1.9, 9 / columns))
+    sheet = Sheet(rows, [""] * columns, side, below=0.26)
+    for r, c, ax in sheet.panels():
+        i = r * columns + c
+        if i < len(layouts):
+            draw_cells(ax, layouts.layout(i), layouts.classes, sheet.side)
+            write_counts(ax, layouts.counts()[i], layouts.classes)
+        else:
+            ax.set_axis_off()
+    return sheet.finish(class_handles(layouts.classes))
+
+
 def detection_gallery(
     images: Arrays,
     reference: LayoutSet,
