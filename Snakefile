@@ -29,3 +29,4 @@ rule all:
     input:
         run_files(),
         rules.make_report.output.report,
+        GALLERIES,

@@ -269,6 +269,12 @@ def read_layouts(path: Path, name: str | None = None, select: slice = slice(None
         )
 
 
+def array_names(path: Path) -> list[str]:
+    """The names of the arrays of a file of layouts."""
+    with _open(path, "cellscaper/layouts") as file, _reading(path):
+        return sorted(file["arrays"]) if "arrays" in file else []
+
+
 def read_array(path: Path, name: str) -> NDArray:
     """One of the arrays of a file of layouts; CellscaperError lists them if it is not there."""
     with _open(path, "cellscaper/layouts") as file, _reading(path):

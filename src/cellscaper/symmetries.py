@@ -17,3 +17,8 @@ def transform(points: NDArray, symmetry: int, side: int) -> NDArray[np.float32]:
         if symmetry >> axis & 1:
             out[:, axis] = np.maximum(np.float32(side - 1) - out[:, axis], 0)
     return out[:, ::-1].copy() if symmetry & 4 else out
+
+
+def inverse(symmetry: int) -> int:
+    """The symmetry that undoes another."""
+    return 4 | (symmetry & 1) << 1 | symmetry >> 1 & 1 if symmetry & 4 else symmetry

@@ -14,6 +14,8 @@ import time
 import pytest
 import yaml
 
+from cellscaper.storage import read_layouts
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -238,3 +240,103 @@ def test_nothing_in_the_report_comes_from_elsewhere(report):
     text = report.read_text(encoding="utf-8")
     assert not re.search(r"(src|href)=\"(https?:)?//", text)
     assert "<script" not in text
+
+
+# -- the gallery ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gallery(finished, browser):
+    file = finished.folder / "results/phantom/gallery.html"
+    assert_sound(browser, file)
+    return file
+
+
+def shown(browser, selector):
+    return browser.ask(f"document.querySelectorAll('{selector}').length")
+
+
+def click(browser, selector):
+    browser.ask(f"document.querySelector('{selector}').click()")
+
+
+def choose(browser, selector, value):
+    browser.ask(
+        f"(e => {{e.value = '{value}'; e.dispatchEvent(new Event('change'))}})(document.querySelector('{selector}'))"
+    )
+
+
+def test_the_gallery_shows_layouts_of_the_same_counts_side_by_side(gallery, browser, finished):
+    assert gallery.stat().st_size < 10e6
+    titles = browser.ask("[...document.querySelectorAll('figcaption')].map(f => f.innerText)")
+    assert titles[0] == "real" and {"ADM", "TopoCellGen", "random (ceiling)"} <= set(titles)
+    counts = browser.ask(
+        """[...document.querySelectorAll('.panels li')].map(
+        l => [...l.querySelectorAll('.counts > span')].map(s => +s.innerText))"""
+    )
+    of = dict(zip(titles, counts, strict=True))
+    assert of["random (ceiling)"] == of["real"]
+    patches = read_layouts(finished.folder / "results/phantom/cut_patches/tc.h5").counts().tolist()
+    assert of["real"] in patches
+    drawn = browser.ask("[...document.querySelectorAll('.panels svg')].map(s => s.querySelectorAll('.cell').length)")
+    assert drawn == [sum(one) for one in counts]
+    assert browser.ask(WIDER) == 0
+
+
+def test_classes_and_layers_of_the_gallery_can_be_switched(gallery, browser):
+    of_class = [shown(browser, f'.cell[data-class="{k}"]') for k in range(3)]
+    click(browser, "#class1")
+    assert [shown(browser, f'.cell[data-class="{k}"]') for k in range(3)] == [of_class[0], 0, of_class[2]]
+    click(browser, "#class1")
+    assert shown(browser, ".hole") == 0
+    choose(browser, "#holes", "3")
+    assert shown(browser, ".hole") > 0
+    click(browser, "#image")
+    assert shown(browser, "image.photo") == 1  # the real patch
+    panels = shown(browser, ".panels svg")
+    click(browser, "#near")
+    assert shown(browser, ".panels svg") == 2 * panels
+    assert browser.ask(WIDER) == 0
+    groups = browser.ask("data.groups.length")
+    click(browser, "#density")
+    found = 0
+    for group in range(groups):
+        choose(browser, "#group", group)
+        found = max(found, shown(browser, "image.density"))
+    assert found >= 3  # a map a class of Spatial Diffusion
+    click(browser, "#cells")
+    assert shown(browser, ".pair svg:first-child .cell") == 0
+    assert browser.complaints == []
+
+
+def test_painted_pairs_show_their_images(gallery, browser):
+    groups = browser.ask("data.groups.map(g => g.title)")
+    painted = [i for i, title in enumerate(groups) if title.startswith("painted")]
+    assert len(painted) == 6
+    choose(browser, "#group", painted[0])
+    click(browser, "#image")
+    titles = browser.ask("[...document.querySelectorAll('figcaption')].map(f => f.innerText)")
+    assert titles == ["+ Rand.", "+ SpaDM", "+ TopoCellGen"]
+    assert shown(browser, "image.photo") == 3
+
+
+def test_the_gallery_is_reachable_by_keyboard(gallery, browser):
+    first = browser.ask("document.getElementById('status').innerText")
+    browser.press("ArrowRight", 39)
+    second = browser.ask("document.getElementById('status').innerText")
+    assert "(1 of" in first and "(2 of" in second
+    browser.press("ArrowLeft", 37)
+    browser.press("ArrowLeft", 37)
+    total = browser.ask("data.groups.length")
+    assert f"({total} of {total})" in browser.ask("document.getElementById('status').innerText")
+    reached = []
+    for _ in range(14):
+        browser.press("Tab", 9)
+        reached.append(browser.ask("document.activeElement.id"))
+    assert [one for one in reached if one][:11] == [
+        "previous", "group", "next", "class0", "class1", "class2", "cells", "density", "image", "near", "holes",
+    ]  # fmt: skip
+    browser.ask("document.getElementById('class0').focus()")
+    browser.press(" ", 32, " ")
+    assert browser.ask("document.getElementById('class0').checked") is False
+    assert shown(browser, '.cell[data-class="0"]') == 0

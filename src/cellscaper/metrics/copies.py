@@ -6,6 +6,8 @@ all windows of the training images on a grid of STRIDE px, in all eight symmetri
 shortlist, the distance itself decides, and the best window is shifted in steps of 2 px to undo the grid.
 """
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from scipy.stats import fisher_exact
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet, crop
-from cellscaper.symmetries import EIGHT, transform
+from cellscaper.symmetries import EIGHT, inverse, transform
 
 REACH = 16.0  # px
 STRIDE = 8  # px between windows
@@ -58,10 +60,23 @@ def copies(
     }
 
 
+@dataclass(frozen=True)
+class Neighbour:
+    """A training crop near a layout: their distance in px, and the crop turned so that it lies over the layout."""
+
+    distance: float
+    crop: Layout
+
+
 def nearest_training(layouts: LayoutSet, train: LayoutSet, shortlist: int = SHORTLIST) -> NDArray[np.float64]:
     """Distance (L,) px of each square layout to the nearest training crop found; errors as in `copies`."""
+    return np.array([one.distance for one in nearest_crops(layouts, train, shortlist)])
+
+
+def nearest_crops(layouts: LayoutSet, train: LayoutSet, shortlist: int = SHORTLIST) -> list[Neighbour]:
+    """The nearest training crop found for each square layout; errors as in `copies`."""
     side = _check(layouts, train)
-    nearest = np.zeros(len(layouts))
+    nearest: list[Neighbour] = []
     images = [train.layout(i) for i in np.flatnonzero((train.size >= side).all(axis=1)).tolist()]
     windows = [_windows(image, side, train.n_classes) for image in images]
     for start in range(0, len(layouts), _BLOCK):
@@ -69,8 +84,7 @@ def nearest_training(layouts: LayoutSet, train: LayoutSet, shortlist: int = SHOR
         turned = [[turn(layout, symmetry) for symmetry in EIGHT] for layout in block]
         described = np.concatenate([_windows(one, side, train.n_classes)[1] for eight in turned for one in eight])
         candidates = _shortlist(described, windows, shortlist)
-        for i, (eight, rows) in enumerate(zip(turned, candidates, strict=True)):
-            nearest[start + i] = _nearest(eight, rows, images, side)
+        nearest += [_nearest(eight, rows, images, side) for eight, rows in zip(turned, candidates, strict=True)]
     return nearest
 
 
@@ -135,16 +149,20 @@ def _shortlist(described: NDArray, windows: list[tuple[NDArray, NDArray]], lengt
     return np.concatenate([np.concatenate(places)[window], symmetry[..., None]], axis=2)
 
 
-def _nearest(eight: list[Layout], candidates: NDArray, images: list[Layout], side: int) -> float:
-    """Least distance of a layout, given in its eight symmetries, to candidate windows (S, 4), the best one shifted."""
+def _nearest(eight: list[Layout], candidates: NDArray, images: list[Layout], side: int) -> Neighbour:
+    """The nearest of candidate windows (S, 4) to a layout, given in its eight symmetries; the best one is shifted."""
 
     def distance(image: int, y: int, x: int, symmetry: int) -> float:
         return layout_distance(eight[symmetry], crop(images[image], y, x, side, side))
 
-    found = [distance(*row) for row in candidates.tolist()]
-    image, y, x, symmetry = candidates[int(np.argmin(found))].tolist()
+    places = [tuple(row) for row in candidates.tolist()]
+    found = [distance(*place) for place in places]
+    image, y, x, symmetry = places[int(np.argmin(found))]
     height, width = images[image].size
     for dy, dx in SHIFTS:
         if 0 <= y + dy <= height - side and 0 <= x + dx <= width - side:
-            found.append(distance(image, y + dy, x + dx, symmetry))
-    return min(found)
+            places.append((image, y + dy, x + dx, symmetry))
+            found.append(distance(*places[-1]))
+    image, y, x, symmetry = places[int(np.argmin(found))]
+    window = crop(images[image], y, x, side, side)
+    return Neighbour(min(found), replace(turn(window, inverse(symmetry)), source=window.source, origin=window.origin))

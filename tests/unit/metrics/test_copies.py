@@ -7,8 +7,8 @@ import pytest
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet, crop
-from cellscaper.metrics.copies import REACH, copies, layout_distance, nearest_training, turn
-from cellscaper.symmetries import EIGHT
+from cellscaper.metrics.copies import REACH, copies, layout_distance, nearest_crops, nearest_training, turn
+from cellscaper.symmetries import EIGHT, inverse, transform
 
 CLASSES = ("a", "b")
 
@@ -117,3 +117,22 @@ def test_what_cannot_be_compared_is_refused():
         nearest_training(some(8, 2, (128, 128), 3), TRAIN)
     with pytest.raises(CellscaperError, match="classes"):
         nearest_training(LayoutSet.build([*square], ("b", "a"), 0.5), TRAIN)
+
+
+def test_the_nearest_crop_lies_over_a_layout_that_was_copied_turned_and_moved():
+    for symmetry in EIGHT:
+        copied = turn(crop(TRAIN.layout(1), 9, 17, 64, 64), symmetry)
+        layouts = LayoutSet.build([copied], CLASSES, 0.5)
+        found = nearest_crops(layouts, TRAIN)[0]
+        assert found.distance == pytest.approx(layout_distance(copied, found.crop), abs=1e-3)
+        assert found.distance == pytest.approx(nearest_training(layouts, TRAIN)[0])
+        assert found.distance < 1.6  # the grid of windows and shifts is 2 px
+        assert found.crop.size == (64, 64)
+        assert np.abs(np.array(found.crop.origin) - (9, 17)).max() <= 1
+
+
+@pytest.mark.parametrize("symmetry", EIGHT)
+def test_a_symmetry_and_its_inverse_change_nothing(symmetry):
+    points = np.random.default_rng(symmetry).uniform(0, 31, (20, 2)).astype(np.float32)
+    back = transform(transform(points, symmetry, 32), inverse(symmetry), 32)
+    np.testing.assert_allclose(back, points, atol=1e-4)
