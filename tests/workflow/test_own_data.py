@@ -81,3 +81,27 @@ def test_the_page_shows_what_the_command_says(house, folder):
     assert first_words(shown) == first_words(ended.text)
     for line in shown.splitlines():
         assert line in ended.text
+
+
+# -- docs/add-a-generator.md -----------------------------------------------------------------------------------
+
+
+def test_the_generator_of_the_page_joins_the_workflow(house, tmp_path):
+    text = (PAGE.parent / "add-a-generator.md").read_text(encoding="utf-8")
+    file, registry = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (config,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    own = house.copy(tmp_path / "house")
+    before = {job.name for job in own.plan(overlays=own.overlay("none.yaml", "seeds: [0]"))}
+
+    (own.folder / "src/cellscaper/generators/clustered.py").write_text(file)
+    edited = own.folder / "src/cellscaper/generators/registry.py"
+    source = edited.read_text(encoding="utf-8")
+    point, rest = source.split("def point_generator", 1)
+    head, body = rest.split('    if name == "random":', 1)
+    edited.write_text(f'{point}def point_generator{head}{registry}    if name == "random":{body}')
+    schema = own.folder / "workflow/schemas/config.schema.yaml"
+    schema.write_text(schema.read_text(encoding="utf-8").replace("enum: [adm,", "enum: [clustered, adm,", 1))
+
+    jobs = own.plan(overlays=own.overlay("own.yaml", config))
+    more = {job.name for job in jobs} - before
+    assert more == {"sample_layouts phantom/clustered/test/0", "score_layouts phantom/clustered/points/0"}
