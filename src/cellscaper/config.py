@@ -23,6 +23,7 @@ TRAINING_KEYS = (
     "network",
     "diffusion",
     "points",
+    "tmccg",
     "losses",
     "training",
     "small",

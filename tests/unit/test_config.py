@@ -380,9 +380,10 @@ def test_only_generators_that_learn_are_trained(paper):
 def test_rows_that_are_run_have_the_experiment_whose_results_serve_them(paper):
     paper["experiments"]["adm_again"] = {}
     paper["tables"]["tc_table1"]["rows"]["again"] = {"label": "y", "experiment": "adm_again", "decoder": "requested"}
+    paper["tables"]["tc_table1"]["rows"]["left"] = {"label": "z", "experiment": None, "why": "not wanted"}
     found = {row["row"]: row["experiment"] for row in settings.rows(paper, "tc_table1")}
     assert found["again"] == "adm"
-    assert "tmccg" not in found
+    assert "left" not in found
     assert list(found) == [r for r, b in paper["tables"]["tc_table1"]["rows"].items() if "why" not in b]
     assert {row["row"]: row["experiment"] for row in settings.rows(paper, "tc_table2")}["real"] is None
 
@@ -407,6 +408,11 @@ def test_a_table_section_names_experiments_as_score_files_do_and_keeps_the_order
     assert {name: row["experiment"] for name, row in detections["rows"] if not row.get("why")} == {
         "real": "real_only",
         "random": "random/points",
+        "hard_core": "hard_core/points",
+        "retrieval": "retrieval/points",
+        "retrieval_repaired": "retrieval_repaired/points",
+        "adm": "adm/components",
+        "tmccg": "tmccg/points",
         "spatial_diffusion": "tc_sd_gmm/components",
         "topocellgen": "topocellgen/components",
         "point_diffusion": "point_diffusion/points",
@@ -457,7 +463,10 @@ def test_every_row_of_the_papers_tables_names_its_experiment_or_says_why_not(pap
             if row in listed and block["experiment"]:
                 assert block["experiment"] in paper["experiments"], (name, row)
                 generator = settings.named(paper, block["experiment"])["generator"]
-                placed = not settings.is_trained(paper, block["experiment"]) or generator == "point_diffusion"
+                placed = not settings.is_trained(paper, block["experiment"]) or generator in (
+                    "point_diffusion",
+                    "tmccg",
+                )
                 assert (block["decoder"] == "points") == placed, (name, row)
                 used.add(block["experiment"])
     assert used == set(paper["experiments"]), "experiments that no table shows"

@@ -77,8 +77,12 @@ def trained_system(name: str) -> TrainedSystem:
         from cellscaper.generators import point_diffusion
 
         return point_diffusion.SYSTEM
+    if name == "tmccg":
+        from cellscaper.generators import tmccg
+
+        return tmccg.SYSTEM
     raise CellscaperError(
-        f"generator {name!r} is not trained (adm, spatial_diffusion, topocellgen and point_diffusion are); "
+        f"generator {name!r} is not trained (adm, spatial_diffusion, topocellgen, point_diffusion and tmccg are); "
         "give it `training: null`"
     )
 

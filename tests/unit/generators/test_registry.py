@@ -7,7 +7,7 @@ from cellscaper.generators.layout_diffusion import MapDiffusion
 from cellscaper.generators.registry import point_generator, trained_system
 
 
-@pytest.mark.parametrize("name", ["adm", "spatial_diffusion", "topocellgen", "point_diffusion"])
+@pytest.mark.parametrize("name", ["adm", "spatial_diffusion", "topocellgen", "point_diffusion", "tmccg"])
 def test_trained_systems_prepare_a_training_and_draw(name):
     system = trained_system(name)
     assert callable(system.prepare)
@@ -37,5 +37,5 @@ def test_untrained_generators_place_points(name):
 
 def test_unknown_names_are_refused():
     for choose in (trained_system, point_generator):
-        with pytest.raises(CellscaperError, match="'tmccg'"):
-            choose("tmccg")
+        with pytest.raises(CellscaperError, match="'gan'"):
+            choose("gan")
