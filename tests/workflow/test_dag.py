@@ -56,7 +56,7 @@ def test_the_tables_are_all_of_both_papers(config):
     skipped = {
         (dataset, name) for name, block in config["tables"].items() for dataset in block.get("skip_datasets", [])
     }
-    assert {dataset for dataset, _ in skipped} <= {"lizard"}  # both papers have all their tables for BRCA-M2C
+    assert {dataset for dataset, name in skipped if name != "sampling_steps"} <= {"lizard"}  # both papers have BRCA-M2C
     assert ("lizard", "tc_table1") in set(tables(config))
     assert config["seeds"] == [0, 1, 2]
 

@@ -1,7 +1,8 @@
 """The numbers of a table as dots with intervals between floor and ceiling; over a numeric axis, as lines."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,7 @@ def _handles(
     handles: list[Line2D] = []
     if curves:
         names = list(dict.fromkeys(curves[row][0] for row in shown))
-        for name, (shade, style) in zip(names, line_styles(), strict=False):
+        for name, (shade, style) in zip(names, _styles(), strict=False):
             handles.append(Line2D([], [], color=shade, linestyle=style, marker="o", markersize=4, label=name))
     else:
         handles.append(Line2D([], [], color=OURS, marker="o", markersize=5, linewidth=1.3, label="ours: mean ± sd"))
@@ -94,6 +95,11 @@ def _handles(
         if set(rows) & set(done["row"]) & set(framing):
             handles.append(Line2D([], [], color=shade, linewidth=1.6, label=name))
     return handles
+
+
+def _styles() -> Iterator[tuple[str, Any]]:
+    """Line styles without the floor's colour."""
+    return ((shade, style) for shade, style in line_styles() if shade != FLOOR)
 
 
 def _draw_frame(ax: Axes, part: pd.DataFrame, rows: Collection[str], shade: str, across: bool) -> None:
@@ -130,7 +136,7 @@ def _draw_curves(ax: Axes, part: pd.DataFrame, shown: Sequence[str], curves: Map
     """A line for each name in ``curves`` through its rows, over x on a logarithmic axis."""
     names = list(dict.fromkeys(curves[row][0] for row in shown))
     ticks = sorted({curves[row][1] for row in shown})
-    for name, (shade, style) in zip(names, line_styles(), strict=False):
+    for name, (shade, style) in zip(names, _styles(), strict=False):
         own = sorted((curves[row][1], row) for row in shown if curves[row][0] == name and row in part.index)
         if own:
             x, rows = zip(*own, strict=True)

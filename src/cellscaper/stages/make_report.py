@@ -46,7 +46,8 @@ def one_table(config: dict[str, Any], folder: Path, name: str, figures: list[Pat
     made = page_table(name, block["title"], frame, notes, floor, ceiling)
     for kind in OF_A_TABLE:
         own = [file for file in figures if file.name == f"{kind}-{name}.png"]
-        made.pictures.extend(picture(file, kind, block["title"]) for file in own)
+        curves = kind == "intervals" and any("curve" in row for row in block["rows"].values())
+        made.pictures.extend(picture(file, "steps" if curves else kind, block["title"]) for file in own)
     made.pictures.append(picture(folder / f"{name}.png", block["kind"], block["title"]))
     return made
 
@@ -92,7 +93,7 @@ def what_is_missing(config: dict[str, Any], datasets: list[dict[str, Any]]) -> l
             whole.setdefault("not among run.tables of this configuration", []).append(block["title"])
         elif set(config["run"]["datasets"]) & set(block.get("skip_datasets", [])):
             without = ", ".join(one for one in config["run"]["datasets"] if one in block["skip_datasets"])
-            whole.setdefault(f"the paper has no such table for {without}", []).append(block["title"])
+            whole.setdefault(f"there is no such table for {without}", []).append(block["title"])
     return found + [("; ".join(titles), "the whole table", why) for why, titles in whole.items()]
 
 
@@ -140,7 +141,7 @@ def main() -> None:
     tissue = " and ".join(TISSUE.get(name, name) for name in names)
     context = {
         "title": f"cellscaper: {', '.join(names)}",
-        "lead": f"Cell layouts, H&E images and detectors on {tissue}: {tables} tables, "
+        "lead": f"Cell layouts, H&E images and detectors on {tissue}: {tables} table{'s' if tables > 1 else ''}, "
         f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}, {len(jobs)} jobs.",
         "facts": [
             ("datasets", ", ".join(names)),
