@@ -124,7 +124,14 @@ def _check_schema(path: Path, file: h5py.File, schema: str | None) -> None:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # h5py on damaged files: all of these
+    except (
+        OSError,
+        RuntimeError,
+        LookupError,
+        ValueError,
+        TypeError,
+        ArithmeticError,
+    ) as error:  # h5py raises all these
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CellscaperError(f"{path} is damaged ({reason}); delete it and run again") from error
 

@@ -147,7 +147,8 @@ def _pull_inside(points: NDArray[np.float64], size: tuple[int, ...]) -> NDArray[
     limit = np.array(size, np.float64)
     near = (points > -1) & (points < limit + 1)
     last = np.nextafter(limit.astype(np.float32), np.float32(0))
-    return np.where(near, points.clip(0, last), points).astype(np.float32)
+    with np.errstate(over="ignore"):  # a centroid far outside becomes infinite, and is refused like any other
+        return np.where(near, points.clip(0, last), points).astype(np.float32)
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -175,6 +175,13 @@ def layouts():
     return LayoutSet.build(one, ("a", "b"), 0.5, {"split": np.array(["train", "val", "test"]), "target": np.arange(3)})
 
 
+class Files(dict):
+    """Contents by name, with a short repr for hypothesis."""
+
+    def __repr__(self):
+        return f"<{len(self)} files>"
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The bytes of a small file of each kind."""
@@ -221,7 +228,7 @@ def whole(tmp_path_factory):
                 member = tarfile.TarInfo(path)
                 member.size = len(data)
                 archive.addfile(member, io.BytesIO(data))
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    return Files({file.name: file.read_bytes() for file in folder.iterdir()})
 
 
 @pytest.fixture(scope="module")
