@@ -1,6 +1,6 @@
 """How cells of one class lie among those of another: real against generated layouts, pooled, 0 is best.
 
-TopoFD looks at one class at a time and hardly notices permuted classes; these four metrics do. Layouts are not
+TopoFD looks at one class at a time and hardly notices permuted classes; these metrics do. Layouts are not
 compared row by row, and windows of the same size are expected on both sides: nearest neighbours outside a window
 are not seen, on either side alike.
 
@@ -21,13 +21,15 @@ from cellscaper.metrics.ripley import apart, k_rings, l_functions, pair_correlat
 
 RADII = (15, 30, 45, 60, 75, 90)  # px: MCSpatNet's
 G_LIMIT, G_WIDTH = 60, 4  # px
+SHORT_LIMIT, SHORT_WIDTH = 30, 2  # px
 
 
 def cross_class(real: LayoutSet, generated: LayoutSet) -> dict[str, dict[str, float]]:
-    """All four metrics: ``{metric: {class, "a-b" or "any": value, …, "mean": value}}``.
+    """All metrics: ``{metric: {class, "a-b" or "any": value, …, "mean": value}}``.
 
     cross_k           px: mean over the radii 15, 30, …, 90 px of |L_real - L_gen|, L = √(K/π), for each class pair
     pair_correlation  mean over 0…60 px (rings of 4 px) of |g_real - g_gen|, for each class pair
+    pair_correlation_short  the same over 0…30 px in rings of 2 px: cores of nuclei and their neighbours
     nn_distance       px: Wasserstein-1 distance between distances to the nearest cell of the same class, for each
                       class; "any": of all cells to any, not part of the mean
     nn_mixing         0…1: total variation between the classes of nearest neighbours, for each class
@@ -53,9 +55,11 @@ def cross_class(real: LayoutSet, generated: LayoutSet) -> dict[str, dict[str, fl
     rings = [k_rings(side, int(max(radii[-1], min(G_LIMIT, half)))) for side in (real, generated)]
     k = [l_functions(one, radii) for one in rings]
     g = [pair_correlations(one, G_WIDTH, min(G_LIMIT, half))[1] for one in rings]
+    short = [pair_correlations(one, SHORT_WIDTH, min(SHORT_LIMIT, half))[1] for one in rings]
     return {
         "cross_k": _by_pair(k[0], k[1], real.classes),
         "pair_correlation": _by_pair(g[0], g[1], real.classes),
+        "pair_correlation_short": _by_pair(short[0], short[1], real.classes),
         **_neighbours(real, generated),
     }
 

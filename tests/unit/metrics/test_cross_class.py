@@ -10,7 +10,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.cross_class import cross_class, mixing, nearest_neighbours, own_distances
 
-METRICS = {"cross_k", "pair_correlation", "nn_distance", "nn_mixing"}
+METRICS = {"cross_k", "pair_correlation", "pair_correlation_short", "nn_distance", "nn_mixing"}
 
 
 def as_set(items, classes=("a", "b", "c")):
