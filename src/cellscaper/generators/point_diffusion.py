@@ -3,6 +3,8 @@
 The counts asked for are the cells that are moved, so they are exact. Denoising of positions as in EDM (Karras et al.
 2022), with noise levels even in the logarithm: each octave of scale gets its share of the training, also the spacing
 of nuclei. The experiment's ``points`` holds the network and the noise; ``sampling`` the sampler's settings.
+For fine-tuning, ``points.start: packaged`` begins with the weights in the box, and ``points.topology`` adds losses on
+the holes of the denoised positions.
 """
 
 import math
@@ -20,6 +22,8 @@ from cellscaper.generators.registry import Training
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.pointsets.batches import crop_batch, draw
 from cellscaper.pointsets.network import DATA_SCALE, PointDenoiser
+from cellscaper.pointsets.packaged import load_packaged
+from cellscaper.pointsets.topology import topology_terms
 from cellscaper.progress import Progress
 
 
@@ -35,7 +39,10 @@ class PointDiffusion:
         if section["points"] is None:
             raise CellscaperError("generator point_diffusion needs the settings `points`: network and noise")
         crops = CropSampler(cells, section["grid"]["region"], device, small=section["small"])
-        return Training(network(section, cells.n_classes), batch_loss(section, crops, cells.n_classes), section)
+        model = network(section, cells.n_classes)
+        if section["points"].get("start") == "packaged":
+            _start_packaged(model, cells.classes)
+        return Training(model, batch_loss(section, crops, cells.n_classes), section)
 
     def draw(
         self,
@@ -50,7 +57,7 @@ class PointDiffusion:
         """One set, ``points``: cells with the targets' labels, moved."""
         model = network(facts["section"], targets.n_classes)
         model.load_state_dict(weights)
-        model.to(device).double().eval()
+        model.to(device).eval()
         return {"points": draw_layouts(model, targets, seeds, config["sampling"], what)}, {}
 
 
@@ -62,6 +69,17 @@ def network(section: dict[str, Any], classes: int) -> PointDenoiser:
     return PointDenoiser(classes, section["grid"]["region"], **section["points"]["network"])
 
 
+def _start_packaged(model: PointDenoiser, classes: Sequence[str]) -> None:
+    start, facts = load_packaged()
+    mine, theirs = ({name: tuple(p.shape) for name, p in one.state_dict().items()} for one in (model, start))
+    if tuple(facts["classes"]) != tuple(classes) or mine != theirs or start.region != model.region:
+        raise CellscaperError(
+            f"points.start: packaged, but those weights are of {', '.join(facts['classes'])} in {start.region} px and "
+            "of their own network; take the settings of point_diffusion or set start: null"
+        )
+    model.load_state_dict(start.state_dict())
+
+
 def batch_loss(
     section: dict[str, Any], crops: CropSampler, classes: int
 ) -> Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]:
@@ -69,9 +87,11 @@ def batch_loss(
 
     The squared error of the denoised positions in units in which it is about 1 at any noise level for a network that
     knows nothing (EDM's weight), mean over the cells of the batch: ``loss``, and its part ``fine`` of the noise levels
-    below, ``coarse`` above 32 px.
+    below, ``coarse`` above 32 px. With ``points.topology``, ``intra`` and ``inter`` are added (`topology_terms`): per
+    cell and with the same weight of the noise level, where that is below ``topology.below`` px.
     """
     noise, n = section["points"]["noise"], section["training"]["batch"]
+    topology = section["points"].get("topology")
 
     def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
         clean, points = crop_batch(crops, n, classes, random)
@@ -82,11 +102,17 @@ def batch_loss(
         weight = (sigma**2 + scale**2) / (sigma * scale) ** 2
         error = (weight[:, None] * (found - clean).square().mean(dim=-1)) * points.mask
         cells, fine = points.mask.sum().clamp(min=1), (sigma < 32)[:, None]
-        return {
+        losses = {
             "loss": error.sum() / cells,
             "fine": (error * fine).sum() / (points.mask & fine).sum().clamp(min=1),
             "coarse": (error * ~fine).sum() / (points.mask & ~fine).sum().clamp(min=1),
         }
+        if topology:
+            acting = weight * (sigma < topology["below"]) / cells
+            for name, term in zip(("intra", "inter"), topology_terms(found, clean, points), strict=True):
+                losses[name] = topology["weights"][name] * (acting * term).sum()
+                losses["loss"] = losses["loss"] + losses[name]
+        return losses
 
     return loss
 

@@ -20,6 +20,7 @@ RADIAL = 14  # Gaussians of log2 distance in the messages
 FREQUENCIES = (0.5, 1.0, 2.0, 4.0, 8.0)  # of a position, cycles in the region
 FAR = 1e6  # px: where padding lies
 MASKED = -3e4  # a logit of padding
+ROWS = 16  # products of fewer rows are rounded in another way: a layout would depend on its batch
 SPREAD = 3.0  # about √neighbours: what the sum of their messages is divided by
 
 
@@ -92,7 +93,7 @@ class PointDenoiser(nn.Module):
         return torch.where(mask, clean, 0.0)
 
     def _network(self, x: Tensor, sigma: Tensor, norm: Tensor, classes: Tensor, counts: Tensor, mask: Tensor) -> Tensor:
-        level = self.level(_level_features(sigma[:, 0], counts))  # (B, width)
+        level = self.level(_at_least(_level_features(sigma[:, 0], counts), ROWS))  # (B or ROWS, width)
         away = torch.where(mask, x, FAR)
         down, right = away.unbind(dim=-1)
         square = (down[:, None] - down[:, :, None]) ** 2 + (right[:, None] - right[:, :, None]) ** 2  # (B, N, N) px²
@@ -101,7 +102,7 @@ class PointDenoiser(nn.Module):
         h = self.token(torch.cat([_position_features(x, norm, self.region), classes], dim=-1))
         for block in self.blocks:
             h = block(h, level, near, classes, mask, edges)
-        shift, scale = self.final(level)[:, None].chunk(2, dim=-1)
+        shift, scale = self.final(level)[: len(x), None].chunk(2, dim=-1)
         h = self.final_norm(h) * (1 + scale) + shift
         own, other = self.ends(h).chunk(2, dim=-1)
         force = self.force(_messages(own, other, self.force_in(edges.features), edges))
@@ -130,7 +131,7 @@ class PointDenoiser(nn.Module):
             ],
             dim=-1,
         )
-        hidden = F.silu(self.edge_in(features) + self.edge_level(level)[:, None, None])
+        hidden = F.silu(self.edge_in(features) + self.edge_level(level)[:b, None, None])
         return Edges(index, direction, weight[..., None], self.edge_out(hidden))
 
 
@@ -157,7 +158,7 @@ class _Block(nn.Module):
 
     def forward(self, h: Tensor, level: Tensor, near: Tensor, classes: Tensor, mask: Tensor, edges: Edges) -> Tensor:
         b, n, width = h.shape
-        modulation, distance = self.modulate(level)[:, None].split([6 * width, 2 * DISTANCES * self.heads], dim=-1)
+        modulation, distance = self.modulate(level)[:b, None].split([6 * width, 2 * DISTANCES * self.heads], dim=-1)
         shift1, scale1, gate1, shift2, scale2, gate2 = modulation.chunk(6, dim=-1)
         inputs = self.inputs(self.norm1(h) * (1 + scale1) + shift1)
         qkv, own, other = inputs.split([3 * width, self.edge_width, self.edge_width], dim=-1)
@@ -193,6 +194,11 @@ def _messages(own: Tensor, other: Tensor, edge: Tensor, edges: Edges) -> Tensor:
     """(B, N, k, E) what each neighbour says: a function of both points (B, N, E) and of the edge (B, N, k, E)."""
     sender = other.reshape(-1, other.shape[-1]).index_select(0, edges.points).view_as(edge)
     return F.silu(edge + sender + own[:, :, None])
+
+
+def _at_least(rows: Tensor, n: int) -> Tensor:
+    """(max(B, n), F): rows (B, F), and below them zeros."""
+    return F.pad(rows, (0, 0, 0, max(n - len(rows), 0)))
 
 
 def _level_features(sigma: Tensor, counts: Tensor) -> Tensor:

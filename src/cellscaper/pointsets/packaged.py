@@ -13,7 +13,7 @@ SHA256 = ""
 
 
 def load_packaged() -> tuple[PointDenoiser, dict[str, Any]]:
-    """The trained network, ready to draw (float64, on the CPU), and its facts: ``classes``, ``mpp``, and
+    """The trained network, ready to draw (on the CPU), and its facts: ``classes``, ``mpp``, and
     ``section``, the settings of its training.
 
     Raises CellscaperError where the file is missing or is not the one this version came with.
@@ -33,4 +33,4 @@ def load(path: Path) -> tuple[PointDenoiser, dict[str, Any]]:
     section = facts["section"]
     model = PointDenoiser(len(facts["classes"]), section["grid"]["region"], **section["points"]["network"])
     model.load_state_dict(weights)
-    return model.double().eval(), facts
+    return model.eval(), facts

@@ -28,14 +28,25 @@ def test_noise_levels_fall_between_their_ends():
             noise_levels(*bad)
 
 
-@pytest.mark.parametrize(("heun", "tolerance"), [(False, 0.15), (True, 0.01)])
-def test_normal_data_end_where_the_exact_flow_ends(heun, tolerance):
-    """The flow scales x: from √(s² + σ_max²) to √(s² + σ_min²); Heun follows it much more closely than Euler."""
+@pytest.mark.parametrize(("options", "tolerance"), [({"churn_above": 1e9, "churn": 0.1}, 0.01), ({"heun": True}, 0.01)])
+def test_normal_data_end_where_the_exact_flow_ends(options, tolerance):
+    """The flow scales x: from √(s² + σ_max²) to √(s² + σ_min²)."""
     levels = noise_levels(40, 300.0, 0.1, 7.0)
     x = torch.randn(1000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 300
-    found = sample(gaussian, x, levels, lambda: torch.zeros_like(x), heun=heun)
+    found = sample(gaussian, x, levels, lambda: torch.zeros_like(x), **options)
     exact = x * DATA / math.sqrt(DATA**2 + 300**2)
     assert ((found - exact).norm() / exact.norm()).item() < tolerance
+
+
+@pytest.mark.parametrize("heun", [False, True])
+def test_both_solvers_are_of_second_order(heun):
+    x = torch.tensor([[300.0, -120.0]], dtype=torch.float64)
+    exact = x * DATA / math.hypot(DATA, 300)
+    errors = []
+    for n in (40, 80):
+        levels = [300 * (0.01 / 300) ** (i / n) for i in range(n + 1)]  # even in the logarithm
+        errors.append((sample(gaussian, x, levels, lambda: x, heun=heun) - exact).norm().item())
+    assert 3 < errors[0] / errors[1] < 5.5  # a half step, a quarter of the error
 
 
 def test_churn_keeps_the_distribution():

@@ -1,0 +1,99 @@
+"""What a layout of point diffusion costs: processor time on one core, and operations against the papers' network.
+
+Operations are counted by torch's FlopCounterMode (two for a multiplication and addition of a product of matrices): all
+calls of the network for layouts with counts of real or phantom patches, against one hundred DDIM steps of the papers'
+554 M parameter U-Net on 256 × 256 px, which is built on the meta device. The U-Net's decoder is not counted.
+
+    python benchmarks/point_diffusion.py [--quick] [--data FOLDER]
+
+FOLDER holds BRCA-M2C (default: the variable CELLSCAPER_BRCA_M2C); without it the cells are phantom tissue.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from numpy.typing import NDArray
+from torch.utils.flop_counter import FlopCounterMode
+
+from cellscaper import config as settings
+from cellscaper.datasets import brca_m2c, phantom
+from cellscaper.diffusion.unet import UNet
+from cellscaper.layouts import Layout, LayoutSet, evenly_spaced
+from cellscaper.patches import sliding_windows
+from cellscaper.pointsets.batches import draw
+from cellscaper.pointsets.packaged import load_packaged
+
+GOAL = 10_000.0  # times fewer operations than the papers' network
+MILLISECONDS, STEPS = 50.0, 20  # at most: a layout on one core, in batches of BATCH
+BATCH = 32
+PHANTOM = {"classes": 3, "images": {"test": 30}, "size": [480, 480], "seed": 0}
+CONFIG = Path(__file__).resolve().parent.parent / "config.yaml"
+
+
+def labels_of_patches(data: str | None, n: int) -> list[NDArray]:
+    """Labels of n of the 256 px test patches, evenly spaced."""
+    records = brca_m2c.read({"path": data}, Path(data)) if data else phantom.read(PHANTOM, None)
+    images = [Layout(r.points, r.labels, r.image.shape[:2]) for r in records if r.split == "test"]
+    patches = sliding_windows(LayoutSet.build(images, ("a", "b", "c"), 0.5), 256, 32)
+    return [patches.layout(i).labels for i in evenly_spaced(len(patches), n).tolist()]
+
+
+def operations_of_the_papers(config: dict[str, Any]) -> float:
+    """Of one layout: the U-Net of config.yaml's `adm` on 3 classes, with learned variance, 100 steps."""
+    section = settings.training_section(config, "adm")
+    with torch.device("meta"):
+        net = UNet(3, 6, section["grid"]["region"], **section["network"])
+        side = section["grid"]["region"]
+        x, t, condition = torch.zeros(1, 3, side, side), torch.zeros(1, dtype=torch.long), torch.zeros(1, net.width)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(x, t, condition)
+    steps = settings.experiment(config, "adm")["sampling"]["steps"]
+    parameters = sum(p.numel() for p in net.parameters()) / 1e6
+    operations = float(counter.get_total_flops() * steps)
+    print(f"papers' U-Net: {parameters:.0f} M parameters, {steps} calls, {operations:.3g} operations")
+    return operations
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="64 layouts instead of 320")
+    parser.add_argument("--data", default=os.environ.get("CELLSCAPER_BRCA_M2C"), help="folder of BRCA-M2C")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    sampling = settings.experiment(config, "point_diffusion")["sampling"]
+    calls = sampling["steps"] * (2 if sampling["heun"] else 1) - (1 if sampling["heun"] else 0)
+    model, _ = load_packaged()
+    labels = sorted(labels_of_patches(args.data, 64 if args.quick else 320), key=len)
+    batches = [labels[start : start + BATCH] for start in range(0, len(labels), BATCH)]
+    theirs = operations_of_the_papers(config)
+    with FlopCounterMode(display=False) as counter:
+        draw(model, batches[len(batches) // 2], range(BATCH), sampling)
+    draw(model, batches[0], range(BATCH), sampling)
+    times = []
+    for i, batch in enumerate(batches):
+        start = time.process_time()
+        draw(model, batch, range(i * BATCH, i * BATCH + len(batch)), sampling)
+        times.append((time.process_time() - start) / len(batch) * 1e3)
+    cells = statistics.mean(map(len, labels))
+    ours = counter.get_total_flops() / BATCH
+    parameters = sum(p.numel() for p in model.parameters()) / 1e6
+    steps, mean = sampling["steps"], statistics.mean(times)
+    print(f"point diffusion: {parameters:.2f} M parameters, {steps} steps, {calls} calls, {ours:.3g} operations")
+    print(f"{len(labels)} layouts of {cells:.0f} cells in batches of {BATCH} on one core, processor time:")
+    print(f"{mean:.0f} ms a layout ({min(times):.0f} to {max(times):.0f}; bound {MILLISECONDS:.0f})")
+    ratio = theirs / ours
+    ok = ratio >= GOAL and mean <= MILLISECONDS and steps <= STEPS
+    print(f"point_diffusion ratio={ratio:.0f} goal={GOAL:.0f} {'ok' if ok else 'SHORT'}")
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
