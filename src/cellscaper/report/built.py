@@ -1,5 +1,6 @@
 """Reading a table that make_tables wrote."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +8,7 @@ import pandas as pd
 from cellscaper.errors import CellscaperError
 
 _NUMBERS = ("mean", "sd", "paper", "paper_sd", "difference")
+_EMPHASIS = re.compile(r"[*`]([^*`]+)[*`]")
 _GAINS = ("gain", "gain_low", "gain_high", "gain_p")  # of detection tables
 
 
@@ -28,10 +30,10 @@ def read_table(file: Path) -> pd.DataFrame:
 
 
 def read_notes(file: Path) -> list[str]:
-    """The notes below a table in Markdown, without the footnotes of single cells (¹, †)."""
+    """The notes below a table in Markdown as plain text, without the footnotes of single cells (¹, †)."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise CellscaperError(f"{file} is not a readable table in Markdown; delete it and run again") from error
     notes = [line.removeprefix("- ") for line in lines if line.startswith("- ")]
-    return [note for note in notes if note and note[0] not in "¹²³⁴⁵⁶⁷⁸⁹†"]
+    return [_EMPHASIS.sub(r"\1", note) for note in notes if note and note[0] not in "¹²³⁴⁵⁶⁷⁸⁹†"]

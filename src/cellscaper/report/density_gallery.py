@@ -114,6 +114,6 @@ def _add_scales(sheet: Sheet, classes: Sequence[str]) -> None:
         ax.set(yticks=[], xticks=[0, 1], xticklabels=["0", "1"])
         ax.tick_params(labelsize=FONT - 1, colors=INK, length=2, pad=1)
         ax.spines[:].set(color=FRAME, linewidth=0.6)
-        ax.set_title(f"● {name}", fontsize=FONT, color=INK, pad=2)
+        ax.set_title(f"● {i} {name}", fontsize=FONT, color=INK, pad=2)
         ax.title.set_color(shade)
     sheet.figure.text(0.5, -0.62 / sheet.height, _UNIT, fontsize=FONT, color=INK, ha="center", va="center")

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from cellscaper.errors import CellscaperError
 from cellscaper.report.palette import FONT, INK, line_styles
@@ -162,6 +162,7 @@ def _scale(ax: Axes, part: pd.DataFrame, horizontal: bool) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
         return
+    axis.set_major_locator(MaxNLocator(5))
     margin = 0.08 * (np.ptp(values) or abs(values[0]) or 1.0)
     low, high = values.min() - margin, values.max() + margin
     low = min(low, 0.0) if values.min() >= 0 and values.min() < 0.5 * values.max() else low

@@ -115,8 +115,8 @@ def times_note(rules: list[RuleTime]) -> str:
     cpu, wall, jobs = (sum(values) for values in zip(*((row.cpu, row.seconds, row.jobs) for row in rules), strict=True))
     return (
         f"{jobs:.0f} jobs took {duration(cpu)} of CPU time and {duration(wall)} of wall time one after the other, from "
-        "Snakemake's benchmark files. A job that was stopped and went on has the time of its last part only; this page "
-        "and the gallery are left out."
+        "the benchmark files in the results folder. Jobs of earlier configurations in it count, too; a job that was "
+        "stopped and went on has the time of its last part only; this page and the gallery are left out."
     )
 
 

@@ -46,7 +46,7 @@ def test_each_example_is_a_layout_followed_by_the_map_of_every_class_with_its_ce
 def test_maps_of_a_class_share_their_colours_and_the_legend_names_every_class():
     figure = density_gallery([row("A", 2)])
     scales = {ax.get_title(): ax.images[0].get_cmap() for ax in figure.axes if ax.get_label() == "scale"}
-    assert list(scales) == [f"● {name}" for name in BRCA]
+    assert list(scales) == [f"● {k} {name}" for k, name in enumerate(BRCA)]
     drawn = [ax.images[0].get_cmap() for ax in panels(figure) if ax.images]
     assert drawn == list(scales.values()) * 2
 

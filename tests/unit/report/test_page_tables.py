@@ -69,11 +69,11 @@ def test_cells_of_different_numbers_of_seeds_say_theirs(frame):
 
 def test_a_table_read_back_from_csv_and_markdown_is_the_same(frame, tmp_path):
     (tmp_path / "t.csv").write_text(to_csv(frame))
-    (tmp_path / "t.md").write_text(to_markdown(frame, "Layouts", ["a note", "another"]))
+    (tmp_path / "t.md").write_text(to_markdown(frame, "Layouts", ["a note", "Δ to *real only* by `paper`"]))
     back = read_table(tmp_path / "t.csv")
     assert page_table("t", "T", back, [], ["floor"], []) == page_table("t", "T", frame, [], ["floor"], [])
     assert math.isnan(back["paper"].iloc[0])
-    assert read_notes(tmp_path / "t.md") == ["a note", "another"]
+    assert read_notes(tmp_path / "t.md") == ["a note", "Δ to real only by paper"]
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\x00", "row,mean\nx,high\n"])
