@@ -9,7 +9,7 @@ from cellscaper.storage import checksum
 from cellscaper.weights import read_weights
 
 WEIGHTS = Path(__file__).parent / "weights" / "brca_m2c.safetensors"
-SHA256 = ""
+SHA256 = "c711aaf7b5ba709bf62b376cc92feaa5b1dd42d2d4c13c57886809137bc0c90f"
 
 
 def load_packaged() -> tuple[PointDenoiser, dict[str, Any]]:

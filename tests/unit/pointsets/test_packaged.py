@@ -1,0 +1,71 @@
+"""The weights in the box."""
+
+import numpy as np
+import pytest
+import torch
+
+from cellscaper.errors import CellscaperError
+from cellscaper.generators import packaged_points
+from cellscaper.generators.point_diffusion import SYSTEM
+from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.pointsets import packaged
+from cellscaper.storage import checksum
+
+SAMPLING = {
+    **{"steps": 4, "sigma_max": 800.0, "sigma_min": 0.5, "rho": 7.0, "batch": 4},
+    **{"heun": False, "churn": 0.0, "churn_above": 0.0},
+}
+
+
+def targets(classes=("lymphocyte", "epithelial", "stromal"), side=256):
+    labels = np.repeat([0, 1, 2], [3, 8, 4]).astype(np.uint8)
+    points = np.random.default_rng(0).uniform(0, side, (15, 2)).astype(np.float32)
+    return LayoutSet.build([Layout(points, labels, (side, side))] * 2, classes, 0.5)
+
+
+def test_the_file_is_the_one_this_version_came_with_and_small():
+    assert checksum(packaged.WEIGHTS) == packaged.SHA256
+    assert packaged.WEIGHTS.stat().st_size < 8e6
+    assert packaged.WEIGHTS.with_suffix(".md").exists()
+
+
+def test_it_loads_ready_to_draw():
+    model, facts = packaged.load_packaged()
+    assert facts["classes"] == ["lymphocyte", "epithelial", "stromal"]
+    assert (model.region, facts["mpp"], model.training) == (256, 0.5, False)
+    assert sum(p.numel() for p in model.parameters()) < 3e6
+    assert any(p.any() for p in model.head.parameters())
+
+
+def test_place_draws_the_counts_with_one_seed_a_layout():
+    made = packaged_points.place(targets(), {"sampling": SAMPLING}, [3, 4], targets())
+    assert np.array_equal(made.counts(), targets().counts())
+    assert made.columns["target"].tolist() == [0, 1]
+    again = packaged_points.place(targets()[[1]], {"sampling": SAMPLING}, [4], targets())
+    assert np.abs(again.points - made[[1]].points).max() < 1e-4
+    with pytest.raises(CellscaperError, match="know lymphocyte, epithelial, stromal, asked for a, b, c"):
+        packaged_points.place(targets(("a", "b", "c")), {"sampling": SAMPLING}, [1, 2], targets())
+    with pytest.raises(CellscaperError, match="trained on 256 px regions of 3 classes, asked for 300×300 px"):
+        packaged_points.place(targets(side=300), {"sampling": SAMPLING}, [1, 2], targets())
+
+
+def test_another_or_no_file_is_refused(tmp_path, monkeypatch):
+    copy = tmp_path / "weights.safetensors"
+    monkeypatch.setattr(packaged, "WEIGHTS", copy)
+    with pytest.raises(CellscaperError, match="is missing from this installation"):
+        packaged.load_packaged()
+    copy.write_bytes(b"x")
+    with pytest.raises(CellscaperError, match="is not the file this version came with"):
+        packaged.load_packaged()
+
+
+def test_fine_tuning_starts_with_them(tmp_path):
+    model, facts = packaged.load_packaged()
+    cells, section = targets(), facts["section"]
+    points = {**section["points"], "start": "packaged"}
+    started = SYSTEM.prepare({**section, "points": points}, cells, None, torch.device("cpu")).model
+    for mine, theirs in zip(started.parameters(), model.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    points["network"] = {**points["network"], "width": 64}
+    with pytest.raises(CellscaperError, match="their own network"):
+        SYSTEM.prepare({**section, "points": points}, cells, None, torch.device("cpu"))
