@@ -14,7 +14,8 @@ from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.layout_diffusion import MapDiffusion
 from cellscaper.rasters import Grid, to_unit
-from cellscaper.topology.losses import Topology, count_loss, targets, topology_losses
+from cellscaper.topology.losses import count_loss, targets, topology_losses
+from cellscaper.topology.settings import Topology
 
 
 def channels(section: dict[str, Any], classes: int) -> int:
@@ -39,6 +40,8 @@ def extra(section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> Ext
     weights, started = settings["weights"], step >= settings["after"] * section["training"]["steps"]
     topology = Topology(
         threshold=settings["threshold"],
+        diagrams=settings["diagrams"],
+        marker=grid.marker,
         normalise=settings["normalise"],
         window=None if settings["window"] is None else settings["window"] // grid.stride,
     )

@@ -14,6 +14,7 @@ Birth and death are therefore functions of two and of three points alone, smooth
 their place. Only scipy's Delaunay triangulation (Qhull) is used.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,35 +60,36 @@ def alpha_pairs_of_all(sets: Sequence[NDArray]) -> list[AlphaHoles]:
     CellscaperError for NaN or infinity.
     """
     points = [np.asarray(one, np.float64).reshape(-1, 2) for one in sets]
+    joint = np.concatenate([*points, np.zeros((0, 2))])
+    if not np.isfinite(joint).all():
+        raise CellscaperError(f"alpha_pairs: {len(joint)} points hold NaN or infinity; expected coordinates in px")
     meshes = [_delaunay(one) for one in points]
-    sizes = np.array([len(one) for one in points])
-    faces = np.array([len(mesh[0]) for mesh in meshes])
-    first, start = np.cumsum(sizes) - sizes, np.cumsum(faces) - faces
-    total = int(faces.sum())
-    if total == 0:
-        return [AlphaHoles(np.zeros((0, 2), np.int64), np.zeros((0, 3), np.int64), np.zeros((0, 2))) for _ in sets]
-    corners = np.concatenate([mesh[0] + np.int64(k) for mesh, k in zip(meshes, first, strict=True)])
-    beyond = np.concatenate(
-        [np.where(mesh[1] < 0, total + i, mesh[1] + k) for i, (mesh, k) in enumerate(zip(meshes, start, strict=True))]
-    )  # the outside of set i is node total + i
-    edge, triangle, diagram = _pairs(np.concatenate(points), corners, beyond, len(sets))
-    cuts = np.searchsorted(edge[:, 0], first[1:])  # pairs are in the order of the sets
-    parts = (np.split(one, cuts) for one in (edge, triangle, diagram))
-    return [AlphaHoles(e - k, t - k, d) for e, t, d, k in zip(*parts, first, strict=True)]
+    sizes, faces = [len(one) for one in points], [len(mesh[0]) for mesh in meshes]
+    first, start = [0, *itertools.accumulate(sizes)], [0, *itertools.accumulate(faces)]
+    corners = np.empty((start[-1], 3), np.int64)
+    beyond = np.empty((start[-1], 3), np.int64)
+    for i, (triangles, neighbours) in enumerate(meshes):
+        rows = slice(start[i], start[i + 1])
+        np.add(triangles, first[i], out=corners[rows])
+        np.add(neighbours, start[i], out=beyond[rows])
+        beyond[rows][neighbours < 0] = start[-1] + i  # the outside of set i
+    edge, triangle, diagram = _pairs(joint, corners, beyond, len(sets))
+    cuts = np.searchsorted(edge[:, 0], first).tolist()  # pairs are in the order of the sets
+    return [
+        AlphaHoles(edge[a:b] - k, triangle[a:b] - k, diagram[a:b])
+        for (a, b), k in zip(itertools.pairwise(cuts), first, strict=False)
+    ]
 
 
 def _delaunay(points: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
     """Triangles (F, 3) and, opposite to each corner, the neighbour or −1."""
-    none = np.zeros((0, 3), np.int64)
-    if not np.isfinite(points).all():
-        raise CellscaperError(f"alpha_pairs: {len(points)} points hold NaN or infinity; expected coordinates in px")
-    if len(points) < 3:
-        return none, none
-    try:
-        mesh = Delaunay(points)
-    except QhullError:  # on one line, or all in one place
-        return none, none
-    return mesh.simplices, mesh.neighbors
+    if len(points) >= 3:
+        try:
+            mesh = Delaunay(points)
+            return mesh.simplices, mesh.neighbors
+        except QhullError:  # on one line, or all in one place
+            pass
+    return np.zeros((0, 3), np.int64), np.zeros((0, 3), np.int64)
 
 
 def _pairs(

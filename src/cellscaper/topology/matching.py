@@ -64,10 +64,10 @@ def assign(saving: NDArray) -> NDArray[np.int64]:
     Only pairs with a negative entry are taken.
     """
     negative = saving < 0
-    rows, columns = np.flatnonzero(negative.any(axis=1)), np.flatnonzero(negative.any(axis=0))
+    rows, columns = np.nonzero(negative.any(axis=1))[0], np.nonzero(negative.any(axis=0))[0]
     if not len(rows):
         return np.zeros((0, 2), np.int64)
-    reduced = np.minimum(saving[np.ix_(rows, columns)], 0)
+    reduced = np.minimum(saving[rows[:, None], columns], 0)
     row, column = linear_sum_assignment(reduced)
     kept = reduced[row, column] < 0
     return np.stack([rows[row[kept]], columns[column[kept]]], axis=1).astype(np.int64)

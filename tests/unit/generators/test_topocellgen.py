@@ -7,12 +7,13 @@ import torch
 from cellscaper.errors import CellscaperError
 from cellscaper.generators import topocellgen
 from cellscaper.rasters import Grid, rasterise
-from cellscaper.topology.losses import Topology, targets, topology_losses
+from cellscaper.topology.losses import targets, topology_losses
+from cellscaper.topology.settings import Topology
 
 GRID = {"region": 128, "stride": 4, "marker": 1, "pad": 2, "low": -0.2, "high": 4.0}
 LOSSES = {
     "after": 0.5, "weights": {"count": 2.0, "intra": 3.0, "inter": 5.0}, "threshold": 0.5, "width": None,
-    "normalise": "none", "window": None, "snr_limit": None,
+    "diagrams": "alpha", "normalise": "none", "window": None, "snr_limit": None,
 }  # fmt: skip
 SECTION = {
     "grid": GRID, "density": None, "losses": LOSSES, "training": {"steps": 10},
@@ -58,7 +59,7 @@ def test_terms_are_weighted_and_in_px_at_20x():
     x0, _ = clean()
     terms, shown, x0_hat = run(SECTION, 5)
     unit = [(maps[..., 2:-2, 2:-2] + 0.2) / 4.2 for maps in (x0, x0_hat.detach())]
-    raw = topology_losses(unit[1], targets(unit[0], Topology()), Topology())
+    raw = topology_losses(unit[1], targets(unit[0], Topology(marker=1)), Topology(marker=1))
     assert raw["intra"].min() > 0
     torch.testing.assert_close(terms["intra"].detach(), 3 * 16 * raw["intra"], check_dtype=False)
     torch.testing.assert_close(terms["inter"].detach(), 5 * 16 * raw["inter"], check_dtype=False)

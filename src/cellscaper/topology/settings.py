@@ -1,0 +1,52 @@
+"""Settings of the intra- and inter-class losses."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cellscaper.errors import CellscaperError
+
+
+@dataclass(frozen=True)
+class Topology:
+    """How maps become diagrams, and diagrams gradients.
+
+    threshold  cells are pixels above it, unit range
+    diagrams   alpha: holes between the cells' places, from the alpha complex; cubical: of the distance to the nearest
+               cell, from its pixels
+    normalise  none: distances in pixels; max: divided by the largest of each map (taken as a constant backwards)
+    missing    whether holes that the prediction lacks have a gradient where the clean layout has them
+
+    for alpha (:mod:`cellscaper.topology.by_cells`):
+    marker     pixels on each side of a cell
+
+    for cubical (:mod:`cellscaper.topology.by_pixels`):
+    penalty    v of the soft distance, in units of a critical pixel's own distance; the gradient scales with it
+    window     side in pixels of non-overlapping windows that have a diagram each (the last ones smaller), or None
+    max_pairs  longest holes of a map (or window) that are matched, or as many as the target has if that is more; the
+               others, noise, count with their way to the diagonal and have no gradient
+    backend    distance backend (:func:`cellscaper.topology.distance.distance_map`)
+
+    CellscaperError for a window or another backend than edt without the pixels they belong to.
+    """
+
+    threshold: float = 0.5
+    diagrams: Literal["alpha", "cubical"] = "alpha"
+    normalise: Literal["none", "max"] = "none"
+    missing: bool = True
+    marker: int = 3
+    penalty: float = 2.0
+    window: int | None = None
+    max_pairs: int = 128
+    backend: str = "edt"
+
+    def __post_init__(self) -> None:
+        if self.diagrams not in ("alpha", "cubical"):
+            raise CellscaperError(f"losses: diagrams {self.diagrams!r} are unknown; choose alpha or cubical")
+        if self.diagrams == "alpha" and self.window is not None:
+            raise CellscaperError(
+                f"losses: window {self.window} needs the pixels of diagrams: cubical; alpha takes whole maps"
+            )
+        if self.diagrams == "alpha" and self.backend != "edt":
+            raise CellscaperError(
+                f"losses: backend {self.backend!r} belongs to diagrams: cubical; alpha has no distance map"
+            )
