@@ -28,7 +28,7 @@ from cellscaper.topology.matching import assign, rotated
 from cellscaper.topology.settings import Topology
 
 NEAR = 1.0  # pixels: a predicted cell nearer than this to a place of the target stands for it
-FAR = 1.0  # pixels: matched holes further apart in the diagram have the gradient of missing ones as well
+FAR = 1 / 3  # markers: matched holes further apart in the diagram have the gradient of missing ones as well
 BLOT = 4  # markers: a larger component stands in the way of every hole
 SPARE, MORE = 0.5, 32  # cells of a prediction: at most (1 + SPARE) times as many as the target's and MORE
 BORDER = 64  # places on each side of the map at which its largest distance is looked for
@@ -113,7 +113,7 @@ def compare(
         rises = np.zeros(len(goal.points))
         if settings.missing:
             cost = each[columns[i]]
-            chosen = (cost > (FAR / one.scale) ** 2).nonzero()[0]
+            chosen = (cost > (FAR * settings.marker / one.scale) ** 2).nonzero()[0]
             if len(chosen):
                 blot = cells.mass[own] > BLOT * settings.marker**2
                 blocked, rises = _missing(goal, chosen, cost[chosen], one.points, blot)
