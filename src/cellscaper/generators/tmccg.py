@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from cellscaper import launch
 from cellscaper.crops import CropSampler
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.registry import Training
@@ -66,6 +67,8 @@ class TmccgStyle:
             raise CellscaperError("generator tmccg takes no density and no losses of its own; set density: none")
         if section["tmccg"] is None:
             raise CellscaperError("generator tmccg needs the settings `tmccg`: network, discriminator, radii, weights")
+        if launch.count() > 1:
+            raise CellscaperError("generator tmccg trains its two players in one process; set gpu: 1 in `resources`")
         region, classes = section["grid"]["region"], cells.n_classes
         crops = CropSampler(cells, region, device, small=section["small"])
         model = Tmccg(section["tmccg"], classes, region).to(device)

@@ -13,6 +13,7 @@ from cellscaper.metrics.count_file import DETECTION, ImageCounts
 from cellscaper.metrics.detection import ratios
 
 REAL_ONLY = "real_only"
+FEW_IMAGES = 20  # percentile intervals of fewer are too narrow: they know only the tails they saw
 GAIN_COLUMNS = ("gain", "gain_low", "gain_high", "gain_p")
 _METRICS = {
     f"{name}{suffix}": (name, protocol)
@@ -59,7 +60,8 @@ def _score(pooled: NDArray[np.float64], name: str, protocol: str) -> NDArray[np.
 
 def gain_note(images: int, resamples: int) -> str:
     """What the Δ in the cells means."""
+    few = "; so few images make the intervals too narrow" if images < FEW_IMAGES else ""
     return (
         f"Δ: difference to *real only* [95 % interval] and two-sided p, paired bootstrap over the {images} test images "
-        f"({resamples} resamples); it says what other images would change, not what other trainings would"
+        f"({resamples} resamples){few}; it says what other images would change, not what other trainings would"
     )

@@ -259,6 +259,12 @@ def test_other_settings_are_refused():
             tmccg.SYSTEM.prepare({**SECTION, **change}, spaced(2, 0), None, torch.device("cpu"))
 
 
+def test_several_processes_are_refused(monkeypatch):
+    monkeypatch.setattr(tmccg.launch, "count", lambda: 2)
+    with pytest.raises(CellscaperError, match="set gpu: 1"):
+        prepared()
+
+
 # -- drawing ----------------------------------------------------------------------------------------------------
 
 

@@ -96,6 +96,10 @@ def test_tables_show_the_interval_and_p(frame):
     assert r"$\Delta$" in to_latex(frame, "t")
 
 
+def test_few_images_are_warned_of():
+    assert "too narrow" in gain_note(4, 400) and "too narrow" not in gain_note(30, 400)
+
+
 def test_curves_hold_the_pooled_f1_at_each_threshold(counts):
     figure = radius_curves([("real only", "real_only"), ("+ GMM", "sd_gmm/components")], ["unet"], counts)
     panels = [ax for ax in figure.axes if ax.lines]
