@@ -1,5 +1,6 @@
 # Helpers of all rules: the checked configuration, sections as canonical JSON, code fingerprints, resources.
 
+import functools
 import json
 import os
 import signal
@@ -94,6 +95,19 @@ def dataset_config(wildcards):
     return canonical(config["datasets"][wildcards.dataset])
 
 
+@functools.cache
+def table_rows(table):
+    """The rows of a table that are run (settings.rows), found once: they compare every experiment with every other."""
+    return settings.rows(config, table)
+
+
+@functools.cache
+def shared_training(name):
+    """The experiment whose weights serve this one."""
+    return settings.shared_training(config, name)
+
+
+@functools.cache
 def experiment_generator(name):
     return settings.experiment(config, name)["generator"]
 

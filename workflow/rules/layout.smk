@@ -14,7 +14,7 @@ def layout_weights(wildcards):
     """The weights an experiment samples with: those of the first experiment with the same training, or none."""
     if not settings.is_trained(config, wildcards.experiment):
         return []
-    name = settings.shared_training(config, wildcards.experiment)
+    name = shared_training(wildcards.experiment)
     return (
         RESULTS + f"/{wildcards.dataset}/train_layout/{name}/seed{wildcards.seed}/model.safetensors"
     )

@@ -18,6 +18,7 @@ def all_figures():
     ]
 
 
+@functools.cache
 def gallery_section(dataset):
     """What a dataset's gallery shows: layouts matched to each kind of test windows, and painted pairs."""
     folder = f"{RESULTS}/{dataset}"

@@ -9,7 +9,7 @@ def pairs_path(row):
 def table_scores(wildcards):
     """Score files of all rows of a table that are run, over all seeds."""
     block, found = config["tables"][wildcards.table], []
-    for row in settings.rows(config, wildcards.table):
+    for row in table_rows(wildcards.table):
         if block["kind"] == "layouts":
             stems = [f"score_layouts/{row['experiment']}/{row['decoder']}"]
         else:
@@ -33,7 +33,7 @@ def picture_columns(wildcards):
     """[label, file, decoder] of each column of a table's picture: the first seed of each row, but not the floor."""
     block = config["tables"][wildcards.table]
     folder, found = f"{RESULTS}/{wildcards.dataset}", []
-    for row in settings.rows(config, wildcards.table):
+    for row in table_rows(wildcards.table):
         if block["kind"] == "detections":
             file = f"{folder}/detect_cells/{block['detectors'][0]}/{pairs_path(row)}/{FIRST_SEED}/cells.h5"
             found.append([row["label"], file, None])
@@ -48,19 +48,20 @@ def picture_inputs(wildcards):
     columns = [file for _, file, _ in picture_columns(wildcards)]
     folder = f"{RESULTS}/{wildcards.dataset}"
     if config["tables"][wildcards.table]["kind"] == "layouts":
-        first = settings.rows(config, wildcards.table)[0]["experiment"]
+        first = table_rows(wildcards.table)[0]["experiment"]
         return {"patches": patches_file(wildcards.dataset, first), "columns": columns}
     cells, images = f"{folder}/read_cells/cells.h5", f"{folder}/read_cells/images.h5"
     return {"cells": cells, "images": images, "columns": columns}
 
 
+@functools.cache
 def all_rows(dataset, kind):
     """(table, row) of every row that is run in the wanted tables of one kind."""
     return [
         (table, row)
         for where, table in settings.wanted_tables(config)
         if where == dataset and config["tables"][table]["kind"] == kind
-        for row in settings.rows(config, table)
+        for row in table_rows(table)
     ]
 
 
@@ -76,7 +77,7 @@ def training_logs(wildcards):
     elif wildcards.training == "train_layout":
         names = [row["experiment"] for row in sampled]
         found = [
-            settings.shared_training(config, name)
+            shared_training(name)
             for name in names
             if settings.is_trained(config, name)
         ]
@@ -90,6 +91,7 @@ def training_logs(wildcards):
     return [[name, f"{folder}/{name}/{FIRST_SEED}/losses.csv"] for name in sorted(set(found))]
 
 
+@functools.cache
 def layout_rows(dataset):
     """Rows of the tables with `figures` that are run, each experiment and decoder once, without the floors."""
     found = {}
@@ -146,6 +148,7 @@ def window_names(dataset):
     )
 
 
+@functools.cache
 def figures(dataset):
     """The figures of a dataset beside those of its tables."""
     folder = f"{RESULTS}/{dataset}/figures"
@@ -182,7 +185,8 @@ def figures(dataset):
 
 def interval_rows(table):
     """The rows of a table that are run and frame nothing: those that have dots in its figure of intervals."""
-    return [row for row in settings.rows(config, table) if row["row"] not in framing_rows(table)]
+    framing = framing_rows(table)
+    return [row for row in table_rows(table) if row["row"] not in framing]
 
 
 def framing_rows(table):
@@ -190,7 +194,7 @@ def framing_rows(table):
     kinds = {"real_halves": "floor", "random": "ceiling"}
     return {
         row["row"]: kinds[experiment_generator(row["experiment"])]
-        for row in settings.rows(config, table)
+        for row in table_rows(table)
         if config["tables"][table]["kind"] == "layouts"
         and experiment_generator(row["experiment"]) in kinds
     }
@@ -348,7 +352,7 @@ rule draw_radii:
         rows=lambda w: canonical(
             [
                 [row["label"], settings.pairs_name(row["experiment"], row.get("decoder"))]
-                for row in settings.rows(config, w.table)
+                for row in table_rows(w.table)
             ]
         ),
     shell:

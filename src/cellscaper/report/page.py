@@ -48,7 +48,7 @@ def picture(file: Path, kind: str, more: str = "") -> Picture:
         with Image.open(file, formats=["PNG"]) as image:
             image.load()
             shown = image.convert("RGB")
-    except OSError as error:
+    except Exception as error:  # a decoder may raise anything on damaged bytes
         raise CellscaperError(f"{file} is not a readable PNG; delete it and run again") from error
     if shown.width > _WIDEST:
         shown = shown.resize((_WIDEST, round(shown.height * _WIDEST / shown.width)), Image.Resampling.LANCZOS)

@@ -102,7 +102,7 @@ def _weights_provenance(file: Path) -> dict[str, Any]:
     try:
         with safe_open(file, framework="numpy") as weights:
             return json.loads(json.loads((weights.metadata() or {})["cellscaper"])["provenance"])
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError) as error:
         raise CellscaperError(f"{file} is not a readable weights file; delete it and run again") from error
 
 

@@ -53,6 +53,18 @@ def test_a_figure_of_an_unknown_kind_still_has_words_and_a_broken_one_is_refused
         picture(tmp_path / "b.png", "counts")
 
 
+def test_a_damaged_figure_is_told_in_one_line_or_shown_whole(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    for at in range(0, len(whole), 37):
+        (tmp_path / "a.png").write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        try:
+            picture(tmp_path / "a.png", "counts")
+        except CellscaperError as error:
+            assert "\n" not in str(error)
+
+
 def test_every_caption_has_its_three_texts():
     for kind, words in load_captions().items():
         assert set(words) == {"title", "caption", "alt"} and all(words.values()), kind
