@@ -11,8 +11,8 @@ def size(text: str) -> tuple[int, int]:
     if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
         raise CellscaperError(f"--size {text!r}: expected HEIGHT,WIDTH in whole px, for example 256,256")
     height, width = (int(part) for part in parts)
-    if not (0 < height <= 1 << 20 and 0 < width <= 1 << 20):
-        raise CellscaperError(f"--size {text!r}: expected a height and a width of at least 1 px (at most 1048576)")
+    if not (0 < height <= 1 << 17 and 0 < width <= 1 << 17):
+        raise CellscaperError(f"--size {text!r}: expected a height and a width of at least 1 px (at most 131072)")
     return height, width
 
 

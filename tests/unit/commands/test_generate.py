@@ -15,6 +15,7 @@ from PIL import Image
 from cellscaper import cli, export
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.metrics.cross_class import nearest_neighbours
 from cellscaper.pointsets.constraints import too_close
 from cellscaper.pointsets.network import PointDenoiser
 from cellscaper.storage import read_provenance
@@ -214,3 +215,18 @@ def test_the_wheel_holds_the_command_and_the_weights():
     }
     assert data <= listed, "add these to package-data"
     assert all((path.parent / "__init__.py").exists() for path in source.rglob("*.py"))
+
+
+def test_the_first_command_of_the_documentation_works_with_the_weights_in_the_box(tmp_path):
+    """As a program of its own, in an empty folder; the layouts have the short range of tissue (real: 9.8 px)."""
+    what = ["--counts", "lymphocyte=12,epithelial=60,stromal=20", "-n", "8"]
+    words = [*what, "-o", "out.h5", "--png", "out.png", "--threads", "1"]
+    call = [sys.executable, "-m", "cellscaper", "generate", *words]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.h5", "out.png"]
+    layouts = export.read(tmp_path / "out.h5")
+    assert layouts.counts().tolist() == [[12, 60, 20]] * 8
+    assert all(len(too_close(one.points, 4)) == 0 for one in layouts)
+    fifth = np.percentile(nearest_neighbours(layouts)[0], 5)
+    assert 6 < fifth < 13  # 4 px is the limit, uniform cells have 4.1 px there once pushed apart
