@@ -1,5 +1,7 @@
 """A copy of the repository in which the `ci` preset was run to the end, once for all tests of the workflow."""
 
+import json
+import math
 import os
 import re
 import resource
@@ -160,6 +162,48 @@ def finished(whole_run: tuple[Workflow, Ended]) -> Workflow:
 def jobs(finished: Workflow) -> list[Job]:
     """All jobs of the `ci` preset, with their commands."""
     return finished.plan("--forceall")
+
+
+class Forks:
+    """Runs stages in forks of one process: the seconds of imports are paid once."""
+
+    def __init__(self, workflow: Workflow):
+        program = str(Path(__file__).with_name("stage_forks.py"))
+        self._process = subprocess.Popen(
+            [sys.executable, program],
+            cwd=workflow.folder,
+            env=workflow.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, workflow: Workflow, command: list[str], limit: int | None = None, meanwhile=None) -> Ended:
+        """Run a stage's command in a workflow's folder to its end.
+
+        ``limit``: the first write beyond so many bytes kills it. ``meanwhile(pid)`` is called while it runs.
+        """
+        log, began = workflow.folder / "stage.log", time.monotonic()
+        order = {"command": command, "folder": str(workflow.folder), "log": str(log), "limit": limit}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        pid = int(self._process.stdout.readline())
+        if meanwhile is not None:
+            meanwhile(pid)
+        status = int(self._process.stdout.readline())
+        return Ended(status, log.read_text(errors="replace"), time.monotonic() - began, math.nan)
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+
+
+@pytest.fixture(scope="session")
+def forks(finished: Workflow):
+    """Runs stages quickly."""
+    forks = Forks(finished)
+    yield forks
+    forks.close()
 
 
 @pytest.fixture
