@@ -3,7 +3,8 @@
 A cell belongs to all windows that hold its current clean estimate. Each window sees its cells' noisy positions from
 its own centre and its own class counts; a cell's new estimate is the mean of its windows' answers with weights that
 fall from 1 at a window's centre to 0 at its border. With windows half a side apart the weights are those of linear
-interpolation: at large noise, where each window answers near its own centre, the mean is where the cell was.
+interpolation: at large noise, where each window answers near its own centre, the mean is where the cell was
+(:func:`sharpness` for less noise).
 """
 
 from collections.abc import Callable, Sequence
@@ -49,6 +50,16 @@ def weights(offset: NDArray, window: int) -> NDArray:
     return near.clip(LEAST, 1).prod(axis=-1)
 
 
+def sharpness(sigma: float, window: int) -> float:
+    """Power of the weights at which uniform cells at noise ``sigma`` px do not drift between windows.
+
+    At large noise a window pulls all its cells to its centre, in proportion, and the power is 1. At less it pulls those
+    near its border alone, by about σ, and must count for less there: computed for normal noise cut to windows, the best
+    powers are 1.1 at 60 px, 1.5 at 40, 2.5 at 30 and 4 at 20, for windows of 256 px.
+    """
+    return min(4.0, 1 + (0.131 * window / sigma) ** 4)
+
+
 class Tiles:
     """``denoise(x (L, N, 2), sigma)`` for L layouts of N cells each in a region of ``size`` px; x from its centre.
 
@@ -75,7 +86,8 @@ class Tiles:
         total, weight = np.zeros_like(noisy), np.zeros(noisy.shape[:2])
         for group in self._batches():
             answers = self._denoise(noisy, group, sigma)
-            for (layout, corner, members, share), answer in zip(group, answers, strict=True):
+            for (layout, corner, members, weight_of), answer in zip(group, answers, strict=True):
+                share = weight_of ** sharpness(sigma, self._network.region)
                 total[layout, members] += share[:, None] * (answer[: len(members)] + corner)
                 weight[layout, members] += share
         found = weight > 0

@@ -55,6 +55,19 @@ def test_at_large_noise_cells_stay_where_they_were(uniform):
     assert answer.numpy()[0] + 512 == pytest.approx(points, abs=2.5)
 
 
+@pytest.mark.parametrize(("sigma", "limit"), [(120, 0.5), (60, 0.9), (40, 0.6), (30, 0.5), (20, 0.4), (8, 0.2)])
+def test_at_any_noise_uniform_cells_do_not_drift_between_windows(uniform, sigma, limit):
+    """The mean step over the noise, for cells at each distance from a border: 1 to 2 px with power 1 below 60 px."""
+    rng = np.random.default_rng(0)
+    across = np.repeat(np.arange(4.0, 128, 8), 1500)  # from the centre of one window to that of the next
+    points = np.stack([np.full(len(across), 384.0), 384 + across], axis=1)
+    noise = sigma * np.concatenate([eps := rng.normal(size=(len(across) // 2, 2)), -eps])[rng.permutation(len(across))]
+    noise[1::2] = -noise[::2]
+    answer = tiles(uniform, (768, 768), points)(torch.from_numpy(points[None] + noise - 384), float(sigma))
+    step = (answer.numpy()[0, :, 1] + 384 - points[:, 1]).reshape(16, -1).mean(axis=1)
+    assert np.sqrt((step**2).mean()) < limit
+
+
 def test_at_little_noise_every_window_answers_for_its_part(columns):
     """Lines 16 px apart that all windows know: cells beside them, anywhere, are moved onto them."""
     rng = np.random.default_rng(0)
