@@ -52,7 +52,7 @@ METRICS = {
 
 def patches(data: str) -> tuple[LayoutSet, LayoutSet]:
     """The images' cells of the training split, and the 256 px patches of the validation split."""
-    records = brca_m2c.read({"path": data}, Path(data))
+    records = list(brca_m2c.read({"path": data}, Path(data)))
     sets = {}
     for split in ("train", "val"):
         images = [Layout(r.points, r.labels, r.image.shape[:2]) for r in records if r.split == split]
@@ -130,7 +130,7 @@ def plot_training(rows: list[dict[str, Any]], minutes: float, steps: int, path: 
     for axis, (metric, label) in zip(axes, METRICS.items(), strict=True):
         axis.plot([x for x, _ in points], [float(row[metric]) for _, row in points], "o-", color="#0072B2")
         references(axis, rows, metric)
-        axis.set(xlabel="training, minutes of one core", ylabel=label, ylim=(0, None))
+        axis.set(xlabel="training, minutes", ylabel=label, ylim=(0, None))
     axes[0].legend(frameon=False)
     figure.savefig(path, dpi=110)
 
@@ -147,7 +147,8 @@ def plot_steps(rows: list[dict[str, Any]], path: str) -> None:
                 for s, row in found
                 if s["heun"] == heun and (s["churn"] > 0) == churned
             )
-            axis.plot(*np.array(points).reshape(-1, 2).T, style, label=name)
+            if points:
+                axis.plot(*np.array(points).T, style, label=name)
         references(axis, rows, metric)
         axis.set(xlabel="calls of the network", ylabel=label, ylim=(0, None))
     axes[0].legend(frameon=False)
