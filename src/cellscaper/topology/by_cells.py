@@ -39,11 +39,15 @@ Gradient = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class CellHoles:
-    """Cells (n, 2) of a layer, pixels, and their holes, pixels; losses compare the diagrams divided by ``scale``."""
+    """Cells (n, 2) of a layer, pixels, and their holes, pixels; losses compare the diagrams divided by ``scale``.
+
+    Where the scale is the largest distance on the map, ``void`` (2,) is a place that is so far from any cell.
+    """
 
     points: NDArray[np.float64]
     holes: AlphaHoles
-    scale: float
+    scale: float = 1.0
+    void: NDArray[np.float64] | None = None
 
     @property
     def diagram(self) -> NDArray[np.float64]:
@@ -68,10 +72,10 @@ def _cell_holes(
     sets = [cells.points[a:b] for a, b in itertools.pairwise(cells.first.tolist())]
     found = alpha_pairs_of_all(sets)
     if settings.normalise == "none":
-        return cells, [CellHoles(points, holes, 1.0) for points, holes in zip(sets, found, strict=True)]
+        return cells, [CellHoles(points, holes) for points, holes in zip(sets, found, strict=True)]
     border = _border(*maps.shape[2:])
     return cells, [
-        CellHoles(points, holes, _largest(points, holes, border)) for points, holes in zip(sets, found, strict=True)
+        CellHoles(points, holes, *_largest(points, holes, border)) for points, holes in zip(sets, found, strict=True)
     ]
 
 
@@ -86,12 +90,19 @@ def _border(height: int, width: int) -> NDArray[np.float64]:
     return np.concatenate([np.stack(side, axis=1) for side in sides])
 
 
-def _largest(points: NDArray[np.float64], holes: AlphaHoles, border: NDArray[np.float64]) -> float:
-    """Largest distance to the nearest cell on the map: at the middle of a hole or on the border; 1 without a cell."""
+def _largest(
+    points: NDArray[np.float64], holes: AlphaHoles, border: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64] | None]:
+    """Largest distance to the nearest cell on the map, and where: on the border or in a hole; (1, None) if empty."""
     if not len(points):
-        return 1.0
-    square = ((border**2).sum(axis=1)[:, None] - 2 * border @ points.T + (points**2).sum(axis=1)).min(axis=1).max()
-    return max(float(np.sqrt(max(square, 0.0))), float(holes.diagram[:, 1].max(initial=0.0)), 1.0)
+        return 1.0, None
+    square = ((border**2).sum(axis=1)[:, None] - 2 * border @ points.T + (points**2).sum(axis=1)).min(axis=1)
+    place = int(square.argmax())
+    scale, void = float(np.sqrt(max(square[place], 1.0))), border[place]
+    if len(holes) and holes.diagram[:, 1].max() > scale:
+        widest = holes.diagram[:, 1].argmax()
+        scale, void = float(holes.diagram[widest, 1]), _circles(points[holes.triangle[widest]][None])[0][0]
+    return scale, void
 
 
 def compare(
@@ -118,6 +129,7 @@ def compare(
                 blot = cells.mass[own] > BLOT * settings.marker**2
                 blocked, rises = _missing(goal, chosen, cost[chosen], one.points, blot)
                 fade[own] += blocked
+            fade[own] += _void(one, goal, rises)
         rise.append(rises)
     scale = np.repeat([one.scale for one in found], number)
     slopes = residual * (2 / scale)[:, None]
@@ -215,6 +227,23 @@ def _missing(
     inside |= blot
     share = cost / np.maximum(lacks.sum(axis=1) + inside.sum(axis=1), 1)
     return share @ inside, share @ lacks
+
+
+def _void(found: CellHoles, goal: CellHoles, rise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the goal's holes cost for the scale alone: shares of cells in its void (n,), or in ``rise`` of one lacking.
+
+    If the prediction's void is larger, the goal's cell nearest to it lacks.
+    """
+    fade = np.zeros(len(found.points))
+    if found.void is None or goal.void is None:
+        return fade
+    cost = float((goal.holes.diagram**2).sum()) * (1 / found.scale - 1 / goal.scale) ** 2
+    if found.scale > goal.scale + NEAR:
+        rise[_square(found.void[None], goal.points).argmin()] += cost
+    elif goal.scale > found.scale + NEAR:
+        inside = _square(goal.void[None], found.points)[0] < (goal.scale - NEAR) ** 2
+        fade[inside] = cost / max(int(inside.sum()), 1)
+    return fade
 
 
 def _square(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -162,6 +162,31 @@ def test_fifty_steps_reduce_the_topology_losses_from_other_layouts(name, cells):
     assert max(left) <= 0.1
 
 
+def test_fifty_steps_reduce_the_normalised_losses_from_other_layouts():
+    settings, left = replace(ALPHA, normalise="max"), []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        maps, start = layout(60, rng, side=96, gap=8)[0], layout(50, rng, side=96, gap=5)[0]
+        wanted = targets(maps, settings)
+        left.append(descend(lambda u, w=wanted: intra_loss(u, w, settings), start))
+    assert np.mean(left) <= 0.1
+
+
+def test_the_place_of_the_largest_distance_is_filled_or_emptied():
+    """Two corners without cells, in the prediction or in the clean layout."""
+    maps = torch.zeros(1, 1, 60, 60)
+    for y in range(5, 60, 10):
+        for x in range(5, 60, 10):
+            maps = mark(maps, y, x, 1)
+    void, settings = maps.clone(), replace(ALPHA, normalise="max")
+    void[..., :28, :18] = 0
+    for start, goal, sign in ((void, maps, -1), (maps, void, 1)):
+        wanted = targets(goal, settings)
+        slope = gradient(lambda u, w=wanted: intra_loss(u, w, settings), start)[0, 0, :28, :18]
+        assert (sign * slope > 0).any()
+        assert sign * slope.sum() > 0
+
+
 def test_moving_cells_alone_removes_most_of_the_loss_where_their_number_is_right():
     """The exact derivative, without what ``missing`` adds: no pixel learns where the target's cells are."""
     rng, settings = np.random.default_rng(0), replace(ALPHA, missing=False)
