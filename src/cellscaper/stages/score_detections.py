@@ -42,9 +42,10 @@ def main() -> None:
         values |= {f"{name}{suffix}": by_class for name, by_class in pooled.items()}
     values["setup"] = setup(read_provenance(args.detections)["config"])
     about = {"dataset": args.dataset, "experiment": args.experiment, "seed": args.seed}
-    write_scores(args.scores, {**about, "decoder": args.detector}, values, len(cells))
     images = [str(source) for source in cells.source]
+    # the larger file first: on a full disk nothing is left
     write_counts(args.counts, {**about, "detector": args.detector}, counts, images, radii, cells.classes)
+    write_scores(args.scores, {**about, "decoder": args.detector}, values, len(cells))
 
 
 if __name__ == "__main__":
