@@ -173,7 +173,9 @@ def test_a_killed_training_starts_anew_after_an_edit_of_its_method(copy, jobs):
 # -- on several GPUs ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["train_layout phantom/topocellgen/0", "train_image phantom/tc/0", "train_detector"])
+@pytest.mark.parametrize(
+    "name", ["train_layout phantom/topocellgen/0", "train_image phantom/tc/0", "train_detector phantom/unet"]
+)
 def test_two_processes_train_as_one_and_stop_and_go_on(name, copy, finished, jobs):
     """Without GPUs (gloo): the losses of one process with the same global batch, also over a stop."""
     job = next(job for job in jobs if job.name.startswith(name))
@@ -204,13 +206,20 @@ def test_two_processes_train_as_one_and_stop_and_go_on(name, copy, finished, job
         torch.testing.assert_close(weights[one], wanted[one], rtol=2e-2, atol=2e-3)
 
 
-def test_what_one_process_alone_can_train_says_so(copy, jobs):
-    job = job_of(jobs, "train_features")
+@pytest.mark.parametrize(
+    "name, error",
+    [
+        ("train_features", "train_features: error: a network with batch normalisation is trained by one process"),
+        ("train_detector phantom/mcspatnet", "train_detector: error: detector mcspatnet is trained by one process"),
+    ],
+)
+def test_what_one_process_alone_can_train_says_so(name, error, copy, jobs):
+    job = next(job for job in jobs if job.name.startswith(name))
     delete_outputs(copy, job)
     copy.environment["CELLSCAPER_DEVICE"] = "cpu"
     ended = copy.run([*job.command, "--gpus", "2"])
     assert ended.status == 1
-    assert "train_features: error: a network with batch normalisation is trained by one process" in ended.text
+    assert error in ended.text
     assert "Traceback" not in ended.text
     assert not any((copy.folder / file).exists() for file in job.files("output"))
 

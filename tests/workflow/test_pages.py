@@ -316,7 +316,7 @@ def test_painted_pairs_show_their_images(gallery, browser):
     choose(browser, "#group", painted[0])
     click(browser, "#image")
     titles = browser.ask("[...document.querySelectorAll('figcaption')].map(f => f.innerText)")
-    assert "+ TopoCellGen" in titles
+    assert "+ SpaDM" in titles
     assert shown(browser, "image.photo") == len(titles)
 
 

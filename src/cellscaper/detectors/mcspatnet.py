@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cellscaper import launch
 from cellscaper.decoding import Cells
 from cellscaper.detectors.data import TrainingData, channels_first, to_input
 from cellscaper.detectors.kfunction import cross_k
@@ -233,9 +234,14 @@ class Remembered(nn.Module):
 def training(model: nn.Module, settings: Mapping[str, Any], data: TrainingData, validation: Validation) -> Training:
     """How MCSpatNet is trained. ``epoch`` steps (null: as many crops as there are images) lie between renewals.
 
-    CellscaperError with averaged weights (``ema``): the best validation is of the weights themselves.
+    CellscaperError with averaged weights (``ema``), for the best validation is of the weights themselves, and in
+    several processes.
     """
     assert isinstance(model, MCSpatNet)
+    if launch.count() > 1:  # its heads are asked again at cell centres, outside what processes share
+        raise CellscaperError(
+            "detector mcspatnet is trained by one process; set gpu: 1 for train_detector in `resources`"
+        )
     batch, steps = settings["training"]["batch"], settings["training"]["steps"]
     if settings["training"].get("ema", 0.0):
         raise CellscaperError("detector mcspatnet keeps its best weights and no average; set its training.ema to 0")
