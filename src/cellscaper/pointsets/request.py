@@ -96,6 +96,6 @@ def class_counts(wanted: Mapping[str, float], classes: Sequence[str], option: st
     for name in wanted:
         if name not in classes:
             near = get_close_matches(name, classes, 1, 0.4)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f"; did you mean {near[0]}?" if near else "."
             raise CellscaperError(f"{option}: unknown class {name!r}{hint} The model has {', '.join(classes)}")
     return np.array([wanted.get(name, 0) for name in classes], np.float64)

@@ -59,5 +59,5 @@ def test_classes_are_found_by_name_and_the_nearest_one_is_named():
     assert class_counts({"stromal": 2, "lymphocyte": 1}, classes, "--counts").tolist() == [1, 0, 2]
     with pytest.raises(CellscaperError, match="--counts: unknown class 'lymphocytes'; did you mean lymphocyte?"):
         class_counts({"lymphocytes": 2}, classes, "--counts")
-    with pytest.raises(CellscaperError, match="unknown class 'q' The model has lymphocyte, epithelial, stromal"):
+    with pytest.raises(CellscaperError, match="unknown class 'q'\\. The model has lymphocyte, epithelial, stromal"):
         class_counts({"q": 2}, classes, "--counts")
