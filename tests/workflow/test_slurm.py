@@ -56,7 +56,7 @@ SchedulerParameters=sched_interval=1,batch_sched_delay=0,bf_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
-MinJobAge=600
+MinJobAge=3600
 ReturnToService=2
 MpiDefault=none
 MailProg=/bin/true
