@@ -2,6 +2,7 @@
 
 import colorsys
 from collections.abc import Iterator, Sequence
+from itertools import cycle
 from typing import Any
 
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
@@ -51,9 +52,10 @@ def tint(shade: str) -> LinearSegmentedColormap:
 
 
 def line_styles() -> Iterator[tuple[str, Any]]:
-    """Colours, then the same colours with other dashes: 28 lines that differ."""
+    """Colours, then the same colours with other dashes: 56 lines that differ, then the first ones again."""
     shades = [c for c in _OTHER_COLOURS if c != "#F0E442"]
-    return ((shade, style) for style in ("-", "--", ":", "-.") for shade in shades)
+    dashes = ("-", "--", ":", "-.", (0, (6, 1)), (0, (1, 3)), (0, (4, 1, 1, 1, 1, 1)), (0, (9, 2, 3, 2)))
+    return cycle([(shade, style) for style in dashes for shade in shades])
 
 
 def mark_handle(label: str, shade: str, mark: str, hollow: bool = False) -> Line2D:

@@ -32,6 +32,14 @@ def test_each_column_of_any_log_has_a_panel_with_a_line_for_each_run_that_has_it
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A", "B"]
 
 
+def test_the_last_of_many_runs_is_drawn():
+    runs = [(f"run {i}", log(loss=1 / STEPS)) for i in range(60)] + [("GAN", log(accuracy=STEPS / 500))]
+    figure = training_curves(runs)
+    assert len(panel(figure, "loss").get_lines()) == 60
+    assert len(panel(figure, "accuracy").get_lines()) == 2
+    assert figure.legends[0].get_texts()[-1].get_text() == "GAN"
+
+
 def test_the_running_mean_of_a_constant_is_the_constant_and_follows_a_step_late():
     figure = training_curves([("A", log(flat=np.full(50, 7.0), step_up=np.where(STEPS > 250, 2.0, 1.0)))])
     assert panel(figure, "flat").get_lines()[1].get_ydata() == pytest.approx(7.0)
