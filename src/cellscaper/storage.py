@@ -12,7 +12,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -194,7 +193,8 @@ class LayoutWriter:
     """Appends layouts to one HDF5 file as they come: at most one of them is in memory."""
 
     def __init__(self, file: h5py.File, classes: Sequence[str], mpp: float):
-        self._file, self._ends, self._rows = file, [0], list[Layout]()
+        self._file, self._ends = file, [0]
+        self._about: list[tuple[tuple[int, int], tuple[int, int], str]] = []  # size, origin, source
         self._columns: list[dict[str, Any]] = []
         made = {"maxshape": (None,), "chunks": (1 << 14,), **_COMPRESSED}
         self._labels = file.create_dataset("labels", (0,), "uint8", **made)
@@ -211,8 +211,7 @@ class LayoutWriter:
             data.resize(end, axis=0)
             data[start:] = values
         self._ends.append(end)
-        none = replace(layout, points=layout.points[:0], labels=layout.labels[:0])
-        self._rows.append(none)
+        self._about.append((layout.size, layout.origin, layout.source))
         self._columns.append(dict(columns))
 
     def _finish(self) -> None:
@@ -222,9 +221,9 @@ class LayoutWriter:
         for name, column in columns.items():
             _put(group, name, column)
         _put(self._file, "offsets", np.array(self._ends, np.int64))
-        _put(self._file, "size", np.array([row.size for row in self._rows], np.int32).reshape(-1, 2))
-        _put(self._file, "origin", np.array([row.origin for row in self._rows], np.int32).reshape(-1, 2))
-        _put(self._file, "source", np.array([row.source for row in self._rows], np.str_))
+        _put(self._file, "size", np.array([size for size, _, _ in self._about], np.int32).reshape(-1, 2))
+        _put(self._file, "origin", np.array([origin for _, origin, _ in self._about], np.int32).reshape(-1, 2))
+        _put(self._file, "source", np.array([source for _, _, source in self._about], np.str_))
 
 
 @contextmanager

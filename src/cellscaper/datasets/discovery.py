@@ -97,7 +97,7 @@ def find_columns(files: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> Col
     Without a header the order of y and x is the one whose dots lie inside the images (sizes are height, width); where
     both do, y is taken to come first, and ``how`` says so. CellscaperError where no three columns fit.
     """
-    lines = {file: [one for one in read_text(file, "dot file").splitlines() if one.strip()] for file in files}
+    lines = {file: _lines(file) for file in files}
     filled = [file for file in files if lines[file]]
     if not filled:
         raise CellscaperError(f"all {len(files)} dot files are empty; no column can be found")
@@ -138,6 +138,11 @@ def find_columns(files: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> Col
     return Columns({"columns": columns, "separator": separator, "header": False}, how)
 
 
+def _lines(file: Path) -> list[str]:
+    """The lines of a dot file that hold something."""
+    return [line for line in read_text(file, "dot file").splitlines() if line.strip()]
+
+
 def _few_first(rows: dict[Path, list[list[str]]]) -> bool:
     """Whether the first of three columns of numbers is the class: whole numbers with fewer values than the last."""
     values = [[row[i] for part in rows.values() for row in part if len(row) == 3] for i in (0, 2)]
@@ -162,7 +167,7 @@ def written_classes(files: Sequence[Path], columns: dict[str, Any]) -> Counter[s
         if form != "table":
             found.update(read_annotated(file, form).names)
             continue
-        lines = [one for one in read_text(file, "dot file").splitlines() if one.strip()]
+        lines = _lines(file)
         if not lines:
             continue
         names = columns["columns"]

@@ -124,10 +124,16 @@ def read_dots(file: Path, form: DotFormat, image: str) -> tuple[Dots, str]:
     return Dots(points, labels[keep].astype(np.uint8), np.flatnonzero(keep)), ": cell "
 
 
+def _separator(separator: str, first: str) -> str:
+    """The name of a separator; ``auto`` goes by the first line."""
+    if separator != "auto":
+        return separator
+    return "comma" if "," in first else "tab" if "\t" in first.strip() else "blank"
+
+
 def _splitter(separator: str, first: str) -> Callable[[str, str], list[str]]:
     """A function (line, place) → fields; ``auto`` goes by the first line."""
-    if separator == "auto":
-        separator = "comma" if "," in first else "tab" if "\t" in first.strip() else "blank"
+    separator = _separator(separator, first)
     if separator not in _SEPARATORS:
         raise CellscaperError(f"separator {separator!r}: expected auto, {', '.join(_SEPARATORS)}")
     delimiter = _SEPARATORS[separator]
@@ -192,8 +198,7 @@ def number_in(text: str) -> bool:
 
 def split_line(line: str, separator: str = "auto") -> tuple[str, list[str]]:
     """The separator of a line (found where ``auto``) and its fields."""
-    if separator == "auto":
-        separator = "comma" if "," in line else "tab" if "\t" in line.strip() else "blank"
+    separator = _separator(separator, line)
     return separator, _splitter(separator, line)(line, "line")
 
 

@@ -59,10 +59,10 @@ def survey(
             height, width = read_rgb(image).shape[:2]
             sizes.append((height, width))
             progress.update()
-    table = format_of(found.files[0][1]) == "table"
     files = [file for _, file in found.files]
-    if not table:
-        how = discovery.Columns({}, f"{format_of(files[0])} files")
+    form = format_of(files[0])
+    if form != "table":
+        how = discovery.Columns({}, f"{form} files")
     elif columns is not None:
         how = discovery.Columns({"columns": columns}, "as given")
     else:

@@ -29,6 +29,12 @@ def to_input(images: Tensor) -> Tensor:
     return images.float() / 127.5 - 1
 
 
+def cell_pixels(layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """y and x (N,) of the pixels that hold the centres of the cells."""
+    y, x = np.minimum(np.rint(layout.points).astype(np.int64), np.array(layout.size) - 1).T
+    return y, x
+
+
 def dot_owners(layout: Layout, radius: float) -> NDArray[np.int32]:
     """For each pixel (H, W) the number of the cell whose disc it belongs to, from 1; 0 for none.
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from cellscaper import launch
 from cellscaper.decoding import Cells
-from cellscaper.detectors.data import TrainingData, channels_first, to_input
+from cellscaper.detectors.data import TrainingData, cell_pixels, channels_first, to_input
 from cellscaper.detectors.kfunction import cross_k
 from cellscaper.detectors.peaks import cells_from_detection, detect
 from cellscaper.detectors.subclasses import cluster
@@ -195,7 +195,7 @@ def k_error(model: MCSpatNet, validation: Validation, radii: Sequence[float], de
     errors = []
     for image, layout in zip(validation.images, validation.cells, strict=True):
         k_hat = model.split(model(to_input(channels_first(image)[None].to(device))))[3][0].cpu().numpy()
-        y, x = np.minimum(np.rint(layout.points).astype(np.int64), np.array(layout.size) - 1).T
+        y, x = cell_pixels(layout)
         wanted = cross_k(layout.points, layout.labels, validation.cells.n_classes, layout.size, radii)
         errors.append(np.abs(K_SCALE * k_hat[:, y, x].T.reshape(wanted.shape) - wanted))
     return float(np.concatenate(errors).mean())

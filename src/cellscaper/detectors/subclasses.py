@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from cellscaper.detectors.data import TrainingData, to_input
+from cellscaper.detectors.data import TrainingData, cell_pixels, to_input
 
 
 class SeesCells(Protocol):
@@ -29,7 +29,7 @@ def features_at_cells(model: SeesCells, data: TrainingData, device: torch.device
     found = []
     for image, layout in zip(data.images, data.layouts, strict=True):
         whole = model.cell_features(to_input(image[None].to(device)))[0]  # (F, H, W)
-        y, x = np.minimum(np.rint(layout.points).astype(np.int64), np.array(layout.size) - 1).T
+        y, x = cell_pixels(layout)
         found.append(whole[:, torch.from_numpy(y).to(device), torch.from_numpy(x).to(device)].T.float().cpu().numpy())
     model.train(mode)
     return np.concatenate(found)

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from cellscaper.crops import CropSampler
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.registry import Training
+from cellscaper.generators.registry import Training, refuse_maps
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.pointsets.batches import crop_batch, draw
-from cellscaper.pointsets.network import DATA_SCALE, PointDenoiser
+from cellscaper.pointsets.batches import check_targets, crop_batch, draw
+from cellscaper.pointsets.network import DATA_SCALE, PointDenoiser, network
 from cellscaper.pointsets.packaged import load_packaged
 from cellscaper.pointsets.topology import topology_terms
 from cellscaper.progress import Progress
@@ -34,8 +34,7 @@ class PointDiffusion:
         self, section: dict[str, Any], cells: LayoutSet, density: Sequence[Tensor] | None, device: torch.device
     ) -> Training:
         """The network and its loss on random crops. CellscaperError where the experiment names a density or losses."""
-        if density is not None or section["density"] is not None or section["losses"] is not None:
-            raise CellscaperError("generator point_diffusion takes no density and no losses; set density: none")
+        refuse_maps("point_diffusion", section, density)
         if section["points"] is None:
             raise CellscaperError("generator point_diffusion needs the settings `points`: network and noise")
         crops = CropSampler(cells, section["grid"]["region"], device, small=section["small"])
@@ -62,11 +61,6 @@ class PointDiffusion:
 
 
 SYSTEM = PointDiffusion()
-
-
-def network(section: dict[str, Any], classes: int) -> PointDenoiser:
-    """The network of a training section, on the default device."""
-    return PointDenoiser(classes, section["grid"]["region"], **section["points"]["network"])
 
 
 def _start_packaged(model: PointDenoiser, classes: Sequence[str]) -> None:
@@ -132,13 +126,7 @@ def draw_layouts(
 
     CellscaperError where a target is not of the model's region or has other classes.
     """
-    side = (model.region, model.region)
-    if len(targets) and (targets.common_size() != side or targets.n_classes != model.classes):
-        height, width = targets.size[0]
-        raise CellscaperError(
-            f"the point diffusion was trained on {side[0]} px regions of {model.classes} classes, "
-            f"asked for {height}×{width} px of {targets.n_classes}"
-        )
+    side = check_targets("the point diffusion", model.region, model.classes, targets)
     order = np.argsort(np.diff(targets.offsets), kind="stable")
     placed: list[NDArray] = [np.zeros((0, 2), np.float32)] * len(targets)
     with Progress(len(targets), what) as progress:

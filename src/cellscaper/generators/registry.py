@@ -27,6 +27,12 @@ class Training:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+def refuse_maps(name: str, section: Mapping[str, Any], density: Sequence[Tensor] | None) -> None:
+    """CellscaperError where a system that moves points is given a density or losses on layout maps."""
+    if density is not None or section["density"] is not None or section["losses"] is not None:
+        raise CellscaperError(f"generator {name} takes no density and no losses; set density: none")
+
+
 class TrainedSystem(Protocol):
     """A system with weights of its own."""
 

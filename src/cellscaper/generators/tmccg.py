@@ -21,7 +21,7 @@ from torch.func import functional_call
 from cellscaper import launch
 from cellscaper.crops import CropSampler
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.registry import Training
+from cellscaper.generators.registry import Training, refuse_maps
 from cellscaper.generators.tmccg_network import Discriminator, PointMover, splat
 from cellscaper.generators.tmccg_statistics import (
     COUNT_SCALE,
@@ -33,7 +33,7 @@ from cellscaper.generators.tmccg_statistics import (
     k_loss,
 )
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.pointsets.batches import crop_batch, pad_labels
+from cellscaper.pointsets.batches import check_targets, crop_batch, pad_labels
 from cellscaper.progress import Progress
 
 
@@ -63,8 +63,7 @@ class TmccgStyle:
         self, section: dict[str, Any], cells: LayoutSet, density: Sequence[Tensor] | None, device: torch.device
     ) -> Training:
         """The GAN and its losses on random crops. CellscaperError for a density, losses, or without ``tmccg``."""
-        if density is not None or section["density"] is not None or section["losses"] is not None:
-            raise CellscaperError("generator tmccg takes no density and no losses of its own; set density: none")
+        refuse_maps("tmccg", section, density)
         if section["tmccg"] is None:
             raise CellscaperError("generator tmccg needs the settings `tmccg`: network, discriminator, radii, weights")
         if launch.count() > 1:
@@ -159,13 +158,7 @@ def draw_layouts(model: Tmccg, targets: LayoutSet, seeds: Sequence[int], batch: 
     The condition is that of a bank crop of the least L1 distance of counts, with the target's own counts in it.
     CellscaperError where a target is not of the model's region or has other classes.
     """
-    side = (model.region, model.region)
-    if len(targets) and (targets.common_size() != side or targets.n_classes != model.classes):
-        height, width = targets.size[0]
-        raise CellscaperError(
-            f"TMCCG-style was trained on {side[0]} px regions of {model.classes} classes, "
-            f"asked for {height}×{width} px of {targets.n_classes}"
-        )
+    side = check_targets("TMCCG-style", model.region, model.classes, targets)
     device, kind = model.bank.device, model.bank.dtype
     layouts: list[Layout] = []
     last = np.nextafter(np.float32(model.region), np.float32(0))

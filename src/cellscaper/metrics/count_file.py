@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cellscaper.errors import CellscaperError
-from cellscaper.row_checks import CHECK, verify, with_checks
+from cellscaper.row_checks import with_checks, without_checks
 from cellscaper.storage import write_text
 
 COLUMNS = (
@@ -75,17 +75,13 @@ def read_counts(paths: Sequence[Path]) -> dict[tuple[str, str, str], ImageCounts
     found: dict[tuple[str, str, str], dict[int, pd.DataFrame]] = {}
     for path in paths:
         try:
-            written = pd.read_csv(path, dtype=str, keep_default_na=False)
-            if CHECK in written.columns:
-                check = written.pop(CHECK)
-                verify(path, written.to_numpy().tolist(), check.tolist())
-            text = {"image": str, "class": str, "experiment": str, "detector": str, "protocol": str}
-            frame = pd.read_csv(path, dtype=text, keep_default_na=False).drop(columns=CHECK, errors="ignore")
+            frame = without_checks(path, pd.read_csv(path, dtype=str, keep_default_na=False))
+            if tuple(frame.columns) != COLUMNS:
+                raise CellscaperError(f"{path} has not the columns {', '.join(COLUMNS)}; score again")
+            frame = frame.astype({"seed": int, "radius": float, "hits": int, "false": int, "missed": int})
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise CellscaperError(f"{path} holds no counts of detections ({reason}); score again") from error
-        if tuple(frame.columns) != COLUMNS:
-            raise CellscaperError(f"{path} has not the columns {', '.join(COLUMNS)}; score again")
         for names, part in frame.groupby(["experiment", "detector", "protocol", "seed"], sort=False):
             experiment, detector, protocol, seed = map(str, tuple(names))
             found.setdefault((experiment, detector, protocol), {})[int(seed)] = part
@@ -100,4 +96,4 @@ def _joined(key: tuple[str, str, str], parts: Sequence[pd.DataFrame]) -> ImageCo
     images, radii, classes = axes
     shape = (len(parts), len(images), len(radii), len(classes), 3)
     numbers = np.stack([part[["hits", "false", "missed"]].to_numpy(np.int64) for part in parts])
-    return ImageCounts(numbers.reshape(shape), images, tuple(map(float, radii)), classes[:-1])
+    return ImageCounts(numbers.reshape(shape), images, radii, classes[:-1])

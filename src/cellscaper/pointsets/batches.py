@@ -9,11 +9,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cellscaper.crops import CropBatch, CropSampler
+from cellscaper.errors import CellscaperError
+from cellscaper.layouts import LayoutSet
 from cellscaper.pointsets.network import PointDenoiser
 from cellscaper.pointsets.sampler import Denoise, Noise, noise_levels, sample
 
 PAD = 16  # the number of cells of a batch is a multiple: sums then run the same way however much padding there is
 POOL = 8  # a training batch is cut from so many times as many crops, ordered by size
+
+
+def padded(n: int) -> int:
+    """Cells with padding: a multiple of PAD."""
+    return max(-(-n // PAD) * PAD, PAD)
 
 
 class Points(NamedTuple):
@@ -24,16 +31,28 @@ class Points(NamedTuple):
     mask: Tensor
 
 
+def check_targets(who: str, region: int, classes: int, targets: LayoutSet) -> tuple[int, int]:
+    """The size of the layouts that a model of these regions and classes draws; CellscaperError for other targets."""
+    side = (region, region)
+    if len(targets) and (targets.common_size() != side or targets.n_classes != classes):
+        height, width = targets.size[0]
+        raise CellscaperError(
+            f"{who} was trained on {region} px regions of {classes} classes, "
+            f"asked for {height}×{width} px of {targets.n_classes}"
+        )
+    return side
+
+
 def pad_labels(labels: Sequence[NDArray], classes: int) -> Points:
     """Padded labels of layouts (N_i,), with their counts."""
     sizes = [len(one) for one in labels]
-    width = max(-(-max(sizes, default=0) // PAD) * PAD, PAD)
-    padded, mask = torch.zeros(len(sizes), width, dtype=torch.long), torch.zeros(len(sizes), width, dtype=torch.bool)
+    width = padded(max(sizes, default=0))
+    filled, mask = torch.zeros(len(sizes), width, dtype=torch.long), torch.zeros(len(sizes), width, dtype=torch.bool)
     for i, one in enumerate(labels):
-        padded[i, : sizes[i]] = torch.from_numpy(np.asarray(one, np.int64))
+        filled[i, : sizes[i]] = torch.from_numpy(np.asarray(one, np.int64))
         mask[i, : sizes[i]] = True
     counts = [np.bincount(np.asarray(one, np.int64), minlength=classes) for one in labels]
-    return Points(padded, torch.from_numpy(np.stack(counts)).float(), mask)
+    return Points(filled, torch.from_numpy(np.stack(counts)).float(), mask)
 
 
 def denoiser_of(model: PointDenoiser, points: Points) -> Denoise:
@@ -55,9 +74,10 @@ def draw(
     is computed for a layout, and how it is rounded, does not depend on the others.
     """
     placed: list[NDArray] = [np.zeros((0, 2), np.float32)] * len(labels)
-    widths = np.array([-(-len(one) // PAD) * PAD for one in labels], np.int64)
-    for width in np.unique(widths[widths > 0]).tolist():
-        rows = np.flatnonzero(widths == width).tolist()
+    sizes = np.array([len(one) for one in labels], np.int64)
+    widths = np.array([padded(size) for size in sizes.tolist()], np.int64)
+    for width in np.unique(widths[sizes > 0]).tolist():
+        rows = np.flatnonzero((widths == width) & (sizes > 0)).tolist()
         drawn = _draw_padded(model, [labels[row] for row in rows], [seeds[row] for row in rows], sampling)
         for row, points in zip(rows, drawn, strict=True):
             placed[row] = points
@@ -112,7 +132,7 @@ def crop_batch(crops: CropSampler, n: int, classes: int, generator: torch.Genera
 def _padded(pool: CropBatch, rows: Tensor, sizes: Tensor, swap: Tensor, classes: int) -> tuple[Tensor, Points]:
     """The chosen crops of a pool, padded, axes swapped where ``swap`` says so."""
     begin = sizes.cumsum(0) - sizes
-    width = max(-(-int(sizes[rows].max()) // PAD) * PAD, PAD)
+    width = padded(int(sizes[rows].max()))
     place = torch.arange(width, device=sizes.device)
     mask = place < sizes[rows][:, None]
     cell = torch.where(mask, begin[rows][:, None] + place, 0)

@@ -8,7 +8,8 @@ Nothing depends on the order of the points: swapping two of a class swaps their 
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -133,6 +134,11 @@ class PointDenoiser(nn.Module):
         )
         hidden = F.silu(self.edge_in(features) + self.edge_level(level)[:b, None, None])
         return Edges(index, direction, weight[..., None], self.edge_out(hidden))
+
+
+def network(section: Mapping[str, Any], classes: int) -> PointDenoiser:
+    """The network of a training section, on the default device."""
+    return PointDenoiser(classes, section["grid"]["region"], **section["points"]["network"])
 
 
 class _Block(nn.Module):

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from cellscaper.errors import CellscaperError
-from cellscaper.pointsets.network import PointDenoiser
+from cellscaper.pointsets.network import PointDenoiser, network
 from cellscaper.storage import checksum
 from cellscaper.weights import read_weights
 
@@ -30,7 +30,6 @@ def load(path: Path) -> tuple[PointDenoiser, dict[str, Any]]:
     weights, facts = read_weights(path)
     if not facts.get("section", {}).get("points"):
         raise CellscaperError(f"{path} holds no model of point diffusion; give weights of generator point_diffusion")
-    section = facts["section"]
-    model = PointDenoiser(len(facts["classes"]), section["grid"]["region"], **section["points"]["network"])
+    model = network(facts["section"], len(facts["classes"]))
     model.load_state_dict(weights)
     return model.eval(), facts

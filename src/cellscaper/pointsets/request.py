@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +58,9 @@ class Request:
             )
         self._check_spread()
 
-    @property
+    @cached_property
     def area(self) -> Area:
-        """Where new cells may lie."""
+        """Where new cells may lie; one Area for all layouts, which keeps its distance transform."""
         return Area(self.size, self.mask)
 
     def _check_fixed(self) -> None:

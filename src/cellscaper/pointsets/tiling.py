@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cellscaper.pointsets.batches import PAD
+from cellscaper.pointsets.batches import padded
 
 PAIRS = 400_000  # pairs of cells in one call of the network: bounds its memory
 LEAST = 1e-3  # weight at a window's border, so that cells on the border of the region have one
@@ -84,10 +84,11 @@ class Tiles:
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         noisy = x.double().cpu().numpy() + self._half
         total, weight = np.zeros_like(noisy), np.zeros(noisy.shape[:2])
+        power = sharpness(sigma, self._network.region)
         for group in self._batches():
             answers = self._denoise(noisy, group, sigma)
             for (layout, corner, members, weight_of), answer in zip(group, answers, strict=True):
-                share = weight_of ** sharpness(sigma, self._network.region)
+                share = weight_of**power
                 total[layout, members] += share[:, None] * (answer[: len(members)] + corner)
                 weight[layout, members] += share
         found = weight > 0
@@ -131,8 +132,3 @@ class Tiles:
         with torch.no_grad():
             answer = self._network(to(x), level, to(labels), to(counts), to(mask))
         return answer.double().cpu().numpy()
-
-
-def padded(n: int) -> int:
-    """Cells with padding: a multiple of PAD."""
-    return max(-(-n // PAD) * PAD, PAD)

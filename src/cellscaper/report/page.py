@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class Picture:
     alt: str
 
 
+@cache
 def load_captions() -> dict[str, dict[str, str]]:
     """Kind of figure → title, caption, alt."""
     return yaml.safe_load(files("cellscaper.report").joinpath("captions.yaml").read_text(encoding="utf-8"))

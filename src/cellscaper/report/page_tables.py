@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from cellscaper.report.tables import decimals, gain_text, superscript
+from cellscaper.report.tables import decimals, gain_text, other_definitions, paper_text, reason_marks
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ def page_table(
 
     ``not_run`` names what has no number and why: whole rows, else single columns of a row.
     """
-    reasons = list(dict.fromkeys(s.removeprefix("not run: ") for s in frame["status"] if s != "ok"))
-    marks = {reason: superscript(i + 1) for i, reason in enumerate(reasons)}
+    marks = reason_marks(frame)
     numbers = frame.loc[frame["status"] == "ok", "n"].unique().tolist()
     seeds = int(numbers[0]) if len(numbers) == 1 else None
     columns: list[tuple[str, str, str]] = []
@@ -81,9 +80,8 @@ def page_table(
             missing.setdefault(reason, []).append(
                 label if len(labels) == len(cells) else f"{label} ({', '.join(labels)})"
             )
-    differing = frame[(frame["note"] != "") & frame["paper"].notna()]
-    differs = dict(zip(differing["column_label"], differing["note"], strict=True))
-    footnotes = [("†", f"{label}: {note}; no difference is taken") for label, note in differs.items()]
+    differs = other_definitions(frame).items()
+    footnotes = [("†", f"{label}: {note}; no difference is taken") for label, note in differs]
     return PageTable(
         name,
         title,
@@ -98,10 +96,7 @@ def page_table(
 
 
 def _cell(cell: Any, marks: dict[str, str], with_n: bool) -> Cell:
-    paper = ""
-    if not math.isnan(cell.paper):
-        spread = "" if math.isnan(cell.paper_sd) else f" ± {cell.paper_sd:.3f}"
-        paper = f"{cell.paper:.3f}{spread}{'†' if cell.note else ''}"
+    paper = paper_text(cell)
     if cell.status != "ok":
         return Cell("not run", paper, mark=marks[cell.status.removeprefix("not run: ")], run=False)
     places = decimals(cell.mean)

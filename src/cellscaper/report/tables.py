@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 from cellscaper.errors import CellscaperError
-from cellscaper.row_checks import CHECK, verify
+from cellscaper.row_checks import CHECK, without_checks
 
 SCORE_COLUMNS = ("dataset", "experiment", "decoder", "seed", "metric", "class", "value", "n")
 _KEY = ["dataset", "experiment", "decoder", "seed", "metric", "class"]
@@ -58,9 +58,8 @@ def _read_scores(path: Path) -> pd.DataFrame:
         raise CellscaperError(
             f"{path} has no column {missing[0]!r}; a score file has the columns {', '.join(SCORE_COLUMNS)}; score again"
         )
-    if CHECK in frame.columns:
-        verify(path, frame[list(SCORE_COLUMNS)].to_numpy().tolist(), frame[CHECK].tolist())
-    frame = frame[list(SCORE_COLUMNS)].copy()
+    known = frame[[name for name in (*SCORE_COLUMNS, CHECK) if name in frame.columns]]
+    frame = without_checks(path, known).copy()
     for name in ("seed", "n", "value"):
         undefined = (name == "value") & frame[name].str.lower().isin(["", "nan"])
         number = pd.to_numeric(frame[name].mask(undefined), errors="coerce")
@@ -269,18 +268,36 @@ def to_latex(frame: pd.DataFrame, title: str, notes: Sequence[str] = ()) -> str:
 
 def _page(frame: pd.DataFrame) -> _Page:
     beside_paper = bool(frame["paper"].notna().any())
-    reasons = list(dict.fromkeys(s.removeprefix("not run: ") for s in frame["status"] if s != "ok"))
-    marks = {reason: superscript(i + 1) for i, reason in enumerate(reasons)}
+    marks = reason_marks(frame)
     columns: list[str] = []
     body: list[list[str]] = []
     for _, row in frame.groupby("row", sort=False):
         columns = [f"{c.column_label} {'↓' if c.lower_is_better else '↑'}" for c in row.itertuples()]
         body.append([row["row_label"].iloc[0], *(_cell(c, marks, beside_paper) for c in row.itertuples())])
     footnotes = [(mark, reason) for reason, mark in marks.items()]
-    shown = frame[(frame["note"] != "") & frame["paper"].notna()]
-    for label, note in dict(zip(shown["column_label"], shown["note"], strict=True)).items():
+    for label, note in other_definitions(frame).items():
         footnotes.append(("†", f"{label}: {note}; the definitions differ, so no difference is taken"))
     return _Page(["", *columns], body, footnotes)
+
+
+def reason_marks(frame: pd.DataFrame) -> dict[str, str]:
+    """The footnote mark of each reason for which cells were not run."""
+    reasons = dict.fromkeys(s.removeprefix("not run: ") for s in frame["status"] if s != "ok")
+    return {reason: superscript(i + 1) for i, reason in enumerate(reasons)}
+
+
+def other_definitions(frame: pd.DataFrame) -> dict[str, str]:
+    """Columns beside whose numbers the paper has one of another definition, and how it differs."""
+    shown = frame[(frame["note"] != "") & frame["paper"].notna()]
+    return dict(zip(shown["column_label"], shown["note"], strict=True))
+
+
+def paper_text(cell: Any) -> str:
+    """``0.653 ± 0.010``, the paper's number, with † where it has another definition; '' where there is none."""
+    if math.isnan(cell.paper):
+        return ""
+    spread = "" if math.isnan(cell.paper_sd) else f" ± {cell.paper_sd:.3f}"
+    return f"{cell.paper:.3f}{spread}{'†' if cell.note else ''}"
 
 
 def _cell(cell: Any, marks: Mapping[str, str], beside_paper: bool) -> str:
@@ -296,9 +313,8 @@ def _cell(cell: Any, marks: Mapping[str, str], beside_paper: bool) -> str:
         return f"{ours}{_gain(cell)}" if run else ours
     if math.isnan(cell.paper):
         return f"{ours} · –{_gain(cell)}" if run else ours
-    spread = "" if math.isnan(cell.paper_sd) else f" ± {cell.paper_sd:.3f}"
     difference = "–" if math.isnan(cell.difference) else f"{cell.difference:+.{places}f}".replace("-", "−")
-    paper = f"{ours} · {cell.paper:.3f}{spread}{'†' if cell.note else ''}"
+    paper = f"{ours} · {paper_text(cell)}"
     return f"{paper} · {difference}{_gain(cell)}" if run else paper
 
 

@@ -9,16 +9,13 @@ from cellscaper import stage
 from cellscaper.errors import CellscaperError
 from cellscaper.report.curves import training_curves
 from cellscaper.report.sheet import write_picture
-from cellscaper.row_checks import CHECK, verify
+from cellscaper.row_checks import without_checks
 
 
 def read_log(path: Path) -> pd.DataFrame:
     """The log of a training: ``step`` and at least one number a step. CellscaperError for anything else."""
     try:
-        log = pd.read_csv(path, dtype=str, keep_default_na=False)
-        if CHECK in log.columns:
-            check = log.pop(CHECK)
-            verify(path, log.to_numpy().tolist(), check.tolist())
+        log = without_checks(path, pd.read_csv(path, dtype=str, keep_default_na=False))
         log = log.replace("", "nan").astype(float)
     except (OSError, ValueError) as error:
         raise CellscaperError(f"{path} is not a training log ({str(error).splitlines()[0]}); train again") from error

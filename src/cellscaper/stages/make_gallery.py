@@ -60,7 +60,7 @@ def window_groups(block: dict[str, Any], cells: LayoutSet, images: Arrays) -> li
     """The groups of one kind of test windows."""
     patches = read_layouts(Path(block["patches"]))
     columns = [(label, read_layouts(Path(file), decoder)) for label, file, decoder in block["columns"]]
-    maps = [density_of(Path(file), read_layouts(Path(file), decoder)) for _, file, decoder in block["columns"]]
+    maps = [density_of(Path(file), one) for (_, one), (_, file, _) in zip(columns, block["columns"], strict=True)]
     chosen = choose(common_targets(columns, patches), [one for one in maps if one])
     shown = matched_to(columns, patches, chosen)
     near = neighbours([layouts for _, layouts in shown], cells.where(split="train"))

@@ -25,16 +25,13 @@ from numpy.typing import NDArray
 from cellscaper.topology.alpha import AlphaHoles, alpha_pairs_of_all
 from cellscaper.topology.cells import TIES, Cells, find_cells
 from cellscaper.topology.matching import assign, rotated
-from cellscaper.topology.settings import Topology
+from cellscaper.topology.settings import Gradient, Topology
 
 NEAR = 1.0  # pixels: a predicted cell nearer than this to a place of the target stands for it
 FAR = 1 / 3  # markers: matched holes further apart in the diagram have the gradient of missing ones as well
 BLOT = 4  # markers: a larger component stands in the way of every hole
 SPARE, MORE = 0.5, 32  # cells of a prediction: at most (1 + SPARE) times as many as the target's and MORE
 BORDER = 64  # places on each side of the map at which its largest distance is looked for
-
-# flat pixels (n,) of the maps (B, C, H, W), slopes (n,), and the term (n,) of costs (B, L) that they belong to
-Gradient = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)

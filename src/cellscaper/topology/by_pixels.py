@@ -16,10 +16,7 @@ from cellscaper.topology.cubical import Holes, holes_of_all
 from cellscaper.topology.distance import DistanceMap, distance_map, union
 from cellscaper.topology.matching import match
 from cellscaper.topology.routing import route
-from cellscaper.topology.settings import Topology
-
-# flat pixels (n,) of the maps (B, C, H, W), slopes (n,), and the term (n,) of the costs (B, L) that they belong to
-Gradient = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
+from cellscaper.topology.settings import Gradient, Topology
 
 
 @dataclass(frozen=True)

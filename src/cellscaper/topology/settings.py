@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cellscaper.errors import CellscaperError
+
+# flat pixels (n,) of the maps (B, C, H, W), slopes (n,), and the term (n,) of the costs (B, L) that they belong to
+Gradient = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
