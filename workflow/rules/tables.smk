@@ -76,11 +76,7 @@ def training_logs(wildcards):
         found = [settings.shared_image_model(config, row["experiment"]) for row in painted]
     elif wildcards.training == "train_layout":
         names = [row["experiment"] for row in sampled]
-        found = [
-            shared_training(name)
-            for name in names
-            if settings.is_trained(config, name)
-        ]
+        found = [shared_training(name) for name in names if settings.is_trained(config, name)]
     else:
         found = [
             f"{detector}/{pairs_path(row)}/mix{settings.mixes(config, detector, row['experiment'])[0]}"
