@@ -252,6 +252,15 @@ def rows(config: Config, table: str) -> list[Config]:
     return found
 
 
+def framing(config: Config, table: str) -> dict[str, str]:
+    """The rows of a layout table between which its others stand: {row: "floor" or "ceiling"}; none of another kind."""
+    kinds = {"real_halves": "floor", "random": "ceiling"}
+    if config["tables"][table]["kind"] != "layouts":
+        return {}
+    found = {row["row"]: experiment(config, row["experiment"])["generator"] for row in rows(config, table)}
+    return {row: kinds[generator] for row, generator in found.items() if generator in kinds}
+
+
 def mixes(config: Config, detector: str, experiment: str | None) -> list[int]:
     """Percentages of synthetic crops that a detector is tried with: none without generated pairs."""
     if experiment is None:

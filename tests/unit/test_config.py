@@ -478,6 +478,10 @@ def test_every_table_of_layouts_has_its_floor_and_its_ceiling(paper):
             generators = [settings.named(paper, row["experiment"])["generator"] for row in settings.rows(paper, name)]
             assert generators[0] == "real_halves", name
             assert "random" in generators, name
+            framing = settings.framing(paper, name)
+            assert next(iter(framing.values())) == "floor" and "ceiling" in framing.values(), name
+        else:  # its "+ Rand." is a row like others
+            assert settings.framing(paper, name) == {}
 
 
 def test_the_first_of_equal_experiments_does_not_depend_on_the_preset(paper):

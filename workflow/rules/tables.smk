@@ -185,15 +185,10 @@ def interval_rows(table):
     return [row for row in table_rows(table) if row["row"] not in framing]
 
 
+@functools.cache
 def framing_rows(table):
-    """The rows of a table between which its others stand: {row: floor | ceiling}."""
-    kinds = {"real_halves": "floor", "random": "ceiling"}
-    return {
-        row["row"]: kinds[experiment_generator(row["experiment"])]
-        for row in table_rows(table)
-        if config["tables"][table]["kind"] == "layouts"
-        and experiment_generator(row["experiment"]) in kinds
-    }
+    """The rows of a table between which its others stand (settings.framing), found once."""
+    return settings.framing(config, table)
 
 
 def intervals_section(wildcards):

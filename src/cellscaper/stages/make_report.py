@@ -5,7 +5,6 @@ It reads files of the run alone. ``--figures`` is a JSON list of [dataset, file]
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +27,11 @@ OF_A_TABLE = ("intervals", "radii")  # figures that stand with their table
 TISSUE = {"phantom": "simulated tissue", "brca_m2c": "BRCA-M2C", "lizard": "Lizard"}
 
 
-def rows_of(config: Mapping[str, Any], table: str, generator: str) -> list[str]:
-    """The ids of the rows whose experiment has this generator."""
-    rows = settings.rows(dict(config), table)
-    return [
-        row["row"]
-        for row in rows
-        if row["experiment"] and settings.experiment(dict(config), row["experiment"])["generator"] == generator
-    ]
-
-
 def one_table(config: dict[str, Any], folder: Path, name: str, figures: list[Path]) -> PageTable:
     """A table with its pictures: the one beside it, and its numbers as intervals."""
     block = config["tables"][name]
-    floor, ceiling = (rows_of(config, name, generator) for generator in ("real_halves", "random"))
+    framing = settings.framing(config, name)
+    floor, ceiling = ([row for row, kind in framing.items() if kind == wanted] for wanted in ("floor", "ceiling"))
     frame, notes = read_table(folder / f"{name}.csv"), read_notes(folder / f"{name}.md")
     made = page_table(name, block["title"], frame, notes, floor, ceiling)
     for kind in OF_A_TABLE:
