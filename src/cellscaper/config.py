@@ -136,6 +136,8 @@ def _check_names(config: Config, files: list[Path]) -> None:
                 )
         for name in block.get("detectors", []):
             need(name, "detectors", "tables", table, "detectors")
+        if block["kind"] == "images":
+            need(config["metrics"]["images"]["detector"], "detectors", "metrics", "images", "detector")
         for name in block.get("skip_datasets", []):
             need(name, "datasets", "tables", table, "skip_datasets")
 
@@ -227,6 +229,19 @@ def reading_section(config: Config, name: str) -> Config:
     return {key: resolved[key] for key in ("grid", "decoding")}
 
 
+def image_scoring_section(config: Config, name: str) -> Config:
+    """What `score_images` gets. ``real``: null for painted images, ``test`` or ``halves`` for rows of real ones."""
+    resolved = experiment(config, name)
+    real = {"patches": "test", "images": "halves"}[resolved["sampling"]["halves"]]
+    return {
+        **{key: config["metrics"]["images"][key] for key in ("tile", "glass", "shrinkage")},
+        "radius": config["metrics"]["detection"]["radius"],
+        "region": resolved["image_model"]["grid"]["region"],
+        "small": resolved["image_model"]["small"],
+        "real": real if resolved["generator"] == "real_halves" else None,
+    }
+
+
 def density_stride(config: Config, name: str) -> int:
     """The grid pixel, in px at 20×, at which an experiment needs its density maps."""
     return int(experiment(config, name)["grid"]["stride"])
@@ -253,9 +268,13 @@ def rows(config: Config, table: str) -> list[Config]:
 
 
 def framing(config: Config, table: str) -> dict[str, str]:
-    """The rows of a layout table between which its others stand: {row: "floor" or "ceiling"}; none of another kind."""
-    kinds = {"real_halves": "floor", "random": "ceiling"}
-    if config["tables"][table]["kind"] != "layouts":
+    """The rows of a table between which its others stand: {row: "floor" or "ceiling"}.
+
+    Tables of images have floors alone, those of detections neither.
+    """
+    every = {"layouts": {"real_halves": "floor", "random": "ceiling"}, "images": {"real_halves": "floor"}}
+    kinds = every.get(config["tables"][table]["kind"])
+    if not kinds:
         return {}
     found = {row["row"]: experiment(config, row["experiment"])["generator"] for row in rows(config, table)}
     return {row: kinds[generator] for row, generator in found.items() if generator in kinds}

@@ -83,7 +83,7 @@ GROUPS = {
     "data": ["fetch_dataset", "read_cells", "cut_patches", "fit_density"],
     "samples": ["sample_layouts"],
     "images": ["paint_images"],
-    "scores": ["score_layouts"],
+    "scores": ["score_layouts", "score_images"],
     "detections": ["detect_cells", "score_detections"],
     "tables": [file.stem for file in (REPOSITORY / "src/cellscaper/stages").glob("draw_*.py")],
 }

@@ -99,3 +99,56 @@ rule score_layouts:
         " --scores {output.scores:q}"
         " --threads {threads}"
         " 2>&1 | tee {log:q}"
+
+
+def scored_images(wildcards):
+    """The painted images and their layouts; none for rows of real images."""
+    if experiment_generator(wildcards.experiment) == "real_halves":
+        return {}
+    folder, seed = f"{RESULTS}/{wildcards.dataset}", f"seed{wildcards.seed}"
+    return {
+        "layouts": f"{folder}/sample_layouts/{wildcards.experiment}/train/{seed}/layouts.h5",
+        "painted": f"{folder}/paint_images/{wildcards.experiment}/{wildcards.decoder}/{seed}/images.h5",
+    }
+
+
+rule score_images:
+    """Nuclei under the dots, stain and FID of images painted for {wildcards.experiment}, seed {wildcards.seed}."""
+    input:
+        unpack(scored_images),
+        cells=rules.read_cells.output.cells,
+        images=rules.read_cells.output.images,
+        # one detector for all rows and seeds, as with spatial-FID
+        model=RESULTS
+        + f"/{{dataset}}/train_detector/{config['metrics']['images']['detector']}/real_only/points/mix0"
+        + f"/{FIRST_SEED}/model.safetensors",
+    output:
+        scores=RESULTS + "/{dataset}/score_images/{experiment}/{decoder}/seed{seed}/scores.csv",
+    log:
+        RESULTS + "/{dataset}/logs/score_images/{experiment}-{decoder}-seed{seed}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/score_images/{experiment}-{decoder}-seed{seed}.tsv"
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("score_images", "threads")
+    resources:
+        mem_mb=memory("score_images"),
+        runtime=minutes("score_images"),
+        gpu=need("score_images", "gpu"),
+    params:
+        **stage_code("score_images"),
+        config=lambda w: canonical(settings.image_scoring_section(config, w.experiment)),
+        flags=lambda w: " ".join(f"--{name} {file}" for name, file in scored_images(w).items()),
+    shell:
+        STAGE + "score_images"
+        " --cells {input.cells:q}"
+        " --images {input.images:q}"
+        " --model {input.model:q} {params.flags}"
+        " --dataset {wildcards.dataset}"
+        " --experiment {wildcards.experiment}"
+        " --decoder {wildcards.decoder}"
+        " --config {params.config:q}"
+        " --seed {wildcards.seed}"
+        " --scores {output.scores:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"

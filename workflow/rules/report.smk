@@ -30,15 +30,14 @@ def gallery_section(dataset):
         for name in window_names(dataset)
     ]
     pairs = {}
-    for _, row in all_rows(dataset, "detections"):
-        if row["experiment"]:
-            rest = f"{row['experiment']}/{{}}/{FIRST_SEED}"
-            pairs[row["experiment"], row["decoder"]] = [
-                row["label"],
-                f"{folder}/sample_layouts/{rest.format('train')}/layouts.h5",
-                row["decoder"],
-                f"{folder}/paint_images/{rest.format(row['decoder'])}/images.h5",
-            ]
+    for row in painted_rows(dataset):
+        rest = f"{row['experiment']}/{{}}/{FIRST_SEED}"
+        pairs[row["experiment"], row["decoder"]] = [
+            row["label"],
+            f"{folder}/sample_layouts/{rest.format('train')}/layouts.h5",
+            row["decoder"],
+            f"{folder}/paint_images/{rest.format(row['decoder'])}/images.h5",
+        ]
     return {
         "windows": [block for block in windows if block["columns"]],
         "pairs": list(pairs.values()),

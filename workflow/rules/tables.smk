@@ -10,10 +10,10 @@ def table_scores(wildcards):
     """Score files of all rows of a table that are run, over all seeds."""
     block, found = config["tables"][wildcards.table], []
     for row in table_rows(wildcards.table):
-        if block["kind"] == "layouts":
-            stems = [f"score_layouts/{row['experiment']}/{row['decoder']}"]
-        else:
+        if block["kind"] == "detections":
             stems = [f"score_detections/{name}/{pairs_path(row)}" for name in block["detectors"]]
+        else:
+            stems = [f"score_{block['kind']}/{row['experiment']}/{row['decoder']}"]
         found += [
             f"{RESULTS}/{wildcards.dataset}/{stem}/seed{seed}/scores.csv"
             for stem in stems
@@ -24,7 +24,7 @@ def table_scores(wildcards):
 
 def table_counts(wildcards):
     """Every image's counts behind a table of detections, over all seeds."""
-    if config["tables"][wildcards.table]["kind"] == "layouts":
+    if config["tables"][wildcards.table]["kind"] != "detections":
         return []
     return [file.replace("/scores.csv", "/counts.csv") for file in table_scores(wildcards)]
 
@@ -37,7 +37,12 @@ def picture_columns(wildcards):
         if block["kind"] == "detections":
             file = f"{folder}/detect_cells/{block['detectors'][0]}/{pairs_path(row)}/{FIRST_SEED}/cells.h5"
             found.append([row["label"], file, None])
-        elif experiment_generator(row["experiment"]) != "real_halves":
+        elif experiment_generator(row["experiment"]) == "real_halves":
+            continue
+        elif block["kind"] == "images":
+            file = f"{folder}/paint_images/{pairs_path(row)}/{FIRST_SEED}/images.h5"
+            found.append([row["label"], file, None])
+        else:
             file = f"{folder}/sample_layouts/{row['experiment']}/test/{FIRST_SEED}/layouts.h5"
             found.append([row["label"], file, row["decoder"]])
     return found
@@ -65,9 +70,20 @@ def all_rows(dataset, kind):
     ]
 
 
+@functools.cache
+def painted_rows(dataset):
+    """Rows whose layouts are painted: of tables of images, and of detectors trained with pairs."""
+    images = [
+        row
+        for _, row in all_rows(dataset, "images")
+        if experiment_generator(row["experiment"]) != "real_halves"
+    ]
+    return images + [row for _, row in all_rows(dataset, "detections") if row["experiment"]]
+
+
 def training_logs(wildcards):
     """[label, losses.csv] of each training of one kind, first seed; of detectors the first mixing ratio."""
-    painted = [row for _, row in all_rows(wildcards.dataset, "detections") if row["experiment"]]
+    painted = painted_rows(wildcards.dataset)
     sampled = painted + [row for _, row in all_rows(wildcards.dataset, "layouts")]
     if wildcards.training == "train_features":
         names = [row["experiment"] for _, row in all_rows(wildcards.dataset, "layouts")]
@@ -83,6 +99,8 @@ def training_logs(wildcards):
             for table, row in all_rows(wildcards.dataset, "detections")
             for detector in config["tables"][table]["detectors"]
         ]
+        if all_rows(wildcards.dataset, "images"):
+            found.append(f"{config['metrics']['images']['detector']}/real_only/points/mix0")
     folder = f"{RESULTS}/{wildcards.dataset}/{wildcards.training}"
     return [[name, f"{folder}/{name}/{FIRST_SEED}/losses.csv"] for name in sorted(set(found))]
 
@@ -149,9 +167,7 @@ def figures(dataset):
     """The figures of a dataset beside those of its tables."""
     folder = f"{RESULTS}/{dataset}/figures"
     painted = {
-        f"{folder}/images/{row['experiment']}-{row['decoder']}.png"
-        for _, row in all_rows(dataset, "detections")
-        if row["experiment"]
+        f"{folder}/images/{row['experiment']}-{row['decoder']}.png" for row in painted_rows(dataset)
     }
     curves = [
         f"{folder}/{training}.png"

@@ -40,14 +40,20 @@ class UNet(nn.Module):
         self.merge = nn.ModuleList(_block(2 * a, a) for a in widths[:-1])
         self.head = nn.Conv2d(width, classes + 1, 1)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """Features of every level, (B, width · 2^level, H / 2^level, W / 2^level), the deepest last."""
         height, width = images.shape[-2:]
         x = F.pad(images, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
-        skips = []
+        levels = []
         for level, block in enumerate(self.down):
             x = block(F.max_pool2d(x, 2) if level else x)
-            skips.append(x)  # (B, width · 2^level, H / 2^level, W / 2^level)
-        skips.pop()
+            levels.append(x)
+        return levels
+
+    def forward(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        skips = self.encode(images)
+        x = skips.pop()
         for up, merge in zip(reversed(self.up), reversed(self.merge), strict=True):
             x = merge(torch.cat([skips.pop(), up(x)], dim=1))
         return self.head(x)[..., :height, :width]
@@ -72,6 +78,23 @@ def build(settings: Mapping[str, Any], classes: int) -> UNet:
 def maps(model: nn.Module, inputs: Tensor) -> Tensor:
     """Class probabilities (B, C + 1, H, W) of network inputs; channel 0 is background."""
     return model(inputs).float().softmax(1)
+
+
+@torch.inference_mode()
+def tile_features(model: UNet, inputs: Tensor, tile: int) -> Tensor:
+    """Means of the encoder's deepest features over the whole ``tile`` × ``tile`` px tiles of network inputs, (T, d).
+
+    d = width · 2^depth. What is left right and below of the last whole tile is cut off before the network.
+    CellscaperError where ``tile`` is no multiple of 2^depth or larger than the images.
+    """
+    height, width = (length // tile * tile for length in inputs.shape[-2:])
+    if tile % model.multiple or not height or not width:
+        raise CellscaperError(
+            f"tiles of {tile} px of images of {inputs.shape[-2]}×{inputs.shape[-1]} px: the side must be a multiple of "
+            f"{model.multiple} px, the U-Net's halvings, and at most that of the images"
+        )
+    deepest = model.encode(inputs[..., :height, :width])[-1].float()
+    return F.avg_pool2d(deepest, tile // model.multiple).permute(0, 2, 3, 1).reshape(-1, deepest.shape[1])
 
 
 def cells(probability: NDArray[np.floating], settings: Mapping[str, Any]) -> Cells:

@@ -1,9 +1,14 @@
 """Fréchet distance between two Gaussians (Dowson & Landau 1982), the distance in FID, spatial-FID and TopoFD."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf
 
 from cellscaper.errors import CellscaperError
+
+Shrinkage = Literal["none", "ledoit_wolf"]
 
 
 def gaussian(features: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -14,6 +19,28 @@ def gaussian(features: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64
     mean = features.mean(axis=0)
     centred = features - mean
     return mean, centred.T @ centred / (len(features) - 1)
+
+
+def feature_moments(
+    features: NDArray, shrinkage: Shrinkage, what: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean (d,) and covariance (d, d) of the features (n, d) of a side of a FID; ``what`` begins its error.
+
+    ``shrinkage="ledoit_wolf"`` estimates the covariance by Ledoit and Wolf (2004). Without it CellscaperError for
+    n ≤ d: the covariance would not have full rank. CellscaperError for an unknown ``shrinkage``, too.
+    """
+    if shrinkage not in ("none", "ledoit_wolf"):
+        raise CellscaperError(f"{what}: shrinkage {shrinkage!r} is unknown; use none or ledoit_wolf")
+    mean, covariance = gaussian(features)
+    n, d = features.shape
+    if shrinkage == "ledoit_wolf":
+        return mean, ledoit_wolf(features.astype(np.float64))[0]
+    if n <= d:
+        raise CellscaperError(
+            f"{what} for {d} features, needs at least {d + 1}; give more, train fewer features (width) or set "
+            "shrinkage: ledoit_wolf"
+        )
+    return mean, covariance
 
 
 def frechet_distance(mean1: NDArray, cov1: NDArray, mean2: NDArray, cov2: NDArray) -> float:

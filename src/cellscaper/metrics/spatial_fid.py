@@ -4,16 +4,10 @@ Its value depends on the feature network and, for few layouts, on their number: 
 number of layouts, beside their floor.
 """
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import ledoit_wolf
 
-from cellscaper.errors import CellscaperError
-from cellscaper.metrics.frechet import frechet_distance, gaussian
-
-Shrinkage = Literal["none", "ledoit_wolf"]
+from cellscaper.metrics.frechet import Shrinkage, feature_moments, frechet_distance
 
 NAMES = {"autoencoder": "spatial_fid", "resnet50": "spatial_fid_released"}  # by feature network
 
@@ -29,20 +23,8 @@ def spatial_fid(real: NDArray, generated: NDArray, shrinkage: Shrinkage = "none"
     ``shrinkage="ledoit_wolf"`` estimates both covariances by Ledoit and Wolf (2004), for few layouts. Without it,
     CellscaperError where a side has no more layouts than features: its covariance would not have full rank.
     """
-    if shrinkage not in ("none", "ledoit_wolf"):
-        raise CellscaperError(f"spatial-FID: shrinkage {shrinkage!r} is unknown; use none or ledoit_wolf")
-    one, two = (_moments(side, np.asarray(x), shrinkage) for side, x in (("real", real), ("generated", generated)))
+    one, two = (
+        feature_moments(np.asarray(x), shrinkage, f"spatial-FID: {len(x)} {side} layouts")
+        for side, x in (("real", real), ("generated", generated))
+    )
     return frechet_distance(*one, *two)
-
-
-def _moments(side: str, features: NDArray, shrinkage: Shrinkage) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    mean, covariance = gaussian(features)
-    n, d = features.shape
-    if shrinkage == "ledoit_wolf":
-        return mean, ledoit_wolf(features.astype(np.float64))[0]
-    if n <= d:
-        raise CellscaperError(
-            f"spatial-FID: {n} {side} layouts for {d} features, needs at least {d + 1}; give more layouts, "
-            "train fewer features (width) or set shrinkage: ledoit_wolf"
-        )
-    return mean, covariance

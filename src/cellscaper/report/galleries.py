@@ -111,6 +111,23 @@ def image_gallery(columns: Sequence[tuple[str, Arrays]], layouts: LayoutSet, row
     return sheet.finish(class_handles(classes))
 
 
+def painted_gallery(columns: Sequence[tuple[str, Arrays]], rows: int = 4) -> Figure:
+    """Images side by side, a column for each (title, images), unlike its neighbours in what they show.
+
+    All panels have the scale of the smallest image: larger ones show their middle.
+    """
+    side = min(min(image.shape[:2]) for _, images in columns for image in images)
+    sheet = Sheet(min(rows, max(len(images) for _, images in columns)), [title for title, _ in columns], 1.9, below=0.1)
+    for r, c, ax in sheet.panels():
+        images = columns[c][1]
+        if r >= len(images):
+            write_missing(ax)
+            continue
+        y, x = ((length - side) // 2 for length in images[r].shape[:2])
+        draw_image(ax, images[r][y : y + side, x : x + side])
+    return sheet.finish([])
+
+
 def _outcomes(
     reference: Layout, found: Layout, n_classes: int, radius: float
 ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.uint8]]]:

@@ -17,7 +17,16 @@ from cellscaper.row_checks import CHECK, without_checks
 
 SCORE_COLUMNS = ("dataset", "experiment", "decoder", "seed", "metric", "class", "value", "n")
 _KEY = ["dataset", "experiment", "decoder", "seed", "metric", "class"]
-_HIGHER_IS_BETTER = ("f1", "precision", "recall", "f1_released", "precision_released", "recall_released")
+_HIGHER_IS_BETTER = (
+    "f1",
+    "precision",
+    "recall",
+    "f1_released",
+    "precision_released",
+    "recall_released",
+    "dot_recall",
+    "dot_precision",
+)
 _NAMES = {"cce": "CCE", "tce": "TCE", "f1": "F1", "spatial_fid": "FID", "mmd": "MMD", "topofd": "TopoFD"}
 
 
@@ -197,10 +206,11 @@ def protocol_notes(table: Mapping[str, Any], frame: pd.DataFrame) -> list[str]:
     notes = [f"paper: {table['source']}"] if table.get("source") else []
     done = frame[frame["status"] == "ok"]
     detections = table.get("kind") == "detections"
+    images = detections or table.get("kind") == "images"
     if len(done):
         least, most = done["samples"].min(), done["samples"].max()
         number = str(least) if least == most else f"{least} to {most}"
-        notes.append(f"scored on {number} {'images' if detections else 'layouts'} a seed")
+        notes.append(f"scored on {number} {'images' if images else 'layouts'} a seed")
     by = {str(name): list(dict.fromkeys(part["row_label"])) for name, part in done.groupby("decoder") if name}
     what = "detector" if detections else "decoder"
     if by and all(rows == next(iter(by.values())) for rows in by.values()):

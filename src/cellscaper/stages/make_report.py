@@ -38,7 +38,8 @@ def one_table(config: dict[str, Any], folder: Path, name: str, figures: list[Pat
         own = [file for file in figures if file.name == f"{kind}-{name}.png"]
         curves = kind == "intervals" and any("curve" in row for row in block["rows"].values())
         made.pictures.extend(picture(file, "steps" if curves else kind, block["title"]) for file in own)
-    made.pictures.append(picture(folder / f"{name}.png", block["kind"], block["title"]))
+    beside = "painted" if block["kind"] == "images" else block["kind"]  # `images` are layouts with images
+    made.pictures.append(picture(folder / f"{name}.png", beside, block["title"]))
     return made
 
 

@@ -21,6 +21,17 @@ FRAME_NOTES = {
         "decoder components is protocol `paper`: connected components are counted on both sides; requested is ours",
     ],
     "detections": [],
+    "images": [
+        "painted images against training images; real test images against the same are the floor of stain and FID and "
+        "the reference of recall; the halves are of the training images, without the shift between the splits. Real "
+        "images are cut into windows of the painted size",
+        "recall: dots under which a U-Net trained on real images alone finds a cell of their class, or of any, within "
+        "the detection radius, one to one; precision: its cells that lie on a dot",
+        "stain: optical density −log10((I + 1)/256) of the pixels that are not glass; distance of the means, and root "
+        "of the Fréchet distance of the Gaussians; glass: difference of its parts of the pixels",
+        "FID: features of that U-Net's deepest level, means over tiles; its value belongs to this network and falls "
+        "with the number of tiles. Tiles of one image are not independent",
+    ],
 }
 
 

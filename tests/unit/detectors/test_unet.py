@@ -104,3 +104,16 @@ def test_it_learns_to_find_coloured_discs_in_unseen_scenes_and_says_so(scenes) -
     again.load_state_dict(weights)
     found = partial(detect, unet.maps, unet.cells, again.eval(), settings=SETTINGS)
     assert validation.f1(found) == facts["val_f1"]
+
+
+def test_features_of_tiles_are_means_of_the_deepest_level_without_the_rest_of_the_image() -> None:
+    model = UNet(2, 4, 2).eval()
+    inputs = torch.rand(1, 3, 21, 39)
+    found = unet.tile_features(model, inputs, 8)
+    with torch.no_grad():
+        deepest = model.encode(inputs[..., :16, :32])[-1]  # (1, 16, 4, 8)
+    expected = [deepest[0, :, 2 * r : 2 * r + 2, 2 * c : 2 * c + 2].mean((1, 2)) for r in range(2) for c in range(4)]
+    assert torch.allclose(found, torch.stack(expected), atol=1e-6)
+    for tile in (6, 32):
+        with pytest.raises(CellscaperError, match=f"tiles of {tile} px of images of 21×39 px"):
+            unet.tile_features(model, inputs, tile)

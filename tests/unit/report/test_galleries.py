@@ -9,7 +9,7 @@ from PIL import Image
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.report.galleries import _outcomes, detection_gallery, image_gallery, layout_gallery
+from cellscaper.report.galleries import _outcomes, detection_gallery, image_gallery, layout_gallery, painted_gallery
 from cellscaper.report.palette import colour
 from cellscaper.report.sheet import write_picture
 
@@ -140,6 +140,15 @@ def test_the_image_gallery_shows_the_image_with_and_without_its_cells(tmp_path):
     assert len(where(plain, colour(BRCA)[1])) == 0
     assert len(where(dotted, colour(BRCA)[1])) > 30
     assert where(dotted, colour(BRCA)[1])[:, 0].min() > cyan[:, 0].min()
+
+
+def test_the_gallery_of_painted_images_shows_the_middle_of_larger_ones(tmp_path):
+    large, small = np.zeros((100, 120, 3), np.uint8), np.full((40, 40, 3), (20, 250, 250), np.uint8)
+    large[30:70, 40:80] = (250, 20, 250)
+    pixels = pixels_of(painted_gallery([("real", [large, large]), ("painted", [small])], rows=2), tmp_path)
+    magenta, cyan = where(pixels, "#FA14FA"), where(pixels, "#14FAFA")
+    assert len(where(pixels, "#000000")) < 0.01 * len(magenta)  # the border of the larger image is cut off
+    assert len(magenta) == pytest.approx(2 * len(cyan), rel=0.02)
 
 
 def test_figures_leave_matplotlibs_settings_alone_and_repeat_exactly(tmp_path):
