@@ -480,6 +480,8 @@ def test_every_table_of_layouts_has_its_floor_and_its_ceiling(paper):
             assert "random" in generators, name
             framing = settings.framing(paper, name)
             assert next(iter(framing.values())) == "floor" and "ceiling" in framing.values(), name
+        elif table["kind"] == "images":
+            assert settings.framing(paper, name) == {"real": "floor", "real_halves": "floor"}
         else:  # its "+ Rand." is a row like others
             assert settings.framing(paper, name) == {}
 

@@ -71,7 +71,7 @@ def test_the_dry_run_lists_every_row_of_every_table_and_no_other(papers, config)
     jobs, _ = papers
     listed = set()
     for job in jobs:
-        if job.rule in ("score_layouts", "score_detections"):
+        if job.rule in ("score_layouts", "score_detections", "score_images"):
             w = job.pairs("wildcards")
             listed.add((job.rule, w["dataset"], w["experiment"], w["decoder"], w["seed"]))
     wanted = set(wanted_scores(config))

@@ -116,7 +116,7 @@ def painted_gallery(columns: Sequence[tuple[str, Arrays]], rows: int = 4) -> Fig
 
     All panels have the scale of the smallest image: larger ones show their middle.
     """
-    side = min(min(image.shape[:2]) for _, images in columns for image in images)
+    side = min(min(images[r].shape[:2]) for _, images in columns for r in range(min(rows, len(images))))
     sheet = Sheet(min(rows, max(len(images) for _, images in columns)), [title for title, _ in columns], 1.9, below=0.1)
     for r, c, ax in sheet.panels():
         images = columns[c][1]

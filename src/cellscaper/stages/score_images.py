@@ -104,10 +104,9 @@ def main() -> None:
     (_, reference), (layouts, images) = sides
     values = stain_distances(stain(images, config["glass"]), stain(reference, config["glass"]))
     shrinkage = config["shrinkage"]
-    tiles = [
-        features(model, side, config["tile"], name) for side, name in ((reference, "reference"), (images, "images"))
-    ]
-    values[fid_name(shrinkage)] = image_fid(*tiles, shrinkage)
+    real = features(model, reference, config["tile"], "reference")
+    own = features(model, images, config["tile"], "images")
+    values[fid_name(shrinkage)] = image_fid(real, own, shrinkage)
     scores = {name: {"total": value} for name, value in values.items()}
     if kind != "halves":  # the detector was trained on these
         recall, precision = dots_found(layouts, look(model, settings, layouts, images), config["radius"])
