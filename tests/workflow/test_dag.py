@@ -149,5 +149,10 @@ def test_each_job_has_a_log_a_benchmark_and_resources(papers):
 def test_jobs_that_train_or_sample_ask_for_a_gpu(papers):
     jobs, _ = papers
     for job in jobs:
-        learns = job.rule.startswith("train_") or job.rule in ("sample_layouts", "paint_images", "detect_cells")
+        learns = job.rule.startswith("train_") or job.rule in (
+            "sample_layouts",
+            "paint_images",
+            "detect_cells",
+            "score_images",
+        )
         assert job.pairs("resources")["gpu"] == str(int(learns)), job.name
