@@ -1,5 +1,6 @@
 """Downloads that can be trusted: resumed, retried, checked by SHA-256; archives unpacked with path checks."""
 
+import errno
 import http.client
 import os
 import shutil
@@ -164,8 +165,8 @@ def unpack(archive: Path, destination: Path, limit: int = 20 << 30) -> None:
     try:
         _extract(archive, partial, limit)
         os.replace(partial, destination)
-    except Exception as error:  # decompressors raise anything on damaged bytes
-        if isinstance(error, CellscaperError) or getattr(error, "errno", None) is not None:
+    except Exception as error:  # decompressors raise anything on damaged bytes, and seek where no byte is (EINVAL)
+        if isinstance(error, CellscaperError) or getattr(error, "errno", None) not in (None, errno.EINVAL):
             raise
         reason = str(error).split("\n")[0] or type(error).__name__
         raise CellscaperError(f"archive {archive} is damaged ({reason}); download it again") from error

@@ -299,6 +299,14 @@ def test_damaged_archives_give_one_line_and_leave_nothing(tmp_path: Path, name: 
     assert not [p for p in tmp_path.iterdir() if p.name.endswith(".partial")]
 
 
+def test_a_zip_without_its_beginning_is_damaged(tmp_path: Path) -> None:
+    whole = make_zip(tmp_path / "a.zip", MEMBERS).read_bytes()
+    (tmp_path / "a.zip").write_bytes(whole[40:])  # its directory places members before the first byte
+    with pytest.raises(CellscaperError, match="a.zip is damaged .*; download it again"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert nothing_left(tmp_path)
+
+
 def test_the_same_member_twice_is_refused(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         for _ in range(2):
