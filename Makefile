@@ -28,18 +28,18 @@ test: test-unit  ## all tests
 test-unit: .venv/oracles  ## the fast ones, two at a time
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2 tests/unit
 
-bench: .venv/oracles  ## speed claims, ratios measured in one run; point_diffusion falls short of its goal
-	for name in threads density topofd topology_loss point_diffusion seams; do .venv/bin/python benchmarks/$$name.py || failed=1; done; exit $${failed:-0}
+bench: .venv/oracles  ## speed claims on one page, results/benchmarks.md; point_diffusion falls short of its goal of 50 ms
+	.venv/bin/python benchmarks/page.py
 
 lint: .venv/ready
-	.venv/bin/ruff check src tests
-	.venv/bin/ruff format --check src tests
+	.venv/bin/ruff check src tests benchmarks
+	.venv/bin/ruff format --check src tests benchmarks
 	.venv/bin/mypy
 	.venv/bin/snakefmt --check Snakefile workflow
 
 format: .venv/ready
-	.venv/bin/ruff check --fix src tests
-	.venv/bin/ruff format src tests
+	.venv/bin/ruff check --fix src tests benchmarks
+	.venv/bin/ruff format src tests benchmarks
 	.venv/bin/snakefmt Snakefile workflow
 
 .venv/ready: pyproject.toml envs/constraints.txt

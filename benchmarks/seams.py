@@ -19,6 +19,7 @@ from scipy.spatial import cKDTree
 
 from cellscaper import export, stage
 from cellscaper.layouts import Layout, crop
+from outcome import report
 
 GOAL = 2.0  # root mean square of the differences over their standard errors: 1 is chance alone
 NEAR, FAR, EDGE = 16, 48, 64  # px
@@ -133,8 +134,8 @@ def main() -> int:
     for name, a, b, e, score, s, d in zip(names, seams, between, error, z, single, spread, strict=True):
         print(f"{name:16} {a:8.3f} {b:8.3f} {e:9.3f} {score:6.1f}   {s:10.3f} {d:6.3f}")
     ratio = float(np.sqrt((z[error > 1e-9] ** 2).mean()))
-    print(f"seams ratio={ratio:.2f} goal={GOAL} {'ok' if ratio <= GOAL else 'SHORT'}")
-    return 0 if ratio <= GOAL else 1
+    note = "root mean square of z over pair statistics"
+    return report("seams", "statistics at the seams", "inside windows", ratio, GOAL, at_most=True, note=note)
 
 
 if __name__ == "__main__":

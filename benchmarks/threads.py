@@ -12,6 +12,8 @@ import statistics
 import subprocess
 import sys
 
+from outcome import report
+
 GOAL = 1.25  # largest slowdown of a job by its neighbour
 WORK = """
 import sys, time
@@ -66,9 +68,9 @@ def main() -> int:
         print(f"{name:22} {statistics.median(values):.3f} s a step ({min(values):.3f} to {max(values):.3f})")
     alone, limited, default = (statistics.median(values) for values in times.values())
     print(f"default threads slow a step {default / alone:.1f}×")
-    ok = limited / alone <= GOAL
-    print(f"threads ratio={limited / alone:.2f} goal={GOAL} {'ok' if ok else 'SHORT'}")
-    return 0 if ok else 1
+    against = "one alone"
+    report("threads_default", "two trainings side by side, torch's default threads", against, default / alone, None)
+    return report("threads", "two side by side, one thread each", against, limited / alone, GOAL, at_most=True)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from cellscaper.patches import sliding_windows
 from cellscaper.topology.barycentre import barycentre
 from cellscaper.topology.matching import match
 from cellscaper.topology.persistence import alpha_diagrams
+from outcome import report
 
 GOAL = 10.0  # gudhi's processor seconds a diagram over ours, at an objective that is not worse
 MINUTES, GIGABYTES = 3.0, 4.0  # of TopoFD, three classes, both barycentres
@@ -109,9 +110,7 @@ def main() -> int:
     fits = score(real, args.threads)
     epithelial = [one for one in alpha_diagrams(real, 1) if len(one)]
     ratio = compare(epithelial, 5.0 if args.quick else 30.0)
-    ok = fits and ratio >= GOAL
-    print(f"topofd ratio={ratio:.1f} goal={GOAL:.0f} {'ok' if ok else 'SHORT'}")
-    return 0 if ok else 1
+    return report("topofd", "TopoFD's barycentre", "gudhi's lagrangian_barycenter", ratio, GOAL, also=fits)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,9 @@ def sliding_windows(cells: LayoutSet, region: int, stride: int, small: Literal["
         layout = cells.layout(i)
         height, width = layout.size
         for y in range(0, height - region + 1, stride):
+            band = crop(layout, y, 0, region, width)  # a window then looks at a few cells instead of the image's
             for x in range(0, width - region + 1, stride):
-                windows.append(crop(layout, y, x, region, region))
+                windows.append(crop(band, 0, x, region, region))
                 image.append(i)
     rows = np.array(image, np.int64)
     columns = {name: column[rows] for name, column in cells.columns.items()}

@@ -50,20 +50,24 @@ def rasterise(points: Tensor, labels: Tensor, index: Tensor, n: int, classes: in
     Returns (n, classes, side, side) float32 with ``grid.low`` as background and ``grid.high`` on markers;
     markers are cut at the border of the region.
     """
-    inner = grid.inner
-    maps = torch.full((n, classes, inner, inner), float(grid.low), device=points.device)
+    inner, side = grid.inner, grid.side
+    shape = (n, classes, side, side)
+    # zeros come from the system as they are touched, without a pass over the maps
+    maps = (
+        torch.full(shape, float(grid.low), device=points.device)
+        if grid.low
+        else torch.zeros(shape, device=points.device)
+    )
     cell = torch.div(points, grid.stride, rounding_mode="floor").long().clamp_(0, inner - 1)  # (M, 2)
     half = grid.marker // 2
     step = torch.arange(-half, half + 1, device=points.device)
     shift = torch.cartesian_prod(step, step).view(-1, 2)  # (marker², 2)
-    pixel = (cell[:, None] + shift).reshape(-1, 2)  # (M·marker², 2)
-    inside = ((pixel >= 0) & (pixel < inner)).all(dim=1)
-    pixel = pixel[inside]
-    repeat = shift.shape[0]
-    layer = index.repeat_interleave(repeat)[inside]
-    label = labels.repeat_interleave(repeat)[inside]
-    maps[layer, label, pixel[:, 0], pixel[:, 1]] = grid.high
-    return torch.nn.functional.pad(maps, (grid.pad,) * 4, value=grid.low)
+    y, x = (cell[:, None] + shift).unbind(-1)  # (M, marker²)
+    inside = (y >= 0) & (y < inner) & (x >= 0) & (x < inner)
+    layer = (index * classes + labels)[:, None] * side
+    pixel = (layer + y + grid.pad) * side + x + grid.pad
+    maps.view(-1).index_fill_(0, pixel[inside], grid.high)
+    return maps
 
 
 def to_unit(maps: Tensor, grid: Grid) -> Tensor:

@@ -285,8 +285,10 @@ def test_two_snakemakes_in_one_directory_refuse_each_other(copy, finished, jobs)
     delete_outputs(copy, job)
     command = copy.command(job.files("output")[0])
     first = copy.start(command)
-    stage_process(first, "train_layout")
+    training = stage_process(first, "train_layout")
+    training.suspend()  # until the second has looked, however slow the machine
     second = copy.run(command)
+    training.resume()
     assert second.status == 1, second.text
     assert "Directory cannot be locked" in second.text
     assert "make sure that no other Snakemake process" in second.text

@@ -1,0 +1,49 @@
+"""The page of the benchmarks: what a benchmark reports is what stands on it."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def modules(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    yield importlib.import_module("outcome"), importlib.import_module("page")
+    for name in ("outcome", "page"):
+        del sys.modules[name]
+
+
+def test_a_reported_ratio_is_judged_and_kept(modules, tmp_path, monkeypatch, capsys):
+    outcome, _ = modules
+    monkeypatch.setenv(outcome.VARIABLE, str(tmp_path / "all.jsonl"))
+    assert outcome.report("fast", "ours", "theirs", [2.0, 4.0, 3.0], 2.5) == 0
+    assert outcome.report("slow", "ours", "theirs", 2.0, 2.5) == 1
+    assert outcome.report("small", "ours", "theirs", 2.0, 2.5, at_most=True) == 0
+    assert outcome.report("unequal", "ours", "theirs", 9.0, 2.5, also=False) == 1
+    assert outcome.report("broken", "ours", "theirs", float("nan"), None) == 1
+    kept = outcome.read(tmp_path / "all.jsonl")
+    assert [one.ok for one in kept] == [True, False, True, False, False]
+    assert (kept[0].ratio, kept[0].low, kept[0].high, kept[0].n) == (3.0, 2.0, 4.0, 3)
+    assert "fast ratio=3 goal=2.5 ok" in capsys.readouterr().out
+
+
+def test_the_page_runs_what_it_names_and_shows_what_it_said(modules, tmp_path, monkeypatch):
+    _, page = modules
+    assert all((BENCHMARKS / f"{name}.py").is_file() for name in page.NAMES)
+    (tmp_path / "outcome.py").write_text((BENCHMARKS / "outcome.py").read_text(encoding="utf-8"), encoding="utf-8")
+    lines = ["import sys", "from outcome import report", "block = b'1' * (60 << 20)"]
+    lines.append('sys.exit(report("a", "A", "B", 3.0, 5.0))')
+    (tmp_path / "good.py").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "bad.py").write_text("raise SystemExit(3)\n", encoding="utf-8")
+    monkeypatch.setattr(page, "HERE", tmp_path)
+    runs = [page.run(name, False) for name in ("good", "bad")]
+    assert [done.status for done in runs] == [1, 3]
+    assert 60 < runs[0].outcomes[0].peak < 150
+    text = page.render(runs, {"machine": "here"})
+    assert "| machine | here |" in text
+    assert "| A | B | 3 | ≥ 5: **SHORT** |  |" in text
+    assert "ended with 3 and no outcome" in text
