@@ -59,9 +59,10 @@ def render(runs: list[Run], about: dict[str, str]) -> str:
     for one in (outcome for done in runs for outcome in done.outcomes):
         spread = f" ({one.low:,.3g} to {one.high:,.3g}, {one.n})" if one.n > 1 else ""
         lines.append(f"| {one.what} | {one.against} | {one.ratio:,.3g}{spread} | {verdict(one)} | {one.note} |")
-    lines += ["", "| benchmark | wall s | peak MB of its process | |", "|---|---|---|---|"]
+    lines += ["", "| benchmark | wall s | peak MB of its main process | |", "|---|---|---|---|"]
     for done in runs:
-        failed = "" if done.outcomes else f"ended with {done.status} and no outcome"
+        broken = not done.outcomes or (done.status and all(one.ok for one in done.outcomes))
+        failed = f"ended with {done.status} before its last outcome" if broken else ""
         peak = f"{max(one.peak for one in done.outcomes):.0f}" if done.outcomes else "–"
         lines.append(f"| `{done.name}.py` | {done.seconds:.0f} | {peak} | {failed} |")
     return "\n".join(lines) + "\n"

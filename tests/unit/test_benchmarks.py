@@ -46,4 +46,4 @@ def test_the_page_runs_what_it_names_and_shows_what_it_said(modules, tmp_path, m
     text = page.render(runs, {"machine": "here"})
     assert "| machine | here |" in text
     assert "| A | B | 3 | ≥ 5: **SHORT** |  |" in text
-    assert "ended with 3 and no outcome" in text
+    assert "ended with 3 before its last outcome" in text
