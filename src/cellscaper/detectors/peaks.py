@@ -1,6 +1,6 @@
 """From a detector's maps to cells (papers.md section 8): tiles of large images, regions, their centres."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from cellscaper.decoding import Cells, centroids
 from cellscaper.detectors.data import channels_first, to_input
+from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.progress import Progress
 
 TILE = 1024  # px; larger images are cut into tiles of this side
 OVERLAP = (
@@ -60,6 +62,22 @@ def detect(
 ) -> Cells:
     """Cells of one image (H, W, 3) uint8, points (N, 2) px and labels (N,), by a detector's ``maps`` and ``cells``."""
     return cells(image_maps(partial(maps, model), image, device), settings)
+
+
+def found_in(
+    layouts: LayoutSet,
+    images: Iterable[NDArray[np.uint8]],
+    find: Callable[[NDArray[np.uint8]], Cells],
+    what: str = "images",
+    quiet: bool = False,
+) -> LayoutSet:
+    """The cells that ``find`` sees in the image of each layout, with the layouts' sizes, sources and columns."""
+    found = []
+    with Progress(len(layouts), what, quiet=quiet) as progress:
+        for one, image in zip(layouts, images, strict=True):
+            found.append(Layout(*find(image), one.size, one.source))
+            progress.update()
+    return LayoutSet.build(found, layouts.classes, layouts.mpp, layouts.columns)
 
 
 @torch.inference_mode()

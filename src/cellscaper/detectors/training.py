@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cellscaper.decoding import Cells
+from cellscaper.detectors.peaks import found_in
 from cellscaper.diffusion.trainer import BatchLoss
-from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.layouts import LayoutSet
 from cellscaper.metrics.detection import detection_scores
 
 
@@ -39,8 +40,5 @@ class Validation:
 
     def f1(self, detect: Callable[[NDArray[np.uint8]], Cells]) -> float:
         """F1 of what ``detect`` finds, mean over the classes of the images, one to one within 6 px."""
-        found = [
-            Layout(*detect(image), one.size, one.source) for one, image in zip(self.cells, self.images, strict=True)
-        ]
-        made = LayoutSet.build(found, self.cells.classes, self.cells.mpp)
+        made = found_in(self.cells, self.images, detect, quiet=True)
         return detection_scores(self.cells, made)["f1"]["mean"]

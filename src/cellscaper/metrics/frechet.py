@@ -1,5 +1,6 @@
 """Fréchet distance between two Gaussians (Dowson & Landau 1982), the distance in FID, spatial-FID and TopoFD."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -41,6 +42,22 @@ def feature_moments(
             "shrinkage: ledoit_wolf"
         )
     return mean, covariance
+
+
+def fid(metric: str, unit: str, sides: Mapping[str, NDArray], shrinkage: Shrinkage) -> float:
+    """Squared Fréchet distance of two sides' features {side: (n, d)}, in the squared unit of the features; 0 is best.
+
+    ``metric``, ``side`` and ``unit`` begin the errors, which are those of :func:`feature_moments`.
+    """
+    one, two = (
+        feature_moments(np.asarray(x), shrinkage, f"{metric}: {len(x)} {side} {unit}") for side, x in sides.items()
+    )
+    return frechet_distance(*one, *two)
+
+
+def fid_name(name: str, shrinkage: Shrinkage) -> str:
+    """Under which name a FID is written: a shrunk covariance shows in it."""
+    return name if shrinkage == "none" else f"{name}_shrinkage"
 
 
 def frechet_distance(mean1: NDArray, cov1: NDArray, mean2: NDArray, cov2: NDArray) -> float:

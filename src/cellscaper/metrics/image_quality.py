@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 from cellscaper.metrics.detection import RADIUS, detection_scores
-from cellscaper.metrics.frechet import Shrinkage, feature_moments, frechet_distance
+from cellscaper.metrics.frechet import Shrinkage, fid, fid_name, frechet_distance
 
 GLASS = 0.15  # optical density (Macenko et al., ISBI 2009): pixels below it in every channel show no tissue
 
@@ -83,9 +83,9 @@ def stain_distances(one: Stain, two: Stain) -> dict[str, float]:
     return {"stain_mean": apart, "stain_frechet": float(np.sqrt(squared)), "glass": gap}
 
 
-def fid_name(shrinkage: Shrinkage) -> str:
+def image_fid_name(shrinkage: Shrinkage) -> str:
     """Under which name an image FID is written: a shrunk covariance shows in it."""
-    return "image_fid" if shrinkage == "none" else "image_fid_shrinkage"
+    return fid_name("image_fid", shrinkage)
 
 
 def image_fid(real: NDArray, painted: NDArray, shrinkage: Shrinkage = "none") -> float:
@@ -95,8 +95,4 @@ def image_fid(real: NDArray, painted: NDArray, shrinkage: Shrinkage = "none") ->
     Its value belongs to the network that made the features and falls as tiles are added: compare rows of one network
     beside their floor. Tiles of one image are not independent.
     """
-    sides = [
-        feature_moments(np.asarray(x), shrinkage, f"image FID: {len(x)} {side} tiles")
-        for side, x in (("real", real), ("painted", painted))
-    ]
-    return frechet_distance(*sides[0], *sides[1])
+    return fid("image FID", "tiles", {"real": real, "painted": painted}, shrinkage)

@@ -4,17 +4,16 @@ Its value depends on the feature network and, for few layouts, on their number: 
 number of layouts, beside their floor.
 """
 
-import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper.metrics.frechet import Shrinkage, feature_moments, frechet_distance
+from cellscaper.metrics.frechet import Shrinkage, fid, fid_name
 
 NAMES = {"autoencoder": "spatial_fid", "resnet50": "spatial_fid_released"}  # by feature network
 
 
 def metric_name(method: str, shrinkage: Shrinkage) -> str:
     """Under which name a score is written: a shrunk covariance and the released network show in it."""
-    return NAMES[method] if shrinkage == "none" else f"{NAMES[method]}_shrinkage"
+    return fid_name(NAMES[method], shrinkage)
 
 
 def spatial_fid(real: NDArray, generated: NDArray, shrinkage: Shrinkage = "none") -> float:
@@ -23,8 +22,4 @@ def spatial_fid(real: NDArray, generated: NDArray, shrinkage: Shrinkage = "none"
     ``shrinkage="ledoit_wolf"`` estimates both covariances by Ledoit and Wolf (2004), for few layouts. Without it,
     CellscaperError where a side has no more layouts than features: its covariance would not have full rank.
     """
-    one, two = (
-        feature_moments(np.asarray(x), shrinkage, f"spatial-FID: {len(x)} {side} layouts")
-        for side, x in (("real", real), ("generated", generated))
-    )
-    return frechet_distance(*one, *two)
+    return fid("spatial-FID", "layouts", {"real": real, "generated": generated}, shrinkage)

@@ -1,12 +1,12 @@
 """detect_cells: the cells a detector finds in the test images."""
 
+from functools import partial
+
 from cellscaper import stage
-from cellscaper.detectors.peaks import detect
+from cellscaper.detectors.peaks import detect, found_in
 from cellscaper.detectors.registry import detector
 from cellscaper.devices import device
 from cellscaper.errors import CellscaperError
-from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.progress import Progress
 from cellscaper.provenance import record
 from cellscaper.storage import read_split, write_layouts
 from cellscaper.weights import read_weights
@@ -22,13 +22,8 @@ def main() -> None:
     method = detector(settings["method"])
     model = method.build(settings, cells.n_classes).to(device()).eval()
     model.load_state_dict(weights)
-    found = []
-    with Progress(len(cells), "images") as progress:
-        for layout, image in zip(cells, images, strict=True):
-            points, labels = detect(method.maps, method.cells, model, image, settings, device())
-            found.append(Layout(points, labels, layout.size, layout.source))
-            progress.update()
-    detections = LayoutSet.build(found, cells.classes, cells.mpp, cells.columns)
+    find = partial(detect, method.maps, method.cells, model, settings=settings, device=device())
+    detections = found_in(cells, images, find)
     how = {key: facts[key] for key in ("val_f1", "best_step", "initialised") if key in facts}
     methods = [f"detectors.{settings['method']}"]
     provenance = record("detect_cells", {**settings, **how}, None, args.inputs, methods)

@@ -6,6 +6,7 @@ cut into windows of the painted size. config ``real``: null scores the painted i
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,11 @@ from numpy.typing import NDArray
 from cellscaper import stage
 from cellscaper.detectors import unet
 from cellscaper.detectors.data import channels_first, to_input
-from cellscaper.detectors.peaks import detect
+from cellscaper.detectors.peaks import detect, found_in
 from cellscaper.devices import device
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet, crop
-from cellscaper.metrics.image_quality import dots_found, fid_name, image_fid, stain, stain_distances
+from cellscaper.metrics.image_quality import dots_found, image_fid, image_fid_name, stain, stain_distances
 from cellscaper.metrics.score_file import write_scores
 from cellscaper.patches import large_enough
 from cellscaper.progress import Progress
@@ -66,13 +67,8 @@ def look(
     model: unet.UNet, settings: Mapping[str, Any], layouts: LayoutSet, images: list[NDArray[np.uint8]]
 ) -> LayoutSet:
     """The cells that the detector finds in the images of these layouts."""
-    found = []
-    with Progress(len(images), "detections") as progress:
-        for layout, image in zip(layouts, images, strict=True):
-            points, labels = detect(unet.maps, unet.cells, model, image, settings, device())
-            found.append(Layout(points, labels, layout.size, layout.source))
-            progress.update()
-    return LayoutSet.build(found, layouts.classes, layouts.mpp)
+    find = partial(detect, unet.maps, unet.cells, model, settings=settings, device=device())
+    return found_in(layouts, images, find, "detections")
 
 
 def main() -> None:
@@ -106,7 +102,7 @@ def main() -> None:
     shrinkage = config["shrinkage"]
     real = features(model, reference, config["tile"], "reference")
     own = features(model, images, config["tile"], "images")
-    values[fid_name(shrinkage)] = image_fid(real, own, shrinkage)
+    values[image_fid_name(shrinkage)] = image_fid(real, own, shrinkage)
     scores = {name: {"total": value} for name, value in values.items()}
     if kind != "halves":  # the detector was trained on these
         recall, precision = dots_found(layouts, look(model, settings, layouts, images), config["radius"])

@@ -8,8 +8,8 @@ from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.image_quality import (
     dots_found,
-    fid_name,
     image_fid,
+    image_fid_name,
     optical_density,
     stain,
     stain_distances,
@@ -94,12 +94,10 @@ def test_white_images_have_no_stain_and_are_all_glass():
         stain([])
 
 
-def test_fid_of_features_agrees_with_the_matrix_square_root():
+def test_fid_of_features_agrees_with_the_matrix_square_root(by_square_root):
     rng = np.random.default_rng(5)
     one, two = rng.normal(size=(200, 6)) @ rng.normal(size=(6, 6)), rng.normal(size=(90, 6)) + 1
-    cov1, cov2 = np.cov(one.T), np.cov(two.T)
-    expected = ((one.mean(0) - two.mean(0)) ** 2).sum() + np.trace(cov1 + cov2 - 2 * sqrtm(cov1 @ cov2).real)
-    assert image_fid(one, two) == pytest.approx(expected, rel=1e-7)
+    assert image_fid(one, two) == pytest.approx(by_square_root(one, two), rel=1e-7)
 
 
 def test_fid_refuses_no_more_tiles_than_features_and_shrinkage_shows_in_its_name():
@@ -107,4 +105,4 @@ def test_fid_refuses_no_more_tiles_than_features_and_shrinkage_shows_in_its_name
     with pytest.raises(CellscaperError, match="image FID: 8 painted tiles for 8 features, needs at least 9"):
         image_fid(x, x[:8])
     assert image_fid(x, x[:8], "ledoit_wolf") >= 0
-    assert (fid_name("none"), fid_name("ledoit_wolf")) == ("image_fid", "image_fid_shrinkage")
+    assert (image_fid_name("none"), image_fid_name("ledoit_wolf")) == ("image_fid", "image_fid_shrinkage")

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.linalg import sqrtm
 from sklearn.covariance import LedoitWolf
 
 from cellscaper.errors import CellscaperError
@@ -23,12 +22,10 @@ def test_independent_features_have_the_closed_form():
     assert value == pytest.approx((shift**2).sum() + ((sd1 - sd2) ** 2).sum())
 
 
-def test_correlated_features_agree_with_scipy_matrix_square_root():
+def test_correlated_features_agree_with_scipy_matrix_square_root(by_square_root):
     rng = np.random.default_rng(2)
     one, two = rng.normal(size=(200, 12)) @ rng.normal(size=(12, 12)), rng.normal(size=(90, 12)) + 1
-    cov1, cov2 = np.cov(one.T), np.cov(two.T)
-    expected = ((one.mean(0) - two.mean(0)) ** 2).sum() + np.trace(cov1 + cov2 - 2 * sqrtm(cov1 @ cov2).real)
-    assert spatial_fid(one, two) == pytest.approx(expected, rel=1e-7)
+    assert spatial_fid(one, two) == pytest.approx(by_square_root(one, two), rel=1e-7)
 
 
 @pytest.mark.parametrize("shrinkage", ["none", "ledoit_wolf"])
@@ -51,11 +48,10 @@ def test_refuses_no_more_layouts_than_features():
         spatial_fid(rng.normal(size=(8, 8)), rng.normal(size=(9, 8)))
 
 
-def test_few_layouts_are_scored_with_ledoit_wolf_covariances():
+def test_few_layouts_are_scored_with_ledoit_wolf_covariances(by_square_root):
     rng = np.random.default_rng(4)
     one, two = rng.normal(size=(6, 10)), rng.normal(size=(8, 10)) + 1
-    cov1, cov2 = (LedoitWolf().fit(x).covariance_ for x in (one, two))
-    expected = ((one.mean(0) - two.mean(0)) ** 2).sum() + np.trace(cov1 + cov2 - 2 * sqrtm(cov1 @ cov2).real)
+    expected = by_square_root(one, two, lambda x: LedoitWolf().fit(x).covariance_)
     assert spatial_fid(one, two, "ledoit_wolf") == pytest.approx(expected, rel=1e-6)
     with pytest.raises(CellscaperError, match="'oas' is unknown"):
         spatial_fid(one, two, "oas")  # type: ignore[arg-type]
