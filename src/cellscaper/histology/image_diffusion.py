@@ -1,4 +1,4 @@
-"""Layout → H&E: ADM's U-Net on images, with the layout's markers as further input channels (SD section 3)."""
+"""Layout → H&E: ADM's U-Net on images, conditioned on the layout (SD section 3; TC section 4)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,23 +14,35 @@ from cellscaper.diffusion.sampler import sample
 from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.diffusion.unet import UNet
 from cellscaper.errors import CellscaperError
+from cellscaper.histology.layout_condition import layout_condition
 from cellscaper.layouts import Layout
-from cellscaper.rasters import Grid, rasterise
+from cellscaper.rasters import Grid
 
 RGB = 3
 WHITE = 1.0  # the padding around an image: empty glass
 
 
-def network(section: dict[str, Any], classes: int) -> UNet:
-    """The U-Net of an image model: noisy image and markers in, noise (and variance) out, at full resolution.
+class Painter(nn.Module):
+    """A U-Net with its layout condition: one module to train, average and store."""
 
-    CellscaperError where the grid is not at the images' resolution.
-    """
-    grid = Grid(**section["grid"])
-    if grid.stride != 1:
-        raise CellscaperError(f"image model: grid stride {grid.stride} must be 1, the resolution of the images")
-    outputs = RGB * (2 if section["diffusion"]["learn_variance"] else 1)
-    return UNet(RGB + classes, outputs, grid.side, **section["network"])
+    def __init__(self, section: dict[str, Any], classes: int):
+        super().__init__()
+        grid = Grid(**section["grid"])
+        if grid.stride != 1:
+            raise CellscaperError(f"image model: grid stride {grid.stride} must be 1, the resolution of the images")
+        self.condition = layout_condition(section["condition"], grid, classes)
+        outputs = RGB * (2 if section["diffusion"]["learn_variance"] else 1)
+        self.net = UNet(RGB + self.condition.channels, outputs, grid.side, **section["network"])
+
+    def forward(self, x: Tensor, t: Tensor, layout: Tensor) -> Tensor:
+        """Noisy images x (B, 3, side, side), steps t (B,), ``condition.encode`` of the layouts (B, …) → prediction (and
+        variance), (B, 3 or 6, side, side)."""
+        return self.net(torch.cat([x, layout], dim=1), t)
+
+
+def network(section: dict[str, Any], classes: int) -> Painter:
+    """The network of an image model. CellscaperError where the grid is not at the images' resolution."""
+    return Painter(section, classes)
 
 
 def batch_loss(
@@ -39,20 +51,21 @@ def batch_loss(
     """The loss of one training step. images: for each training layout (3, H, W) uint8."""
     grid, diffusion = Grid(**section["grid"]), section["diffusion"]
     schedule = make_schedule(diffusion["schedule"], diffusion["steps"]).to(device)
+    condition = layout_condition(section["condition"], grid, classes)
     n = section["training"]["batch"]
 
     def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
         drawn = crops.sample(n, random)
         x0 = pad(cut_maps(images, drawn).to(device).float() / 127.5 - 1, (grid.pad,) * 4, value=WHITE)
-        markers = rasterise(drawn.points, drawn.labels, drawn.index, n, classes, grid).to(device)
-        return batch_losses(diffusion, schedule, lambda x_t, t: model(torch.cat([x_t, markers], 1), t), x0, random)
+        layout = condition.encode(drawn.points, drawn.labels, drawn.index, n).to(device)
+        return batch_losses(diffusion, schedule, lambda x_t, t: model(x_t, t, layout), x0, random)
 
     return loss
 
 
 def paint(
     section: dict[str, Any],
-    model: UNet,
+    model: nn.Module,
     layouts: Sequence[Layout],
     classes: int,
     seeds: Sequence[int],
@@ -64,10 +77,11 @@ def paint(
     points = torch.cat([torch.from_numpy(one.points) for one in layouts])
     labels = torch.cat([torch.from_numpy(one.labels).long() for one in layouts])
     index = torch.repeat_interleave(torch.tensor([len(one) for one in layouts]))
-    markers = rasterise(points, labels, index, len(layouts), classes, grid).to(device)
+    layout = layout_condition(section["condition"], grid, classes).encode(points, labels, index, len(layouts))
+    layout = layout.to(device)
     image = sample(
         section["diffusion"],
-        lambda x, t: model(torch.cat([x, markers], dim=1), t),
+        lambda x, t: model(x, t, layout),
         (RGB, grid.side, grid.side),
         seeds,
         sampling,

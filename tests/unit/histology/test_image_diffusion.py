@@ -18,6 +18,7 @@ CLASSES = 2
 SECTION = {
     "grid": {"region": 32, "stride": 1, "marker": 3, "pad": 0, "low": -1, "high": 1},
     "small": "error",
+    "condition": {"kind": "markers"},
     "network": {"channels": 16, "blocks": 1, "multipliers": [1, 2], "attention": [], "head_channels": 16, "fold": 2},
     "diffusion": {
         "schedule": "linear", "steps": 100, "prediction": "noise", "learn_variance": True, "p2_gamma": 1.0, "p2_k": 1.0,
@@ -72,14 +73,14 @@ def test_image_and_markers_of_a_batch_show_the_same_window(pad, monkeypatch):
         return plain(schedule, x0, random)
 
     class Model(torch.nn.Module):
-        def forward(self, x, t):
-            seen["input"] = x
+        def forward(self, x, t, markers):
+            seen["markers"] = markers
             return torch.zeros(len(x), 6, *x.shape[2:])
 
     monkeypatch.setattr(objective, "noised", spy)
     settings = section(grid={"pad": pad}, training={"batch": 12})
     loss_of(settings)(Model(), torch.Generator().manual_seed(0), 0)
-    x0, markers = seen["x0"], seen["input"][:, 3:]
+    x0, markers = seen["x0"], seen["markers"]
     assert x0.shape == (12, 3, 32 + 2 * pad, 32 + 2 * pad)
     assert markers.shape == (12, CLASSES, 32 + 2 * pad, 32 + 2 * pad)
     inner = (..., slice(pad, pad + 32), slice(pad, pad + 32))
@@ -122,13 +123,13 @@ def test_the_network_is_as_large_as_the_padded_region_and_sees_the_markers():
     model = network(section(grid={"pad": 4}), CLASSES)
     for parameter in model.parameters():
         parameter.data.add_(0.05 * torch.randn_like(parameter))
-    x = torch.rand(1, 3 + CLASSES, 40, 40)
-    other = x.clone()
+    x, markers = torch.rand(1, 3, 40, 40), torch.rand(1, CLASSES, 40, 40)
+    other = markers.clone()
     other[:, -1, 20, 20] += 1
     t = torch.zeros(1, dtype=torch.long)
-    assert model(x, t).shape == (1, 6, 40, 40)
-    assert (model(x, t) - model(other, t)).abs().max() > 0
-    assert network(section(diffusion={"learn_variance": False}), CLASSES)(x, t).shape == (1, 3, 40, 40)
+    assert model(x, t, markers).shape == (1, 6, 40, 40)
+    assert (model(x, t, markers) - model(x, t, other)).abs().max() > 0
+    assert network(section(diffusion={"learn_variance": False}), CLASSES)(x, t, markers).shape == (1, 3, 40, 40)
 
 
 def test_grids_that_images_do_not_have_are_refused():
@@ -154,10 +155,10 @@ def test_a_model_that_knows_the_image_paints_it_exactly(pad, prediction):
     x0 = torch.nn.functional.pad(torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1, (pad,) * 4, value=1.0)
     expected = markers_of(layouts, Grid(**settings["grid"]))
 
-    def model(x, t):
-        assert torch.equal(x[:, 3:], expected)
+    def model(x, t, markers):
+        assert torch.equal(markers, expected)
         bar = schedule.alphas_bar[t].float().view(-1, 1, 1, 1)
-        eps = (x[:, :3] - bar.sqrt() * x0) / (1 - bar).sqrt()
+        eps = (x - bar.sqrt() * x0) / (1 - bar).sqrt()
         wanted = eps if prediction == "noise" else bar.sqrt() * eps - (1 - bar).sqrt() * x0
         return torch.cat([wanted, torch.full_like(wanted, 5.0)], dim=1)
 

@@ -1,0 +1,70 @@
+"""How a layout enters the network that paints.
+
+    {"kind": "markers"}                 the grid's raster, concatenated to the noisy image (SD section 3)
+    {"kind": "distance", "reach": px}   for each class a cone around every cell, concatenated (TC's released U-Net has
+                                        distance maps, too): the pixels of a nucleus know where its centre is
+
+A new way is one more class here and one more block in the schema.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cellscaper.errors import CellscaperError
+from cellscaper.rasters import Grid, rasterise
+
+
+class Markers(nn.Module):
+    """The grid's raster as ``channels`` beside the image."""
+
+    def __init__(self, settings: Mapping[str, Any], grid: Grid, classes: int):
+        super().__init__()
+        self.grid, self.classes, self.channels = grid, classes, classes
+
+    def encode(self, points: Tensor, labels: Tensor, index: Tensor, n: int) -> Tensor:
+        """(n, classes, side, side): :func:`cellscaper.rasters.rasterise` of these cells, arguments as there."""
+        return rasterise(points, labels, index, n, self.classes, self.grid)
+
+
+class Distance(Markers):
+    """Cones around the cells: the grid's ``high`` at a cell, falling evenly to ``low`` at ``reach`` px."""
+
+    def __init__(self, settings: Mapping[str, Any], grid: Grid, classes: int):
+        super().__init__(settings, grid, classes)
+        self.reach = float(settings["reach"])
+        if not 1 <= self.reach <= grid.side:
+            raise CellscaperError(
+                f"image model: condition reach {self.reach:g} px must be from 1 to the side of the map, {grid.side} px; "
+                "about a nucleus' radius"
+            )
+
+    def encode(self, points: Tensor, labels: Tensor, index: Tensor, n: int) -> Tensor:
+        """(n, classes, side, side): high − (high − low) · min(d / reach, 1), d px to the nearest cell of the class.
+
+        Cones go on into the padding around the region.
+        """
+        grid, side = self.grid, self.grid.side
+        step = torch.arange(-int(self.reach), int(self.reach) + 1, device=points.device)
+        shift = torch.cartesian_prod(step, step)
+        away = shift.float().norm(dim=1)
+        shift, away = shift[away < self.reach], away[away < self.reach]  # (S, 2), (S,)
+        cell = points.floor().long().clamp_(0, grid.inner - 1) + grid.pad
+        y, x = (cell[:, None] + shift).unbind(-1)  # (M, S)
+        inside = (y >= 0) & (y < side) & (x >= 0) & (x < side)
+        pixel = ((index * self.classes + labels)[:, None] * side + y) * side + x
+        nearest = torch.full((n * self.classes * side * side,), self.reach, device=points.device)
+        nearest.scatter_reduce_(0, pixel[inside], away.expand_as(pixel)[inside], "amin")
+        return grid.high - (grid.high - grid.low) / self.reach * nearest.view(n, self.classes, side, side)
+
+
+KINDS = {"markers": Markers, "distance": Distance}
+
+
+def layout_condition(settings: Mapping[str, Any], grid: Grid, classes: int) -> Markers:
+    """The condition of an image model's config; CellscaperError for an unknown kind."""
+    if settings["kind"] not in KINDS:
+        raise CellscaperError(f"image model: condition kind {settings['kind']!r}; use one of {', '.join(KINDS)}")
+    return KINDS[settings["kind"]](settings, grid, classes)
