@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,21 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 from torch.utils.checkpoint import checkpoint as recompute
 
 from cellscaper.errors import CellscaperError
+
+FREQUENCIES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # of positions, waves over the side of a map
+
+
+class Context(NamedTuple):
+    """What a map attends to: tokens (B, N, width) and which of them exist, (B, N) bool, at least one of each row."""
+
+    tokens: Tensor
+    present: Tensor
+
+
+def position_waves(position: Tensor) -> Tensor:
+    """(…, 4 · frequencies): sines and cosines of positions (…, 2), parts of the side of a map."""
+    angle = position[..., None] * (2 * math.pi * position.new_tensor(FREQUENCIES))
+    return torch.cat([angle.sin(), angle.cos()], dim=-1).flatten(-2)
 
 
 def norm(channels: int) -> nn.GroupNorm:
@@ -51,8 +66,8 @@ class Residual(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """x (B, inputs, H, W), embedding (B, width) → (B, outputs, H', W')."""
+    def forward(self, x: Tensor, embedding: Tensor, context: Context | None = None) -> Tensor:
+        """x (B, inputs, H, W), embedding (B, width) → (B, outputs, H', W'); the context is not used."""
         h = functional.silu(self.norm1(x))
         if self.resample is not None:
             h, x = _resample(h, self.resample), _resample(x, self.resample)
@@ -78,8 +93,8 @@ class Resample(nn.Module):
         self.how = how
         self.conv = nn.Conv2d(channels, channels, 3, stride=2 if how == "down" else 1, padding=1)
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """(B, C, H, W) → (B, C, H/2, W/2) or (B, C, 2H, 2W); the embedding is not used."""
+    def forward(self, x: Tensor, embedding: Tensor, context: Context | None = None) -> Tensor:
+        """(B, C, H, W) → (B, C, H/2, W/2) or (B, C, 2H, 2W); embedding and context are not used."""
         return self.conv(x if self.how == "down" else _resample(x, "up"))
 
 
@@ -88,20 +103,50 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, head_channels: int):
         super().__init__()
-        if channels > head_channels and channels % head_channels:
-            raise CellscaperError(f"{channels} channels do not split into attention heads of {head_channels}")
-        self.heads = max(1, channels // head_channels)
+        self.heads = _heads(channels, head_channels)
         self.norm = norm(channels)
         self.qkv, self.out = nn.Linear(channels, 3 * channels), zeroed(nn.Linear(channels, channels))
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """(B, C, H, W) → the same shape; the embedding is not used."""
+    def forward(self, x: Tensor, embedding: Tensor, context: Context | None = None) -> Tensor:
+        """(B, C, H, W) → the same shape; embedding and context are not used."""
         b, c, height, width = x.shape
         tokens = self.norm(x).flatten(2).transpose(1, 2)  # (B, N, C)
         qkv = self.qkv(tokens).reshape(b, -1, 3, self.heads, c // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, N, C/heads)
         mixed = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, -1, c)
         return x + self.out(mixed).transpose(1, 2).reshape(b, c, height, width)
+
+
+class CrossAttention(nn.Module):
+    """Each pixel, with its place, asks the tokens of a context ``width`` wide; the answer is added to it."""
+
+    def __init__(self, channels: int, head_channels: int, width: int):
+        super().__init__()
+        self.heads = _heads(channels, head_channels)
+        self.norm = norm(channels)
+        self.query = nn.Linear(channels + 4 * len(FREQUENCIES), channels)
+        self.key_value = nn.Linear(width, 2 * channels)
+        self.out = zeroed(nn.Linear(channels, channels))
+
+    def forward(self, x: Tensor, embedding: Tensor, context: Context | None = None) -> Tensor:
+        """(B, C, H, W) → the same shape; the embedding is not used. ValueError without a context."""
+        if context is None:
+            raise ValueError("this U-Net attends to a context, which is missing")
+        b, c, height, width = x.shape
+        rows, columns = ((torch.arange(n, device=x.device) + 0.5) / n for n in (height, width))
+        places = position_waves(torch.cartesian_prod(rows, columns)).to(x.dtype)  # (HW, 4 · frequencies)
+        asked = torch.cat([self.norm(x).flatten(2).transpose(1, 2), places.expand(b, -1, -1)], dim=-1)
+        q = self.query(asked).view(b, -1, self.heads, c // self.heads).transpose(1, 2)
+        k, v = self.key_value(context.tokens).view(b, -1, 2, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        told = functional.scaled_dot_product_attention(q, k, v, attn_mask=context.present[:, None, None])
+        told = self.out(told.transpose(1, 2).reshape(b, -1, c))
+        return x + told.transpose(1, 2).reshape(b, c, height, width)
+
+
+def _heads(channels: int, head_channels: int) -> int:
+    if channels > head_channels and channels % head_channels:
+        raise CellscaperError(f"{channels} channels do not split into attention heads of {head_channels}")
+    return max(1, channels // head_channels)
 
 
 class UNet(nn.Module):
@@ -120,6 +165,7 @@ class UNet(nn.Module):
     dropout        in the residual blocks [0]
     checkpoint     recompute activations in the backward pass: less memory, about a third more time [False]
     fold           fold × fold pixels enter as the channels of one position: about fold² times less work [1]
+    context        width of tokens that are attended to, too, after each self-attention; None for none [None]
 
     Raises CellscaperError where ``size`` is not divisible by fold · 2^(levels - 1).
     """
@@ -139,6 +185,7 @@ class UNet(nn.Module):
         dropout: float = 0.0,
         checkpoint: bool = False,
         fold: int = 1,
+        context: int | None = None,
     ):
         super().__init__()
         self.channels, self.width, self.checkpoint, self.fold = channels, 4 * channels, checkpoint, fold
@@ -152,8 +199,12 @@ class UNet(nn.Module):
         def resampled(c: int, how: str) -> nn.Module:
             return residual(c, c, how) if resample_in_blocks else Resample(c, how)
 
+        def attention_at(c: int) -> list[nn.Module]:
+            crossed = [] if context is None else [CrossAttention(c, head_channels, context)]
+            return [Attention(c, head_channels), *crossed]
+
         def attended(c: int, level: int) -> list[nn.Module]:
-            return [Attention(c, head_channels)] if size // fold // 2**level in attention else []
+            return attention_at(c) if size // fold // 2**level in attention else []
 
         widths = [channels * multiplier for multiplier in multipliers]
         c = widths[0]
@@ -167,7 +218,7 @@ class UNet(nn.Module):
             if level < len(widths) - 1:
                 self.down.append(nn.ModuleList([resampled(c, "down")]))
                 skips.append(c)
-        self.middle = nn.ModuleList([residual(c, c), Attention(c, head_channels), residual(c, c)])
+        self.middle = nn.ModuleList([residual(c, c), *attention_at(c), residual(c, c)])
         self.up = nn.ModuleList()
         for level, outputs in reversed(list(enumerate(widths))):
             for i in range(blocks + 1):
@@ -178,10 +229,11 @@ class UNet(nn.Module):
                 self.up.append(nn.ModuleList(layers))
         self.head = nn.Sequential(norm(c), nn.SiLU(), zeroed(nn.Conv2d(c, out_channels * fold**2, 3, padding=1)))
 
-    def forward(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, condition: Tensor | None = None, context: Context | None = None) -> Tensor:
         """x (B, in_channels, H, W), steps t (B,) int64 → (B, out_channels, H, W) float32.
 
-        condition (B, 4 · channels) is added to the embedding of t. H and W need not be the nominal size.
+        condition (B, 4 · channels) is added to the embedding of t; ``context`` is what a U-Net with a context width
+        attends to. H and W need not be the nominal size.
         Raises CellscaperError where H or W is not divisible by fold · 2^(levels - 1).
         """
         self._check_size(*x.shape[-2:])
@@ -191,20 +243,20 @@ class UNet(nn.Module):
         h = self.stem(pixel_unshuffle(x, self.fold))
         skips = [h]
         for layers in self.down:
-            h = self._through(cast(nn.ModuleList, layers), h, embedding)
+            h = self._through(cast(nn.ModuleList, layers), h, embedding, context)
             skips.append(h)
-        h = self._through(self.middle, h, embedding)
+        h = self._through(self.middle, h, embedding, context)
         for layers in self.up:
-            h = self._through(cast(nn.ModuleList, layers), torch.cat([h, skips.pop()], dim=1), embedding)
+            h = self._through(cast(nn.ModuleList, layers), torch.cat([h, skips.pop()], dim=1), embedding, context)
         with torch.autocast(h.device.type, enabled=False):  # few channels: float32 costs next to nothing
             return pixel_shuffle(self.head(h.float()), self.fold)
 
-    def _through(self, layers: Iterable[nn.Module], h: Tensor, embedding: Tensor) -> Tensor:
+    def _through(self, layers: Iterable[nn.Module], h: Tensor, embedding: Tensor, context: Context | None) -> Tensor:
         for layer in layers:
             if self.checkpoint and torch.is_grad_enabled():
-                h = recompute(layer, h, embedding, use_reentrant=False)
+                h = recompute(layer, h, embedding, context, use_reentrant=False)
             else:
-                h = layer(h, embedding)
+                h = layer(h, embedding, context)
         return h
 
     def _check_size(self, height: int, width: int) -> None:

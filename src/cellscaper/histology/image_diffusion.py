@@ -32,12 +32,15 @@ class Painter(nn.Module):
             raise CellscaperError(f"image model: grid stride {grid.stride} must be 1, the resolution of the images")
         self.condition = layout_condition(section["condition"], grid, classes)
         outputs = RGB * (2 if section["diffusion"]["learn_variance"] else 1)
-        self.net = UNet(RGB + self.condition.channels, outputs, grid.side, **section["network"])
+        channels = RGB + self.condition.channels
+        self.net = UNet(channels, outputs, grid.side, **section["network"], context=self.condition.context)
 
     def forward(self, x: Tensor, t: Tensor, layout: Tensor) -> Tensor:
         """Noisy images x (B, 3, side, side), steps t (B,), ``condition.encode`` of the layouts (B, …) → prediction (and
         variance), (B, 3 or 6, side, side)."""
-        return self.net(torch.cat([x, layout], dim=1), t)
+        if self.condition.channels:
+            return self.net(torch.cat([x, layout], dim=1), t)
+        return self.net(x, t, context=self.condition(layout))
 
 
 def network(section: dict[str, Any], classes: int) -> Painter:

@@ -4,6 +4,9 @@
     {"kind": "distance", "reach": px}   for each class a cone around every cell, concatenated (TC's released U-Net has
                                         distance maps, too): the pixels of a nucleus know where its centre is
 
+    {"kind": "cross_attention", "width": channels}   cells are tokens, which the image attends to wherever it attends
+                                        to itself (TC's text names cross-attention, not to what)
+
 A new way is one more class here and one more block in the schema.
 """
 
@@ -12,13 +15,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
+from cellscaper.diffusion.unet import FREQUENCIES, Context, position_waves
 from cellscaper.errors import CellscaperError
 from cellscaper.rasters import Grid, rasterise
 
 
 class Markers(nn.Module):
-    """The grid's raster as ``channels`` beside the image."""
+    """The grid's raster as ``channels`` beside the image. ``context`` is None: there are no tokens."""
+
+    context = None
 
     def __init__(self, settings: Mapping[str, Any], grid: Grid, classes: int):
         super().__init__()
@@ -37,8 +44,8 @@ class Distance(Markers):
         self.reach = float(settings["reach"])
         if not 1 <= self.reach <= grid.side:
             raise CellscaperError(
-                f"image model: condition reach {self.reach:g} px must be from 1 to the side of the map, {grid.side} px; "
-                "about a nucleus' radius"
+                f"image model: condition reach {self.reach:g} px must be from 1 to the map's {grid.side} px, about a "
+                "nucleus' radius"
             )
 
     def encode(self, points: Tensor, labels: Tensor, index: Tensor, n: int) -> Tensor:
@@ -60,10 +67,41 @@ class Distance(Markers):
         return grid.high - (grid.high - grid.low) / self.reach * nearest.view(n, self.classes, side, side)
 
 
-KINDS = {"markers": Markers, "distance": Distance}
+class Cells(nn.Module):
+    """Cells as tokens ``context`` wide: waves of the position and the class, through an MLP. ``channels`` is 0."""
+
+    channels = 0
+
+    def __init__(self, settings: Mapping[str, Any], grid: Grid, classes: int):
+        super().__init__()
+        self.grid, self.classes, self.context = grid, classes, settings["width"]
+        features = 4 * len(FREQUENCIES) + classes
+        self.token = nn.Sequential(nn.Linear(features, self.context), nn.SiLU(), nn.Linear(self.context, self.context))
+        self.nothing = nn.Parameter(torch.zeros(self.context))  # for pixels that no cell concerns
+
+    def encode(self, points: Tensor, labels: Tensor, index: Tensor, n: int) -> Tensor:
+        """(n, N, 2 + classes), the cells of each layout, padded to the largest one's number: position as a part of the
+        map's side, y then x, and the class as a one-hot vector; padding is 0. ``index`` must rise."""
+        sizes = torch.bincount(index, minlength=n)
+        place = torch.arange(len(index), device=index.device) - (sizes.cumsum(0) - sizes)[index]
+        cells = torch.zeros(n, max(int(sizes.max()), 1), 2 + self.classes, device=points.device)
+        position = (points.float() + self.grid.pad) / self.grid.side
+        cells[index, place] = torch.cat([position, one_hot(labels, self.classes).float()], dim=1)
+        return cells
+
+    def forward(self, cells: Tensor) -> Context:
+        """The tokens of encoded cells (n, N, 2 + classes), after the one of nothing."""
+        position, kind = cells[..., :2], cells[..., 2:]
+        tokens = self.token(torch.cat([position_waves(position), kind], dim=-1))
+        nothing = self.nothing.expand(len(tokens), 1, -1).to(tokens.dtype)
+        present = torch.cat([kind.new_ones(len(kind), 1), kind.sum(dim=-1)], dim=1) > 0
+        return Context(torch.cat([nothing, tokens], dim=1), present)
 
 
-def layout_condition(settings: Mapping[str, Any], grid: Grid, classes: int) -> Markers:
+KINDS: dict[str, type[Markers] | type[Cells]] = {"markers": Markers, "distance": Distance, "cross_attention": Cells}
+
+
+def layout_condition(settings: Mapping[str, Any], grid: Grid, classes: int) -> Markers | Cells:
     """The condition of an image model's config; CellscaperError for an unknown kind."""
     if settings["kind"] not in KINDS:
         raise CellscaperError(f"image model: condition kind {settings['kind']!r}; use one of {', '.join(KINDS)}")

@@ -9,7 +9,16 @@ from torch import nn
 from torch.nn import functional
 
 from cellscaper.diffusion.conditioning import ClassCounts
-from cellscaper.diffusion.unet import Attention, Residual, UNet, norm, timestep_embedding
+from cellscaper.diffusion.unet import (
+    Attention,
+    Context,
+    CrossAttention,
+    Residual,
+    UNet,
+    norm,
+    position_waves,
+    timestep_embedding,
+)
 from cellscaper.errors import CellscaperError
 
 SMALL = {"size": 16, "channels": 16, "blocks": 1, "multipliers": (1, 2), "attention": (8,), "head_channels": 8}
@@ -191,3 +200,58 @@ def test_folded_net_is_the_plain_net_on_blocks_of_pixels():
     torch.testing.assert_close(folded(x, t), out, atol=1e-5, rtol=1e-5)
     with pytest.raises(CellscaperError, match=r"18×18 px.*multiples of 4"):
         folded(torch.randn(1, 3, 18, 18), t[:1])
+
+
+# -- cross-attention ---------------------------------------------------------------------------------------
+
+
+def context(n: int = 7, width: int = 6) -> Context:
+    generator = torch.Generator().manual_seed(3)
+    present = torch.ones(2, n, dtype=torch.bool)
+    present[1, 3:] = False
+    return Context(torch.randn(2, n, width, generator=generator), present)
+
+
+def test_cross_attention_is_torch_s_multi_head_attention():
+    """torch's module with the same weights, pixel by pixel; places are those of the pixels' centres."""
+    layer, given = randomised(CrossAttention(8, 4, 6)), context()
+    x = torch.randn(2, 8, 3, 5)
+    oracle = nn.MultiheadAttention(8, 2, kdim=6, vdim=6, batch_first=True)
+    with torch.no_grad():
+        oracle.q_proj_weight.copy_(torch.eye(8))
+        oracle.k_proj_weight.copy_(layer.key_value.weight[:8])
+        oracle.v_proj_weight.copy_(layer.key_value.weight[8:])
+        oracle.in_proj_bias.copy_(torch.cat([torch.zeros(8), layer.key_value.bias]))
+        oracle.out_proj.weight.copy_(layer.out.weight)
+        oracle.out_proj.bias.copy_(layer.out.bias)
+    place = torch.tensor([[(i + 0.5) / 3, (j + 0.5) / 5] for i in range(3) for j in range(5)])
+    turns = 2 * math.pi * place[:, :, None] * torch.tensor([0.5, 1, 2, 4, 8, 16])
+    waves = torch.cat([turns.sin(), turns.cos()], dim=2).reshape(15, -1)
+    torch.testing.assert_close(position_waves(place), waves)
+    pixels = layer.norm(x).flatten(2).transpose(1, 2)
+    asked = layer.query(torch.cat([pixels, waves.expand(2, -1, -1)], dim=2))
+    told, _ = oracle(asked, given.tokens, given.tokens, key_padding_mask=~given.present)
+    expected = x + told.transpose(1, 2).reshape(2, 8, 3, 5)
+    torch.testing.assert_close(layer(x, torch.zeros(2, 1), given), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_u_net_attends_to_its_context_wherever_it_attends():
+    x, t = batch()
+    net = randomised(UNet(3, 6, **SMALL, context=6))
+    places = [sum(isinstance(m, kind) for m in net.modules()) for kind in (Attention, CrossAttention)]
+    assert places[0] == places[1] > 1
+    given = context()
+    out = net(x, t, context=given)
+    out.square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+    other = given.tokens.clone()
+    other[1, 3:] += 1  # absent
+    torch.testing.assert_close(net(x, t, context=Context(other, given.present)), out)
+    other[1, 0] += 1
+    changed = (net(x, t, context=Context(other, given.present)) - out).flatten(1).abs().amax(1)
+    assert changed[0] < 1e-5 < changed[1]
+    with pytest.raises(ValueError, match="attends to a context"):
+        net(x, t)
+    saving = UNet(3, 6, **SMALL, context=6, checkpoint=True)
+    saving.load_state_dict(net.state_dict())
+    torch.testing.assert_close(saving(x, t, context=given), out)

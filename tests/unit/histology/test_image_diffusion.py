@@ -98,9 +98,12 @@ def test_image_and_markers_of_a_batch_show_the_same_window(pad, monkeypatch):
     assert (steps == 1).all()  # neighbours stay neighbours
 
 
-@pytest.mark.parametrize("prediction", ["noise", "v"])
-def test_a_few_steps_bring_the_loss_down(prediction):
-    settings = section(diffusion={"prediction": prediction})
+CONDITIONS = [{"kind": "markers"}, {"kind": "distance", "reach": 5}, {"kind": "cross_attention", "width": 8}]
+
+
+@pytest.mark.parametrize(("prediction", "condition"), [("noise", CONDITIONS[0]), *(("v", one) for one in CONDITIONS)])
+def test_a_few_steps_bring_the_loss_down(prediction, condition):
+    settings = section(diffusion={"prediction": prediction}, condition=condition)
     torch.manual_seed(0)
     model, loss = network(settings, CLASSES), loss_of(settings)
 
@@ -167,9 +170,9 @@ def test_a_model_that_knows_the_image_paints_it_exactly(pad, prediction):
     np.testing.assert_array_equal(painted, images)
 
 
-@pytest.mark.parametrize("fold", [1, 2, 4])
-def test_an_image_is_the_same_whatever_the_batch(fold):
-    settings = section(grid={"pad": 4}, network={"fold": fold})
+@pytest.mark.parametrize(("fold", "condition"), [*((fold, CONDITIONS[0]) for fold in (1, 2, 4)), (2, CONDITIONS[2])])
+def test_an_image_is_the_same_whatever_the_batch(fold, condition):
+    settings = section(grid={"pad": 4}, network={"fold": fold}, condition=condition)
     torch.manual_seed(0)
     model = network(settings, CLASSES).eval()
     with torch.no_grad():

@@ -46,8 +46,28 @@ def test_distance_maps_are_scipy_s(pad, reach, low, high):
             np.testing.assert_allclose(maps[i, k].numpy(), expected, atol=1e-5)
 
 
+def test_cells_are_padded_and_told_apart_from_padding():
+    grid = Grid(40, pad=4)
+    points, labels, index, n = cells()
+    one = layout_condition({"kind": "cross_attention", "width": 8}, grid, CLASSES)
+    encoded = one.encode(points, labels, index, n)
+    assert (one.channels, one.context) == (0, 8)
+    for i in range(n):
+        own = points[index == i]
+        np.testing.assert_allclose(encoded[i, : len(own), :2].numpy() * 48 - 4, own.numpy(), atol=1e-4)
+        assert torch.equal(encoded[i, : len(own), 2:].argmax(1), labels[index == i])
+        assert not encoded[i, len(own) :].any()
+    tokens, present = one(encoded)
+    assert tokens.shape == (n, encoded.shape[1] + 1, 8)
+    assert present[:, 0].all()
+    assert torch.equal(present[:, 1:].sum(1), torch.bincount(index, minlength=n))
+    longer, there = one(torch.cat([encoded, torch.zeros(n, 5, 2 + CLASSES)], dim=1))
+    torch.testing.assert_close(longer[:, : tokens.shape[1]], tokens)
+    assert not there[:, tokens.shape[1] :].any()
+
+
 def test_wrong_settings_are_refused():
     with pytest.raises(CellscaperError, match="condition reach 0.5 px must be from 1 to"):
         layout_condition({"kind": "distance", "reach": 0.5}, Grid(40), CLASSES)
-    with pytest.raises(CellscaperError, match="condition kind 'attention'; use one of markers, distance"):
+    with pytest.raises(CellscaperError, match="condition kind 'attention'; use one of markers, distance, cross"):
         layout_condition({"kind": "attention"}, Grid(40), CLASSES)
