@@ -107,11 +107,19 @@ def sample_maps(
     sampling: dict[str, Any],
     device: torch.device,
 ) -> Tensor:
-    """Maps (B, channels, side, side) for the requested counts (B, C), one seed each; DDIM."""
+    """Maps (B, channels, side, side) for the requested counts (B, C), one seed each; DDIM.
+
+    sampling: steps, eta, and precision: the network in fp32, or bf16 autocast.
+    """
     grid, counts = Grid(**section["grid"]), counts.to(device)
+
+    def network(x: Tensor, t: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=sampling["precision"] == "bf16"):
+            return model(x, t, counts)
+
     return sample(
         diffusion_settings(section, channels, counts.shape[1]),
-        lambda x, t: model(x, t, counts),
+        network,
         (channels, grid.side, grid.side),
         seeds,
         sampling,

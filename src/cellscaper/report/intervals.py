@@ -52,7 +52,7 @@ def interval_plot(
         [""] * across,
         max(1.9, 0.6 + 0.15 * len(shown)) if not curves else 2.2,
         below=0.55,
-        aside=0.42 if curves else 0.25,
+        aside=0.42,  # numbers of neighbouring axes do not touch
         left=left,
     )
     for r, c, ax in sheet.panels():

@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from cellscaper import progress
 from cellscaper.errors import CellscaperError
 from cellscaper.report.run_facts import JobTime, Origin
 
@@ -62,15 +63,14 @@ def picture(file: Path, kind: str, more: str = "") -> Picture:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: 0.4 s, 12 s, 3 min 20 s, 5 h 10 min, 2 d 3 h; – where unknown."""
+    """Seconds for people: as :func:`cellscaper.progress.duration`, finer below 10 s, days; – where unknown."""
     if math.isnan(seconds):
         return "–"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
-    total = round(seconds)
-    parts = [(total // 86400, "d"), (total // 3600 % 24, "h"), (total // 60 % 60, "min"), (total % 60, "s")]
-    first = next(i for i, (n, _) in enumerate(parts) if n)
-    return " ".join(f"{n} {unit}" for n, unit in parts[first : first + 2] if n)
+    if round(seconds) >= 86400:
+        return f"{round(seconds) // 86400} d {round(seconds) % 86400 // 3600} h"
+    return progress.duration(seconds)
 
 
 @dataclass(frozen=True)

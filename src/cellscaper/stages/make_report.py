@@ -126,6 +126,7 @@ def main() -> None:
     made_by = origin(results, names)
     cpu = sum(row.cpu for row in rules)
     seeds = config["seeds"]
+    plural, listed = "s" if len(seeds) > 1 else "", ", ".join(map(str, seeds))
     missing = what_is_missing(config, datasets)
     tables = sum(len(one["tables"]) for one in datasets)
     commits = ", ".join(commit[:12] + ("+changes" if "+" in commit else "") for commit in made_by.commits)
@@ -133,11 +134,11 @@ def main() -> None:
     context = {
         "title": f"cellscaper: {', '.join(names)}",
         "lead": f"Cell layouts, H&E images and detectors on {tissue}: {tables} table{'s' if tables > 1 else ''}, "
-        f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}, {len(jobs)} jobs.",
+        f"{len(seeds)} seed{plural}, {len(jobs)} jobs.",
         "facts": [
             ("datasets", ", ".join(names)),
             ("tables", str(tables)),
-            ("seeds", ", ".join(map(str, seeds))),
+            ("seeds", f"{len(seeds)} (seed{plural} {listed})"),
             ("CPU time of all jobs", duration(cpu)),
             ("cellscaper", ", ".join(made_by.versions)),
             ("commit", commits or "unknown"),

@@ -181,7 +181,7 @@ def test_a_sample_is_the_same_whatever_the_batch(prediction):
     settings = section(diffusion={"prediction": prediction})
     model, grid = random_model(settings, CLASSES), Grid(**settings["grid"])
     counts, seeds = torch.tensor([[3.0, 0, 9], [20, 1, 4], [0, 0, 0], [7, 7, 7]]), [11, 5, 8, 2**62]
-    sampling = {"steps": 6, "eta": 0.5}
+    sampling = {"steps": 6, "eta": 0.5, "precision": "fp32"}
     together = sample_maps(settings, model, CLASSES, counts, seeds, sampling, CPU)
     for i in range(4):
         alone = sample_maps(settings, model, CLASSES, counts[[i]], seeds[i : i + 1], sampling, CPU)
@@ -193,10 +193,22 @@ def test_a_sample_is_the_same_whatever_the_batch(prediction):
     assert (together[0] - together[1]).abs().max() > 0.1
 
 
+def test_bf16_samples_are_fp32s_but_for_its_rounding():
+    settings = section(diffusion={"prediction": "v"})
+    model, counts, seeds = random_model(settings, CLASSES), torch.tensor([[3.0, 0, 9], [20, 1, 4]]), [11, 5]
+    exact, rounded = (
+        sample_maps(settings, model, CLASSES, counts, seeds, {"steps": 6, "eta": 0.0, "precision": precision}, CPU)
+        for precision in ("fp32", "bf16")
+    )
+    assert rounded.dtype == torch.float32
+    assert 0 < (exact - rounded).abs().mean() < 0.02 < 0.1 < (exact[0] - exact[1]).abs().mean()
+
+
 def test_samples_stay_in_the_bounds_of_their_channels():
     settings = {**section(grid={"low": -0.2, "high": 4}), "density": {"method": "gmm"}}
     model = random_model(settings, 6)
-    maps = sample_maps(settings, model, 6, torch.ones(3, CLASSES), [1, 2, 3], {"steps": 4, "eta": 0.0}, CPU)
+    sampling = {"steps": 4, "eta": 0.0, "precision": "fp32"}
+    maps = sample_maps(settings, model, 6, torch.ones(3, CLASSES), [1, 2, 3], sampling, CPU)
     assert maps.shape == (3, 6, 16, 16)
     for channels, low, high in ((slice(0, 3), -0.2, 4), (slice(3, 6), -1, 1)):
         assert maps[:, channels].min() >= low - 1e-5
@@ -217,7 +229,8 @@ def test_a_model_that_knows_the_layout_samples_it_exactly(prediction):
         wanted = eps if prediction == "noise" else bar.sqrt() * eps - (1 - bar).sqrt() * x0
         return torch.cat([wanted, torch.full_like(wanted, 7.0)], dim=1)  # the variance is not used
 
-    maps = sample_maps(settings, model, CLASSES, drawn.counts(CLASSES), [0, 1], {"steps": 5, "eta": 0.0}, CPU)
+    sampling = {"steps": 5, "eta": 0.0, "precision": "fp32"}
+    maps = sample_maps(settings, model, CLASSES, drawn.counts(CLASSES), [0, 1], sampling, CPU)
     unit = layout_maps(settings, maps, CLASSES)
     plain = rasterise(drawn.points, drawn.labels, drawn.index, 2, CLASSES, Grid(64, 4, 1))
     torch.testing.assert_close(unit, plain, atol=1e-3, rtol=0)

@@ -1,0 +1,205 @@
+"""Sampling of layouts, batched, few steps and bf16, against one at a time by DDIM with 100 steps in float32.
+
+Both sides are the same trained network, drawn as `sample_layouts` draws it, noise to cells. They take turns: two
+layouts one at a time, then a batch; what batches and bf16 bring is timed apart. The quality is the TopoFD of both
+sides against the real test patches with the same counts, three seeds of sampling each; equal means that the mean of
+the fast side lies above that of the other by no more than the spread of the seeds (root of the mean variance of both
+sides). Beside it, with one seed, half as many steps, other real patches and uniform cells: can TopoFD tell them apart?
+
+    python benchmarks/sampling.py [--quick] [--model FILE] [--data FOLDER] [--steps N] [--layouts N]
+
+FILE holds weights that `train_layout` made (`results/…/train_layout/…/model.safetensors`), FOLDER BRCA-M2C (default:
+the variable CELLSCAPER_BRCA_M2C, where there is a FILE). Without FILE an ADM with the counts as condition is trained
+on phantom tissue for a minute or two of one core: as `brca-small` has it, with --quick as `ci`. On a CPU times are
+processor seconds, on a GPU wall time with the device synchronised.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor
+
+from cellscaper import config as sections
+from cellscaper.datasets import brca_m2c, phantom
+from cellscaper.devices import device
+from cellscaper.diffusion.trainer import train
+from cellscaper.generators.random import place
+from cellscaper.generators.registry import trained_system
+from cellscaper.generators.seeds import sample_seeds
+from cellscaper.layouts import Layout, LayoutSet, evenly_spaced
+from cellscaper.metrics.topofd import topofd
+from cellscaper.patches import sliding_windows
+from cellscaper.weights import read_weights
+from outcome import report
+
+HERE = Path(__file__).resolve().parent.parent
+GOAL, SEEDS, FULL, FEW = 20.0, 3, 100, 10
+PHANTOM = {"classes": 3, "images": {"train": 30, "test": 30}, "size": [480, 480], "seed": 0}
+PRESETS = {False: ("brca-small", 250), True: ("ci", 100)}  # for --quick, and the training steps
+DECODING = {"threshold": 0.5, "released_threshold": 0.4}
+
+
+@dataclass
+class Side:
+    """A way to draw layouts, how many at once, and the seconds of each layout."""
+
+    title: str
+    sampling: dict[str, Any]
+    layouts: int
+    times: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained system: weights and facts as its file has them."""
+
+    weights: dict[str, Tensor]
+    facts: dict[str, Any]
+    where: torch.device
+
+    def draw(self, targets: LayoutSet, seed: int, sampling: dict[str, Any]) -> LayoutSet:
+        """Layouts with the counts of the targets as connected components, protocol ``paper``."""
+        seeds = sample_seeds(seed, len(targets), use=1)
+        chosen = {"sampling": {"eta": 0.0, "keep_density": 0, **sampling}, "decoding": DECODING}
+        system = trained_system(self.facts["section"]["generator"])
+        made, _ = system.draw(self.weights, self.facts, targets, seeds, chosen, self.where, "layouts")
+        return made["components"]
+
+
+def cells(data: str | None, split: str) -> LayoutSet:
+    """The images of a split."""
+    records = brca_m2c.read({"path": data}, Path(data)) if data else phantom.read(PHANTOM, None)
+    images = [Layout(r.points, r.labels, r.image.shape[:2]) for r in records if r.split == split]
+    return LayoutSet.build(images, brca_m2c.classes({}) if data else phantom.classes(PHANTOM), 0.5)
+
+
+def trained(quick: bool, where: torch.device) -> Model:
+    """ADM with the counts as condition, trained here."""
+    preset, steps = PRESETS[quick]
+    files = [HERE / "config.yaml", HERE / f"workflow/presets/{preset}.yaml"]
+    config = sections.overlay(*(yaml.safe_load(file.read_text(encoding="utf-8")) for file in files))
+    section = sections.training_section(config, "adm_counts")
+    section["training"]["steps"] = steps
+    torch.manual_seed(0)
+    training = trained_system("adm").prepare(section, cells(None, "train"), None, where)
+    settings = {key: value for key, value in section["training"].items() if key != "batch"}
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        weights = train(training.model, training.loss, settings, Path(folder), "", 0, device=where, what="sampling")
+    print(f"{steps} training steps at the size of {preset}: {time.process_time() - began:.0f} s of processor time")
+    return Model(weights, {"section": training.section, **training.facts}, where)
+
+
+def seconds(work: Callable[[], Any], where: torch.device) -> float:
+    clock = time.perf_counter if where.type == "cuda" else time.process_time
+    if where.type == "cuda":
+        torch.cuda.synchronize()
+    start = clock()
+    work()
+    if where.type == "cuda":
+        torch.cuda.synchronize()
+    return clock() - start
+
+
+def take_turns(model: Model, sides: list[Side], targets: LayoutSet, rounds: int) -> None:
+    """Add the seconds of each side's layouts, in turns, to its times."""
+    for turn in range(rounds + 1):
+        print(f"round {turn + 1} of {rounds + 1}", flush=True)
+        for side in sides:
+            rows = np.arange(turn, turn + side.layouts) % len(targets)
+            spent = seconds(partial(model.draw, targets[rows], turn, side.sampling), model.where)
+            if turn:  # the first is to warm up
+                side.times.append(spent / side.layouts)
+    for side in sides:
+        low, middle, high = (1e3 * f(side.times) for f in (min, statistics.median, max))
+        print(f"{side.title:42} {middle:8.1f} ms a layout ({low:.1f} to {high:.1f})")
+
+
+def scores(title: str, real: LayoutSet, made: list[LayoutSet], samples: int) -> list[float]:
+    """TopoFD, mean over the classes, of each of the sets; printed."""
+    limit = float(real.size[0].max() / 2)
+    found = [topofd(real, one, samples, limit, ["paper"])["topofd"]["mean"] for one in made]
+    spread = f" ± {statistics.stdev(found):.2f} ({len(found)})" if len(found) > 1 else ""
+    print(f"{title:42} TopoFD {statistics.mean(found):8.2f}{spread}", flush=True)
+    return found
+
+
+def ratios(slow: Side, fast: Side) -> list[float]:
+    return [a / b for a, b in zip(slow.times, fast.times, strict=True)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="100 layouts a seed; without FILE a tiny network and 60")
+    parser.add_argument("--model", type=Path, help="weights of a layout diffusion")
+    parser.add_argument("--data", default=os.environ.get("CELLSCAPER_BRCA_M2C"), help="folder of BRCA-M2C")
+    parser.add_argument("--steps", type=int, default=FEW, help=f"of the fast side (default {FEW})")
+    parser.add_argument("--layouts", type=int, help="of each seed (default 200)")
+    args = parser.parse_args()
+    where = device()
+    if where.type != "cuda":
+        torch.set_num_threads(1)
+    model = Model(*read_weights(args.model), where) if args.model else trained(args.quick, where)
+    region, small = model.facts["section"]["grid"]["region"], args.quick and not args.model
+    patches = sliding_windows(cells(args.data if args.model else None, "test"), region, 32)
+    if args.model and tuple(model.facts["classes"]) != patches.classes:
+        parser.error(f"{args.model} knows {model.facts['classes']}, the data have {list(patches.classes)}; give --data")
+    n = args.layouts or (60 if small else 100 if args.quick else 200)
+    rows = evenly_spaced(len(patches), n)
+    real, others = patches[rows], patches[np.setdiff1d(np.arange(len(patches)), rows)]
+    batch = min(n, 256 if where.type == "cuda" else 32)
+
+    one, few = {"steps": FULL, "batch": 1, "precision": "fp32"}, {"steps": args.steps, "batch": batch}
+    fast = Side(f"{args.steps} steps, batches of {batch}, bf16", {**few, "precision": "bf16"}, batch)
+    slow = Side(f"{FULL} steps, one at a time, fp32", one, 2)
+    single = Side(f"{args.steps} steps, one at a time, fp32", {**few, "batch": 1, "precision": "fp32"}, 4)
+    exact = Side(f"{args.steps} steps, batches of {batch}, fp32", {**few, "precision": "fp32"}, batch)
+    take_turns(model, [slow, fast, single, exact], real, 3 if args.quick else 7)
+
+    # the same layouts as one at a time, which the first of them verify
+    whole = {**one, "batch": batch}
+    same = model.draw(real[:3], 0, one) == model.draw(real[: max(batch, 3)], 0, whole)[:3]
+    samples = 50 if small else 100  # of a landscape: at most the number of layouts
+    sets = {
+        slow.title: [model.draw(real, seed, whole) for seed in range(SEEDS)],
+        fast.title: [model.draw(real, seed, fast.sampling) for seed in range(SEEDS)],
+        f"{args.steps // 2} steps": [model.draw(real, 0, {**fast.sampling, "steps": args.steps // 2})],
+        "uniform cells of the same counts": [place(real, {}, sample_seeds(0, n, 1), real)],
+        "other real patches": [others[evenly_spaced(len(others), n)]],
+    }
+    found = {title: scores(title, real, made, samples) for title, made in sets.items()}
+    (slow_mean, slow_sd), (fast_mean, fast_sd) = (
+        (statistics.mean(found[side.title]), statistics.stdev(found[side.title])) for side in (slow, fast)
+    )
+    spread = ((slow_sd**2 + fast_sd**2) / 2) ** 0.5
+    equal = fast_mean <= slow_mean + spread
+    print(f"TopoFD {'equal' if equal else 'NOT equal'}: {fast_mean:.2f} against {slow_mean:.2f}, spread {spread:.2f}")
+    if not same:
+        print("one at a time the layouts are not those of a batch: TopoFD was computed of others")
+
+    report("sampling_batch", f"batches of {batch}", "one layout at a time", ratios(single, exact), None)
+    report("sampling_bf16", "bf16 in batches", "fp32 in batches", ratios(exact, fast), None)
+    what = "phantom tissue, trained here" if not args.model else f"{model.facts['section']['generator']}"
+    note = (
+        f"TopoFD {fast_mean:.1f} ± {fast_sd:.1f} against {slow_mean:.1f} ± {slow_sd:.1f} ({SEEDS} seeds, {n} layouts); "
+        f"{1e3 * statistics.median(fast.times):.0f} ms a layout; {what}"
+    )
+    against = f"DDIM-{FULL}, one at a time"
+    name = f"layouts, {args.steps} steps, batched, bf16"
+    return report("sampling", name, against, ratios(slow, fast), GOAL, also=equal and same, note=note)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
