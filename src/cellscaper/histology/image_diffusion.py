@@ -14,7 +14,7 @@ from cellscaper.diffusion.sampler import sample
 from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.diffusion.unet import UNet
 from cellscaper.errors import CellscaperError
-from cellscaper.histology.layout_condition import layout_condition
+from cellscaper.histology.layout_condition import CellTokens, layout_condition
 from cellscaper.layouts import Layout
 from cellscaper.rasters import Grid
 
@@ -23,29 +23,28 @@ WHITE = 1.0  # the padding around an image: empty glass
 
 
 class Painter(nn.Module):
-    """A U-Net with its layout condition: one module to train, average and store."""
+    """The network of an image model: a U-Net with what it needs of the layout, one module to train, average and store.
+
+    CellscaperError where the grid is not at the images' resolution.
+    """
 
     def __init__(self, section: dict[str, Any], classes: int):
         super().__init__()
         grid = Grid(**section["grid"])
         if grid.stride != 1:
             raise CellscaperError(f"image model: grid stride {grid.stride} must be 1, the resolution of the images")
-        self.condition = layout_condition(section["condition"], grid, classes)
+        condition = layout_condition(section["condition"], grid, classes)
+        self.tokens = None if condition.context is None else CellTokens(condition.context, classes)
         outputs = RGB * (2 if section["diffusion"]["learn_variance"] else 1)
-        channels = RGB + self.condition.channels
-        self.net = UNet(channels, outputs, grid.side, **section["network"], context=self.condition.context)
+        channels = RGB + condition.channels
+        self.net = UNet(channels, outputs, grid.side, **section["network"], context=condition.context)
 
     def forward(self, x: Tensor, t: Tensor, layout: Tensor) -> Tensor:
-        """Noisy images x (B, 3, side, side), steps t (B,), ``condition.encode`` of the layouts (B, …) → prediction (and
+        """Noisy images x (B, 3, side, side), steps t (B,), ``encode`` of the layout condition (B, …) → prediction (and
         variance), (B, 3 or 6, side, side)."""
-        if self.condition.channels:
+        if self.tokens is None:
             return self.net(torch.cat([x, layout], dim=1), t)
-        return self.net(x, t, context=self.condition(layout))
-
-
-def network(section: dict[str, Any], classes: int) -> Painter:
-    """The network of an image model. CellscaperError where the grid is not at the images' resolution."""
-    return Painter(section, classes)
+        return self.net(x, t, context=self.tokens(layout))
 
 
 def batch_loss(

@@ -22,13 +22,12 @@ from cellscaper.errors import CellscaperError
 from cellscaper.rasters import Grid, rasterise
 
 
-class Markers(nn.Module):
+class Markers:
     """The grid's raster as ``channels`` beside the image. ``context`` is None: there are no tokens."""
 
-    context = None
+    context: int | None = None
 
     def __init__(self, settings: Mapping[str, Any], grid: Grid, classes: int):
-        super().__init__()
         self.grid, self.classes, self.channels = grid, classes, classes
 
     def encode(self, points: Tensor, labels: Tensor, index: Tensor, n: int) -> Tensor:
@@ -67,17 +66,14 @@ class Distance(Markers):
         return grid.high - (grid.high - grid.low) / self.reach * nearest.view(n, self.classes, side, side)
 
 
-class Cells(nn.Module):
-    """Cells as tokens ``context`` wide: waves of the position and the class, through an MLP. ``channels`` is 0."""
+class Cells:
+    """Cells themselves, for :class:`CellTokens` ``context`` wide. ``channels`` is 0: no maps beside the image."""
 
     channels = 0
 
     def __init__(self, settings: Mapping[str, Any], grid: Grid, classes: int):
-        super().__init__()
-        self.grid, self.classes, self.context = grid, classes, settings["width"]
-        features = 4 * len(FREQUENCIES) + classes
-        self.token = nn.Sequential(nn.Linear(features, self.context), nn.SiLU(), nn.Linear(self.context, self.context))
-        self.nothing = nn.Parameter(torch.zeros(self.context))  # for pixels that no cell concerns
+        self.grid, self.classes = grid, classes
+        self.context: int = settings["width"]
 
     def encode(self, points: Tensor, labels: Tensor, index: Tensor, n: int) -> Tensor:
         """(n, N, 2 + classes), the cells of each layout, padded to the largest one's number: position as a part of the
@@ -88,6 +84,16 @@ class Cells(nn.Module):
         position = (points.float() + self.grid.pad) / self.grid.side
         cells[index, place] = torch.cat([position, one_hot(labels, self.classes).float()], dim=1)
         return cells
+
+
+class CellTokens(nn.Module):
+    """Tokens ``width`` wide of encoded cells: waves of the position and the class, through an MLP."""
+
+    def __init__(self, width: int, classes: int):
+        super().__init__()
+        features = 4 * len(FREQUENCIES) + classes
+        self.token = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
+        self.nothing = nn.Parameter(torch.zeros(width))  # for pixels that no cell concerns
 
     def forward(self, cells: Tensor) -> Context:
         """The tokens of encoded cells (n, N, 2 + classes), after the one of nothing."""

@@ -4,7 +4,7 @@ from cellscaper import stage
 from cellscaper.devices import device
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.seeds import sample_seeds
-from cellscaper.histology.image_diffusion import network, paint
+from cellscaper.histology.image_diffusion import Painter, paint
 from cellscaper.progress import Progress
 from cellscaper.provenance import record
 from cellscaper.storage import read_layouts, write_images
@@ -22,7 +22,7 @@ def main() -> None:
     region = section["grid"]["region"]
     if layouts.common_size() != (region, region):
         raise CellscaperError(f"{args.model} paints {region} px, {args.layouts} has {layouts.common_size()} px")
-    model = network(section, classes).to(where).eval()
+    model = Painter(section, classes).to(where).eval()
     model.load_state_dict(weights)
     seeds, step = sample_seeds(args.seed, len(layouts), use=3), args.config["batch"]
     provenance = record("paint_images", args.config, args.seed, args.inputs)

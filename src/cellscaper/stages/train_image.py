@@ -6,7 +6,7 @@ from cellscaper import stage
 from cellscaper.crops import CropSampler
 from cellscaper.devices import device
 from cellscaper.fitting import fit
-from cellscaper.histology.image_diffusion import batch_loss, network
+from cellscaper.histology.image_diffusion import Painter, batch_loss
 from cellscaper.storage import read_split
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     fit(
         "train_image",
         args,
-        network(section, cells.n_classes),
+        Painter(section, cells.n_classes),
         batch_loss(section, crops, images, cells.n_classes, device()),
         section,
         classes=list(cells.classes),

@@ -9,7 +9,7 @@ from cellscaper.crops import CropSampler
 from cellscaper.diffusion import objective
 from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.errors import CellscaperError
-from cellscaper.histology.image_diffusion import batch_loss, network, paint
+from cellscaper.histology.image_diffusion import Painter, batch_loss, paint
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.rasters import Grid, rasterise
 
@@ -105,7 +105,7 @@ CONDITIONS = [{"kind": "markers"}, {"kind": "distance", "reach": 5}, {"kind": "c
 def test_a_few_steps_bring_the_loss_down(prediction, condition):
     settings = section(diffusion={"prediction": prediction}, condition=condition)
     torch.manual_seed(0)
-    model, loss = network(settings, CLASSES), loss_of(settings)
+    model, loss = Painter(settings, CLASSES), loss_of(settings)
 
     def mean():
         with torch.no_grad():
@@ -123,7 +123,7 @@ def test_a_few_steps_bring_the_loss_down(prediction, condition):
 
 def test_the_network_is_as_large_as_the_padded_region_and_sees_the_markers():
     torch.manual_seed(0)
-    model = network(section(grid={"pad": 4}), CLASSES)
+    model = Painter(section(grid={"pad": 4}), CLASSES)
     for parameter in model.parameters():
         parameter.data.add_(0.05 * torch.randn_like(parameter))
     x, markers = torch.rand(1, 3, 40, 40), torch.rand(1, CLASSES, 40, 40)
@@ -132,14 +132,14 @@ def test_the_network_is_as_large_as_the_padded_region_and_sees_the_markers():
     t = torch.zeros(1, dtype=torch.long)
     assert model(x, t, markers).shape == (1, 6, 40, 40)
     assert (model(x, t, markers) - model(x, t, other)).abs().max() > 0
-    assert network(section(diffusion={"learn_variance": False}), CLASSES)(x, t, markers).shape == (1, 3, 40, 40)
+    assert Painter(section(diffusion={"learn_variance": False}), CLASSES)(x, t, markers).shape == (1, 3, 40, 40)
 
 
 def test_grids_that_images_do_not_have_are_refused():
     with pytest.raises(CellscaperError, match="grid stride 2 must be 1"):
-        network(section(grid={"stride": 2}), CLASSES)
+        Painter(section(grid={"stride": 2}), CLASSES)
     with pytest.raises(CellscaperError, match="multiples of 4"):
-        network(section(grid={"region": 30}), CLASSES)
+        Painter(section(grid={"region": 30}), CLASSES)
 
 
 # -- painting ----------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def test_a_model_that_knows_the_image_paints_it_exactly(pad, prediction):
 def test_an_image_is_the_same_whatever_the_batch(fold, condition):
     settings = section(grid={"pad": 4}, network={"fold": fold}, condition=condition)
     torch.manual_seed(0)
-    model = network(settings, CLASSES).eval()
+    model = Painter(settings, CLASSES).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))

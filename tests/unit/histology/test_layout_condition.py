@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 
 from cellscaper.errors import CellscaperError
-from cellscaper.histology.layout_condition import layout_condition
+from cellscaper.histology.layout_condition import CellTokens, layout_condition
 from cellscaper.rasters import Grid, rasterise
 
 CLASSES = 3
@@ -57,11 +57,12 @@ def test_cells_are_padded_and_told_apart_from_padding():
         np.testing.assert_allclose(encoded[i, : len(own), :2].numpy() * 48 - 4, own.numpy(), atol=1e-4)
         assert torch.equal(encoded[i, : len(own), 2:].argmax(1), labels[index == i])
         assert not encoded[i, len(own) :].any()
-    tokens, present = one(encoded)
+    layer = CellTokens(8, CLASSES)
+    tokens, present = layer(encoded)
     assert tokens.shape == (n, encoded.shape[1] + 1, 8)
     assert present[:, 0].all()
     assert torch.equal(present[:, 1:].sum(1), torch.bincount(index, minlength=n))
-    longer, there = one(torch.cat([encoded, torch.zeros(n, 5, 2 + CLASSES)], dim=1))
+    longer, there = layer(torch.cat([encoded, torch.zeros(n, 5, 2 + CLASSES)], dim=1))
     torch.testing.assert_close(longer[:, : tokens.shape[1]], tokens)
     assert not there[:, tokens.shape[1] :].any()
 
