@@ -28,7 +28,7 @@ test: test-unit  ## all tests
 test-unit: .venv/oracles  ## the fast ones, two at a time
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2 tests/unit
 
-bench: .venv/oracles  ## speed claims on one page, results/benchmarks.md; point_diffusion falls short of its goal of 50 ms
+bench: .venv/oracles  ## speed claims on one page, results/benchmarks.md; a busy machine makes point_diffusion miss its 50 ms
 	.venv/bin/python benchmarks/page.py
 
 lint: .venv/ready

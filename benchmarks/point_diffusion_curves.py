@@ -28,17 +28,18 @@ from cellscaper.progress import log
 from cellscaper.weights import read_weights
 
 SAMPLING = {
-    "steps": 20,
+    "steps": 12,
     "sigma_max": 800.0,
-    "sigma_min": 0.5,
-    "rho": 7.0,
+    "sigma_min": 1.0,
+    "rho": 1000.0,
     "heun": False,
     "churn": 0.0,
     "churn_above": 10.0,
+    "precision": "bf16",
     "batch": 32,
 }
 STEPS = [
-    *({"steps": steps} for steps in (6, 10, 14, 20, 40)),
+    *({"steps": steps} for steps in (6, 8, 10, 12, 14, 20, 40)),
     *({"steps": steps, "heun": True} for steps in (6, 10, 20)),
     {"steps": 20, "heun": True, "churn": 0.3},
 ]
@@ -138,7 +139,11 @@ def plot_training(rows: list[dict[str, Any]], minutes: float, steps: int, path: 
 def plot_steps(rows: list[dict[str, Any]], path: str) -> None:
     """Each metric against the calls of the network a layout costs."""
     figure, axes = plt.subplots(1, len(METRICS), figsize=(4 * len(METRICS), 3.4), layout="constrained")
-    kinds = [("DPM-Solver++(2M)", False, False, "o-"), ("Heun", True, False, "s--"), ("Heun, churn", True, True, "^:")]
+    kinds = [
+        ("third order", False, False, "o-"),
+        ("Heun", True, False, "s--"),
+        ("Heun, churn", True, True, "^:"),
+    ]
     found = [(json.loads(row["sampling"]), row) for row in rows if row["kind"] == "steps"]
     for axis, (metric, label) in zip(axes, METRICS.items(), strict=True):
         for name, heun, churned, style in kinds:

@@ -11,9 +11,11 @@ from torch import Tensor
 from cellscaper.crops import CropBatch, CropSampler
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
-from cellscaper.pointsets.network import PointDenoiser
+from cellscaper.pointsets.network import PointDenoiser, in_precision
 from cellscaper.pointsets.sampler import Denoise, Noise, noise_levels, sample
 
+PAIRS = 300_000  # a call takes at most so many pairs of cells (or one layout): its arrays then stay in the cache
+KEPT = 31 * 2**20  # bytes; below the 32 MiB from which the C library always asks the system for memory
 PAD = 16  # the number of cells of a batch is a multiple: sums then run the same way however much padding there is
 POOL = 8  # a training batch is cut from so many times as many crops, ordered by size
 
@@ -69,19 +71,32 @@ def draw(
 ) -> list[NDArray[np.float32]]:
     """Positions (N_i, 2) px, y then x, in the model's region, for the labels (N_i,) of each layout; one seed each.
 
-    sampling: ``steps``, ``sigma_max``, ``sigma_min``, ``rho``, ``heun``, ``churn``, ``churn_above``. Cells start
-    uniform in the region, with the noise of the largest level. Layouts of one padded size are drawn together: what
-    is computed for a layout, and how it is rounded, does not depend on the others.
+    sampling: ``steps``, ``sigma_max``, ``sigma_min``, ``rho``, ``heun``, ``churn``, ``churn_above``, ``precision`` of
+    the network's products. Cells start uniform in the region, with the noise of the largest level. Layouts of one
+    padded size are drawn together: what is computed for a layout, and how it is rounded, does not depend on the others.
     """
+    model = in_precision(model, sampling["precision"])
+    _keep_memory()
     placed: list[NDArray] = [np.zeros((0, 2), np.float32)] * len(labels)
     sizes = np.array([len(one) for one in labels], np.int64)
     widths = np.array([padded(size) for size in sizes.tolist()], np.int64)
     for width in np.unique(widths[sizes > 0]).tolist():
-        rows = np.flatnonzero((widths == width) & (sizes > 0)).tolist()
-        drawn = _draw_padded(model, [labels[row] for row in rows], [seeds[row] for row in rows], sampling)
-        for row, points in zip(rows, drawn, strict=True):
-            placed[row] = points
+        alike = np.flatnonzero((widths == width) & (sizes > 0)).tolist()
+        together = max(PAIRS // width**2, 1)
+        for first in range(0, len(alike), together):
+            rows = alike[first : first + together]
+            drawn = _draw_padded(model, [labels[row] for row in rows], [seeds[row] for row in rows], sampling)
+            for row, points in zip(rows, drawn, strict=True):
+                placed[row] = points
     return placed
+
+
+def _keep_memory() -> None:
+    """Let the process keep what it frees: else glibc returns each large array to the system, and faults it in again.
+
+    To free a block of so many bytes raises the sizes from which it does.
+    """
+    torch.empty(KEPT, dtype=torch.uint8)
 
 
 def _draw_padded(

@@ -15,7 +15,7 @@ from cellscaper.pointsets.sampler import Noise, noise_levels, sample
 from cellscaper.pointsets.scene import Scene, scene
 from cellscaper.pointsets.tiling import Network, Tiles
 
-# Fresh noise on the way: windows that overlap agree better, and cells pushed apart find other places
+# Two calls a step, fresh noise on the way: windows that overlap agree better, cells pushed apart find other places
 SAMPLING: dict[str, Any] = {
     "steps": 20, "sigma_max": 800.0, "sigma_min": 0.5, "rho": 7.0, "heun": True, "churn": 0.3, "churn_above": 10.0
 }  # fmt: skip

@@ -7,9 +7,10 @@ the preconditioning of EDM (Karras et al. 2022, Table 1): at little noise the an
 Nothing depends on the order of the points: swapping two of a class swaps their answers.
 """
 
+import copy
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,7 @@ DISTANCES = 6  # Gaussians of the attention's distance bias, each half as wide a
 RADIAL = 14  # Gaussians of log2 distance in the messages
 FREQUENCIES = (0.5, 1.0, 2.0, 4.0, 8.0)  # of a position, cycles in the region
 FAR = 1e6  # px: where padding lies
+TINY = 1e-8  # of a Gaussian; less is 0, or its fourth power would be a denormal number, which is slow
 MASKED = -3e4  # a logit of padding
 ROWS = 16  # products of fewer rows are rounded in another way: a layout would depend on its batch
 SPREAD = 3.0  # about √neighbours: what the sum of their messages is divided by
@@ -28,15 +30,25 @@ SPREAD = 3.0  # about √neighbours: what the sum of their messages is divided b
 class Edges(NamedTuple):
     """The k nearest neighbours of each point.
 
-    points (B·N·k,) int64, their numbers among the B·N; direction (B, N, k, 2) towards the neighbour, unit length;
-    weight (B, N, k, 1): 1 for near ones, falling to 0 at the first point that is no neighbour any more, so that
-    messages do not jump where neighbours change; features (B, N, k, E)
+    own, other (B·N·k,) int64, the two points of each edge among the B·N; direction (B, N, k, 2) towards the neighbour,
+    unit length; weight (B·N, 1, k): 1 for near ones, falling to 0 at the first point that is no neighbour any more,
+    so that messages do not jump where neighbours change; hidden (B·N·k, E) features, before the layer ``out`` that
+    each reader of them joins with its own
     """
 
-    points: Tensor
+    own: Tensor
+    other: Tensor
     direction: Tensor
     weight: Tensor
-    features: Tensor
+    hidden: Tensor
+    out: nn.Linear
+
+
+class Product(nn.Linear):
+    """A linear layer that computes, and answers, in the precision of its weights: see :func:`in_precision`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
 
 
 class PointDenoiser(nn.Module):
@@ -60,18 +72,18 @@ class PointDenoiser(nn.Module):
         super().__init__()
         self.classes, self.region, self.neighbours = classes, region, neighbours
         self.sigma_data = DATA_SCALE * region
-        self.token = nn.Linear(2 + 4 * len(FREQUENCIES) + 8 + classes, width)
+        self.token = Product(2 + 4 * len(FREQUENCIES) + 8 + classes, width)
         self.level = nn.Sequential(
             nn.Linear(17 + 2 * (classes + 1), width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )
-        self.edge_in = nn.Linear(RADIAL + 6 + classes * classes, edge_width)
+        self.edge_in = Product(RADIAL + 6 + classes * classes, edge_width)
         self.edge_level = nn.Linear(width, edge_width)
         self.edge_out = nn.Linear(edge_width, edge_width)
         self.blocks = nn.ModuleList(_Block(classes, width, heads, edge_width, expansion) for _ in range(layers))
         self.final = nn.Linear(width, 2 * width)
         self.final_norm = nn.LayerNorm(width, elementwise_affine=False)
         self.head = nn.Linear(width, 2)
-        self.ends = nn.Linear(width, 2 * edge_width)
+        self.ends = Product(width, 2 * edge_width)
         self.force_in = nn.Linear(edge_width, edge_width)
         self.force = nn.Linear(edge_width, 1)
         for last in (self.head, self.force, self.final):
@@ -84,56 +96,81 @@ class PointDenoiser(nn.Module):
 
         Padding may hold anything finite; its answer is 0. Computes in the precision of the weights.
         """
-        exact = self.token.weight.dtype
+        exact = self.final.weight.dtype
         sigma, mask = sigma.to(exact)[:, None, None], mask[..., None]
         x = torch.where(mask, x.to(exact), 0.0)
         norm = (sigma**2 + self.sigma_data**2).sqrt()
         classes = F.one_hot(labels, self.classes).to(exact) * mask
-        moved = self._network(x, sigma, norm, classes, counts.to(exact), mask)
+        moved = self._network(x, sigma, norm, labels, classes, counts.to(exact), mask)
         clean = (self.sigma_data / norm) ** 2 * x + sigma * self.sigma_data / norm * moved
         return torch.where(mask, clean, 0.0)
 
-    def _network(self, x: Tensor, sigma: Tensor, norm: Tensor, classes: Tensor, counts: Tensor, mask: Tensor) -> Tensor:
+    def _network(
+        self, x: Tensor, sigma: Tensor, norm: Tensor, labels: Tensor, classes: Tensor, counts: Tensor, mask: Tensor
+    ) -> Tensor:
+        b, n, _ = x.shape
         level = self.level(_at_least(_level_features(sigma[:, 0], counts), ROWS))  # (B or ROWS, width)
         away = torch.where(mask, x, FAR)
         down, right = away.unbind(dim=-1)
-        square = (down[:, None] - down[:, :, None]) ** 2 + (right[:, None] - right[:, :, None]) ** 2  # (B, N, N) px²
-        near = _near(square, norm, classes).to(level.dtype)
-        edges = self._edges(x, square, sigma, classes, level, mask)
-        h = self.token(torch.cat([_position_features(x, norm, self.region), classes], dim=-1))
-        for block in self.blocks:
-            h = block(h, level, near, classes, mask, edges)
-        shift, scale = self.final(level)[: len(x), None].chunk(2, dim=-1)
-        h = self.final_norm(h) * (1 + scale) + shift
-        own, other = self.ends(h).chunk(2, dim=-1)
-        force = self.force(_messages(own, other, self.force_in(edges.features), edges))
-        return self.head(h).to(x.dtype) + (force.to(x.dtype) * edges.weight * edges.direction).sum(dim=2)
+        square = (down[:, None] - down[:, :, None]).square() + (right[:, None] - right[:, :, None]).square()  # px²
+        edges = self._edges(x, square, sigma, labels, level, mask)
+        blocks = [block.modulated(level, b) for block in self._blocks()]
+        bias = self._bias(square, norm, classes, mask, torch.cat([distance for _, distance in blocks], dim=1))
+        h = self.token(torch.cat([_position_features(x, norm, self.region), classes], dim=-1)).to(x.dtype)
+        for block, (modulation, _), one in zip(self.blocks, blocks, bias.chunk(len(blocks), dim=1), strict=True):
+            h = block(h, modulation, one, edges)
+        shift, scale = self.final(level)[:b, None].chunk(2, dim=-1)
+        h = torch.addcmul(shift, self.final_norm(h), 1 + scale)
+        force = self.force(_messages(self.ends(h), self.force_in, edges).to(x.dtype)).view(b, n, -1, 1)
+        pulled = force * edges.weight.view(force.shape).to(x.dtype) * edges.direction
+        return self.head(h).to(x.dtype) + pulled.sum(dim=2)
 
-    def _edges(self, x: Tensor, square: Tensor, sigma: Tensor, classes: Tensor, level: Tensor, mask: Tensor) -> Edges:
+    def _blocks(self) -> "Iterator[_Block]":
+        return (cast(_Block, block) for block in self.blocks)
+
+    def _bias(self, square: Tensor, norm: Tensor, classes: Tensor, mask: Tensor, distance: Tensor) -> Tensor:
+        """(B, layers · heads, N, N) of all layers' attention, in the precision of the products.
+
+        A function of the squared distance (B, N, N), another for points of one class: ``distance``
+        (B, layers · heads, 2 · DISTANCES) has their coefficients; a number for each pair of classes; and MASKED for
+        padding as a key.
+        """
+        precision = self.token.weight.dtype
+        b, n, _ = classes.shape
+        pairs = torch.cat([block.class_bias for block in self._blocks()])  # (layers · heads, C, C)
+        asked = torch.cat([classes[:, None] @ pairs, classes.new_ones(b, len(pairs), n, 1)], dim=-1)
+        given = torch.cat([classes, MASKED * (~mask).to(classes.dtype)], dim=-1)  # (B, N, C + 1)
+        bias = (distance.to(precision) @ _near(square, norm, classes, precision)).view(b, -1, n)
+        bias = bias.baddbmm_(asked.flatten(1, 2).to(bias.dtype), given.transpose(1, 2).to(bias.dtype))
+        return bias.view(b, -1, n, n)
+
+    def _edges(self, x: Tensor, square: Tensor, sigma: Tensor, labels: Tensor, level: Tensor, mask: Tensor) -> Edges:
         b, n = square.shape[:2]
         alone = torch.eye(n, dtype=torch.bool, device=x.device) | ~(mask & mask.transpose(1, 2))
         k = min(self.neighbours, n)
         near, found = square.masked_fill(alone, FAR**2).topk(min(k + 1, n), dim=-1, largest=False, sorted=True)
         reach = near[..., -1:] if k < n else near.new_full((), FAR**2)
         near, found = near[..., :k], found[..., :k]
-        index = (found + torch.arange(b, device=x.device)[:, None, None] * n).flatten()
+        numbers = torch.arange(b * n, device=x.device)
+        own, other = numbers.repeat_interleave(k), (found + numbers[::n, None, None]).flatten()
         weight = (1 - (near / reach).square()) * (near < FAR**2)  # (1 - (d / reach)⁴): 0 from the reach on
         distance = near.sqrt().clamp(min=1e-3)[..., None]
-        step = x.reshape(b * n, 2)[index].view(b, n, k, 2) - x[:, :, None]
+        step = x.reshape(b * n, 2)[other].view(b, n, k, 2) - x[:, :, None]
         direction = step / distance
-        pair = classes.reshape(b * n, -1)[index].view(b, n, k, 1, -1) * classes[:, :, None, :, None]
-        features = torch.cat(
-            [
-                _radial_features(distance),
-                direction,
-                direction * torch.tanh(distance / sigma[..., None]),
-                direction * torch.tanh(distance / 16.0),
-                pair.flatten(3),
-            ],
-            dim=-1,
-        )
-        hidden = F.silu(self.edge_in(features) + self.edge_level(level)[:b, None, None])
-        return Edges(index, direction, weight[..., None], self.edge_out(hidden))
+        pair = labels.flatten()[own] * self.classes + labels.flatten()[other]
+        features = [
+            _radial_features(distance),
+            direction,
+            direction * torch.tanh(distance / sigma[..., None]),
+            direction * torch.tanh(distance / 16.0),
+            torch.eye(self.classes**2, dtype=x.dtype, device=x.device)[pair].view(b, n, k, -1),
+        ]
+        precision = self.edge_in.weight.dtype
+        of_level = (self.edge_level(level)[:b, None] + self.edge_in.bias).to(precision)
+        into = self.edge_in.weight.t().expand(b, -1, -1)
+        hidden = torch.baddbmm(of_level, torch.cat(features, dim=-1).view(b, n * k, -1).to(precision), into)
+        hidden = F.silu(hidden, inplace=True).flatten(0, 1)
+        return Edges(own, other, direction, weight.view(b * n, 1, k).to(precision), hidden, self.edge_out)
 
 
 def network(section: Mapping[str, Any], classes: int) -> PointDenoiser:
@@ -141,65 +178,79 @@ def network(section: Mapping[str, Any], classes: int) -> PointDenoiser:
     return PointDenoiser(classes, section["grid"]["region"], **section["points"]["network"])
 
 
-class _Block(nn.Module):
-    """Attention and messages side by side, then an MLP, each from a norm that the noise level modulates.
+def in_precision(model: PointDenoiser, precision: str) -> PointDenoiser:
+    """The model for drawing, with the products of its tokens and edges in ``fp32`` (itself) or ``bf16`` (a copy).
 
-    The attention's logits have two biases: a function of the distance, another for points of one class, both set by
-    the noise level; and a number for each pair of classes.
+    Positions, distances, norms and the sums over layers stay as they are.
     """
+    if precision == "fp32":
+        return model
+    model = copy.deepcopy(model)
+    for module in model.modules():
+        if isinstance(module, Product):
+            module.to(torch.bfloat16)
+    return model
+
+
+class _Block(nn.Module):
+    """Attention and messages side by side, then an MLP, each from a norm that the noise level modulates."""
 
     def __init__(self, classes: int, width: int, heads: int, edge_width: int, expansion: int):
         super().__init__()
-        self.heads, self.edge_width = heads, edge_width
+        self.heads, self.width, self.edge_width = heads, width, edge_width
         self.modulate = nn.Linear(width, 6 * width + 2 * DISTANCES * heads)
         self.class_bias = nn.Parameter(torch.zeros(heads, classes, classes))
         self.norm1 = nn.LayerNorm(width, elementwise_affine=False)
         self.norm2 = nn.LayerNorm(width, elementwise_affine=False)
-        self.inputs = nn.Linear(width, 3 * width + 2 * edge_width)
+        self.inputs = Product(width, 3 * width + 2 * edge_width)
         self.edge = nn.Linear(edge_width, edge_width)
-        self.mix = nn.Linear(width + edge_width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, expansion * width), nn.SiLU(), nn.Linear(expansion * width, width))
+        self.mix = Product(width + edge_width, width)
+        self.mlp = nn.Sequential(Product(width, expansion * width), nn.SiLU(), Product(expansion * width, width))
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
 
-    def forward(self, h: Tensor, level: Tensor, near: Tensor, classes: Tensor, mask: Tensor, edges: Edges) -> Tensor:
+    def modulated(self, level: Tensor, b: int) -> tuple[Tensor, Tensor]:
+        """Of levels (B or more, width): modulation (B, 1, 6 · width), weights of distance (B, heads, 2 · DISTANCES)."""
+        modulation, distance = self.modulate(level)[:b].split([6 * self.width, 2 * DISTANCES * self.heads], dim=1)
+        return modulation[:, None], distance.view(b, self.heads, -1)
+
+    def forward(self, h: Tensor, modulation: Tensor, bias: Tensor, edges: Edges) -> Tensor:
+        """h (B, N, width) tokens, ``modulation`` of :meth:`modulated`, bias (B, heads, N, N) → new tokens."""
         b, n, width = h.shape
-        modulation, distance = self.modulate(level)[:b, None].split([6 * width, 2 * DISTANCES * self.heads], dim=-1)
         shift1, scale1, gate1, shift2, scale2, gate2 = modulation.chunk(6, dim=-1)
-        inputs = self.inputs(self.norm1(h) * (1 + scale1) + shift1)
-        qkv, own, other = inputs.split([3 * width, self.edge_width, self.edge_width], dim=-1)
+        inputs = self.inputs(torch.addcmul(shift1, self.norm1(h), 1 + scale1))
+        qkv, ends = inputs.split([3 * width, 2 * self.edge_width], dim=-1)
         q, k, v = qkv.view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # each (B, H, N, width / H)
-        # Classes and padding as more channels of the keys: no array of all pairs is needed for their bias.
-        asked, given = classes[:, None], torch.cat([classes, MASKED * (~mask).to(classes.dtype)], dim=-1)[:, None]
-        q = torch.cat([q * (width // self.heads) ** -0.5, asked @ self.class_bias, torch.ones_like(q[..., :1])], dim=-1)
-        k = torch.cat([k, given.expand(b, self.heads, n, -1).to(k.dtype)], dim=-1)
-        bias = distance.view(b, self.heads, -1) @ near  # (B, H, N²)
-        logits = torch.baddbmm(bias.view(-1, n, n), q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2))
-        seen = (logits.softmax(dim=-1).to(v.dtype) @ v.flatten(0, 1)).view(b, self.heads, n, -1)
-        seen = seen.transpose(1, 2).reshape(b, n, width)
-        messages = _messages(own, other, self.edge(edges.features), edges)
-        told = (messages * edges.weight).sum(dim=2) / SPREAD
-        h = h + (1 + gate1) * self.mix(torch.cat([seen, told.to(seen.dtype)], dim=-1))
-        return h + (1 + gate2) * self.mlp(self.norm2(h) * (1 + scale2) + shift2)
+        seen = F.scaled_dot_product_attention(q, k, v, bias).transpose(1, 2).reshape(b, n, width)
+        told = edges.weight @ _messages(ends, self.edge, edges).view(b * n, -1, self.edge_width)
+        told = told.view(b, n, -1) / SPREAD
+        h = torch.addcmul(h, 1 + gate1, self.mix(torch.cat([seen, told], dim=-1)))
+        return torch.addcmul(h, 1 + gate2, self.mlp(torch.addcmul(shift2, self.norm2(h), 1 + scale2)))
 
 
-def _near(square: Tensor, norm: Tensor, classes: Tensor) -> Tensor:
+def _near(square: Tensor, norm: Tensor, classes: Tensor, precision: torch.dtype) -> Tensor:
     """(B, 2 · DISTANCES, N²) Gaussians of the distance (B, N, N; squared, px²), and again for points of one class.
 
     The first is twice as wide as the points' scale ``norm`` (B, 1, 1) px, each other half as wide as the one before.
     """
-    widths = [torch.exp(square * (-0.125 / norm**2))]
-    for _ in range(DISTANCES - 1):
-        widths.append(widths[-1].square().square())
-    near = torch.stack(widths, dim=1)
-    same = (classes @ classes.transpose(1, 2))[:, None]
-    return torch.cat([near, near * same], dim=1).flatten(2)
+    near = square.new_empty(len(square), 2, DISTANCES, *square.shape[1:], dtype=precision)
+    same = classes @ classes.transpose(1, 2)
+    gaussian = torch.exp(square * (-0.125 / norm**2))
+    for i in range(DISTANCES):
+        near[:, 0, i] = gaussian
+        near[:, 1, i] = gaussian * same
+        gaussian = F.threshold(gaussian, TINY, 0.0).square().square()
+    return near.view(len(square), 2 * DISTANCES, -1)
 
 
-def _messages(own: Tensor, other: Tensor, edge: Tensor, edges: Edges) -> Tensor:
-    """(B, N, k, E) what each neighbour says: a function of both points (B, N, E) and of the edge (B, N, k, E)."""
-    sender = other.reshape(-1, other.shape[-1]).index_select(0, edges.points).view_as(edge)
-    return F.silu(edge + sender + own[:, :, None])
+def _messages(ends: Tensor, layer: nn.Linear, edges: Edges) -> Tensor:
+    """(B·N·k, E) what each neighbour says: a function of both points (``ends`` (B, N, 2 E)) and of the edge."""
+    precision = ends.dtype
+    own, other = ends.flatten(0, 1).chunk(2, dim=-1)
+    own = own + (layer.bias + layer.weight @ edges.out.bias).to(precision)
+    said = own.index_select(0, edges.own).add_(other.index_select(0, edges.other))
+    said = said.addmm_(edges.hidden, (layer.weight @ edges.out.weight).to(precision).t())
+    return F.silu(said, inplace=True)
 
 
 def _at_least(rows: Tensor, n: int) -> Tensor:
@@ -228,4 +279,4 @@ def _position_features(x: Tensor, norm: Tensor, region: int) -> Tensor:
 def _radial_features(distance: Tensor) -> Tensor:
     """(…, RADIAL) Gaussians of log2 of a distance (…, 1) px, centred on 1, 1.7, 2.8 … px."""
     centres = torch.arange(RADIAL, device=distance.device) * 0.75
-    return torch.exp(-((distance.log2() - centres) / 0.75).square())
+    return torch.exp(-((distance.log2() - centres) / 0.75).square().clamp(max=-math.log(TINY)))

@@ -25,7 +25,7 @@ SECTION = {
 }
 SAMPLING = {
     **{"steps": 8, "sigma_max": 200.0, "sigma_min": 5.0, "rho": 7.0},
-    **{"heun": True, "churn": 0.0, "churn_above": 0.0, "batch": 5},
+    **{"heun": True, "churn": 0.0, "churn_above": 0.0, "batch": 5, "precision": "fp32"},
 }
 
 

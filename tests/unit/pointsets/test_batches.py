@@ -17,6 +17,7 @@ SAMPLING = {
     "heun": True,
     "churn": 0.3,
     "churn_above": 10.0,
+    "precision": "fp32",
 }
 
 
@@ -82,18 +83,20 @@ def test_batches_follow_the_generator_alone():
     assert torch.equal(one[0], two[0])
 
 
-def test_a_layout_does_not_depend_on_its_batch_or_the_threads(model):
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_layout_does_not_depend_on_its_batch_or_the_threads(model, precision):
+    sampling = {**SAMPLING, "precision": precision}
     sizes, seeds = [5, 40, 34, 1, 0], [11, 12, 13, 14, 15]
-    together = draw(model, labels(sizes), seeds, SAMPLING)
+    together = draw(model, labels(sizes), seeds, sampling)
     assert [len(one) for one in together] == sizes
-    alone = [draw(model, labels([n]), [seed], SAMPLING)[0] for n, seed in zip(sizes, seeds, strict=True)]
+    alone = [draw(model, labels([n]), [seed], sampling)[0] for n, seed in zip(sizes, seeds, strict=True)]
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
     try:
-        alone[0] = draw(model, labels([5]), [11], SAMPLING)[0]
+        alone[0] = draw(model, labels([5]), [11], sampling)[0]
     finally:
         torch.set_num_threads(threads)
     for one, two in zip(together, alone, strict=True):
         assert np.abs(one - two).max(initial=0) < 1e-4
         assert ((one >= 0) & (one < 128)).all()
-    assert not np.allclose(draw(model, labels([40]), [99], SAMPLING)[0], together[1], atol=1)
+    assert not np.allclose(draw(model, labels([40]), [99], sampling)[0], together[1], atol=1)

@@ -97,9 +97,10 @@ def test_a_seed_is_a_layout_whatever_is_drawn_beside_it(uniform, sampling):
         assert np.abs(together[3].points - together[2].points).max() > 10
 
 
-def test_the_sampler_is_that_of_the_configuration_but_for_fresh_noise_and_two_calls_a_step():
+def test_the_sampler_is_that_of_the_configuration_but_for_its_levels_and_fresh_noise():
     experiment = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["experiments"]["point_diffusion"]
-    assert {**experiment["sampling"], "heun": True, "churn": 0.3} == {**SAMPLING, "batch": BATCH}
+    own = {name: SAMPLING[name] for name in ("steps", "sigma_min", "rho", "heun", "churn")}
+    assert {**experiment["sampling"], **own} == {**SAMPLING, "batch": BATCH, "precision": "bf16"}
 
 
 def test_progress_counts_every_denoising(uniform, sampling):

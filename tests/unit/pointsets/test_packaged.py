@@ -8,12 +8,13 @@ from cellscaper.errors import CellscaperError
 from cellscaper.generators import packaged_points
 from cellscaper.generators.point_diffusion import SYSTEM
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.pointsets import packaged
+from cellscaper.pointsets import batches, packaged
+from cellscaper.pointsets.network import in_precision
 from cellscaper.storage import checksum
 
 SAMPLING = {
     **{"steps": 4, "sigma_max": 800.0, "sigma_min": 0.5, "rho": 7.0, "batch": 4},
-    **{"heun": False, "churn": 0.0, "churn_above": 0.0},
+    **{"heun": False, "churn": 0.0, "churn_above": 0.0, "precision": "fp32"},
 }
 
 
@@ -47,6 +48,42 @@ def test_place_draws_the_counts_with_one_seed_a_layout():
         packaged_points.place(targets(("a", "b", "c")), {"sampling": SAMPLING}, [1, 2], targets())
     with pytest.raises(CellscaperError, match="trained on 256 px regions of 3 classes, asked for 300×300 px"):
         packaged_points.place(targets(side=300), {"sampling": SAMPLING}, [1, 2], targets())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_layout_of_real_size_does_not_depend_on_its_call_or_the_threads(precision, monkeypatch):
+    model, _ = packaged.load_packaged()
+    rng, sampling = np.random.default_rng(1), {**SAMPLING, "precision": precision}
+    labels = [rng.integers(0, 3, n).astype(np.uint8) for n in [80] * 5 + [30] * 3 + [150] * 4]
+    seeds = list(range(len(labels)))
+    together = batches.draw(model, labels, seeds, sampling)
+    calls = [batches.draw(model, [one], [seed], sampling)[0] for one, seed in zip(labels, seeds, strict=True)]
+    monkeypatch.setattr(batches, "PAIRS", 3 * 80**2)  # calls of 2, 3 and 1 layouts
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        others = batches.draw(model, labels, seeds, sampling)
+    finally:
+        torch.set_num_threads(threads)
+    for one, two, three in zip(together, calls, others, strict=True):
+        assert max(np.abs(one - two).max(), np.abs(one - three).max()) < 1e-4
+
+
+@torch.no_grad()
+def test_products_in_bf16_leave_the_model_alone_and_move_cells_little():
+    model, _ = packaged.load_packaged()
+    random = torch.Generator().manual_seed(0)
+    points = batches.pad_labels([torch.randint(3, (80,), generator=random).numpy()], 3)
+    x = (torch.rand(1, points.mask.shape[1], 2, generator=random) - 0.5) * 256
+    before = {name: p.clone() for name, p in model.state_dict().items()}
+    small = in_precision(model, "bf16")
+    assert in_precision(model, "fp32") is model
+    assert all(torch.equal(p, before[name]) for name, p in model.state_dict().items())
+    assert {p.dtype for p in small.parameters()} == {torch.float32, torch.bfloat16}
+    for level in (1.0, 10.0, 100.0):
+        sigma = torch.tensor([level])
+        moved = (small(x, sigma, *points) - model(x, sigma, *points)).abs()
+        assert 0 < moved.max() < 0.05 * level + 0.5
 
 
 def test_another_or_no_file_is_refused(tmp_path, monkeypatch):

@@ -5,9 +5,11 @@ import math
 
 import pytest
 import torch
+from scipy.integrate import quad
+from scipy.interpolate import lagrange
 
 from cellscaper.errors import CellscaperError
-from cellscaper.pointsets.sampler import Noise, noise_levels, sample, step
+from cellscaper.pointsets.sampler import Noise, noise_levels, sample, step, weights
 
 DATA = 20.0  # standard deviation of the data, px
 
@@ -23,7 +25,7 @@ def test_noise_levels_fall_between_their_ends():
     assert all(a > b for a, b in itertools.pairwise(levels))
     assert noise_levels(3, 100.0, 1.0, 1e6)[1] == pytest.approx(10, rel=1e-3)  # even in the logarithm
     assert noise_levels(3, 100.0, 1.0, 1.0)[1] == pytest.approx(50.5)
-    for bad in ((0, 9.0, 1.0, 7.0), (3, 1.0, 9.0, 7.0), (3, 9.0, 0.0, 7.0), (3, 9.0, 1.0, 0.0)):
+    for bad in ((0, 9.0, 1.0, 7.0), (3, 1.0, 9.0, 7.0), (3, 9.0, 0.0, 7.0), (3, 9.0, 1.0, 0.0), (3, 9.0, 9.0, 7.0)):
         with pytest.raises(CellscaperError, match="sampling"):
             noise_levels(*bad)
 
@@ -38,15 +40,26 @@ def test_normal_data_end_where_the_exact_flow_ends(options, tolerance):
     assert ((found - exact).norm() / exact.norm()).item() < tolerance
 
 
-@pytest.mark.parametrize("heun", [False, True])
-def test_both_solvers_are_of_second_order(heun):
+def test_heun_is_of_second_order_and_the_multistep_method_is_nearer_with_half_the_calls():
     x = torch.tensor([[300.0, -120.0]], dtype=torch.float64)
     exact = x * DATA / math.hypot(DATA, 300)
-    errors = []
-    for n in (40, 80):
+    errors = {}
+    for heun, n in itertools.product((False, True), (20, 40, 80)):
         levels = [300 * (0.01 / 300) ** (i / n) for i in range(n + 1)]  # even in the logarithm
-        errors.append((sample(gaussian, x, levels, lambda: x, heun=heun) - exact).norm().item())
-    assert 3 < errors[0] / errors[1] < 5.5  # a half step, a quarter of the error
+        errors[heun, n] = (sample(gaussian, x, levels, lambda: x, heun=heun) - exact).norm().item()
+    assert math.log2(errors[True, 40] / errors[True, 80]) == pytest.approx(2, abs=0.3)
+    assert all(errors[False, n] < errors[True, n] / 10 for n in (20, 40, 80))
+
+
+@pytest.mark.parametrize("levels", [[10.0], [10.0, 17.0], [10.0, 17.0, 50.0]])
+def test_a_multistep_step_is_exact_for_polynomials_in_the_logarithm(levels):
+    """Against quadrature of x0(λ) e^(λ - λ_end), x0 the Lagrange polynomial through values at the levels."""
+    after, values = 6.5, [3.0, -1.0, 2.0][: len(levels)]
+    nodes = [-math.log(level) for level in levels]
+    polynomial, end = lagrange(nodes, values), -math.log(after)
+    exact, _ = quad(lambda t: polynomial(t) * math.exp(t - end), nodes[0], end, epsabs=1e-12)
+    assert sum(w * v for w, v in zip(weights(levels, after), values, strict=True)) == pytest.approx(exact, rel=1e-9)
+    assert sum(weights(levels, after)) == pytest.approx(1 - after / levels[0])  # all at one place: Euler's step
 
 
 def test_churn_keeps_the_distribution():
