@@ -1,7 +1,9 @@
 """The walk-through of docs/own-data.md: a folder of images and dots, `cellscaper check`, then the workflow on it."""
 
+import os
 import re
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,21 @@ TISSUE = {
     "size": [256, 240],
     "seed": 11,
 }
+READ = "results/edited/read_cells/cells.h5"
+CONFIG = """
+run: {{datasets: [edited]}}
+datasets:
+  edited:
+    reader: dots
+    path: {folder}
+    images: images/*.png
+    dots: dots/{{stem}}.csv
+    columns: {{y: y, x: x, class: class}}
+    classes: [epithelial, lymphocyte, stromal]
+    class_map: {{epithelial: epithelial, lymphocyte: lymphocyte, stromal: stromal}}
+    mpp: 0.5
+    split: {{train: 0.7, val: 0.1, test: 0.2, seed: 0}}
+"""
 
 
 @pytest.fixture
@@ -65,6 +82,46 @@ def test_a_folder_is_checked_and_then_read_cut_and_planned(house, folder, tissue
     config = yaml.safe_load((house.folder / own).read_text(encoding="utf-8"))
     assert patches.common_size() == (128, 128) and len(patches) >= 200
     assert config["patches"]["tc"]["stride"] in (4, 8, 16, 32)
+
+
+def rules_to_run(workflow, overlays):
+    jobs = workflow.plan(READ, overlays=overlays)
+    assert not any(".png" in entry for job in jobs for entry in job.entries.values())  # no list of every file
+    return [job.rule for job in jobs]
+
+
+def test_an_edited_file_is_read_again_and_a_copied_one_is_not(house, folder, tmp_path):
+    own = house.copy(tmp_path / "house")
+    overlays = own.overlay("mine.yaml", CONFIG.format(folder=folder))
+    image, dots = folder / "images/test-0000.png", folder / "dots/test-0000.csv"
+    assert rules_to_run(own, overlays) == ["fetch_dataset", "read_cells"]
+    assert own.snakemake(READ, overlays=overlays).status == 0
+    assert rules_to_run(own, overlays) == []
+
+    later = time.time() + 60
+    os.utime(image, (later, later))
+    assert rules_to_run(own, overlays) == []
+
+    before = dots.read_text()
+    dots.write_text(before.rsplit("\n", 1)[0])
+    assert rules_to_run(own, overlays) == ["fetch_dataset", "read_cells"]
+    dots.write_text(before)
+    (folder / "images/more.txt").write_text("")
+    assert rules_to_run(own, overlays) == ["fetch_dataset", "read_cells"]
+
+
+def test_a_folder_too_large_to_read_is_known_by_the_times_of_its_files(house, folder, tmp_path):
+    own = house.copy(tmp_path / "house")
+    overlays = own.overlay("mine.yaml", CONFIG.format(folder=folder))
+    rules = own.folder / "workflow/rules/data.smk"
+    text, found = re.subn(r"HASHED = [\d_]+", "HASHED = 1000", rules.read_text(encoding="utf-8"))
+    assert found == 1
+    rules.write_text(text, encoding="utf-8")
+    assert own.snakemake(READ, overlays=overlays).status == 0
+    assert rules_to_run(own, overlays) == []
+    later = time.time() + 60
+    os.utime(folder / "images/test-0000.png", (later, later))
+    assert rules_to_run(own, overlays) == ["fetch_dataset", "read_cells"]
 
 
 def first_words(text):

@@ -1,19 +1,38 @@
 # Datasets: files, cells and images, test patches.
 
 
-def dataset_files(wildcards):
-    """The files of a dataset that lies in a folder of the user's, so that editing one is seen."""
-    section = config["datasets"][wildcards.dataset]
-    folder = section.get("path")
-    if not folder:
-        return []
-    return sorted(str(file) for file in Path(folder).rglob("*") if file.is_file())
+HASHED = 200_000_000  # bytes: a folder of more is known by sizes and times, which need no reading
+
+
+@functools.cache
+def folder_state(folder):
+    """A digest of the files below a folder: by content, so that a copy is no change, or by size and time."""
+    files = [file for file in sorted(Path(folder).rglob("*")) if file.is_file()]
+    names = [
+        ascii(str(file.relative_to(folder))) for file in files
+    ]  # also those that are not UTF-8
+    facts = [file.stat() for file in files]
+    if sum(fact.st_size for fact in facts) > HASHED:
+        return digest([names, [[fact.st_size, fact.st_mtime_ns] for fact in facts]])
+    return digest([names, [content_sum(file) for file in files]])
+
+
+def content_sum(file):
+    """SHA-256 of a file; none of one that may not be read, of which the stage tells."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def dataset_state(wildcards):
+    """The state of a dataset in a folder of the user's: an edit is seen, and no dry run lists every file."""
+    folder = config["datasets"][wildcards.dataset].get("path")
+    return folder_state(folder) if folder else "no folder"
 
 
 rule fetch_dataset:
     """Find or download {wildcards.dataset} and list its files with checksums."""
-    input:
-        dataset_files,
     output:
         manifest=RESULTS + "/{dataset}/fetch_dataset/manifest.json",
     log:
@@ -33,6 +52,7 @@ rule fetch_dataset:
             "fetch_dataset", "datasets", config["datasets"][w.dataset]["reader"]
         ),
         config=dataset_config,
+        files=dataset_state,
     shell:
         STAGE + "fetch_dataset"
         " --config {params.config:q}"
