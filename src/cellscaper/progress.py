@@ -56,10 +56,12 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """``75.2`` → ``1 min 15 s``."""
+    """``75.2`` → ``1 min 15 s``; days from 24 h on."""
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    if seconds < 86400:
+        return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    return f"{seconds // 86400} d {seconds % 86400 // 3600} h"

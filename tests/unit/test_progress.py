@@ -37,7 +37,9 @@ def clock(monkeypatch):
         (3599.4, "59 min 59 s"),
         (3600, "1 h 0 min"),
         (3 * 3600 + 25 * 60 + 59, "3 h 25 min"),
-        (100 * 3600, "100 h 0 min"),
+        (24 * 3600 - 0.6, "23 h 59 min"),
+        (24 * 3600 - 0.4, "1 d 0 h"),
+        (100 * 3600, "4 d 4 h"),
     ],
 )
 def test_durations_read_well(seconds, text):

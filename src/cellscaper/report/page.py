@@ -63,13 +63,11 @@ def picture(file: Path, kind: str, more: str = "") -> Picture:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: as :func:`cellscaper.progress.duration`, finer below 10 s, days; – where unknown."""
+    """Seconds for people: as :func:`cellscaper.progress.duration`, finer below 10 s; – where unknown."""
     if math.isnan(seconds):
         return "–"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
-    if round(seconds) >= 86400:
-        return f"{round(seconds) // 86400} d {round(seconds) % 86400 // 3600} h"
     return progress.duration(seconds)
 
 
