@@ -28,6 +28,14 @@ TRAINING_KEYS = (
     "training",
     "small",
 )
+CONDITION_KEYS: dict[str, tuple[str, ...]] = {  # of a layout model's condition, then of an image model's
+    "none": (),
+    "count_category": ("categories", "edges"),
+    "class_counts": ("scale",),
+    "markers": (),
+    "distance": ("reach",),
+    "cross_attention": ("width",),
+}
 
 
 # -- validation --------------------------------------------------------------------------------------------
@@ -162,7 +170,21 @@ def overlay(base: Mapping[str, Any], own: Mapping[str, Any]) -> Config:
 
 def named(config: Config, name: str) -> Config:
     """An experiment with defaults filled in; grid, patches, density and image model by name."""
-    return overlay(config["layout_model"], config["experiments"][name])
+    merged = overlay(config["layout_model"], config["experiments"][name])
+    merged["condition"] = _used(merged["condition"])
+    return merged
+
+
+def image_model(config: Config, name: str) -> Config:
+    """The block of an image model, its condition without unused keys."""
+    block = config["image_models"][name]
+    return {**block, "condition": _used(block["condition"])}
+
+
+def _used(condition: Config) -> Config:
+    """A condition without the keys of other kinds: those that were there before an overlay changed the kind."""
+    keys = ("kind", *CONDITION_KEYS[condition["kind"]])
+    return {key: value for key, value in condition.items() if key in keys}
 
 
 def experiment(config: Config, name: str) -> Config:
@@ -174,7 +196,7 @@ def experiment(config: Config, name: str) -> Config:
         merged["density"] = None
     else:
         merged["density"] = config["densities"][merged["density"]]
-    merged["image_model"] = config["image_models"][merged["image_model"]]
+    merged["image_model"] = image_model(config, merged["image_model"])
     merged["features"] = [config["features"][one] for one in merged["features"]]
     return merged
 
@@ -220,7 +242,7 @@ def shared_features(config: Config, name: str) -> list[str]:
 def shared_image_model(config: Config, name: str) -> str:
     """The image model that paints an experiment's layouts: the first one of equal settings."""
     wanted = experiment(config, name)["image_model"]
-    return next(other for other, settings in config["image_models"].items() if settings == wanted)
+    return next(other for other in config["image_models"] if image_model(config, other) == wanted)
 
 
 def reading_section(config: Config, name: str) -> Config:

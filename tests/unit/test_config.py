@@ -369,6 +369,36 @@ def test_image_models_of_equal_settings_are_trained_once(paper):
     assert settings.shared_image_model(paper, "adm") == "b"
 
 
+def test_a_condition_of_another_kind_keeps_no_key_of_the_one_it_replaces(paper):
+    preset = load(REPOSITORY / "workflow/presets/brca-small.yaml")
+    found = settings.image_model(settings.overlay(paper, preset), "tc")
+    assert found["condition"] == {"kind": "distance", "reach": 12}
+    put(paper, "image_models.tc.condition.width", 99)
+    assert settings.image_model(paper, "tc")["condition"] == {"kind": "cross_attention", "width": 99}
+    assert settings.image_model(settings.overlay(paper, preset), "tc") == found
+
+    paper["image_models"]["a"] = copy.deepcopy(paper["image_models"]["tc"])
+    for name in ("tc", "a"):
+        put(paper, f"image_models.{name}.condition", {"kind": "markers"})
+    put(paper, "image_models.a.condition.width", 99)
+    put(paper, "layout_model.image_model", "a")
+    assert settings.shared_image_model(paper, "adm") == "tc"
+
+    paper["experiments"] = {"counts": {"condition": {"kind": "class_counts", "scale": 2.0}}, "none": {}}
+    put(paper, "experiments.counts.condition.kind", "none")
+    assert settings.shared_training(paper, "none") == "counts"
+
+
+def test_every_key_of_a_condition_is_one_of_its_kinds():
+    schema = load(SCHEMA)["$defs"]
+    blocks = [schema["condition"]["properties"], schema["image_model"]["properties"]["condition"]["properties"]]
+    kinds = [kind for block in blocks for kind in block["kind"]["enum"]]
+    assert sorted(kinds) == sorted(settings.CONDITION_KEYS)
+    for block in blocks:
+        used = [key for kind in block["kind"]["enum"] for key in settings.CONDITION_KEYS[kind]]
+        assert sorted(used) == sorted(set(block) - {"kind"})
+
+
 def test_only_generators_that_learn_are_trained(paper):
     untrained = {name for name in paper["experiments"] if not settings.is_trained(paper, name)}
     generators = {settings.named(paper, name)["generator"] for name in untrained}

@@ -22,7 +22,7 @@ rule train_image:
         gpu=need("train_image", "gpu"),
     params:
         **stage_code("train_image"),
-        config=lambda w: canonical(config["image_models"][w.image_model]),
+        config=lambda w: canonical(settings.image_model(config, w.image_model)),
     shell:
         STAGE + "train_image"
         " --cells {input.cells:q}"

@@ -7,7 +7,7 @@
     {"kind": "cross_attention", "width": channels}   cells are tokens, which the image attends to wherever it attends
                                         to itself (TC's text names cross-attention, not to what)
 
-A new way is one more class here and one more block in the schema.
+A new way is one more class here, one more block in the schema and its keys in ``config.CONDITION_KEYS``.
 """
 
 from collections.abc import Mapping
