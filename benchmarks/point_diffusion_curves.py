@@ -16,6 +16,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+import yaml
 
 from cellscaper.datasets import brca_m2c
 from cellscaper.generators import random, retrieval
@@ -27,17 +28,8 @@ from cellscaper.patches import sliding_windows
 from cellscaper.progress import log
 from cellscaper.weights import read_weights
 
-SAMPLING = {
-    "steps": 12,
-    "sigma_max": 800.0,
-    "sigma_min": 1.0,
-    "rho": 1000.0,
-    "heun": False,
-    "churn": 0.0,
-    "churn_above": 10.0,
-    "precision": "bf16",
-    "batch": 32,
-}
+CONFIG = Path(__file__).resolve().parent.parent / "config.yaml"
+SAMPLING = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["experiments"]["point_diffusion"]["sampling"]
 STEPS = [
     *({"steps": steps} for steps in (6, 8, 10, 12, 14, 20, 40)),
     *({"steps": steps, "heun": True} for steps in (6, 10, 20)),

@@ -1,7 +1,6 @@
 # Helpers of all rules: the checked configuration, sections as canonical JSON, code fingerprints, resources.
 
 import functools
-import hashlib
 import json
 import os
 import signal

@@ -237,9 +237,10 @@ def _near(square: Tensor, norm: Tensor, classes: Tensor, precision: torch.dtype)
     same = classes @ classes.transpose(1, 2)
     gaussian = torch.exp(square * (-0.125 / norm**2))
     for i in range(DISTANCES):
+        if i:
+            gaussian = F.threshold(gaussian, TINY, 0.0).square().square()
         near[:, 0, i] = gaussian
         near[:, 1, i] = gaussian * same
-        gaussian = F.threshold(gaussian, TINY, 0.0).square().square()
     return near.view(len(square), 2 * DISTANCES, -1)
 
 

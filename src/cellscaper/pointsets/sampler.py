@@ -97,8 +97,8 @@ def sample(
         x0 = clean(x, sigma)
         past = [(x0, sigma), *past[:2]]
         if after == 0:
-            return x0
-        if heun:
+            x = x0
+        elif heun:
             ahead = step(x, x0, sigma, after)
             slope, slope_ahead = (x - x0) / sigma, (ahead - clean(ahead, after)) / after
             x = x + (after - sigma) * (slope + slope_ahead) / 2
