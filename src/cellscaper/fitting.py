@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from cellscaper import launch
 from cellscaper.devices import device
 from cellscaper.diffusion.trainer import BatchLoss, clear_state, train
+from cellscaper.files import write_text
 from cellscaper.progress import log
 from cellscaper.provenance import digest, record
 from cellscaper.row_checks import with_checks
 from cellscaper.stage import Arguments
-from cellscaper.storage import write_text
 from cellscaper.weights import write_weights
 
 Finish = Callable[[dict[str, Tensor]], tuple[dict[str, Tensor], dict[str, Any]]]

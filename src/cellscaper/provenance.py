@@ -40,7 +40,7 @@ def record(
     ``methods`` are the modules the stage has chosen by its config, such as ``generators.adm``; the stage
     itself is a module of ``package``.
     """
-    from cellscaper.storage import checksum
+    from cellscaper.files import checksum
 
     return {
         "stage": stage,

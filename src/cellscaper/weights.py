@@ -12,7 +12,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from cellscaper.errors import CellscaperError
-from cellscaper.storage import SCHEMA_VERSION, atomic
+from cellscaper.files import atomic
+from cellscaper.hdf5 import SCHEMA_VERSION
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], provenance: Mapping[str, Any], **facts: Any) -> None:

@@ -11,6 +11,7 @@ import yaml
 from cellscaper import config as settings
 from cellscaper.errors import CellscaperError
 from cellscaper.provenance import canonical
+from cellscaper.validation import validate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAPER = REPOSITORY / "config.yaml"
@@ -44,7 +45,7 @@ def put(config, path, value):
 def refused(config, files=()):
     """The one line with which a config is refused."""
     with pytest.raises(CellscaperError) as caught:
-        settings.validate(config, SCHEMA, files)
+        validate(config, SCHEMA, files)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -255,7 +256,7 @@ def test_a_row_that_cannot_be_run_must_say_why(table, row, block, paper):
         f"tables.{table}.rows.{row}: a row that is run names an experiment and its decoder"
     )
     rows[row] = {**block, "why": "not built yet"}
-    settings.validate(paper, SCHEMA)
+    validate(paper, SCHEMA)
 
 
 # -- overlays ----------------------------------------------------------------------------------------------
@@ -270,7 +271,7 @@ def test_presets_are_valid_and_overlaid_as_snakemake_does_it(preset):
     for file in (preset, PAPER, preset):  # Snakemake puts the config over the overlay, then the overlay over both
         update_config(theirs, yaml.safe_load(file.read_text()))
     assert mine == theirs
-    settings.validate(mine, SCHEMA, [PAPER, preset])
+    validate(mine, SCHEMA, [PAPER, preset])
 
 
 def test_an_overlay_of_a_block_that_others_share_by_an_anchor_changes_that_block_alone():
@@ -467,7 +468,7 @@ def test_detectors_are_tried_with_each_part_of_synthetic_crops(paper):
 def test_several_detectors_give_a_column_each(paper):
     paper["detectors"]["small"] = {**paper["detectors"]["unet"], "width": 8}
     paper["tables"]["tc_table2"]["detectors"] = ["unet", "small"]
-    settings.validate(paper, SCHEMA)
+    validate(paper, SCHEMA)
     columns = paper["tables"]["tc_table2"]["columns"]
     found = settings.table_section(paper, "tc_table2")["columns"]
     assert [(c["detector"], c["label"]) for c in found] == [
@@ -479,7 +480,7 @@ def test_several_detectors_give_a_column_each(paper):
 
 
 def test_the_papers_config_is_valid_and_makes_every_table_it_has(paper):
-    settings.validate(paper, SCHEMA, [PAPER])
+    validate(paper, SCHEMA, [PAPER])
     assert sorted(paper["run"]["tables"]) == sorted(paper["tables"])
 
 

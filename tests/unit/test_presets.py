@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from cellscaper import config as settings
+from cellscaper.validation import validate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -15,7 +16,7 @@ def merged(*presets):
     for name in presets:
         own = yaml.safe_load((REPOSITORY / f"workflow/presets/{name}.yaml").read_text(encoding="utf-8"))
         config = settings.overlay(config, own)
-    settings.validate(config, REPOSITORY / "workflow/schemas/config.schema.yaml")
+    validate(config, REPOSITORY / "workflow/schemas/config.schema.yaml")
     return config
 
 

@@ -16,7 +16,7 @@ from cellscaper.errors import CellscaperError
 CAUGHT = """
 import sys, time
 from cellscaper import stage
-from cellscaper.storage import atomic
+from cellscaper.files import atomic
 
 def main():
     with atomic(sys.argv[1]) as partial:

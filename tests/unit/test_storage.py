@@ -13,16 +13,15 @@ import numpy as np
 import pytest
 import torch
 
-from cellscaper import storage
+from cellscaper import hdf5
 from cellscaper import weights as weights_module
 from cellscaper.errors import CellscaperError
+from cellscaper.files import atomic, checksum, write_text
+from cellscaper.hdf5 import SCHEMA_VERSION
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.storage import (
-    SCHEMA_VERSION,
     DensitySet,
     ImageSet,
-    atomic,
-    checksum,
     layout_names,
     read_layouts,
     read_provenance,
@@ -30,7 +29,6 @@ from cellscaper.storage import (
     write_density,
     write_images,
     write_layouts,
-    write_text,
 )
 from cellscaper.weights import read_weights, write_weights
 
@@ -452,7 +450,7 @@ def test_one_kind_is_not_read_as_another(wrong, kind, tmp_path):
 @EVERY_KIND
 def test_another_version_is_refused_with_both_versions(kind, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        for module in (storage, weights_module):
+        for module in (hdf5, weights_module):
             patch.setattr(module, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
         WRITERS[kind](tmp_path / "x")
     with pytest.raises(CellscaperError, match=rf"version {SCHEMA_VERSION + 1}.*reads .*{SCHEMA_VERSION}"):

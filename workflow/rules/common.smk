@@ -14,6 +14,7 @@ import yaml
 from cellscaper import config as settings
 from cellscaper.errors import CellscaperError
 from cellscaper.provenance import SRC, canonical, code, digest
+from cellscaper.validation import validate
 
 # Snakemake puts the keys of overlays first; experiments of equal settings share the name that config.yaml has first.
 with open(Path(workflow.basedir, "config.yaml"), encoding="utf-8") as file:
@@ -22,7 +23,7 @@ config.clear()
 config.update(ordered)
 
 try:
-    settings.validate(
+    validate(
         config,
         Path(workflow.basedir, "workflow/schemas/config.schema.yaml"),
         [Path(workflow.basedir, "config.yaml"), *workflow.overwrite_configfiles],

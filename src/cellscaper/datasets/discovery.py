@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cellscaper.datasets.dots import FIELDS, number_in, split_line
+from cellscaper.datasets.dot_file import FIELDS, number_in, split_line
 from cellscaper.datasets.record import SPLITS, read_text
 from cellscaper.errors import CellscaperError
 from cellscaper.formats.annotations import format_of, read_annotated

@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from cellscaper.errors import CellscaperError
+from cellscaper.files import checksum
 from cellscaper.progress import Progress
-from cellscaper.storage import checksum
 
 _CHUNK = 1 << 18
 _LASTING = {401, 403, 404, 405, 410}  # HTTP answers that another attempt does not change

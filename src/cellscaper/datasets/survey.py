@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 
 from cellscaper.datasets import discovery, dots, inspection
+from cellscaper.datasets.dot_file import read_dots
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.record import SPLITS
@@ -115,7 +116,7 @@ def _read(
     images = []
     for (image, file), size in zip(files, sizes, strict=True):
         if image in chosen:
-            one, _ = dots.read_dots(file, form, image.name)
+            one, _ = read_dots(file, form, image.name)
             images.append(
                 Cells(one.points.astype(np.float64), one.labels.astype(np.int64), size, image.stem, chosen[image])
             )

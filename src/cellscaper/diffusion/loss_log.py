@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from cellscaper.storage import write_text
+from cellscaper.files import write_text
 
 
 class LossLog:

@@ -24,8 +24,8 @@ from cellscaper import launch
 from cellscaper.diffusion.loss_log import LossLog
 from cellscaper.diffusion.processes import Processes
 from cellscaper.errors import CellscaperError
+from cellscaper.files import atomic
 from cellscaper.progress import Progress, log
-from cellscaper.storage import atomic
 
 BatchLoss = Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]
 STOPPED = 128 + signal.SIGTERM  # exit status of a training that was told to stop and saved its state

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cellscaper.errors import CellscaperError
+from cellscaper.files import atomic
 from cellscaper.formats.facts import (
     Append,
     Cells,
@@ -25,7 +26,6 @@ from cellscaper.formats.facts import (
     reading,
 )
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.storage import atomic
 
 
 @contextmanager

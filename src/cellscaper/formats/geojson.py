@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cellscaper.files import atomic
 from cellscaper.formats.facts import (
     Append,
     Cells,
@@ -27,7 +28,6 @@ from cellscaper.formats.facts import (
 from cellscaper.formats.geojson_cells import add_features, features
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.report.palette import rgb
-from cellscaper.storage import atomic
 
 
 @contextmanager

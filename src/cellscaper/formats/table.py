@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cellscaper.files import atomic
 from cellscaper.formats.facts import (
     Append,
     Cells,
@@ -26,7 +27,6 @@ from cellscaper.formats.facts import (
     reading,
 )
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.storage import atomic
 
 FIELDS = ["layout", "y", "x", "class", "cellscaper"]
 

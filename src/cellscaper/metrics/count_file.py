@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cellscaper.errors import CellscaperError
+from cellscaper.files import write_text
 from cellscaper.row_checks import with_checks, without_checks
-from cellscaper.storage import write_text
 
 COLUMNS = (
     "dataset",

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cellscaper.files import write_text
 from cellscaper.row_checks import CHECK, with_checks
-from cellscaper.storage import write_text
 
 FIELDS = ("dataset", "experiment", "decoder", "seed", "metric", "class", "value", "n")
 HEADER = (*FIELDS, CHECK)

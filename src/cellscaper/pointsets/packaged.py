@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from cellscaper.errors import CellscaperError
+from cellscaper.files import checksum
 from cellscaper.pointsets.network import PointDenoiser, network
-from cellscaper.storage import checksum
 from cellscaper.weights import read_weights
 
 WEIGHTS = Path(__file__).parent / "weights" / "brca_m2c.safetensors"

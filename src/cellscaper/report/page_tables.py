@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from cellscaper.report.tables import decimals, gain_text, other_definitions, paper_text, reason_marks
+from cellscaper.report.table_text import decimals, gain_text, other_definitions, paper_text, reason_marks
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cellscaper.errors import CellscaperError
+from cellscaper.files import atomic
 from cellscaper.report.palette import FONT, FRAME, INK
-from cellscaper.storage import atomic
 
 _DPI = 150
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from cellscaper import stage
 from cellscaper.datasets.registry import reader
 from cellscaper.errors import CellscaperError
+from cellscaper.files import checksum, write_text
 from cellscaper.progress import Progress
 from cellscaper.provenance import canonical
-from cellscaper.storage import checksum, write_text
 
 
 def main() -> None:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellscaper import stage
+from cellscaper.files import write_text
 from cellscaper.layouts import Layout, LayoutSet, evenly_spaced
 from cellscaper.metrics.copies import Neighbour, nearest_crops
 from cellscaper.progress import log
 from cellscaper.report.gallery import Group, Panel, gallery_page
 from cellscaper.report.matched import common_targets, matched_to
 from cellscaper.report.panels import Arrays
-from cellscaper.storage import ImageSet, array_names, read_array, read_layouts, write_text
+from cellscaper.storage import ImageSet, array_names, read_array, read_layouts
 
 GROUPS, WITH_DENSITY, PAIRS = 12, 4, 6
 

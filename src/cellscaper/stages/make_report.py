@@ -13,6 +13,7 @@ import yaml
 from cellscaper import config as settings
 from cellscaper import stage
 from cellscaper.errors import CellscaperError
+from cellscaper.files import write_text
 from cellscaper.progress import log
 from cellscaper.report.built import read_notes, read_table
 from cellscaper.report.page import Picture, RuleTime, by_rule, duration, origin_rows, picture, render
@@ -20,7 +21,7 @@ from cellscaper.report.page_tables import PageTable, page_table
 from cellscaper.report.palette import colour
 from cellscaper.report.rule_graph import draw_graph, reduced, rule_edges
 from cellscaper.report.run_facts import job_times, machine, origin, packages
-from cellscaper.storage import read_layouts, write_text
+from cellscaper.storage import read_layouts
 
 LIGHT = {"light": {"threads": 1, "mem_mb": 1000, "runtime": 1, "gpu": 0}}  # a config is not whole without
 OF_A_TABLE = ("intervals", "radii")  # figures that stand with their table

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from cellscaper import stage
 from cellscaper.errors import CellscaperError
+from cellscaper.files import atomic
 from cellscaper.progress import log
-from cellscaper.storage import atomic
 from cellscaper.weights import read_weights
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cellscaper.datasets import dots
-from cellscaper.datasets.dots import DotFormat, parse_dots
+from cellscaper.datasets.dot_file import DotFormat, parse_dots
 from cellscaper.errors import CellscaperError
 
 NAMES = {"tumour": 0, "t cell": 1}

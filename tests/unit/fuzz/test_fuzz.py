@@ -25,7 +25,7 @@ from scipy.io import savemat
 
 from cellscaper import config as sections
 from cellscaper import export
-from cellscaper.datasets.dots import DotFormat, parse_dots
+from cellscaper.datasets.dot_file import DotFormat, parse_dots
 from cellscaper.datasets.download import unpack
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.lizard import read_label
@@ -50,6 +50,7 @@ from cellscaper.storage import (
     write_images,
     write_layouts,
 )
+from cellscaper.validation import validate
 from cellscaper.weights import read_weights, write_weights
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -456,7 +457,7 @@ def papers():
 
 def use(config):
     """All that the Snakefile takes from a valid configuration."""
-    sections.validate(config, SCHEMA, [])
+    validate(config, SCHEMA, [])
     for dataset, table in sections.wanted_tables(config):
         assert dataset in config["datasets"]
         sections.table_section(config, table)
@@ -491,4 +492,4 @@ def test_configuration_files_of_broken_text(papers, folder, edits):
         return
     if isinstance(own, dict) and all(isinstance(key, str) for key in own):
         path = put(folder, "own.yaml", data)
-        refuses_or_reads(lambda: sections.validate(sections.overlay(papers, own), SCHEMA, [path]))
+        refuses_or_reads(lambda: validate(sections.overlay(papers, own), SCHEMA, [path]))

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from cellscaper.errors import CellscaperError
+from cellscaper.files import checksum
 from cellscaper.generators import packaged_points
 from cellscaper.generators.point_diffusion import SYSTEM
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.pointsets import batches, packaged
 from cellscaper.pointsets.network import in_precision
-from cellscaper.storage import checksum
 
 SAMPLING = {
     **{"steps": 4, "sigma_max": 800.0, "sigma_min": 0.5, "rho": 7.0, "batch": 4},

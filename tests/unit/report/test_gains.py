@@ -11,7 +11,8 @@ from cellscaper.metrics.count_file import ImageCounts
 from cellscaper.metrics.detection import ratios, scores
 from cellscaper.report.gains import add_gains, gain_note
 from cellscaper.report.radius_curves import radius_curves
-from cellscaper.report.tables import build, to_latex, to_markdown
+from cellscaper.report.table_text import to_latex, to_markdown
+from cellscaper.report.tables import build
 
 CLASSES = ("a", "b")
 TABLE = {

@@ -6,7 +6,8 @@ import pytest
 from cellscaper.errors import CellscaperError
 from cellscaper.report.built import read_notes, read_table
 from cellscaper.report.page_tables import page_table
-from cellscaper.report.tables import build, to_csv, to_markdown
+from cellscaper.report.table_text import to_csv, to_markdown
+from cellscaper.report.tables import build
 
 TABLE = {
     "title": "Layouts",

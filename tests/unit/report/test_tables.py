@@ -8,16 +8,8 @@ import pandas as pd
 import pytest
 
 from cellscaper.errors import CellscaperError
-from cellscaper.report.tables import (
-    SCORE_COLUMNS,
-    build,
-    collect,
-    load_paper_values,
-    protocol_notes,
-    to_csv,
-    to_latex,
-    to_markdown,
-)
+from cellscaper.report.table_text import to_csv, to_latex, to_markdown
+from cellscaper.report.tables import SCORE_COLUMNS, build, collect, load_paper_values, protocol_notes
 
 BRCA = ("lymphocyte", "epithelial", "stromal")
 LIZARD = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
