@@ -13,6 +13,7 @@ import yaml
 
 from cellscaper import config as settings
 from cellscaper.errors import CellscaperError
+from cellscaper.files import checksum
 from cellscaper.provenance import SRC, canonical, code, digest
 from cellscaper.validation import validate
 

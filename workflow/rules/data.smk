@@ -19,8 +19,6 @@ def folder_state(folder):
 
 def content_sum(file):
     """SHA-256 of a file; none of one that may not be read, of which the stage tells."""
-    from cellscaper.storage import checksum  # h5py with it, which no other plan needs
-
     try:
         return checksum(file)
     except OSError:

@@ -24,7 +24,7 @@ _WIDEST = 2200  # px: wider pictures are shrunk
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure in the page: its PNG as a data URI, its size in px, title, caption and alternative text."""
+    """A figure in the page: a data URI, its size in px, title, caption and alternative text."""
 
     uri: str
     width: int
@@ -55,11 +55,18 @@ def picture(file: Path, kind: str, more: str = "") -> Picture:
         raise CellscaperError(f"{file} is not a readable PNG; delete it and run again") from error
     if shown.width > _WIDEST:
         shown = shown.resize((_WIDEST, round(shown.height * _WIDEST / shown.width)), Image.Resampling.LANCZOS)
-    held = io.BytesIO()
-    shown.save(held, "PNG", optimize=True)
-    uri = "data:image/png;base64," + base64.b64encode(held.getvalue()).decode()
+    uri = _data_uri(shown)
     title = f"{words['title']}: {more}" if more else words["title"]
     return Picture(uri, shown.width, shown.height, title, words["caption"], " ".join([words["alt"], more]).strip())
+
+
+def _data_uri(shown: Image.Image) -> str:
+    """A picture as PNG, or as JPEG of full colour resolution where it shows so much tissue that this takes half."""
+    exact, close = io.BytesIO(), io.BytesIO()
+    shown.save(exact, "PNG", optimize=True)
+    shown.save(close, "JPEG", quality=90, subsampling=0, optimize=True)
+    kind, held = ("jpeg", close) if 2 * close.tell() < exact.tell() else ("png", exact)
+    return f"data:image/{kind};base64,{base64.b64encode(held.getvalue()).decode()}"
 
 
 def duration(seconds: float) -> str:

@@ -45,6 +45,19 @@ def test_a_picture_carries_its_pixels(tmp_path):
     assert shown.title == "Cells in a layout: windows tc" and shown.alt.endswith("windows tc")
 
 
+def test_tissue_is_compressed_and_looks_the_same(tmp_path):
+    coarse = np.random.default_rng(0).integers(120, 250, (20, 20, 3), np.uint8)
+    smooth = Image.fromarray(coarse).resize((400, 400), Image.Resampling.BICUBIC)
+    grain = np.random.default_rng(1).normal(0, 3, (400, 400, 3))
+    pixels = np.clip(np.asarray(smooth) + grain, 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    head, data = picture(tmp_path / "a.png", "counts").uri.split(",")
+    assert head == "data:image/jpeg;base64"
+    assert len(data) < (tmp_path / "a.png").stat().st_size / 2
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        assert np.abs(np.asarray(image, float) - pixels).mean() < 3
+
+
 def test_a_figure_of_an_unknown_kind_still_has_words_and_a_broken_one_is_refused(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     assert picture(tmp_path / "a.png", "new_kind").alt == "Figure: new kind."
