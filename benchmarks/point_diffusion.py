@@ -94,7 +94,7 @@ def main() -> int:
     papers = "the papers' U-Net, 100 steps"
     operations = report("point_diffusion", "operations of a layout, fewer by", papers, ratio, GOAL)
     took = [one / MILLISECONDS for one in times]
-    bound = f"{MILLISECONDS:.0f} ms a layout, one core, {STEPS} steps"
+    bound = f"{MILLISECONDS:.0f} ms a layout, one core, at most {STEPS} steps"
     note = f"{mean:.0f} ms a layout"
     few = steps <= STEPS
     time_ = report("point_diffusion_time", "a layout", bound, took, 1.0, at_most=True, also=few, note=note)

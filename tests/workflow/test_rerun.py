@@ -2,6 +2,7 @@
 
 import ast
 import csv
+import re
 
 import pytest
 
@@ -72,6 +73,16 @@ def test_second_call_does_nothing_within_ten_seconds(finished):
     assert ended.status == 0
     assert "Nothing to be done" in ended.text
     assert ended.cpu < 10, f"{ended.cpu:.1f} s of CPU, {ended.seconds:.1f} s"
+
+
+def test_the_scheduler_looks_for_jobs_when_one_has_ended_and_no_more(house, tmp_path):
+    """Snakemake's default rate made it look once a second for each job that had ended (10 times here)."""
+    targets = ["results/phantom/cut_patches/tc.h5", "results/phantom/fit_density/gmm/stride4.h5"]
+    own = house.copy(tmp_path / "house")
+    ended = own.run([*own.command("--verbose", cores=1), "--", *targets])
+    assert ended.status == 0, ended.text
+    jobs = len(re.findall(r"^Finished jobid: ", ended.text, re.MULTILINE))
+    assert jobs == 4 and ended.text.count("Ready jobs: ") <= jobs + 1
 
 
 def test_nothing_but_results_is_left(finished):
