@@ -57,7 +57,8 @@ def folder(tissue, tmp_path):
     return tmp_path / "my_folder"
 
 
-def test_a_folder_is_checked_and_then_read_cut_and_planned(house, folder, tissue):
+def test_a_folder_is_checked_and_then_read_cut_and_planned(house, folder, tissue, tmp_path):
+    house = house.copy(tmp_path / "house")
     ended = house.run([sys.executable, "-m", "cellscaper", "check", str(folder), "-o", "mine.yaml", "--mpp", "0.5"])
     assert ended.status == 0, ended.text
     preset, own = re.search(r"--configfile (\S+) (\S+)", ended.text).groups()
