@@ -25,8 +25,8 @@ import torch
 
 from cellscaper.datasets import phantom
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.patches import sliding_windows
-from cellscaper.rasters import Grid, rasterise
+from cellscaper.views.patches import sliding_windows
+from cellscaper.views.rasters import Grid, rasterise
 from outcome import report
 
 HERE = Path(__file__).resolve().parent.parent

@@ -24,13 +24,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from cellscaper import config as settings
 from cellscaper.datasets import brca_m2c, phantom
 from cellscaper.diffusion.unet import UNet
+from cellscaper.generators.pointsets.batches import draw
+from cellscaper.generators.pointsets.packaged import load_packaged
 from cellscaper.layouts import Layout, LayoutSet, evenly_spaced
-from cellscaper.patches import sliding_windows
-from cellscaper.pointsets.batches import draw
-from cellscaper.pointsets.packaged import load_packaged
+from cellscaper.plan import sections as settings
+from cellscaper.views.patches import sliding_windows
 from outcome import report
 
 GOAL = 10_000.0  # times fewer operations than the papers' network

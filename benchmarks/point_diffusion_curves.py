@@ -19,14 +19,14 @@ import torch
 import yaml
 
 from cellscaper.datasets import brca_m2c
+from cellscaper.disk.weights import read_weights
 from cellscaper.generators import random, retrieval
 from cellscaper.generators.point_diffusion import draw_layouts, network
 from cellscaper.layouts import Layout, LayoutSet, evenly_spaced
 from cellscaper.metrics.cross_class import cross_class
 from cellscaper.metrics.topofd import topofd
-from cellscaper.patches import sliding_windows
-from cellscaper.progress import log
-from cellscaper.weights import read_weights
+from cellscaper.run.progress import log
+from cellscaper.views.patches import sliding_windows
 
 CONFIG = Path(__file__).resolve().parent.parent / "config.yaml"
 SAMPLING = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["experiments"]["point_diffusion"]["sampling"]

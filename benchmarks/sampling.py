@@ -31,17 +31,17 @@ import torch
 import yaml
 from torch import Tensor
 
-from cellscaper import config as sections
 from cellscaper.datasets import brca_m2c, phantom
-from cellscaper.devices import device
-from cellscaper.diffusion.trainer import train
+from cellscaper.disk.weights import read_weights
 from cellscaper.generators.random import place
 from cellscaper.generators.registry import trained_system
-from cellscaper.generators.seeds import sample_seeds
 from cellscaper.layouts import Layout, LayoutSet, evenly_spaced
 from cellscaper.metrics.topofd import topofd
-from cellscaper.patches import sliding_windows
-from cellscaper.weights import read_weights
+from cellscaper.plan import sections as sections
+from cellscaper.run.devices import device
+from cellscaper.run.seeds import sample_seeds
+from cellscaper.training.trainer import train
+from cellscaper.views.patches import sliding_windows
 from outcome import report
 
 HERE = Path(__file__).resolve().parent.parent

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
-from cellscaper import export, stage
+from cellscaper.disk import export
 from cellscaper.layouts import Layout, crop
+from cellscaper.run import stage
 from outcome import report
 
 GOAL = 2.0  # root mean square of the differences over their standard errors: 1 is chance alone
@@ -50,7 +51,7 @@ def measures(total: np.ndarray, area: float, density: float) -> np.ndarray:
 
 def zones(layout: Layout, window: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Cells (N,) of the seams and between them, and those pixels (height, width)."""
-    from cellscaper.pointsets.tiling import starts
+    from cellscaper.generators.pointsets.tiling import starts
 
     def away(places: np.ndarray, side: int) -> np.ndarray:
         first = starts(side, window)
@@ -98,10 +99,10 @@ def main() -> int:
     args = parser.parse_args()
     stage.use_threads(args.threads)
 
-    from cellscaper.devices import device
-    from cellscaper.pointsets.generate import SAMPLING, generate
-    from cellscaper.pointsets.packaged import load, load_packaged
-    from cellscaper.pointsets.request import Request
+    from cellscaper.generators.pointsets.generate import SAMPLING, generate
+    from cellscaper.generators.pointsets.packaged import load, load_packaged
+    from cellscaper.generators.pointsets.request import Request
+    from cellscaper.run.devices import device
 
     sampling = {**SAMPLING, **({"steps": args.steps} if args.steps else {})}
     model = (load(args.weights) if args.weights else load_packaged())[0].float().to(device())

@@ -17,7 +17,7 @@ from outcome import report
 GOAL = 1.25  # largest slowdown of a job by its neighbour
 WORK = """
 import sys, time
-from cellscaper import stage
+from cellscaper.run import stage
 import torch
 from cellscaper.diffusion.unet import UNet
 threads, seconds = int(sys.argv[1]), float(sys.argv[2])

@@ -19,7 +19,7 @@ from cellscaper.generators import hard_core, random, tmccg
 from cellscaper.layouts import Layout, LayoutSet, evenly_spaced
 from cellscaper.metrics.cross_class import cross_class
 from cellscaper.metrics.topofd import topofd
-from cellscaper.patches import sliding_windows
+from cellscaper.views.patches import sliding_windows
 
 GOAL = 1.0  # uniform layouts' TopoFD over ours
 BALANCE = (0.1, 0.95)  # the discriminator's accuracy in every block of 50 steps

@@ -25,10 +25,10 @@ from cellscaper.datasets import brca_m2c, phantom
 from cellscaper.generators.random import place
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.topofd import topofd
-from cellscaper.patches import sliding_windows
 from cellscaper.topology.barycentre import barycentre
 from cellscaper.topology.matching import match
 from cellscaper.topology.persistence import alpha_diagrams
+from cellscaper.views.patches import sliding_windows
 from outcome import report
 
 GOAL = 10.0  # gudhi's processor seconds a diagram over ours, at an objective that is not worse

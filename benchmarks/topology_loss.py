@@ -28,18 +28,18 @@ import torch
 from gudhi.wasserstein import wasserstein_distance
 from scipy import ndimage
 
-from cellscaper.crops import CropSampler
 from cellscaper.datasets import phantom
+from cellscaper.disk.storage import read_layouts
+from cellscaper.disk.weights import read_weights
 from cellscaper.generators import adm, topocellgen
-from cellscaper.generators.layout_diffusion import TrainingData, batch_loss, denoiser
+from cellscaper.generators.maps.engine import TrainingData, batch_loss, denoiser
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.rasters import Grid, rasterise, to_unit
-from cellscaper.storage import read_layouts
 from cellscaper.topology.cubical import CONSTRUCTION
 from cellscaper.topology.distance import FastGeodis, distance_map
 from cellscaper.topology.losses import Targets, targets, topology_losses
 from cellscaper.topology.settings import Topology
-from cellscaper.weights import read_weights
+from cellscaper.views.crops import CropSampler
+from cellscaper.views.rasters import Grid, rasterise, to_unit
 from outcome import report
 
 GOAL, LIMIT, STEP = 20, 15, 1.15  # times faster; ms a sample; a training step with the losses over one without

@@ -29,9 +29,9 @@ from diffusers.training_utils import EMAModel
 from torch import nn
 from torch.nn import functional
 
-from cellscaper.devices import device
-from cellscaper.diffusion.trainer import train
 from cellscaper.diffusion.unet import UNet
+from cellscaper.run.devices import device
+from cellscaper.training.trainer import train
 from outcome import report
 
 GOAL = 1.3  # times as fast as diffusers' plain step

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn, Protocol
 
-from cellscaper import stage
 from cellscaper.commands import check, convert, generate
 from cellscaper.errors import CellscaperError
+from cellscaper.run import stage
 
 
 class Command(Protocol):

@@ -7,7 +7,7 @@ import pytest
 
 from cellscaper.datasets import brca_m2c
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.patches import sliding_windows
+from cellscaper.views.patches import sliding_windows
 
 
 @pytest.fixture(scope="session")

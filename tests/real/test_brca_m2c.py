@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from cellscaper.datasets import brca_m2c
 from cellscaper.datasets.record import Record
-from cellscaper.files import checksum
+from cellscaper.disk.files import checksum
 
 
 @pytest.fixture(scope="module")

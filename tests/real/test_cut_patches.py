@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from cellscaper.storage import ImageSet, read_layouts
+from cellscaper.disk.storage import ImageSet, read_layouts
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

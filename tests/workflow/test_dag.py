@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from cellscaper import config as settings
+from cellscaper.plan import sections as settings
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cellscaper.weights import read_weights
+from cellscaper.disk.weights import read_weights
 
 STAGES = Path(__file__).resolve().parents[2] / "src/cellscaper/stages"
 RULES = sorted(file.stem for file in STAGES.glob("[!_]*.py"))

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import torch
 
-from cellscaper.weights import read_weights
+from cellscaper.disk.weights import read_weights
 
 STAGES = Path(__file__).resolve().parents[2] / "src/cellscaper/stages"
 TRAININGS = ["train_detector", "train_features", "train_image", "train_layout"]

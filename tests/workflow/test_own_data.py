@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 from cellscaper.datasets import phantom
-from cellscaper.storage import ImageSet, read_layouts
+from cellscaper.disk.storage import ImageSet, read_layouts
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/own-data.md"
 TISSUE = {

@@ -14,7 +14,7 @@ import time
 import pytest
 import yaml
 
-from cellscaper.storage import read_layouts
+from cellscaper.disk.storage import read_layouts
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [

@@ -126,7 +126,7 @@ def test_a_generator_reruns_its_own_experiments_alone(copy, jobs):
 @pytest.mark.parametrize(
     ("module", "experiments"),
     [
-        ("pointsets/network.py", {"point_diffusion", "tmccg"}),
+        ("generators/pointsets/network.py", {"point_diffusion", "tmccg"}),
         ("diffusion/unet.py", {"adm", "adm_counts", "tc_sd_gmm", "topocellgen"}),
     ],
 )

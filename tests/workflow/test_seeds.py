@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from cellscaper.storage import layout_names, read_layouts
+from cellscaper.disk.storage import layout_names, read_layouts
 
 
 def sampled_again(workflow, jobs, **sampling):

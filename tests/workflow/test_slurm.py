@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cellscaper.weights import read_weights
+from cellscaper.disk.weights import read_weights
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIG = Path("/etc/slurm")  # Snakemake's job steps look nowhere else

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import yaml
 
-from cellscaper import config as settings
+from cellscaper.plan import sections as settings
 from cellscaper.errors import CellscaperError
-from cellscaper.files import checksum
-from cellscaper.provenance import SRC, canonical, code, digest
-from cellscaper.validation import validate
+from cellscaper.disk.files import checksum
+from cellscaper.plan.provenance import SRC, canonical, code, digest
+from cellscaper.plan.validation import validate
 
 # Snakemake puts the keys of overlays first; experiments of equal settings share the name that config.yaml has first.
 with open(Path(workflow.basedir, "config.yaml"), encoding="utf-8") as file:

@@ -58,12 +58,14 @@ GALLERIES = [
     for dataset in config["run"]["datasets"]
     if any(gallery_section(dataset).values())
 ]
-GALLERY_TEMPLATE = digest(Path(SRC, "cellscaper/report/gallery.html").read_text(encoding="utf-8"))
+GALLERY_TEMPLATE = digest(
+    Path(SRC, "cellscaper/report/pages/gallery.html").read_text(encoding="utf-8")
+)
 
 # Params, for their paths as inputs would rerun the page in a copied folder.
 PAGE = digest(
     [
-        Path(SRC, "cellscaper/report", name).read_text(encoding="utf-8")
+        Path(SRC, "cellscaper/report/pages", name).read_text(encoding="utf-8")
         for name in ("report.html", "captions.yaml")
     ]
 )

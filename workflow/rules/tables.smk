@@ -221,7 +221,9 @@ def intervals_section(wildcards):
 
 
 # A param, for its path as an input would rerun the tables in a copied folder.
-PAPER_VALUES = digest(Path(SRC, "cellscaper/report/paper_values.yaml").read_text(encoding="utf-8"))
+PAPER_VALUES = digest(
+    Path(SRC, "cellscaper/report/tables/paper_values.yaml").read_text(encoding="utf-8")
+)
 
 
 rule make_tables:

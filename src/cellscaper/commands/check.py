@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     output = options.output(args.output) if args.output else None
     mpp = options.positive(args.mpp, "--mpp") if args.mpp else None
     from cellscaper.datasets.survey import survey
-    from cellscaper.files import write_text
+    from cellscaper.disk.files import write_text
 
     found = survey(folder.resolve(), args.name, mpp, _columns(args.columns), _classes(args.classes))
     print("\n".join(found.lines))

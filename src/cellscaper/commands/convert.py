@@ -39,9 +39,9 @@ def run(args: argparse.Namespace) -> None:
         options.positive(args.mpp, "--mpp") if args.mpp else None,
         options.names(args.classes, "--classes") if args.classes else None,
     )
-    from cellscaper import export
-    from cellscaper.formats.facts import Given
-    from cellscaper.provenance import record
+    from cellscaper.disk import export
+    from cellscaper.disk.formats.facts import Given
+    from cellscaper.plan.provenance import record
 
     export.ending(target)
     layouts = export.read(source, Given(*given), args.set)
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
             raise CellscaperError(f"--layout {number}: {source} has {len(layouts)} layouts, numbered from 0")
         layouts = layouts[number : number + 1]
     config = {"set": args.set, "layout": args.layout}
-    provenance = record("convert", config, None, {"input": source}, ["export"], package="commands")
+    provenance = record("convert", config, None, {"input": source}, ["disk.export"], package="commands")
     if "{layout}" not in target.name:
         export.write(target, layouts, provenance)
         return

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cellscaper.generators.pointsets.request import Request
     from cellscaper.layouts import LayoutSet
-    from cellscaper.pointsets.request import Request
 
 HELP = "layouts with exactly the cells you ask for: any size, masks, around given cells"
 DESCRIPTION = """\
@@ -74,20 +74,21 @@ def run(args: argparse.Namespace) -> None:
     if (args.counts is None) == (args.density is None):
         raise CellscaperError("give either --counts or --density, for example --counts lymphocyte=12,epithelial=60")
 
-    from cellscaper import export, stage
+    from cellscaper.disk import export
+    from cellscaper.run import stage
 
     export.ending(output)
     stage.use_threads(options.whole(args.threads, "--threads", 1) if args.threads else stage.usual_threads())
 
-    from cellscaper.devices import device
-    from cellscaper.generators.seeds import sample_seeds
+    from cellscaper.generators.pointsets.generate import SAMPLING, calls, generate
+    from cellscaper.generators.pointsets.packaged import load, load_packaged
     from cellscaper.layouts import LayoutSet
-    from cellscaper.pointsets.generate import SAMPLING, calls, generate
-    from cellscaper.pointsets.packaged import load, load_packaged
-    from cellscaper.progress import Progress
-    from cellscaper.provenance import record
-    from cellscaper.report.galleries import layout_sheet
-    from cellscaper.report.sheet import write_picture
+    from cellscaper.plan.provenance import record
+    from cellscaper.report.figures.galleries import layout_sheet
+    from cellscaper.report.figures.sheet import write_picture
+    from cellscaper.run.devices import device
+    from cellscaper.run.progress import Progress
+    from cellscaper.run.seeds import sample_seeds
 
     model, facts = load(paths["weights"]) if "weights" in paths else load_packaged()
     classes, mpp = tuple(facts["classes"]), float(facts["mpp"])
@@ -101,7 +102,7 @@ def run(args: argparse.Namespace) -> None:
         "sampling": sampling,
         "model": "own" if "weights" in paths else "packaged",
     }
-    methods = ["pointsets.generate", "pointsets.packaged", "export"]
+    methods = ["generators.pointsets.generate", "generators.pointsets.packaged", "disk.export"]
     provenance = record("generate", config, seed, paths, methods, package="commands")
     columns = {"requested": request.counts, "given": len(request.fixed), "min_distance": request.min_distance}
     shown = []
@@ -120,7 +121,7 @@ def run(args: argparse.Namespace) -> None:
 def _request(args: argparse.Namespace, paths: dict[str, Path], classes: tuple[str, ...], mpp: float) -> "Request":
     import numpy as np
 
-    from cellscaper.pointsets.request import Request, class_counts
+    from cellscaper.generators.pointsets.request import Request, class_counts
 
     size = options.size(args.size) if args.size else None
     mask = _picture(paths["mask"], "--mask", 2) > 0 if "mask" in paths else None
@@ -149,8 +150,8 @@ def _request(args: argparse.Namespace, paths: dict[str, Path], classes: tuple[st
 
 def _around(path: Path, size: tuple[int, int] | None, mpp: float) -> "LayoutSet":
     """The one layout of a file."""
-    from cellscaper import export
-    from cellscaper.formats.facts import Given
+    from cellscaper.disk import export
+    from cellscaper.disk.formats.facts import Given
 
     layouts = export.read(path, Given(size=size, mpp=mpp))
     if len(layouts) != 1:

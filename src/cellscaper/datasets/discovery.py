@@ -9,8 +9,8 @@ from typing import Any
 
 from cellscaper.datasets.dot_file import FIELDS, number_in, split_line
 from cellscaper.datasets.record import SPLITS, read_text
+from cellscaper.disk.formats.annotations import format_of, read_annotated
 from cellscaper.errors import CellscaperError
-from cellscaper.formats.annotations import format_of, read_annotated
 
 IMAGES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 DOTS = (".csv", ".tsv", ".txt", ".geojson", ".json", ".mat")

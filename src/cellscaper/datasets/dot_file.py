@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellscaper.datasets.record import read_text
+from cellscaper.disk.formats.annotations import format_of, read_annotated
 from cellscaper.errors import CellscaperError
-from cellscaper.formats.annotations import format_of, read_annotated
 
 FIELDS = ("y", "x", "class")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)

@@ -31,8 +31,8 @@ from cellscaper.datasets.dot_file import FIELDS, DotFormat, read_dots, short
 from cellscaper.datasets.download import local_folder
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.record import SPLITS, Record, check, class_names, random_split, read_text
+from cellscaper.disk.formats.annotations import FORMATS
 from cellscaper.errors import CellscaperError
-from cellscaper.formats.annotations import FORMATS
 
 MPP = 0.5  # what `rescale` brings images and dots to
 _LEFT_OUT = -1

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from cellscaper.disk.files import checksum
 from cellscaper.errors import CellscaperError
-from cellscaper.files import checksum
-from cellscaper.progress import Progress
+from cellscaper.run.progress import Progress
 
 _CHUNK = 1 << 18
 _LASTING = {401, 403, 404, 405, 410}  # HTTP answers that another attempt does not change

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from cellscaper.datasets.download import local_folder, unpack
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.record import Record, check, random_split, read_text
+from cellscaper.disk.formats.matlab import read_arrays
 from cellscaper.errors import CellscaperError
-from cellscaper.formats.matlab import read_arrays
 
 CLASSES = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
 MPP = 0.5

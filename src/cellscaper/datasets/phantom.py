@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cellscaper.datasets.record import SPLITS, Record
+from cellscaper.datasets.render import render, smooth_noise
 from cellscaper.errors import CellscaperError
-from cellscaper.histology.render import render, smooth_noise
 
 CLASSES = {
     3: ("lymphocyte", "epithelial", "stromal"),

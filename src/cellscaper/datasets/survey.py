@@ -14,9 +14,9 @@ from cellscaper.datasets.dot_file import read_dots
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.record import SPLITS
+from cellscaper.disk.formats.annotations import UNCLASSIFIED, format_of
 from cellscaper.errors import CellscaperError
-from cellscaper.formats.annotations import UNCLASSIFIED, format_of
-from cellscaper.progress import Progress
+from cellscaper.run.progress import Progress
 
 AT_20X = (0.4, 0.6)  # µm a pixel that need no rescaling
 LEAST = 20  # test windows without which layouts cannot be scored

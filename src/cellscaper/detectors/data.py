@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cellscaper.crops import CropSampler, cut_maps
 from cellscaper.detectors.augmentation import stain_jitter, transpose_some
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.views.crops import CropSampler, cut_maps
 
 Pairs = tuple[Iterable[NDArray[np.uint8] | Tensor], LayoutSet]
 GLASS = 255  # around images that are smaller than a crop

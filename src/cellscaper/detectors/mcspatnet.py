@@ -20,15 +20,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cellscaper import launch
-from cellscaper.decoding import Cells
 from cellscaper.detectors.data import TrainingData, cell_pixels, channels_first, to_input
 from cellscaper.detectors.kfunction import cross_k
 from cellscaper.detectors.peaks import cells_from_detection, detect
 from cellscaper.detectors.subclasses import cluster
 from cellscaper.detectors.training import Training, Validation
 from cellscaper.errors import CellscaperError
-from cellscaper.progress import log
+from cellscaper.run import launch
+from cellscaper.run.progress import log
+from cellscaper.views.decoding import Cells
 
 VGG16 = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions of each level
 LAST, HEAD = 96, 64  # channels of the decoder's end and of each head

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
 
-from cellscaper.decoding import Cells, centroids
 from cellscaper.detectors.data import channels_first, to_input
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.progress import Progress
+from cellscaper.run.progress import Progress
+from cellscaper.views.decoding import Cells, centroids
 
 TILE = 1024  # px; larger images are cut into tiles of this side
 OVERLAP = (

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cellscaper.decoding import Cells
 from cellscaper.detectors.data import TrainingData
 from cellscaper.detectors.training import Training, Validation
 from cellscaper.errors import CellscaperError
+from cellscaper.views.decoding import Cells
 
 
 class Detector(Protocol):

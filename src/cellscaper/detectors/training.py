@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cellscaper.decoding import Cells
 from cellscaper.detectors.peaks import found_in
-from cellscaper.diffusion.trainer import BatchLoss
 from cellscaper.layouts import LayoutSet
 from cellscaper.metrics.detection import detection_scores
+from cellscaper.training.trainer import BatchLoss
+from cellscaper.views.decoding import Cells
 
 
 @dataclass(frozen=True)

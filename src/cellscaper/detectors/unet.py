@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cellscaper.decoding import Cells
 from cellscaper.detectors.data import TrainingData
 from cellscaper.detectors.peaks import cells_from_probabilities, detect
 from cellscaper.detectors.training import Training, Validation
 from cellscaper.errors import CellscaperError
+from cellscaper.views.decoding import Cells
 
 BACKGROUND_WEIGHT = 0.1  # of background pixels in the cross-entropy: discs of 3 px cover 3 % of the training images
 

@@ -12,7 +12,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.features.network import FeatureNetwork
 from cellscaper.features.registry import feature_method
 from cellscaper.layouts import LayoutSet
-from cellscaper.rasters import Grid, rasterise
+from cellscaper.views.rasters import Grid, rasterise
 
 
 def trained(weights: Mapping[str, Tensor], facts: Mapping[str, Any], layouts: LayoutSet) -> FeatureNetwork:

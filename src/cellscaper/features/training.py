@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cellscaper.crops import CropSampler
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
-from cellscaper.rasters import Grid, rasterise
+from cellscaper.views.crops import CropSampler
+from cellscaper.views.rasters import Grid, rasterise
 
 BatchLoss = Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from cellscaper.devices import device
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.point_diffusion import draw_layouts
+from cellscaper.generators.pointsets.packaged import load_packaged
 from cellscaper.layouts import LayoutSet
-from cellscaper.pointsets.packaged import load_packaged
+from cellscaper.run.devices import device
 
 
 def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int], train: LayoutSet) -> LayoutSet:

@@ -16,15 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cellscaper.crops import CropSampler
 from cellscaper.errors import CellscaperError
+from cellscaper.generators.pointsets.batches import check_targets, crop_batch, draw
+from cellscaper.generators.pointsets.network import DATA_SCALE, PointDenoiser, network
+from cellscaper.generators.pointsets.packaged import load_packaged
+from cellscaper.generators.pointsets.topology import topology_terms
 from cellscaper.generators.registry import Training, refuse_maps
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.pointsets.batches import check_targets, crop_batch, draw
-from cellscaper.pointsets.network import DATA_SCALE, PointDenoiser, network
-from cellscaper.pointsets.packaged import load_packaged
-from cellscaper.pointsets.topology import topology_terms
-from cellscaper.progress import Progress
+from cellscaper.run.progress import Progress
+from cellscaper.views.crops import CropSampler
 
 
 class PointDiffusion:

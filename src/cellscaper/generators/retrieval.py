@@ -13,8 +13,8 @@ from scipy.spatial import cKDTree
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.hard_core import add_points
 from cellscaper.layouts import Layout, LayoutSet, crop
-from cellscaper.patches import large_enough
-from cellscaper.symmetries import EIGHT, transform
+from cellscaper.views.patches import large_enough
+from cellscaper.views.symmetries import EIGHT, transform
 
 
 def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int], train: LayoutSet) -> LayoutSet:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cellscaper.generators.layout_diffusion import MapDiffusion
+from cellscaper.generators.maps.engine import MapDiffusion
 
 
 def channels(section: dict[str, Any], classes: int) -> int:

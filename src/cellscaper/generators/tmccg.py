@@ -18,12 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from cellscaper import launch
-from cellscaper.crops import CropSampler
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.registry import Training, refuse_maps
-from cellscaper.generators.tmccg_network import Discriminator, PointMover, splat
-from cellscaper.generators.tmccg_statistics import (
+from cellscaper.generators.gan.network import Discriminator, PointMover, splat
+from cellscaper.generators.gan.statistics import (
     COUNT_SCALE,
     Pattern,
     condition_size,
@@ -32,9 +29,12 @@ from cellscaper.generators.tmccg_statistics import (
     hole_loss,
     k_loss,
 )
+from cellscaper.generators.pointsets.batches import check_targets, crop_batch, pad_labels
+from cellscaper.generators.registry import Training, refuse_maps
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.pointsets.batches import check_targets, crop_batch, pad_labels
-from cellscaper.progress import Progress
+from cellscaper.run import launch
+from cellscaper.run.progress import Progress
+from cellscaper.views.crops import CropSampler
 
 
 class Tmccg(nn.Module):

@@ -12,10 +12,10 @@ from torch import Tensor
 from cellscaper.diffusion.objective import Extra
 from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.layout_diffusion import MapDiffusion
-from cellscaper.rasters import Grid, to_unit
+from cellscaper.generators.maps.engine import MapDiffusion
 from cellscaper.topology.losses import count_loss, targets, topology_losses
 from cellscaper.topology.settings import Topology
+from cellscaper.views.rasters import Grid, to_unit
 
 
 def channels(section: dict[str, Any], classes: int) -> int:

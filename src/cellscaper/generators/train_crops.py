@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from cellscaper.crops import CropSampler, to_layouts
 from cellscaper.layouts import LayoutSet
+from cellscaper.views.crops import CropSampler, to_layouts
 
 
 def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int], train: LayoutSet) -> LayoutSet:

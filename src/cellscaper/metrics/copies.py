@@ -16,7 +16,7 @@ from scipy.stats import fisher_exact
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet, crop
-from cellscaper.symmetries import EIGHT, inverse, transform
+from cellscaper.views.symmetries import EIGHT, inverse, transform
 
 REACH = 16.0  # px
 STRIDE = 8  # px between windows

@@ -27,7 +27,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 from cellscaper.metrics.frechet import frechet_distance, gaussian
 from cellscaper.metrics.landscapes import landscapes, own_axis_landscapes
-from cellscaper.progress import Progress
+from cellscaper.run.progress import Progress
 from cellscaper.topology.barycentre import Barycentre, barycentre
 from cellscaper.topology.persistence import alpha_diagrams, rips_diagrams
 

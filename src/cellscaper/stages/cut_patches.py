@@ -1,10 +1,10 @@
 """cut_patches: the windows of one split that layouts are compared with and matched to."""
 
-from cellscaper import stage
-from cellscaper.patches import sliding_windows
-from cellscaper.progress import log
-from cellscaper.provenance import record
-from cellscaper.storage import read_layouts, write_layouts
+from cellscaper.disk.storage import read_layouts, write_layouts
+from cellscaper.plan.provenance import record
+from cellscaper.run import stage
+from cellscaper.run.progress import log
+from cellscaper.views.patches import sliding_windows
 
 
 def main() -> None:

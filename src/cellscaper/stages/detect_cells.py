@@ -2,14 +2,14 @@
 
 from functools import partial
 
-from cellscaper import stage
 from cellscaper.detectors.peaks import detect, found_in
 from cellscaper.detectors.registry import detector
-from cellscaper.devices import device
+from cellscaper.disk.storage import read_split, write_layouts
+from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
-from cellscaper.provenance import record
-from cellscaper.storage import read_split, write_layouts
-from cellscaper.weights import read_weights
+from cellscaper.plan.provenance import record
+from cellscaper.run import stage
+from cellscaper.run.devices import device
 
 
 def main() -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from cellscaper import stage
-from cellscaper.crops import CropSampler, to_layouts
+from cellscaper.disk.storage import read_layouts
 from cellscaper.errors import CellscaperError
-from cellscaper.report.count_curves import Counts, count_curves
-from cellscaper.report.sheet import write_picture
-from cellscaper.storage import read_layouts
+from cellscaper.report.figures.count_curves import Counts, count_curves
+from cellscaper.report.figures.sheet import write_picture
+from cellscaper.run import stage
+from cellscaper.views.crops import CropSampler, to_layouts
 
 CROPS = 5000
 

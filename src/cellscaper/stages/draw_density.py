@@ -6,12 +6,12 @@
 import json
 from pathlib import Path
 
-from cellscaper import stage
+from cellscaper.disk.storage import DensitySet, read_array, read_layouts
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
-from cellscaper.report.density_gallery import DensityRow, density_gallery, fitted_windows, n_examples
-from cellscaper.report.sheet import write_picture
-from cellscaper.storage import DensitySet, read_array, read_layouts
+from cellscaper.report.figures.density_gallery import DensityRow, density_gallery, fitted_windows, n_examples
+from cellscaper.report.figures.sheet import write_picture
+from cellscaper.run import stage
 
 
 def generated(label: str, file: Path, decoder: str | None) -> DensityRow:

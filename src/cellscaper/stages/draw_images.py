@@ -1,9 +1,9 @@
 """draw_images: generated layouts, the H&E images painted for them, and the same with their dots."""
 
-from cellscaper import stage
-from cellscaper.report.galleries import image_gallery
-from cellscaper.report.sheet import write_picture
-from cellscaper.storage import ImageSet, read_layouts
+from cellscaper.disk.storage import ImageSet, read_layouts
+from cellscaper.report.figures.galleries import image_gallery
+from cellscaper.report.figures.sheet import write_picture
+from cellscaper.run import stage
 
 
 def main() -> None:

@@ -4,10 +4,10 @@
 rows are points of lines over a number.
 """
 
-from cellscaper import stage
-from cellscaper.report.built import read_table
-from cellscaper.report.intervals import interval_plot
-from cellscaper.report.sheet import write_picture
+from cellscaper.report.figures.intervals import interval_plot
+from cellscaper.report.figures.sheet import write_picture
+from cellscaper.report.tables.built import read_table
+from cellscaper.run import stage
 
 
 def main() -> None:

@@ -6,11 +6,11 @@
 import json
 from pathlib import Path
 
-from cellscaper import stage
-from cellscaper.report.matched import common_targets, matched_to
-from cellscaper.report.persistence import persistence_gallery
-from cellscaper.report.sheet import write_picture
-from cellscaper.storage import read_layouts
+from cellscaper.disk.storage import read_layouts
+from cellscaper.report.figures.matched import common_targets, matched_to
+from cellscaper.report.figures.persistence import persistence_gallery
+from cellscaper.report.figures.sheet import write_picture
+from cellscaper.run import stage
 
 
 def main() -> None:

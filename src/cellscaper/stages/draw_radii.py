@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from cellscaper import stage
-from cellscaper.metrics.count_file import read_counts
-from cellscaper.report.radius_curves import radius_curves
-from cellscaper.report.sheet import write_picture
+from cellscaper.disk.count_file import read_counts
+from cellscaper.report.figures.radius_curves import radius_curves
+from cellscaper.report.figures.sheet import write_picture
+from cellscaper.run import stage
 
 
 def main() -> None:

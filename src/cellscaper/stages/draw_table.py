@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cellscaper import stage
+from cellscaper.disk.storage import ImageSet, read_layouts, read_split
 from cellscaper.layouts import LayoutSet, evenly_spaced
-from cellscaper.report.galleries import detection_gallery, layout_gallery, painted_gallery
-from cellscaper.report.matched import common_targets, matched_to
-from cellscaper.report.sheet import write_picture
-from cellscaper.storage import ImageSet, read_layouts, read_split
+from cellscaper.report.figures.galleries import detection_gallery, layout_gallery, painted_gallery
+from cellscaper.report.figures.matched import common_targets, matched_to
+from cellscaper.report.figures.sheet import write_picture
+from cellscaper.run import stage
 
 ROWS = 4
 

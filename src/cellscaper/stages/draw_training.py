@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from cellscaper import stage
+from cellscaper.disk.checked_csv import without_checks
 from cellscaper.errors import CellscaperError
-from cellscaper.report.curves import training_curves
-from cellscaper.report.sheet import write_picture
-from cellscaper.row_checks import without_checks
+from cellscaper.report.figures.curves import training_curves
+from cellscaper.report.figures.sheet import write_picture
+from cellscaper.run import stage
 
 
 def read_log(path: Path) -> pd.DataFrame:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from cellscaper import stage
 from cellscaper.datasets.registry import reader
+from cellscaper.disk.files import checksum, write_text
 from cellscaper.errors import CellscaperError
-from cellscaper.files import checksum, write_text
-from cellscaper.progress import Progress
-from cellscaper.provenance import canonical
+from cellscaper.plan.provenance import canonical
+from cellscaper.run import stage
+from cellscaper.run.progress import Progress
 
 
 def main() -> None:

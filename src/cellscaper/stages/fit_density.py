@@ -4,13 +4,13 @@ import numpy as np
 from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
 
-from cellscaper import stage
 from cellscaper.density.maps import density_map, quantile_scale
 from cellscaper.density.registry import estimator
+from cellscaper.disk.storage import read_layouts, write_density
 from cellscaper.layouts import Layout
-from cellscaper.progress import Progress
-from cellscaper.provenance import record
-from cellscaper.storage import read_layouts, write_density
+from cellscaper.plan.provenance import record
+from cellscaper.run import stage
+from cellscaper.run.progress import Progress
 
 
 def image_maps(layout: Layout, classes: int, config: dict, seed: int) -> NDArray[np.float32]:

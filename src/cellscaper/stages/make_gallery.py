@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper import stage
-from cellscaper.files import write_text
+from cellscaper.disk.files import write_text
+from cellscaper.disk.storage import ImageSet, array_names, read_array, read_layouts
 from cellscaper.layouts import Layout, LayoutSet, evenly_spaced
 from cellscaper.metrics.copies import Neighbour, nearest_crops
-from cellscaper.progress import log
-from cellscaper.report.gallery import Group, Panel, gallery_page
-from cellscaper.report.matched import common_targets, matched_to
-from cellscaper.report.panels import Arrays
-from cellscaper.storage import ImageSet, array_names, read_array, read_layouts
+from cellscaper.report.figures.matched import common_targets, matched_to
+from cellscaper.report.figures.panels import Arrays
+from cellscaper.report.pages.gallery import Group, Panel, gallery_page
+from cellscaper.run import stage
+from cellscaper.run.progress import log
 
 GROUPS, WITH_DENSITY, PAIRS = 12, 4, 6
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import yaml
 
-from cellscaper import config as settings
-from cellscaper import stage
+from cellscaper.disk.files import write_text
+from cellscaper.disk.storage import read_layouts
 from cellscaper.errors import CellscaperError
-from cellscaper.files import write_text
-from cellscaper.progress import log
-from cellscaper.report.built import read_notes, read_table
-from cellscaper.report.page import Picture, RuleTime, by_rule, duration, origin_rows, picture, render
-from cellscaper.report.page_tables import PageTable, page_table
-from cellscaper.report.palette import colour
-from cellscaper.report.rule_graph import draw_graph, reduced, rule_edges
-from cellscaper.report.run_facts import job_times, machine, origin, packages
-from cellscaper.storage import read_layouts
+from cellscaper.plan import sections as settings
+from cellscaper.report.figures.palette import colour
+from cellscaper.report.pages.page import Picture, RuleTime, by_rule, duration, origin_rows, picture, render
+from cellscaper.report.pages.page_tables import PageTable, page_table
+from cellscaper.report.pages.rule_graph import draw_graph, reduced, rule_edges
+from cellscaper.report.pages.run_facts import job_times, machine, origin, packages
+from cellscaper.report.tables.built import read_notes, read_table
+from cellscaper.run import stage
+from cellscaper.run.progress import log
 
 LIGHT = {"light": {"threads": 1, "mem_mb": 1000, "runtime": 1, "gpu": 0}}  # a config is not whole without
 OF_A_TABLE = ("intervals", "radii")  # figures that stand with their table

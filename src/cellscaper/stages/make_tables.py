@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from cellscaper import stage
-from cellscaper.files import write_text
-from cellscaper.metrics.count_file import ImageCounts, read_counts
-from cellscaper.report.gains import REAL_ONLY, add_gains, gain_note
-from cellscaper.report.table_text import to_csv, to_latex, to_markdown
-from cellscaper.report.tables import build, collect, load_paper_values, protocol_notes
-from cellscaper.storage import read_layouts
+from cellscaper.disk.count_file import ImageCounts, read_counts
+from cellscaper.disk.files import write_text
+from cellscaper.disk.storage import read_layouts
+from cellscaper.report.tables.build import build, collect, load_paper_values, protocol_notes
+from cellscaper.report.tables.gains import REAL_ONLY, add_gains, gain_note
+from cellscaper.report.tables.text import to_csv, to_latex, to_markdown
+from cellscaper.run import stage
 
 FRAME_NOTES = {
     "layouts": [

@@ -1,14 +1,14 @@
 """paint_images: an H&E image for each generated layout."""
 
-from cellscaper import stage
-from cellscaper.devices import device
+from cellscaper.disk.storage import read_layouts, write_images
+from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.seeds import sample_seeds
-from cellscaper.histology.image_diffusion import Painter, paint
-from cellscaper.progress import Progress
-from cellscaper.provenance import record
-from cellscaper.storage import read_layouts, write_images
-from cellscaper.weights import read_weights
+from cellscaper.painters.diffusion import Painter, paint
+from cellscaper.plan.provenance import record
+from cellscaper.run import stage
+from cellscaper.run.devices import device
+from cellscaper.run.progress import Progress
+from cellscaper.run.seeds import sample_seeds
 
 
 def main() -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cellscaper import stage
 from cellscaper.datasets.registry import reader
+from cellscaper.disk.storage import write_images, write_layouts
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.progress import log
-from cellscaper.provenance import record
-from cellscaper.storage import write_images, write_layouts
+from cellscaper.plan.provenance import record
+from cellscaper.run import stage
+from cellscaper.run.progress import log
 
 MPP_20X = (0.4, 0.6)  # µm a pixel: all lengths of the package are px at 20×
 

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cellscaper import stage
-from cellscaper.crops import CropSampler, to_layouts
-from cellscaper.devices import device
+from cellscaper.disk.storage import read_layouts, write_layouts
+from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.registry import point_generator, trained_system
-from cellscaper.generators.seeds import sample_seeds
 from cellscaper.layouts import LayoutSet, evenly_spaced
-from cellscaper.provenance import record
-from cellscaper.storage import read_layouts, write_layouts
-from cellscaper.weights import read_weights
+from cellscaper.plan.provenance import record
+from cellscaper.run import stage
+from cellscaper.run.devices import device
+from cellscaper.run.seeds import sample_seeds
+from cellscaper.views.crops import CropSampler, to_layouts
 
 
 def choose_targets(cells: LayoutSet, patches: LayoutSet, targets: str, config: dict[str, Any], seed: int) -> LayoutSet:

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from cellscaper import stage
+from cellscaper.disk.count_file import write_counts
+from cellscaper.disk.score_file import write_scores
+from cellscaper.disk.storage import read_layouts, read_provenance
 from cellscaper.errors import CellscaperError
-from cellscaper.metrics.count_file import write_counts
 from cellscaper.metrics.detection import PROTOCOLS, image_counts, scores
-from cellscaper.metrics.score_file import write_scores
-from cellscaper.storage import read_layouts, read_provenance
+from cellscaper.run import stage
 
 _KEPT: tuple[str, ...] = ("synthetic_fraction", "val_f1")
 

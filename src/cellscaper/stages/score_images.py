@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper import stage
 from cellscaper.detectors import unet
 from cellscaper.detectors.data import channels_first, to_input
 from cellscaper.detectors.peaks import detect, found_in
-from cellscaper.devices import device
+from cellscaper.disk.score_file import write_scores
+from cellscaper.disk.storage import ImageSet, read_layouts, read_split
+from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet, crop
 from cellscaper.metrics.image_quality import dots_found, image_fid, image_fid_name, stain, stain_distances
-from cellscaper.metrics.score_file import write_scores
-from cellscaper.patches import large_enough
-from cellscaper.progress import Progress
-from cellscaper.storage import ImageSet, read_layouts, read_split
-from cellscaper.weights import read_weights
+from cellscaper.run import stage
+from cellscaper.run.devices import device
+from cellscaper.run.progress import Progress
+from cellscaper.views.patches import large_enough
 
 Pairs = tuple[LayoutSet, list[NDArray[np.uint8]]]
 

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cellscaper import stage
-from cellscaper.decoding import components, released_counts
-from cellscaper.devices import device
+from cellscaper.disk.score_file import write_scores
+from cellscaper.disk.storage import read_layouts
+from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.features.extraction import features, trained
 from cellscaper.layouts import LayoutSet, evenly_spaced
@@ -17,12 +17,12 @@ from cellscaper.metrics.copies import copies
 from cellscaper.metrics.counts import count_errors
 from cellscaper.metrics.cross_class import cross_class
 from cellscaper.metrics.mmd import mmd
-from cellscaper.metrics.score_file import write_scores
 from cellscaper.metrics.spatial_fid import metric_name, spatial_fid
 from cellscaper.metrics.topofd import topofd
-from cellscaper.rasters import Grid, rasterise, to_unit
-from cellscaper.storage import read_layouts
-from cellscaper.weights import read_weights
+from cellscaper.run import stage
+from cellscaper.run.devices import device
+from cellscaper.views.decoding import components, released_counts
+from cellscaper.views.rasters import Grid, rasterise, to_unit
 
 Scores = dict[str, dict[str, float]]
 

@@ -3,11 +3,11 @@
 import shutil
 from pathlib import Path
 
-from cellscaper import stage
+from cellscaper.disk.files import atomic
+from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
-from cellscaper.files import atomic
-from cellscaper.progress import log
-from cellscaper.weights import read_weights
+from cellscaper.run import stage
+from cellscaper.run.progress import log
 
 
 def main() -> None:

@@ -5,13 +5,13 @@ The weights carry ``val_f1``, their mean F1 on the real validation images, by wh
 
 import torch
 
-from cellscaper import stage
 from cellscaper.detectors.data import TrainingData
 from cellscaper.detectors.registry import detector
 from cellscaper.detectors.training import Validation
+from cellscaper.disk.storage import ImageSet, read_layouts, read_split
 from cellscaper.errors import CellscaperError
-from cellscaper.fitting import fit
-from cellscaper.storage import ImageSet, read_layouts, read_split
+from cellscaper.run import stage
+from cellscaper.training.fit import fit
 
 
 def main() -> None:

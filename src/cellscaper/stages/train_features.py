@@ -2,12 +2,12 @@
 
 import torch
 
-from cellscaper import stage
-from cellscaper.devices import device
+from cellscaper.disk.storage import read_layouts
 from cellscaper.features.registry import feature_method
 from cellscaper.features.training import batch_loss
-from cellscaper.fitting import fit
-from cellscaper.storage import read_layouts
+from cellscaper.run import stage
+from cellscaper.run.devices import device
+from cellscaper.training.fit import fit
 
 
 def main() -> None:

@@ -2,12 +2,12 @@
 
 import torch
 
-from cellscaper import stage
-from cellscaper.crops import CropSampler
-from cellscaper.devices import device
-from cellscaper.fitting import fit
-from cellscaper.histology.image_diffusion import Painter, batch_loss
-from cellscaper.storage import read_split
+from cellscaper.disk.storage import read_split
+from cellscaper.painters.diffusion import Painter, batch_loss
+from cellscaper.run import stage
+from cellscaper.run.devices import device
+from cellscaper.training.fit import fit
+from cellscaper.views.crops import CropSampler
 
 
 def main() -> None:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import torch
 
-from cellscaper import stage
 from cellscaper.density.maps import normalise
-from cellscaper.devices import device
+from cellscaper.disk.storage import DensitySet, read_layouts
 from cellscaper.errors import CellscaperError
-from cellscaper.fitting import fit
 from cellscaper.generators.registry import trained_system
 from cellscaper.layouts import LayoutSet
-from cellscaper.storage import DensitySet, read_layouts
+from cellscaper.run import stage
+from cellscaper.run.devices import device
+from cellscaper.training.fit import fit
 
 
 def density_maps(path: Path, cells: LayoutSet, stride: int) -> list[torch.Tensor]:

@@ -7,10 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from cellscaper import cli, export
+from cellscaper import cli
+from cellscaper.disk import export
+from cellscaper.disk.storage import read_provenance, write_layouts
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.storage import read_provenance, write_layouts
 
 
 def example(n=2):

@@ -12,14 +12,15 @@ import pytest
 import torch
 from PIL import Image
 
-from cellscaper import cli, export
+from cellscaper import cli
+from cellscaper.disk import export
+from cellscaper.disk.storage import read_provenance
+from cellscaper.disk.weights import write_weights
 from cellscaper.errors import CellscaperError
+from cellscaper.generators.pointsets.constraints import too_close
+from cellscaper.generators.pointsets.network import PointDenoiser
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.cross_class import nearest_neighbours
-from cellscaper.pointsets.constraints import too_close
-from cellscaper.pointsets.network import PointDenoiser
-from cellscaper.storage import read_provenance
-from cellscaper.weights import write_weights
 
 CLASSES = ("lymphocyte", "epithelial", "stromal")
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from cellscaper.datasets import brca_m2c
+from cellscaper.disk.files import checksum
 from cellscaper.errors import CellscaperError
-from cellscaper.files import checksum
 
 STEMS = {"train": "TCGA-A_1_2_3_0.9872000000000001", "val": "TCGA-B_1_2_3_0.93", "test": "TCGA-C_1_2_3_1.008"}
 

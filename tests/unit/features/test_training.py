@@ -8,7 +8,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.features.registry import feature_method
 from cellscaper.features.training import batch_loss, marker_weight, reconstruction_loss
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.rasters import Grid
+from cellscaper.views.rasters import Grid
 
 GRID = {"region": 64, "stride": 4, "marker": 1, "pad": 0, "low": -0.2, "high": 4}
 SECTIONS = {

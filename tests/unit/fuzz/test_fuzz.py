@@ -23,23 +23,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.io import savemat
 
-from cellscaper import config as sections
-from cellscaper import export
 from cellscaper.datasets.dot_file import DotFormat, parse_dots
 from cellscaper.datasets.download import unpack
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.lizard import read_label
 from cellscaper.datasets.record import read_text
-from cellscaper.errors import CellscaperError
-from cellscaper.formats.annotations import format_of, read_annotated
-from cellscaper.formats.facts import Given
-from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.metrics.score_file import write_scores
-from cellscaper.report.tables import collect
-from cellscaper.row_checks import with_checks
-from cellscaper.stages.draw_training import read_log
-from cellscaper.stages.read_cells import dataset_folder
-from cellscaper.storage import (
+from cellscaper.disk import export
+from cellscaper.disk.checked_csv import with_checks
+from cellscaper.disk.formats.annotations import format_of, read_annotated
+from cellscaper.disk.formats.facts import Given
+from cellscaper.disk.score_file import write_scores
+from cellscaper.disk.storage import (
     DensitySet,
     ImageSet,
     layout_names,
@@ -50,8 +44,14 @@ from cellscaper.storage import (
     write_images,
     write_layouts,
 )
-from cellscaper.validation import validate
-from cellscaper.weights import read_weights, write_weights
+from cellscaper.disk.weights import read_weights, write_weights
+from cellscaper.errors import CellscaperError
+from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.plan import sections as sections
+from cellscaper.plan.validation import validate
+from cellscaper.report.tables.build import collect
+from cellscaper.stages.draw_training import read_log
+from cellscaper.stages.read_cells import dataset_folder
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"

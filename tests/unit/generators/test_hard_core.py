@@ -8,8 +8,8 @@ from scipy.stats import kstest
 
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.hard_core import add_points, place
-from cellscaper.generators.seeds import sample_seeds
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.run.seeds import sample_seeds
 
 
 def targets(counts, size=(200, 150)):

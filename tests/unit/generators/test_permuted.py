@@ -3,8 +3,8 @@
 import numpy as np
 
 from cellscaper.generators.permuted import place
-from cellscaper.generators.seeds import sample_seeds
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.run.seeds import sample_seeds
 
 
 def targets(n, cells=12):

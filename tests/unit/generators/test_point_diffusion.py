@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from cellscaper.crops import CropSampler
-from cellscaper.diffusion.trainer import train
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.point_diffusion import SYSTEM, batch_loss, draw_layouts, draw_levels, network
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.training.trainer import train
+from cellscaper.views.crops import CropSampler
 
 CPU = torch.device("cpu")
 SECTION = {

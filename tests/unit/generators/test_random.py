@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import kstest
 
 from cellscaper.generators.random import place
-from cellscaper.generators.seeds import sample_seeds
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.run.seeds import sample_seeds
 
 NO_TRAIN = LayoutSet.build([], ("a", "b", "c"), 0.5)
 

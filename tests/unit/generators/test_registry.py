@@ -3,7 +3,7 @@
 import pytest
 
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.layout_diffusion import MapDiffusion
+from cellscaper.generators.maps.engine import MapDiffusion
 from cellscaper.generators.registry import point_generator, trained_system
 
 

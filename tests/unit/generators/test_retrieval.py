@@ -6,10 +6,10 @@ from scipy.spatial.distance import pdist
 
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.retrieval import place, repair, window_counts
-from cellscaper.generators.seeds import sample_seeds
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.patches import sliding_windows
-from cellscaper.symmetries import EIGHT, transform
+from cellscaper.run.seeds import sample_seeds
+from cellscaper.views.patches import sliding_windows
+from cellscaper.views.symmetries import EIGHT, transform
 
 
 def images(sizes, cells=60, seed=0):

@@ -9,9 +9,8 @@ import torch
 
 from cellscaper.errors import CellscaperError
 from cellscaper.generators import tmccg
-from cellscaper.generators.tmccg import Tmccg, draw_layouts
-from cellscaper.generators.tmccg_network import Discriminator, PointMover, mirrored, splat
-from cellscaper.generators.tmccg_statistics import (
+from cellscaper.generators.gan.network import Discriminator, PointMover, mirrored, splat
+from cellscaper.generators.gan.statistics import (
     SOFTNESS,
     Pattern,
     condition_size,
@@ -21,6 +20,7 @@ from cellscaper.generators.tmccg_statistics import (
     k_loss,
     l_functions,
 )
+from cellscaper.generators.tmccg import Tmccg, draw_layouts
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.topology.persistence import alpha_diagrams
 

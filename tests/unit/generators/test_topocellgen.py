@@ -6,9 +6,9 @@ import torch
 
 from cellscaper.errors import CellscaperError
 from cellscaper.generators import topocellgen
-from cellscaper.rasters import Grid, rasterise
 from cellscaper.topology.losses import targets, topology_losses
 from cellscaper.topology.settings import Topology
+from cellscaper.views.rasters import Grid, rasterise
 
 GRID = {"region": 128, "stride": 4, "marker": 1, "pad": 2, "low": -0.2, "high": 4.0}
 LOSSES = {

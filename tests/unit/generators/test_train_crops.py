@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.seeds import sample_seeds
 from cellscaper.generators.train_crops import place
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.run.seeds import sample_seeds
 
 SETTINGS = {"grid": {"region": 32}, "small": "error"}
 

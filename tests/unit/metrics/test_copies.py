@@ -8,7 +8,7 @@ import pytest
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet, crop
 from cellscaper.metrics.copies import REACH, copies, layout_distance, nearest_crops, nearest_training, turn
-from cellscaper.symmetries import EIGHT, inverse, transform
+from cellscaper.views.symmetries import EIGHT, inverse, transform
 
 CLASSES = ("a", "b")
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cellscaper.disk.storage import write_density, write_layouts
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.storage import write_density, write_layouts
 
 CLASSES = ("lymphocyte", "epithelial", "stromal")
 

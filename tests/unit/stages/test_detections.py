@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
+from cellscaper.disk.storage import read_layouts, write_layouts
+from cellscaper.disk.weights import write_weights
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.detection import detection_scores
 from cellscaper.stages import draw_radii, make_tables, score_detections, select_detector
-from cellscaper.storage import read_layouts, write_layouts
-from cellscaper.weights import write_weights
 
 CLASSES = ("a", "b")
 COLUMNS = [{"metric": m, "class": "mean", "label": m, "detector": "unet"} for m in ("f1", "f1_released")]

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from cellscaper.detectors import unet
+from cellscaper.disk.storage import write_images, write_layouts
+from cellscaper.disk.weights import write_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.stages import score_images
-from cellscaper.storage import write_images, write_layouts
-from cellscaper.weights import write_weights
 
 CLASSES = ("a", "b")
 DETECTOR = {"method": "unet", "width": 4, "depth": 2, "min_area": 4}

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cellscaper.decoding import components
-from cellscaper.rasters import Grid
 from cellscaper.topology.cells import find_cells
+from cellscaper.views.decoding import components
+from cellscaper.views.rasters import Grid
 
 
 def markers(rng, shape, cells=25):

@@ -1,0 +1,64 @@
+"""LayoutSets in the files of other programs, by the ending of the name: .h5, .geojson, .csv, .json (COCO).
+
+Every format is read back to the equal LayoutSet (:mod:`cellscaper.disk.formats.facts`). A set without layouts keeps
+its classes and pixel size, not its columns. Files are written layout by layout and
+appear under their name when they are whole.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cellscaper.disk.formats import coco, geojson, table
+from cellscaper.disk.formats.facts import Append, Given
+from cellscaper.disk.storage import append_layouts, read_layouts
+from cellscaper.errors import CellscaperError
+from cellscaper.layouts import LayoutSet
+
+ENDINGS = (".h5", ".geojson", ".csv", ".json")
+
+
+def ending(path: Path) -> str:
+    """The format of a file; CellscaperError for an unknown one."""
+    found = Path(path).suffix.lower()
+    found = {".hdf5": ".h5"}.get(found, found)
+    if found not in ENDINGS:
+        raise CellscaperError(f"{path}: unknown ending {Path(path).suffix!r}, expected {', '.join(ENDINGS)} (COCO)")
+    return found
+
+
+@contextmanager
+def writer(path: Path, classes: Sequence[str], mpp: float, provenance: Mapping[str, Any]) -> Iterator[Append]:
+    """Yield ``append(layout, columns)``; ``provenance`` goes into HDF5 alone."""
+    kind = ending(path)
+    if kind == ".h5":
+        with append_layouts(path, classes, mpp, provenance) as out:
+            yield out.append
+        return
+    write: Callable = {".geojson": geojson.write, ".csv": table.write, ".json": coco.write}[kind]
+    with write(path, classes, mpp) as append:
+        yield append
+
+
+def write(path: Path, layouts: LayoutSet, provenance: Mapping[str, Any]) -> None:
+    """Write a whole LayoutSet."""
+    with writer(path, layouts.classes, layouts.mpp, provenance) as append:
+        for i, layout in enumerate(layouts):
+            append(layout, {name: column[i] for name, column in layouts.columns.items()})
+
+
+def read(path: Path, given: Given | None = None, name: str | None = None) -> LayoutSet:
+    """Read a LayoutSet. ``given`` is what other programs' files do not say; ``name`` one of the sets of an HDF5 file.
+
+    CellscaperError for anything that is no such file.
+    """
+    kind = ending(path)
+    if kind == ".h5":
+        return read_layouts(path, name)
+    if name is not None:
+        raise CellscaperError(f"{path} holds one set of layouts, not {name!r}; named sets are in .h5 files")
+    found: Callable[[Path, Given], LayoutSet] = {
+        ".geojson": geojson.read, ".csv": table.read, ".json": coco.read
+    }[kind]  # fmt: skip
+    return found(path, given or Given())

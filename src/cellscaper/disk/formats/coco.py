@@ -1,0 +1,107 @@
+"""COCO: an image a layout, an annotation a cell, a category a class (ids from 1).
+
+A cell is one visible keypoint, ``keypoints: [x, y, 2]``, with a box of 1 px around it. ``info.cellscaper`` is the head,
+``cellscaper`` of each image its facts (:mod:`cellscaper.disk.formats.facts`). Reading takes any COCO file: the first
+keypoint of an annotation, else the centre of its box.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cellscaper.disk.files import atomic
+from cellscaper.disk.formats.facts import (
+    Append,
+    Cells,
+    Given,
+    assemble,
+    decimals,
+    dump,
+    facts,
+    head,
+    parse,
+    read_text,
+    reading,
+)
+from cellscaper.errors import CellscaperError
+from cellscaper.layouts import Layout, LayoutSet
+
+
+@contextmanager
+def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
+    """Yield a function that appends one layout."""
+    images: list[dict[str, Any]] = []
+    categories = [
+        {"id": i, "name": name, "supercategory": "cell", "keypoints": ["centre"], "skeleton": []}
+        for i, name in enumerate(classes, 1)
+    ]
+    with atomic(path) as partial, open(partial, "w", encoding="utf-8") as file:
+        file.write(f'{{"info": {dump({"cellscaper": head(classes, mpp)})},\n"categories": {dump(categories)},\n')
+        file.write('"annotations": [')
+        n = 0
+
+        def append(layout: Layout, columns: Mapping[str, Any]) -> None:
+            nonlocal n
+            height, width = layout.size
+            images.append(
+                {"id": len(images) + 1, "file_name": layout.source, "height": int(height), "width": int(width),
+                 "cellscaper": facts(layout, columns)}
+            )  # fmt: skip
+            for (y, x), (top, left), label in zip(
+                decimals(layout.points), layout.points.astype(float) - 0.5, layout.labels.tolist(), strict=True
+            ):
+                comma = "," if n else ""
+                n += 1
+                file.write(
+                    f'{comma}\n{{"id": {n}, "image_id": {len(images)}, "category_id": {label + 1}, '
+                    f'"keypoints": [{x}, {y}, 2], "num_keypoints": 1, '
+                    f'"bbox": [{left:.3f}, {top:.3f}, 1, 1], "area": 1, "iscrowd": 0}}'
+                )
+
+        yield append
+        file.write(f'\n],\n"images": {dump(images)}}}\n')
+
+
+def read(path: Path, given: Given) -> LayoutSet:
+    """The layouts of a COCO file, in the order of its images; CellscaperError where it is none."""
+    text = read_text(path)
+    with reading(path, "COCO with images, annotations and categories"):
+        data = parse(text)
+        if not isinstance(data, dict):
+            raise ValueError("expected an object")
+        own = data["info"].get("cellscaper") if isinstance(data.get("info"), dict) else None
+        names = {one["id"]: one["name"] for one in data["categories"]}
+        images = {one["id"]: i for i, one in enumerate(data["images"])}
+        if len(names) != len(data["categories"]) or len(images) != len(data["images"]):
+            raise ValueError("an id occurs twice")
+        cells = Cells([], [], [])
+        for i, one in enumerate(data["annotations"]):
+            for key, known in (("category_id", names), ("image_id", images)):
+                if one[key] not in known:
+                    raise ValueError(f"annotation {i} has {key} {str(one[key])[:40]!r}, which the file does not define")
+            y, x = _place(one)
+            cells.add(y, x, names[one["category_id"]], images[one["image_id"]])
+        if own is None:
+            given = Given(given.size, given.mpp, given.classes or tuple(names[key] for key in sorted(names)))
+            layouts = [_described(path, one) for one in data["images"]]
+        else:
+            layouts = [one["cellscaper"] for one in data["images"]]
+        return assemble(path, cells, own, layouts, given)
+
+
+def _place(annotation: Any) -> tuple[Any, Any]:
+    if annotation.get("keypoints"):
+        x, y = annotation["keypoints"][:2]
+        return y, x
+    x, y, width, height = (float(value) for value in annotation["bbox"])
+    return y + height / 2, x + width / 2
+
+
+def _described(path: Path, image: Any) -> dict[str, Any]:
+    size = [image["height"], image["width"]]
+    if not all(isinstance(side, int) and side > 0 for side in size):
+        raise CellscaperError(
+            f"{path}: image {str(image['id'])[:40]!r} has the size {size}, expected height and width in px"
+        )
+    return {"size": size, "source": str(image["file_name"]), "origin": [0, 0], "columns": {}}

@@ -1,0 +1,66 @@
+"""GeoJSON as QuPath writes and opens it (File → Import objects from file).
+
+A FeatureCollection with a point a cell: ``objectType: detection``, ``classification: {name, color: [r, g, b]}``,
+coordinates x, y in px. ``properties.layout`` is the number of the layout; the member ``cellscaper`` of the collection
+holds head and facts (:mod:`cellscaper.disk.formats.facts`). Reading takes points, point lists and outlines (their
+centroids) of any program, from a FeatureCollection, a list of features or a single feature.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cellscaper.disk.files import atomic
+from cellscaper.disk.formats.facts import (
+    Append,
+    Cells,
+    Given,
+    assemble,
+    decimals,
+    dump,
+    facts,
+    head,
+    parse,
+    read_text,
+    reading,
+)
+from cellscaper.disk.formats.geojson_cells import add_features, features
+from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.report.figures.palette import rgb
+
+
+@contextmanager
+def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
+    """Yield a function that appends one layout."""
+    looks = [dump({"name": name, "color": list(shade)}) for name, shade in zip(classes, rgb(classes), strict=True)]
+    said: list[dict[str, Any]] = []
+    with atomic(path) as partial, open(partial, "w", encoding="utf-8") as file:
+        file.write('{"type": "FeatureCollection", "features": [')
+        comma = ""
+
+        def append(layout: Layout, columns: Mapping[str, Any]) -> None:
+            nonlocal comma
+            for (y, x), label in zip(decimals(layout.points), layout.labels.tolist(), strict=True):
+                file.write(
+                    f'{comma}\n{{"type": "Feature", "geometry": {{"type": "Point", "coordinates": [{x}, {y}]}}, '
+                    f'"properties": {{"objectType": "detection", "classification": {looks[label]}, '
+                    f'"layout": {len(said)}}}}}'
+                )
+                comma = ","
+            said.append(facts(layout, columns))
+
+        yield append
+        own = {**head(classes, mpp), "layouts": said}
+        file.write(f'\n], "cellscaper": {dump(own)}}}\n')
+
+
+def read(path: Path, given: Given) -> LayoutSet:
+    """The layouts of a GeoJSON file; CellscaperError where it is none."""
+    text = read_text(path)
+    with reading(path, "GeoJSON of classified points"):
+        data = parse(text)
+        own = data.get("cellscaper") if isinstance(data, dict) else None
+        cells = Cells([], [], [])
+        add_features(cells, features(data))
+        return assemble(path, cells, own, None if own is None else own["layouts"], given)

@@ -1,0 +1,94 @@
+"""CSV: a line a cell, ``layout,y,x,class,cellscaper``.
+
+The last field is empty but for the first line of each layout, which holds its facts as JSON; that of layout 0 also
+the head (:mod:`cellscaper.disk.formats.facts`). A layout without cells is a line without y, x and class.
+Other programs' files need the columns y, x and class, in any order; ``layout`` and any other column are optional.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from cellscaper.disk.files import atomic
+from cellscaper.disk.formats.facts import (
+    Append,
+    Cells,
+    Given,
+    assemble,
+    decimals,
+    dump,
+    facts,
+    head,
+    parse,
+    read_text,
+    reading,
+)
+from cellscaper.layouts import Layout, LayoutSet
+
+FIELDS = ["layout", "y", "x", "class", "cellscaper"]
+
+
+class _UnixLines:
+    """Ends rows in a line feed; csv.writer quotes a carriage return in a field only where its rows end in both."""
+
+    def __init__(self, file: TextIO):
+        self._file = file
+
+    def write(self, row: str) -> int:
+        return self._file.write(row.removesuffix("\r\n") + "\n")
+
+
+@contextmanager
+def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
+    """Yield a function that appends one layout."""
+    with atomic(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
+        out = csv.writer(_UnixLines(file))
+        out.writerow(FIELDS)
+        n = 0
+
+        def append(layout: Layout, columns: Mapping[str, Any]) -> None:
+            nonlocal n
+            own = facts(layout, columns) | ({} if n else {"file": head(classes, mpp)})
+            rows = [
+                (y, x, classes[label])
+                for (y, x), label in zip(decimals(layout.points), layout.labels.tolist(), strict=True)
+            ]
+            for k, row in enumerate(rows or [("", "", "")]):
+                out.writerow([n, *row, "" if k else dump(own)])
+            n += 1
+
+        yield append
+        if not n:
+            out.writerow([0, "", "", "", dump({"file": head(classes, mpp)})])
+
+
+def read(path: Path, given: Given) -> LayoutSet:
+    """The layouts of a CSV file; CellscaperError where it is none."""
+    text = read_text(path)
+    with reading(path, "a table of cells with the columns y, x and class"):
+        table = csv.reader(io.StringIO(text), strict=True)
+        try:
+            header = [name.strip().lower() for name in next(table, [])]
+            missing = [name for name in ("y", "x", "class") if header.count(name) != 1]
+            if missing:
+                raise ValueError(f"its header has no single column {missing[0]!r}")
+            return _read(path, [dict(zip(header, row, strict=True)) for row in table if row], given)
+        except csv.Error as error:
+            raise ValueError(str(error)) from error
+
+
+def _read(path: Path, rows: list[dict[str, str]], given: Given) -> LayoutSet:
+    cells, layouts = Cells([], [], []), list[Any]()
+    own: Any = None
+    for row in rows:
+        if row.get("cellscaper"):
+            said = parse(row["cellscaper"])
+            own = said.pop("file", own)
+            if said:
+                layouts.append(said)
+        if row["class"] or row["y"] or row["x"]:
+            cells.add(float(row["y"]), float(row["x"]), row["class"], int(row.get("layout") or 0))
+    return assemble(path, cells, own, None if own is None else layouts, given)

@@ -1,0 +1,124 @@
+"""HDF5 files of ours: atomic, versioned, with provenance, every byte that matters under a checksum.
+
+Every file carries ``schema`` (what it is), ``schema_version`` and ``provenance`` (JSON, see `plan.provenance`) as
+attributes. Data sets have fletcher32 checksums, everything else has HDF5's own (file format 1.10). Text has a fixed
+length, because text of variable length has no checksum.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from cellscaper.disk.files import atomic
+from cellscaper.errors import CellscaperError
+
+SCHEMA_VERSION = 1
+COMPRESSED: dict[str, Any] = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
+_SLACK = 1 << 20  # bytes on disk for HDF5's own indices
+_END_OF_FILE = 28  # where the first block of an HDF5 file of format 1.10 holds the length of the file
+
+
+@contextmanager
+def create(path: Path, schema: str, provenance: Mapping[str, Any]) -> Iterator[h5py.File]:
+    """A new file of kind ``schema`` to fill, there under its name when the block ends; OSError on a full disk."""
+    with atomic(path) as partial:
+        with open(partial, "wb") as handle:
+            reserve(handle.fileno(), _SLACK)  # fails before HDF5 holds anything
+        with h5py.File(partial, "w", libver=("v110", "v110")) as file:
+            reserve(file.id.get_vfd_handle(), _SLACK)
+            put_text(file, "schema", schema)
+            file.attrs["schema_version"] = SCHEMA_VERSION
+            put_text(file, "provenance", json.dumps(provenance, sort_keys=True))
+            yield file
+        with open(partial, "rb+") as handle:
+            handle.seek(_END_OF_FILE)
+            handle.truncate(int.from_bytes(handle.read(8), "little"))  # what was reserved in vain
+
+
+def reserve(file: int, size: int) -> None:
+    """Make an open file ``size`` bytes longer, OSError on a full disk: there, HDF5's own writes crash Python."""
+    if hasattr(os, "posix_fallocate") and size:  # not on macOS
+        os.posix_fallocate(file, os.fstat(file).st_size, size)
+
+
+def open_file(path: Path, schema: str | None) -> h5py.File:
+    """Open an HDF5 file of ours for reading; CellscaperError if it is missing, broken or another kind."""
+    path = Path(path)
+    if not path.exists():
+        raise CellscaperError(f"{path} does not exist; run the stage that makes it")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise CellscaperError(
+            f"{path} is not a readable HDF5 file (truncated or damaged); delete it and run again"
+        ) from error
+    try:
+        _check_schema(path, file, schema)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_schema(path: Path, file: h5py.File, schema: str | None) -> None:
+    with reading(path):
+        found = get_text(file, "schema") if "schema" in file.attrs else None
+        version = file.attrs.get("schema_version")
+    if found is None or (schema is not None and found != schema):
+        raise CellscaperError(f"{path} holds {found or 'no cellscaper data'}, expected {schema or 'a cellscaper file'}")
+    if version != SCHEMA_VERSION:
+        raise CellscaperError(
+            f"{path} has schema version {version}, this cellscaper reads {SCHEMA_VERSION}; "
+            "make it again with this version"
+        )
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Around all that is read from an open file: CellscaperError where its content is damaged."""
+    try:
+        yield
+    except (
+        OSError,
+        RuntimeError,
+        LookupError,
+        ValueError,
+        TypeError,
+        ArithmeticError,
+    ) as error:  # h5py raises all these
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CellscaperError(f"{path} is damaged ({reason}); delete it and run again") from error
+
+
+def put_text(group: h5py.Group, name: str, text: str) -> None:
+    """An attribute of fixed length, so that it is under a checksum."""
+    group.attrs[name] = np.bytes_(text.encode())
+
+
+def get_text(group: h5py.Group, name: str) -> str:
+    """The attribute that :func:`put_text` wrote; KeyError where there is none."""
+    value = group.attrs[name]
+    return value if isinstance(value, str) else bytes(value).decode()
+
+
+def put_array(group: h5py.Group, name: str, array: NDArray) -> None:
+    """A whole array, numbers or text, compressed."""
+    if array.dtype.kind == "U":
+        array = np.char.encode(array, "utf-8")
+        array = array.astype(h5py.string_dtype("utf-8", max(array.dtype.itemsize, 1)))
+    reserve(group.file.id.get_vfd_handle(), array.nbytes)
+    group.create_dataset(name, data=array, **(COMPRESSED if array.size else {}))
+
+
+def get_rows(data: h5py.Dataset, rows: slice) -> NDArray:
+    """Rows of an array; text as numpy's str."""
+    if h5py.check_string_dtype(data.dtype) is not None:
+        return np.char.decode(data[rows], "utf-8")
+    return data[rows]

@@ -1,0 +1,62 @@
+"""Trained weights: safetensors (no pickle) with schema, provenance, facts and a digest of everything in the header."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from cellscaper.disk.files import atomic
+from cellscaper.disk.hdf5 import SCHEMA_VERSION
+from cellscaper.errors import CellscaperError
+
+
+def write_weights(path: Path, tensors: Mapping[str, Tensor], provenance: Mapping[str, Any], **facts: Any) -> None:
+    """Write weights as safetensors; ``facts`` (JSON) is what a reader needs to rebuild and use the model."""
+    weights = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    header = {
+        "schema": "cellscaper/weights",
+        "schema_version": str(SCHEMA_VERSION),
+        "provenance": json.dumps(provenance, sort_keys=True),
+        "facts": json.dumps(facts, sort_keys=True),
+    }
+    header["digest"] = _digest(weights, header)
+    with atomic(path) as partial:
+        # One entry: safetensors writes several in random order, and equal trainings must give equal files.
+        partial.write_bytes(save(weights, metadata={"cellscaper": json.dumps(header, sort_keys=True)}))
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights and facts written by :func:`write_weights`; CellscaperError if damaged or of another version."""
+    if not Path(path).exists():
+        raise CellscaperError(f"{path} does not exist; run the stage that makes it")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("cellscaper", "{}"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CellscaperError(
+            f"{path} is not a readable weights file (truncated or damaged); delete it and run again"
+        ) from error
+    if header.get("schema") != "cellscaper/weights" or header.get("schema_version") != str(SCHEMA_VERSION):
+        raise CellscaperError(
+            f"{path} has schema {header.get('schema')} version {header.get('schema_version')}, "
+            f"this cellscaper reads cellscaper/weights version {SCHEMA_VERSION}; train it again"
+        )
+    if header.pop("digest", None) != _digest(tensors, header):
+        raise CellscaperError(f"{path} is damaged (its digest is wrong); delete it and run again")
+    return tensors, json.loads(header["facts"])
+
+
+def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
+    """SHA-256 of everything in a weights file: header, then names, types, shapes and bytes of the tensors."""
+    found = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        found.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -1,0 +1,165 @@
+"""Where a file came from, and which code made it.
+
+`record` is what every output carries. `code` fingerprints the modules a stage imports, so that Snakemake
+reruns a stage exactly when code that it uses has changed (comments, docstrings and formatting do not count).
+"""
+
+import ast
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+SRC = Path(__file__).resolve().parents[2]
+PACKAGE = "cellscaper"
+
+
+def canonical(config: Any) -> str:
+    """Canonical JSON of a config section: sorted keys, no spaces."""
+    return json.dumps(config, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+# -- records -----------------------------------------------------------------------------------------------
+
+
+def record(
+    stage: str,
+    config: Any,
+    seed: int | None,
+    inputs: Mapping[str, Path],
+    methods: Sequence[str] = (),
+    package: str = "stages",
+) -> dict[str, Any]:
+    """The provenance of one output: package, git state, code, config section, seed, checksums of the inputs.
+
+    ``methods`` are the modules the stage has chosen by its config, such as ``generators.adm``; the stage
+    itself is a module of ``package``.
+    """
+    from cellscaper.disk.files import checksum
+
+    return {
+        "stage": stage,
+        "cellscaper": _version(PACKAGE),
+        "git": git_state(),
+        "code": digest(code(f"{PACKAGE}.{package}.{stage}", *(f"{PACKAGE}.{method}" for method in methods))),
+        "config": config,
+        "seed": seed,
+        "inputs": {name: {"file": Path(p).name, "sha256": checksum(Path(p))} for name, p in inputs.items()},
+        "python": platform.python_version(),
+        "libraries": {name: _version(name) for name in ("numpy", "torch", "gudhi", "scikit-learn", "h5py")},
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+@cache
+def git_state() -> str:
+    """``<commit>`` or ``<commit>+changes`` of the source tree; ``unknown`` outside git."""
+    try:
+        run = ["git", "-C", str(SRC)]
+        commit = subprocess.run([*run, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        status = subprocess.run([*run, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit + ("+changes" if status.stdout.strip() else "")
+
+
+# -- code fingerprints -------------------------------------------------------------------------------------
+
+
+def code(*modules: str, apart: tuple[str, ...] = ()) -> dict[str, str]:
+    """Fingerprints of ``modules`` and all they import at module level inside the package.
+
+    Imports inside functions are a choice between methods; the rule names the chosen one in ``modules``.
+    ``apart`` leaves out what those modules import (already given by another ``code``).
+    Returns {``code_<module with underscores>``: 12 hex digits}: one Snakemake param each, so that a dry
+    run names the module that changed.
+    """
+    chosen = _closure(modules) - _closure(apart)
+    return {"code_" + name.replace(".", "_"): fingerprint(name) for name in sorted(chosen)}
+
+
+def digest(value: Any) -> str:
+    """12 hex digits of any JSON value."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:12]
+
+
+@cache
+def fingerprint(module: str) -> str:
+    """12 hex digits of a module's syntax tree without comments, docstrings and positions."""
+    tree = ast.parse(_source(module).read_bytes())
+    return hashlib.sha256("\n".join(_dump(tree)).encode()).hexdigest()[:12]
+
+
+def _source(module: str) -> Path:
+    path = SRC.joinpath(*module.split("."))
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if not source.exists():
+        raise FileNotFoundError(f"{module} is not a module under {SRC}")
+    return source
+
+
+def _closure(modules: tuple[str, ...]) -> set[str]:
+    seen: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(_imports(name))
+    return seen
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """Modules of the package that ``module`` imports at module level."""
+    found = set()
+    tree = ast.parse(_source(module).read_bytes())
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found |= {f"{node.module}.{a.name}" for a in node.names} | {node.module}
+    return frozenset(name for name in found if name.split(".")[0] == PACKAGE and _is_module(name))
+
+
+def _is_module(name: str) -> bool:
+    path = SRC.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").exists()
+
+
+def _dump(node: ast.AST) -> Iterator[str]:
+    """The tree as lines: own code instead of ast.dump, whose output differs between Python versions."""
+    yield type(node).__name__
+    for name, value in ast.iter_fields(node):
+        if name in ("type_comment", "kind", "ctx", "type_params"):
+            continue
+        if name == "body" and isinstance(value, list) and value and _is_docstring(node, value[0]):
+            value = value[1:]
+        yield f".{name}"
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, ast.AST):
+                yield from _dump(item)
+            else:
+                yield repr(item)
+    yield ";"
+
+
+def _is_docstring(owner: ast.AST, first: ast.AST) -> bool:
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return (
+        isinstance(owner, owners)
+        and isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    )

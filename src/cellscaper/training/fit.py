@@ -1,0 +1,80 @@
+"""What the training stages share: resume state, provenance and weights around the trainer."""
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from cellscaper.disk.checked_csv import with_checks
+from cellscaper.disk.files import write_text
+from cellscaper.disk.weights import write_weights
+from cellscaper.plan.provenance import digest, record
+from cellscaper.run import launch
+from cellscaper.run.devices import device
+from cellscaper.run.progress import log
+from cellscaper.run.stage import Arguments
+from cellscaper.training.trainer import BatchLoss, clear_state, train
+
+Finish = Callable[[dict[str, Tensor]], tuple[dict[str, Tensor], dict[str, Any]]]
+
+
+def fit(
+    stage: str,
+    args: Arguments,
+    model: nn.Module,
+    loss: BatchLoss,
+    section: dict[str, Any],
+    methods: Sequence[str] = (),
+    on_step: Callable[[int, nn.Module], None] | None = None,
+    finish: Finish | None = None,
+    **facts: Any,
+) -> None:
+    """Train ``model`` and write ``args.model`` (weights with ``section`` and ``facts``) and ``args.losses`` (CSV).
+
+    With ``training.snapshot_every`` the weights on the way lie in ``snapshots/`` beside the model.
+    The state of an unfinished training and its losses so far lie in ``state/`` beside the model, which Snakemake does
+    not know, so that a killed job resumes; ``tensorboard/`` beside it holds the same losses to watch. The state is
+    bound to the config, seed, inputs and code of the training, that of the chosen ``methods`` (see
+    :func:`cellscaper.plan.provenance.record`) included. ``on_step`` as in :func:`cellscaper.training.trainer.train`;
+    ``finish`` turns the trained state dict into the weights to write and more facts. Of several processes (torchrun)
+    rank 0 writes.
+    """
+    provenance = record(stage, section, args.seed, args.inputs, methods)
+    state = Path(args.model).parent / "state"
+    bound = [provenance[key] for key in ("config", "inputs", "seed", "code")]
+    what = str(Path(args.model).parent)  # several trainings may talk into one terminal
+    millions = sum(p.numel() for p in model.parameters()) / 1e6
+    if launch.rank() == 0:
+        several = f" each of {launch.count()} processes" if launch.count() > 1 else ""
+        log(f"{what}: {millions:.2f} M parameters on {device().type}, {args.threads} threads{several}")
+
+    def snapshot(step: int, weights: dict[str, Tensor]) -> None:
+        path = Path(args.model).parent / "snapshots" / f"step{step:07d}.safetensors"
+        write_weights(path, weights, provenance, section=section, step=step, **facts)
+
+    weights = train(
+        model,
+        loss,
+        {key: value for key, value in section["training"].items() if key != "batch"},
+        state=state,
+        fingerprint=digest(bound),
+        seed=args.seed,
+        log_path=state / "losses.csv",
+        tensorboard=state.parent / "tensorboard",
+        device=device(),
+        what=what,
+        on_snapshot=snapshot,
+        on_step=on_step,
+    )
+    if launch.rank() > 0:
+        return
+    if finish is not None:
+        weights, found = finish(weights)
+        facts |= found
+    write_weights(args.model, weights, provenance, section=section, **facts)
+    header, *rows = csv.reader((state / "losses.csv").read_text(encoding="utf-8").splitlines())
+    write_text(args.losses, with_checks(header, rows))
+    (state / "losses.csv").unlink()
+    clear_state(state)

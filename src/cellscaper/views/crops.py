@@ -1,0 +1,134 @@
+"""Random training crops, made in batches in memory on the training device; never files (papers.md section 1)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cellscaper.errors import CellscaperError
+from cellscaper.layouts import LayoutSet
+from cellscaper.views.patches import large_enough
+
+
+@dataclass(frozen=True)
+class CropBatch:
+    """n crops of ``region`` × ``region`` px with their M cells, flips applied.
+
+    points (M, 2) float32 px in the crop, y then x; labels (M,) int64; index (M,) int64, the crop of each cell, rising
+    layout_index (n,) int64, the row of the LayoutSet each crop was cut from
+    corner (n, 2) int64 px, top-left corner in that layout, y then x; flip (n, 2) bool: y mirrored, x mirrored
+    """
+
+    points: Tensor
+    labels: Tensor
+    index: Tensor
+    n: int
+    region: int
+    layout_index: Tensor
+    corner: Tensor
+    flip: Tensor
+
+    def counts(self, classes: int) -> Tensor:
+        """(n, classes) float32 cells of each class in each crop."""
+        flat = torch.bincount(self.index * classes + self.labels, minlength=self.n * classes)
+        return flat.view(self.n, classes).float()
+
+
+class CropSampler:
+    """Draws crops from the cells of a whole split, kept in memory as flat tensors on ``device``.
+
+    Each crop takes a layout (all are equally likely), a window inside it (uniform over corners, which are
+    multiples of ``align`` px) and, with ``flips``, mirrors each axis with probability ½. A mirrored cell at
+    pixel y comes to region − 1 − y, so that cells, images and maps flip alike. (A cell less than one pixel
+    from the far edge would leave the crop that way: it comes to 0.)
+
+    Raises CellscaperError for layouts smaller than the region (left out with ``small="skip"``), and if none
+    is left.
+    """
+
+    def __init__(
+        self,
+        cells: LayoutSet,
+        region: int,
+        device: torch.device | str = "cpu",
+        flips: bool = True,
+        align: int = 1,
+        small: Literal["error", "skip"] = "error",
+    ):
+        if region < 1 or align < 1 or region % align:
+            raise CellscaperError(f"crops: region {region} px must be a positive multiple of the alignment {align} px")
+        self.region, self.flips, self.align = region, flips, align
+        self._rows = torch.from_numpy(np.flatnonzero(large_enough(cells, region, small))).to(device)
+        self._points = torch.from_numpy(cells.points).to(device)
+        self._labels = torch.from_numpy(cells.labels).long().to(device)
+        self._offsets = torch.from_numpy(cells.offsets).to(device)
+        self._size = torch.from_numpy(cells.size).long().to(device)
+
+    def sample(self, n: int, generator: torch.Generator) -> CropBatch:
+        """n crops. What is drawn depends on the generator alone, not on the device of the cells."""
+        random = torch.rand((n, 5), generator=generator, dtype=torch.float64, device=generator.device)
+        random = random.to(self._rows.device)
+        row = self._rows[(random[:, 0] * len(self._rows)).long()]  # (n,)
+        corners = (self._size[row] - self.region) // self.align + 1  # (n, 2) possible corners along y and x
+        corner = (random[:, 1:3] * corners).long() * self.align
+        flip = (random[:, 3:] < 0.5) & self.flips
+        points, labels, index = self._cells(row, corner)
+        mirrored = (self.region - 1 - points).clamp_(min=0)
+        points = torch.where(flip[index], mirrored, points)
+        return CropBatch(points, labels, index, n, self.region, row, corner, flip)
+
+    def _cells(self, row: Tensor, corner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Cells inside the windows, in window coordinates: points (M, 2), labels (M,), index (M,)."""
+        begin = self._offsets[row]
+        count = self._offsets[row + 1] - begin  # (n,)
+        index = torch.repeat_interleave(count)
+        first = count.cumsum(0) - count
+        cell = torch.arange(len(index), device=row.device) + (begin - first)[index]
+        points = self._points[cell] - corner[index]
+        inside = ((points >= 0) & (points < self.region)).all(dim=1)
+        return points[inside], self._labels[cell[inside]], index[inside]
+
+
+def cut_maps(maps: Sequence[Tensor], batch: CropBatch, stride: int = 1) -> Tensor:
+    """The windows of a batch from maps of the layouts, flipped alike: (n, C, region/stride, region/stride).
+
+    maps: for each row of the LayoutSet a (C, h, w) tensor of ``stride``-px pixels, e.g. its image or density.
+
+    Raises CellscaperError if a window does not fall on whole pixels inside its map.
+    """
+    side = batch.region // stride
+    windows = []
+    rows, corners, flips = batch.layout_index.tolist(), batch.corner.tolist(), batch.flip.tolist()
+    for row, (y, x), flip in zip(rows, corners, flips, strict=True):
+        window = maps[row][:, y // stride : y // stride + side, x // stride : x // stride + side]
+        if y % stride or x % stride or batch.region % stride or window.shape[1:] != (side, side):
+            raise CellscaperError(
+                f"window y={y} x={x} of {batch.region} px does not fall on whole {stride} px pixels inside map {row} "
+                f"of shape {tuple(maps[row].shape)}; draw crops with align={stride} and give maps of the same layouts"
+            )
+        windows.append(window.flip([axis + 1 for axis in (0, 1) if flip[axis]]) if any(flip) else window)
+    return torch.stack(windows)
+
+
+def to_layouts(batch: CropBatch, cells: LayoutSet) -> LayoutSet:
+    """The crops as a LayoutSet, flips applied; ``cells`` is the set they were drawn from.
+
+    ``source`` is kept, ``origin`` is the window's corner in the source image; columns are those of the layout
+    cut from, with ``image`` (int64), its row in ``cells``, added.
+    """
+    rows = batch.layout_index.cpu().numpy()
+    cuts = torch.bincount(batch.index, minlength=batch.n).cumsum(0)
+    return LayoutSet(
+        points=batch.points.cpu().numpy(),
+        labels=batch.labels.cpu().numpy(),
+        offsets=np.concatenate([[0], cuts.cpu().numpy()]),
+        size=np.full((batch.n, 2), batch.region),
+        classes=cells.classes,
+        mpp=cells.mpp,
+        source=cells.source[rows],
+        origin=cells.origin[rows] + batch.corner.cpu().numpy(),
+        columns={**{name: column[rows] for name, column in cells.columns.items()}, "image": rows},
+    )

@@ -1,0 +1,74 @@
+"""How layouts enter the network that paints, against other makers of the same maps."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from cellscaper.errors import CellscaperError
+from cellscaper.painters.layout_condition import CellTokens, layout_condition
+from cellscaper.views.rasters import Grid, rasterise
+
+CLASSES = 3
+
+
+def cells(n=4, side=40, seed=0):
+    """n layouts with 0 to 12 cells, some outside or at the border of whole pixels."""
+    rng = np.random.default_rng(seed)
+    index = np.sort(rng.integers(0, n - 1, 12 * (n - 1)))  # the last one is empty
+    points = rng.uniform(0, side, (len(index), 2)).astype(np.float32)
+    points[:3] = [[0, 0], [side - 1e-3, side - 1e-3], [0, side - 1]]
+    labels = rng.integers(0, CLASSES, len(index))
+    return torch.from_numpy(points), torch.from_numpy(labels), torch.from_numpy(index), n
+
+
+def test_markers_are_the_grid_s_raster():
+    grid = Grid(40, marker=3, pad=4, low=-1, high=1)
+    one = layout_condition({"kind": "markers"}, grid, CLASSES)
+    points, labels, index, n = cells()
+    assert one.channels == CLASSES
+    assert torch.equal(one.encode(points, labels, index, n), rasterise(points, labels, index, n, CLASSES, grid))
+
+
+@pytest.mark.parametrize(("pad", "reach", "low", "high"), [(0, 6, -1.0, 1.0), (5, 4.5, 0.0, 2.0), (2, 1, -1.0, 1.0)])
+def test_distance_maps_are_scipy_s(pad, reach, low, high):
+    grid = Grid(40, pad=pad, low=low, high=high)
+    points, labels, index, n = cells()
+    maps = layout_condition({"kind": "distance", "reach": reach}, grid, CLASSES).encode(points, labels, index, n)
+    assert maps.shape == (n, CLASSES, 40 + 2 * pad, 40 + 2 * pad)
+    for i in range(n):
+        for k in range(CLASSES):
+            free = np.ones(maps.shape[2:], bool)
+            own = points[(index == i) & (labels == k)].numpy().astype(int) + pad
+            free[own[:, 0], own[:, 1]] = False
+            away = ndimage.distance_transform_edt(free) if len(own) else np.full(free.shape, np.inf)
+            expected = high - (high - low) * np.minimum(away / reach, 1)
+            np.testing.assert_allclose(maps[i, k].numpy(), expected, atol=1e-5)
+
+
+def test_cells_are_padded_and_told_apart_from_padding():
+    grid = Grid(40, pad=4)
+    points, labels, index, n = cells()
+    one = layout_condition({"kind": "cross_attention", "width": 8}, grid, CLASSES)
+    encoded = one.encode(points, labels, index, n)
+    assert (one.channels, one.context) == (0, 8)
+    for i in range(n):
+        own = points[index == i]
+        np.testing.assert_allclose(encoded[i, : len(own), :2].numpy() * 48 - 4, own.numpy(), atol=1e-4)
+        assert torch.equal(encoded[i, : len(own), 2:].argmax(1), labels[index == i])
+        assert not encoded[i, len(own) :].any()
+    layer = CellTokens(8, CLASSES)
+    tokens, present = layer(encoded)
+    assert tokens.shape == (n, encoded.shape[1] + 1, 8)
+    assert present[:, 0].all()
+    assert torch.equal(present[:, 1:].sum(1), torch.bincount(index, minlength=n))
+    longer, there = layer(torch.cat([encoded, torch.zeros(n, 5, 2 + CLASSES)], dim=1))
+    torch.testing.assert_close(longer[:, : tokens.shape[1]], tokens)
+    assert not there[:, tokens.shape[1] :].any()
+
+
+def test_wrong_settings_are_refused():
+    with pytest.raises(CellscaperError, match="condition reach 0.5 px must be from 1 to"):
+        layout_condition({"kind": "distance", "reach": 0.5}, Grid(40), CLASSES)
+    with pytest.raises(CellscaperError, match="condition kind 'attention'; use one of markers, distance, cross"):
+        layout_condition({"kind": "attention"}, Grid(40), CLASSES)
