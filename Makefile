@@ -6,7 +6,14 @@ PRESET ?= workflow/presets/demo.yaml
 RUN = .venv/bin/snakemake --workflow-profile workflow/profiles/local --cores $(CORES)
 brca_path = $(if $(BRCA_M2C),datasets='{"brca_m2c": {"path": "$(abspath $(BRCA_M2C))"}}')
 
-.PHONY: demo test test-unit brca paper report bench lint format
+CODE = src tests benchmarks workflow/schemas docs/make_config.py
+PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q
+
+.DEFAULT_GOAL = demo
+.PHONY: help demo test test-unit test-long brca paper report bench schema lint format
+
+help:  ## what there is
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 demo: .venv/ready  ## every stage on simulated tissue: tables and pictures in results/phantom/
 	$(RUN) --configfile workflow/presets/demo.yaml
@@ -22,24 +29,32 @@ paper: .venv/ready  ## the papers' values: a GPU and days; add --workflow-profil
 report: .venv/ready  ## results/report.html of a run (PRESET=its preset); runs what is missing, nothing else
 	$(RUN) make_report --configfile $(PRESET)
 
-test: test-unit  ## all tests
-	.venv/bin/python -m pytest tests/workflow tests/real
+test: test-unit  ## all tests but the long campaigns; two at a time, those that measure time at the end
+	$(PYTEST) -n 2 --dist loadscope -m "not alone" --durations=15 tests/workflow tests/real
+	$(PYTEST) -m alone tests/workflow
 
-test-unit: .venv/oracles  ## the fast ones, two at a time
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2 tests/unit
+test-unit: .venv/oracles  ## the fast ones
+	$(PYTEST) -n 2 tests/unit
+
+test-long: .venv/oracles  ## the campaigns in full: every rule killed and damaged, readers fuzzed; writes a page in docs/results/
+	.venv/bin/python tests/long.py
 
 bench: .venv/oracles  ## speed claims on one page, results/benchmarks.md; a busy machine makes point_diffusion miss its 50 ms
 	.venv/bin/python benchmarks/page.py
 
-lint: .venv/ready
-	.venv/bin/ruff check src tests benchmarks
-	.venv/bin/ruff format --check src tests benchmarks
+schema: .venv/ready  ## the configuration's schema and docs/config.md, after a method's settings changed
+	.venv/bin/python workflow/schemas/generate.py
+	.venv/bin/python docs/make_config.py
+
+lint: .venv/ready  ## style and types
+	.venv/bin/ruff check $(CODE)
+	.venv/bin/ruff format --check $(CODE)
 	.venv/bin/mypy
 	.venv/bin/snakefmt --check Snakefile workflow
 
-format: .venv/ready
-	.venv/bin/ruff check --fix src tests benchmarks
-	.venv/bin/ruff format src tests benchmarks
+format: .venv/ready  ## style, mended
+	.venv/bin/ruff check --fix $(CODE)
+	.venv/bin/ruff format $(CODE)
 	.venv/bin/snakefmt Snakefile workflow
 
 .venv/ready: pyproject.toml envs/constraints.txt

@@ -9,9 +9,7 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: "config.yaml"
-
-
+include: "workflow/rules/shell.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/density.smk"
@@ -20,6 +18,7 @@ include: "workflow/rules/image.smk"
 include: "workflow/rules/detect.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -27,7 +26,7 @@ rule all:
     """Every table and every figure of the configuration, and the report of the run."""
     default_target: True
     input:
-        run_files(),
+        figures.run_files(),
         rules.make_report.output.report,
         GALLERIES,
 

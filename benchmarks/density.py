@@ -24,7 +24,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
@@ -38,7 +37,7 @@ GOAL = 5.0  # times as fast as the plain recipe
 AGREE = 0.99  # share of maps with the same number of components
 EQUAL = 1e-6  # largest difference of two maps, relative to the maximum
 STRIDE = 2  # px: the 10× grid
-METHODS = yaml.safe_load((Path(__file__).parents[1] / "config.yaml").read_text(encoding="utf-8"))["densities"]
+GMM = gmm.Settings()  # the papers' settings
 Case = tuple[NDArray, NDArray]  # cells (N, 2) px and pixels (M, 2) px
 
 
@@ -54,15 +53,15 @@ def cases(folder: str | None, images: int) -> list[Case]:
 def layouts(folder: str | None, images: int) -> list[tuple[NDArray, NDArray, tuple[int, int]]]:
     """Points, labels and size of training images."""
     if folder:
-        records = [one for one in brca_m2c.read({}, Path(folder)) if one.split == "train"][:images]
+        records = [one for one in brca_m2c.read(brca_m2c.Settings(), Path(folder)) if one.split == "train"][:images]
         return [(one.points, one.labels, one.image.shape[:2]) for one in records]
     size = (500, 480)
     return [(*phantom.simulate(size, 3, np.random.default_rng(k))[:2], size) for k in range(images)]
 
 
 def plain_fit(cells: NDArray) -> GaussianMixture:
-    most = min(METHODS["gmm"]["max_components"], len(np.unique(cells, axis=0)))
-    regularise = METHODS["gmm"]["regularise"]
+    most = min(GMM.max_components, len(np.unique(cells, axis=0)))
+    regularise = GMM.regularise
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         models = [GaussianMixture(k, reg_covar=regularise, random_state=0).fit(cells) for k in range(1, most + 1)]
@@ -108,13 +107,13 @@ def compare(clock: Clock, case: Case, pixels: int, rng: np.random.Generator) -> 
     cells, where = case
     some = np.sort(rng.choice(len(where), min(pixels, len(where)), replace=False))
     model = clock("plain fit", plain_fit, cells)
-    mixture = clock("our fit", gmm.fit, cells, METHODS["gmm"], 0)
+    mixture = clock("our fit", gmm.fit, cells, GMM, 0)
     alone = clock("plain map", plain_map, model, where[some], share=len(some) / len(where))
     ours = clock("our map", gmm.evaluate, mixture, where)
     whole = clock("vectorised map", lambda: np.exp(model.score_samples(where)))
     others = np.abs(whole - ours).max(), np.abs(alone - ours[some]).max()
     for name, method in (("kde", kde), ("gmcm", gmcm)):
-        params = clock(f"{name} fit", method.fit, cells, METHODS[name], 0)
+        params = clock(f"{name} fit", method.fit, cells, method.Settings(), 0)
         clock(f"{name} map", method.evaluate, params, where)
     return len(mixture.weights) == model.n_components, max(others) / whole.max()
 
@@ -158,8 +157,8 @@ def main() -> int:
     difference = float(apart[same].max()) if same.any() else np.inf
     print(f"same number of components in {same.mean():.2%} of maps; there maps differ by at most {difference:.1e}")
     cells, where = max(work, key=lambda case: len(case[0]))
-    mixture, model = gmm.fit(cells, METHODS["gmm"], 0), plain_fit(cells)
-    needs = [peak(gmm.fit, cells, METHODS["gmm"], 0), peak(gmm.evaluate, mixture, where), peak(plain_fit, cells)]
+    mixture, model = gmm.fit(cells, GMM, 0), plain_fit(cells)
+    needs = [peak(gmm.fit, cells, GMM, 0), peak(gmm.evaluate, mixture, where), peak(plain_fit, cells)]
     needs.append(peak(model.score_samples, where))
     print("peak MB on the most cells: ours {:.1f} fit, {:.1f} map; plain {:.1f} fit, {:.1f} vectorised map; "
           "whole process {:.0f}".format(*needs, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))  # fmt: skip

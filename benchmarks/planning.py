@@ -34,7 +34,7 @@ PARTS = ("Snakefile", "config.yaml", "workflow", "src", "envs")
 SNAKEMAKE = [str(Path(sys.executable).with_name("snakemake")), "--workflow-profile", "workflow/profiles/local"]
 SECONDS = 30.0  # of processor time, at most
 REGION, STRIDE, MARKER, BATCH = 256, 32, 3, 32
-PHANTOM = {"classes": 3, "images": {"test": 6}, "size": [1000, 1000], "seed": 0}
+PHANTOM = phantom.Settings(classes=3, images=phantom.Images(train=1, val=1, test=6), size=(1000, 1000), seed=0)
 
 
 def snakemake(folder: Path, *arguments: str) -> tuple[str, float]:

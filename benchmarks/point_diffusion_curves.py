@@ -3,7 +3,7 @@
     python benchmarks/point_diffusion_curves.py RESULTS --data FOLDER --scores CSV [--training PNG] [--steps PNG]
 
 RESULTS is the folder of a training with snapshots (…/train_layout/point_diffusion/seed0), FOLDER holds BRCA-M2C. What
-is in CSV already is not drawn again. The test images are not looked at.
+is in CSV already is not generated again. The test images are not looked at.
 """
 
 import argparse
@@ -16,20 +16,22 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-import yaml
 
 from cellscaper.datasets import brca_m2c
 from cellscaper.disk.weights import read_weights
 from cellscaper.generators import random, retrieval
-from cellscaper.generators.point_diffusion import draw_layouts, network
+from cellscaper.generators.point_diffusion import Sampling, sample_layouts
+from cellscaper.generators.pointsets.packaged import load
+from cellscaper.generators.protocol import Request
 from cellscaper.layouts import Layout, LayoutSet, evenly_spaced
 from cellscaper.metrics.cross_class import cross_class
 from cellscaper.metrics.topofd import topofd
+from cellscaper.plan.configuration import configuration
+from cellscaper.plan.experiments import Experiments
 from cellscaper.run.progress import log
 from cellscaper.views.patches import sliding_windows
 
-CONFIG = Path(__file__).resolve().parent.parent / "config.yaml"
-SAMPLING = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["experiments"]["point_diffusion"]["sampling"]
+SAMPLING = Experiments(configuration({}))["point_diffusion"].sampling
 STEPS = [
     *({"steps": steps} for steps in (6, 8, 10, 12, 14, 20, 40)),
     *({"steps": steps, "heun": True} for steps in (6, 10, 20)),
@@ -45,11 +47,11 @@ METRICS = {
 
 def patches(data: str) -> tuple[LayoutSet, LayoutSet]:
     """The images' cells of the training split, and the 256 px patches of the validation split."""
-    records = list(brca_m2c.read({"path": data}, Path(data)))
+    records = list(brca_m2c.read(brca_m2c.Settings(), Path(data)))
     sets = {}
     for split in ("train", "val"):
         images = [Layout(r.points, r.labels, r.image.shape[:2]) for r in records if r.split == split]
-        sets[split] = LayoutSet.build(images, brca_m2c.classes({}), 0.5)
+        sets[split] = LayoutSet.build(images, brca_m2c.CLASSES, 0.5)
     return sets["train"], sliding_windows(sets["val"], 256, 32)
 
 
@@ -95,29 +97,25 @@ def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
             writer.writeheader()
             writer.writerows(done)
 
-    fixed = {
-        "sampling": {"repair": True, "min_distance": 8.0, "window_stride": 8},
-        "grid": {"region": 256},
-        "small": "error",
-    }
-    for name, place in (("retrieval, repaired", retrieval.place), ("uniform", random.place)):
+    repaired = retrieval.Settings(repair=True, min_distance=8.0, window_stride=8)
+    untrained = {"retrieval, repaired": (retrieval, repaired), "uniform": (random, random.Settings())}
+    for name, (generator, settings) in untrained.items():
         if ("reference", name, "null") not in keys:
-            add("reference", name, None, place(real, fixed, range(len(real)), train), real)
+            request = Request(real, range(len(real)), settings, train, 256)
+            add("reference", name, None, generator.generate(request).sets["points"], real)
     if ("reference", "floor", "null") not in keys:
         add("reference", "floor", None, half[::2], half[1::2])
     for kind, file, sampling in wanted(Path(args.folder), bool(args.steps)):
         name = Path(file).stem
         if (kind, name, json.dumps(sampling, sort_keys=True)) in keys:
             continue
-        weights, facts = read_weights(Path(file))
-        model = network(facts["section"], len(facts["classes"]))
-        model.load_state_dict(weights)
-        add(kind, name, sampling, draw_layouts(model.eval(), real, range(len(real)), sampling, name), real)
+        model, _ = load(Path(file))
+        add(kind, name, sampling, sample_layouts(model, real, range(len(real)), Sampling(**sampling), name), real)
     return done
 
 
 def plot_training(rows: list[dict[str, Any]], minutes: float, steps: int, path: str) -> None:
-    """Each metric over the minutes of training, with floor, repaired retrieval and uniform as lines."""
+    """Each metric over the minutes of training; lines: real against real (floor), repaired retrieval, uniform cells."""
     figure, axes = plt.subplots(1, len(METRICS), figsize=(4 * len(METRICS), 3.4), layout="constrained")
     points = [(int(row["file"][4:]) * minutes / steps, row) for row in rows if row["kind"] == "training"]
     for axis, (metric, label) in zip(axes, METRICS.items(), strict=True):

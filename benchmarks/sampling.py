@@ -1,6 +1,6 @@
 """Sampling of layouts, batched, few steps and bf16, against one at a time by DDIM with 100 steps in float32.
 
-Both sides are the same trained network, drawn as `sample_layouts` draws it, noise to cells. They take turns: two
+Both sides are the same trained network, sampled as `sample_layouts` does it, noise to cells. They take turns: two
 layouts one at a time, then a batch; what batches and bf16 bring is timed apart. The quality is the TopoFD of both
 sides against the real test patches with the same counts, three seeds of sampling each; equal means that the mean of
 the fast side lies above that of the other by no more than the spread of the seeds (root of the mean variance of both
@@ -28,16 +28,18 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor
 
 from cellscaper.datasets import brca_m2c, phantom
+from cellscaper.diffusion.settings import MapSampling
 from cellscaper.disk.weights import read_weights
-from cellscaper.generators.random import place
-from cellscaper.generators.registry import trained_system
+from cellscaper.generators import adm, random
+from cellscaper.generators.maps.engine import read_maps
+from cellscaper.generators.protocol import Request, read_recipe
 from cellscaper.layouts import Layout, LayoutSet, evenly_spaced
 from cellscaper.metrics.topofd import topofd
-from cellscaper.plan import sections as sections
+from cellscaper.plan.configuration import configuration, read_yaml
+from cellscaper.plan.experiments import Experiments
 from cellscaper.run.devices import device
 from cellscaper.run.seeds import sample_seeds
 from cellscaper.training.trainer import train
@@ -46,17 +48,16 @@ from outcome import report
 
 HERE = Path(__file__).resolve().parent.parent
 GOAL, SEEDS, FULL, FEW = 20.0, 3, 100, 10
-PHANTOM = {"classes": 3, "images": {"train": 30, "test": 30}, "size": [480, 480], "seed": 0}
+PHANTOM = phantom.Settings(classes=3, images=phantom.Images(train=30, val=1, test=30), size=(480, 480), seed=0)
 PRESETS = {False: ("brca-small", 250), True: ("ci", 100)}  # for --quick, and the training steps
-DECODING = {"threshold": 0.5, "released_threshold": 0.4}
 
 
 @dataclass
 class Side:
-    """A way to draw layouts, how many at once, and the seconds of each layout."""
+    """A way to sample layouts, how many at once, and the seconds of each layout."""
 
     title: str
-    sampling: dict[str, Any]
+    sampling: MapSampling
     layouts: int
     times: list[float] = field(default_factory=list)
 
@@ -69,37 +70,33 @@ class Model:
     facts: dict[str, Any]
     where: torch.device
 
-    def draw(self, targets: LayoutSet, seed: int, sampling: dict[str, Any]) -> LayoutSet:
+    def layouts(self, targets: LayoutSet, seed: int, sampling: MapSampling) -> LayoutSet:
         """Layouts with the counts of the targets as connected components, protocol ``paper``."""
-        seeds = sample_seeds(seed, len(targets), use=1)
-        chosen = {"sampling": {"eta": 0.0, "keep_density": 0, **sampling}, "decoding": DECODING}
-        system = trained_system(self.facts["section"]["generator"])
-        made, _ = system.draw(self.weights, self.facts, targets, seeds, chosen, self.where, "layouts")
-        return made["components"]
+        seeds, section = sample_seeds(seed, len(targets), use=1), self.facts["section"]
+        region, given = section["region"], {"weights": self.weights, "facts": self.facts, "device": self.where}
+        return read_maps(Request(targets, seeds, sampling, targets, region, **given)).sets["components"]
 
 
 def cells(data: str | None, split: str) -> LayoutSet:
     """The images of a split."""
-    records = brca_m2c.read({"path": data}, Path(data)) if data else phantom.read(PHANTOM, None)
+    records = brca_m2c.read(brca_m2c.Settings(), Path(data)) if data else phantom.read(PHANTOM, None)
     images = [Layout(r.points, r.labels, r.image.shape[:2]) for r in records if r.split == split]
-    return LayoutSet.build(images, brca_m2c.classes({}) if data else phantom.classes(PHANTOM), 0.5)
+    return LayoutSet.build(images, brca_m2c.CLASSES if data else phantom.classes(PHANTOM), 0.5)
 
 
 def trained(quick: bool, where: torch.device) -> Model:
     """ADM with the counts as condition, trained here."""
     preset, steps = PRESETS[quick]
-    files = [HERE / "config.yaml", HERE / f"workflow/presets/{preset}.yaml"]
-    config = sections.overlay(*(yaml.safe_load(file.read_text(encoding="utf-8")) for file in files))
-    section = sections.training_section(config, "adm_counts")
-    section["training"]["steps"] = steps
+    config = configuration(read_yaml(HERE / f"workflow/presets/{preset}.yaml"))
+    recipe = read_recipe(Experiments(config).recipe("adm_counts"))
     torch.manual_seed(0)
-    training = trained_system("adm").prepare(section, cells(None, "train"), None, where)
-    settings = {key: value for key, value in section["training"].items() if key != "batch"}
+    prepared = adm.prepare(recipe, cells(None, "train"), None, where)
+    settings = recipe.training.model_copy(update={"steps": steps})
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        weights = train(training.model, training.loss, settings, Path(folder), "", 0, device=where, what="sampling")
+        weights = train(prepared.model, prepared.loss, settings, Path(folder), "", 0, device=where, what="sampling")
     print(f"{steps} training steps at the size of {preset}: {time.process_time() - began:.0f} s of processor time")
-    return Model(weights, {"section": training.section, **training.facts}, where)
+    return Model(weights, {"section": prepared.recipe.model_dump(mode="json"), **prepared.facts}, where)
 
 
 def seconds(work: Callable[[], Any], where: torch.device) -> float:
@@ -119,7 +116,7 @@ def take_turns(model: Model, sides: list[Side], targets: LayoutSet, rounds: int)
         print(f"round {turn + 1} of {rounds + 1}", flush=True)
         for side in sides:
             rows = np.arange(turn, turn + side.layouts) % len(targets)
-            spent = seconds(partial(model.draw, targets[rows], turn, side.sampling), model.where)
+            spent = seconds(partial(model.layouts, targets[rows], turn, side.sampling), model.where)
             if turn:  # the first is to warm up
                 side.times.append(spent / side.layouts)
     for side in sides:
@@ -152,7 +149,7 @@ def main() -> int:
     if where.type != "cuda":
         torch.set_num_threads(1)
     model = Model(*read_weights(args.model), where) if args.model else trained(args.quick, where)
-    region, small = model.facts["section"]["grid"]["region"], args.quick and not args.model
+    region, small = model.facts["section"]["region"], args.quick and not args.model
     patches = sliding_windows(cells(args.data if args.model else None, "test"), region, 32)
     if args.model and tuple(model.facts["classes"]) != patches.classes:
         parser.error(f"{args.model} knows {model.facts['classes']}, the data have {list(patches.classes)}; give --data")
@@ -161,22 +158,24 @@ def main() -> int:
     real, others = patches[rows], patches[np.setdiff1d(np.arange(len(patches)), rows)]
     batch = min(n, 256 if where.type == "cuda" else 32)
 
-    one, few = {"steps": FULL, "batch": 1, "precision": "fp32"}, {"steps": args.steps, "batch": batch}
-    fast = Side(f"{args.steps} steps, batches of {batch}, bf16", {**few, "precision": "bf16"}, batch)
+    one, few = MapSampling(steps=FULL, batch=1), MapSampling(steps=args.steps, batch=batch)
+    fast = Side(f"{args.steps} steps, batches of {batch}, bf16", few.model_copy(update={"precision": "bf16"}), batch)
     slow = Side(f"{FULL} steps, one at a time, fp32", one, 2)
-    single = Side(f"{args.steps} steps, one at a time, fp32", {**few, "batch": 1, "precision": "fp32"}, 4)
-    exact = Side(f"{args.steps} steps, batches of {batch}, fp32", {**few, "precision": "fp32"}, batch)
+    single = Side(f"{args.steps} steps, one at a time, fp32", few.model_copy(update={"batch": 1}), 4)
+    exact = Side(f"{args.steps} steps, batches of {batch}, fp32", few, batch)
     take_turns(model, [slow, fast, single, exact], real, 3 if args.quick else 7)
 
     # the same layouts as one at a time, which the first of them verify
-    whole = {**one, "batch": batch}
-    same = model.draw(real[:3], 0, one) == model.draw(real[: max(batch, 3)], 0, whole)[:3]
+    whole = one.model_copy(update={"batch": batch})
+    same = model.layouts(real[:3], 0, one) == model.layouts(real[: max(batch, 3)], 0, whole)[:3]
+    half = fast.sampling.model_copy(update={"steps": args.steps // 2})
     samples = 50 if small else 100  # of a landscape: at most the number of layouts
+    uniform = Request(real, sample_seeds(0, n, 1), random.Settings(), real, region)
     sets = {
-        slow.title: [model.draw(real, seed, whole) for seed in range(SEEDS)],
-        fast.title: [model.draw(real, seed, fast.sampling) for seed in range(SEEDS)],
-        f"{args.steps // 2} steps": [model.draw(real, 0, {**fast.sampling, "steps": args.steps // 2})],
-        "uniform cells of the same counts": [place(real, {}, sample_seeds(0, n, 1), real)],
+        slow.title: [model.layouts(real, seed, whole) for seed in range(SEEDS)],
+        fast.title: [model.layouts(real, seed, fast.sampling) for seed in range(SEEDS)],
+        f"{args.steps // 2} steps": [model.layouts(real, 0, half)],
+        "uniform cells of the same counts": [random.generate(uniform).sets["points"]],
         "other real patches": [others[evenly_spaced(len(others), n)]],
     }
     found = {title: scores(title, real, made, samples) for title, made in sets.items()}
@@ -191,7 +190,7 @@ def main() -> int:
 
     report("sampling_batch", f"batches of {batch}", "one layout at a time", ratios(single, exact), None)
     report("sampling_bf16", "bf16 in batches", "fp32 in batches", ratios(exact, fast), None)
-    what = "phantom tissue, trained here" if not args.model else f"{model.facts['section']['generator']}"
+    what = "phantom tissue, trained here" if not args.model else f"{model.facts['section']['method']}"
     note = (
         f"TopoFD {fast_mean:.1f} ± {fast_sd:.1f} against {slow_mean:.1f} ± {slow_sd:.1f} ({SEEDS} seeds, {n} layouts); "
         f"{1e3 * statistics.median(fast.times):.0f} ms a layout; {what}"

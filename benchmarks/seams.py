@@ -1,6 +1,6 @@
 """Layouts larger than a window: are the statistics at the seams those of the interior, and what do they cost?
 
-Generates one large layout with the model in the box (or reads one that `cellscaper generate` made) and compares the
+Generates one large layout with the packaged model (or reads one that `cellscaper generate` made) and compares the
 cells within 16 px of a window's border with those farther than 48 px from all: density, pair correlation g (rings of
 4 px), K at 30 and 60 px, distance to the nearest neighbour. Errors are a jackknife over blocks of 256 px. Beside them:
 layouts of one window with the counts of the large layout's blocks, cells farther than 32 px from the border.
@@ -104,7 +104,7 @@ def main() -> int:
     from cellscaper.generators.pointsets.request import Request
     from cellscaper.run.devices import device
 
-    sampling = {**SAMPLING, **({"steps": args.steps} if args.steps else {})}
+    sampling = SAMPLING.model_copy(update={"steps": args.steps} if args.steps else {})
     model = (load(args.weights) if args.weights else load_packaged())[0].float().to(device())
     side, singles = (640, 9) if args.quick else (2048, 64)
     if args.layout:

@@ -10,28 +10,30 @@ with test counts, beside those of uniform and hard-core layouts.
 import argparse
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import torch
 
 from cellscaper.datasets import phantom
 from cellscaper.generators import hard_core, random, tmccg
+from cellscaper.generators.protocol import Request, read_recipe
 from cellscaper.layouts import Layout, LayoutSet, evenly_spaced
 from cellscaper.metrics.cross_class import cross_class
 from cellscaper.metrics.topofd import topofd
+from cellscaper.run.settings import Settings
 from cellscaper.views.patches import sliding_windows
 
 GOAL = 1.0  # uniform layouts' TopoFD over ours
 BALANCE = (0.1, 0.95)  # the discriminator's accuracy in every block of 50 steps
-PHANTOM = {"classes": 3, "images": {"train": 40, "val": 4, "test": 12}, "size": [256, 240], "seed": 0}
+PHANTOM = phantom.Settings(classes=3, images=phantom.Images(train=40, val=4, test=12), size=(256, 240), seed=0)
 REGION, LAYOUTS, BLOCK = 128, 200, 50
 SECTION = {
-    "density": None,
-    "losses": None,
+    "method": "tmccg",
+    "region": REGION,
     "small": "error",
-    "grid": {"region": REGION},
-    "training": {"batch": 8},
-    "tmccg": {
+    "training": {"steps": 2000, "batch": 8, "lr": 1e-3},
+    "settings": {
         "network": {"width": 48, "layers": 4, "radial": 12, "step": 24.0, "noise": 8},
         "discriminator": {"width": 24, "stride": 4, "spread": 4.0},
         "radii": [4, 6, 8, 12, 16, 24, 32, 48],
@@ -50,11 +52,12 @@ def cells() -> dict[str, LayoutSet]:
     return {split: LayoutSet.build(items, phantom.classes(PHANTOM), 0.5) for split, items in found.items()}
 
 
-def train(section: dict, train_cells: LayoutSet, steps: int) -> tuple[torch.nn.Module, np.ndarray]:
+def train(train_cells: LayoutSet, steps: int) -> tuple[torch.nn.Module, np.ndarray]:
     """The model with averaged weights, and the accuracy of every step."""
     torch.manual_seed(0)
-    training = tmccg.SYSTEM.prepare(section, train_cells, None, torch.device("cpu"))
-    model, rate = training.model, 1e-3
+    recipe = read_recipe(SECTION)
+    training = tmccg.prepare(recipe, train_cells, None, torch.device("cpu"))
+    model, rate = training.model, recipe.training.lr
     optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=0.0)
     average, accuracy, sums = [p.detach().clone() for p in model.parameters()], [], {}
     for step in range(steps):
@@ -78,6 +81,11 @@ def train(section: dict, train_cells: LayoutSet, steps: int) -> tuple[torch.nn.M
     return model, np.array(accuracy)
 
 
+def untrained(generator: Any, settings: Settings, real: LayoutSet, seeds: list[int]) -> LayoutSet:
+    """Layouts of a generator that needs no training, with the counts of ``real``."""
+    return generator.generate(Request(real, seeds, settings, real, REGION)).sets["points"]
+
+
 def score(name: str, real: LayoutSet, made: LayoutSet) -> float:
     """Print a row; returns its TopoFD."""
     distance = topofd(real, made, 80, REGION / 2, ["paper"])["topofd"]["mean"]
@@ -95,13 +103,13 @@ def main() -> int:
     real = sliding_windows(by_split["test"], REGION, 16)
     real = real[evenly_spaced(len(real), LAYOUTS)]
     start = time.process_time()
-    model, accuracy = train(SECTION, by_split["train"], steps)
+    model, accuracy = train(by_split["train"], steps)
     print(f"{steps} steps, {(time.process_time() - start) / steps:.3f} CPU s a step")
     blocks = accuracy[: len(accuracy) // BLOCK * BLOCK].reshape(-1, BLOCK).mean(axis=1)
     seeds = list(range(len(real)))
-    uniform = score("uniform", real, random.place(real, {}, seeds, real))
-    score("hard core", real, hard_core.place(real, {"sampling": {"min_distance": 8.0}}, seeds, real))
-    ours = score("TMCCG-style", real, tmccg.draw_layouts(model.double(), real, seeds, 50, "layouts"))
+    uniform = score("uniform", real, untrained(random, random.Settings(), real, seeds))
+    score("hard core", real, untrained(hard_core, hard_core.Settings(min_distance=8.0), real, seeds))
+    ours = score("TMCCG-style", real, tmccg.sample_layouts(model.double(), real, seeds, 50, "layouts"))
     balanced = BALANCE[0] < blocks.min() and blocks.max() < BALANCE[1]
     print(
         f"accuracy of {BLOCK} steps: {blocks.min():.2f} to {blocks.max():.2f}, balance {'kept' if balanced else 'LOST'}"

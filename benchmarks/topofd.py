@@ -22,7 +22,8 @@ from gudhi.wasserstein.barycenter import lagrangian_barycenter
 from numpy.typing import NDArray
 
 from cellscaper.datasets import brca_m2c, phantom
-from cellscaper.generators.random import place
+from cellscaper.generators import random
+from cellscaper.generators.protocol import Request
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.topofd import topofd
 from cellscaper.topology.barycentre import barycentre
@@ -34,20 +35,21 @@ from outcome import report
 GOAL = 10.0  # gudhi's processor seconds a diagram over ours, at an objective that is not worse
 MINUTES, GIGABYTES = 3.0, 4.0  # of TopoFD, three classes, both barycentres
 WORSE = 1.01  # rounding of "not worse": our objective over gudhi's
-PHANTOM = {"classes": 3, "images": {"test": 30}, "size": [480, 480], "seed": 0}
+PHANTOM = phantom.Settings(classes=3, images=phantom.Images(train=1, val=1, test=30), size=(480, 480), seed=0)
 
 
 def test_patches(data: str | None) -> LayoutSet:
     """The 256 px test patches, as TopoCellGen cuts them."""
-    records = brca_m2c.read({"path": data}, Path(data)) if data else phantom.read(PHANTOM, None)
+    records = brca_m2c.read(brca_m2c.Settings(), Path(data)) if data else phantom.read(PHANTOM, None)
     images = [Layout(r.points, r.labels, r.image.shape[:2]) for r in records if r.split == "test"]
-    classes = brca_m2c.classes({}) if data else phantom.classes(PHANTOM)
+    classes = brca_m2c.CLASSES if data else phantom.classes(PHANTOM)
     return sliding_windows(LayoutSet.build(images, classes, 0.5), 256, 32)
 
 
 def score(real: LayoutSet, threads: int) -> bool:
     """Print time, processor time, memory and values of TopoFD; whether time and memory keep their bounds."""
-    generated = place(real, {}, range(len(real)), real)
+    request = Request(real, range(len(real)), random.Settings(), real, 256)
+    generated = random.generate(request).sets["points"]
     start = time.monotonic()
     found = topofd(real, generated, protocols=["paper"], threads=threads)
     minutes = (time.monotonic() - start) / 60

@@ -32,7 +32,8 @@ from cellscaper.datasets import phantom
 from cellscaper.disk.storage import read_layouts
 from cellscaper.disk.weights import read_weights
 from cellscaper.generators import adm, topocellgen
-from cellscaper.generators.maps.engine import TrainingData, batch_loss, denoiser
+from cellscaper.generators.maps.engine import TrainingData, batch_loss, denoiser, grid_of
+from cellscaper.generators.protocol import read_recipe
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.topology.cubical import CONSTRUCTION
 from cellscaper.topology.distance import FastGeodis, distance_map
@@ -74,7 +75,7 @@ def ours(maps: torch.Tensor, goal: Targets, settings: Topology) -> None:
     (terms["intra"] + terms["inter"]).sum().backward()
 
 
-def recipe(maps: torch.Tensor, goal: Targets, settings: Topology) -> None:
+def plain_recipe(maps: torch.Tensor, goal: Targets, settings: Topology) -> None:
     """The same by distance transform, cripser and POT; ``goal`` holds cubical diagrams."""
     layers = torch.cat([maps, maps.amax(dim=1, keepdim=True)], dim=1).flatten(0, 1)
     gradient = torch.zeros_like(layers).flatten(1)
@@ -120,7 +121,7 @@ def measure(
             some = slice(i, i + BATCH)
             for side in sides:
                 goal = Targets(found[side].intra[some], found[side].inter[some])
-                work = recipe if side == "recipe" else ours
+                work = plain_recipe if side == "recipe" else ours
                 times[side].append(milliseconds(work, maps[some], goal, settings[side]) / len(maps[some]))
     for side, values in times.items():
         middle = statistics.median(values)
@@ -132,25 +133,26 @@ def training_steps(cells: LayoutSet, path: Path, steps: int) -> float:
     """CPU time of a training step with all losses over one without: medians of alternating steps, same batches."""
     weights, facts = read_weights(path)
     section, classes = facts["section"], len(facts["classes"])
-    section["losses"]["after"] = 0.0
-    model = denoiser(section, facts["channels"], classes)
+    section["settings"]["losses"]["after"] = 0.0
+    recipe = read_recipe(section)
+    model = denoiser(recipe, facts["channels"], classes)
     model.load_state_dict(weights)
-    grid = section["grid"]
-    data = TrainingData(CropSampler(cells, grid["region"], align=grid["stride"], small=section["small"]), classes, None)
+    grid = grid_of(recipe)
+    data = TrainingData(CropSampler(cells, grid.region, align=grid.stride, small=recipe.small), classes, None)
     times: dict[str, list[float]] = {"without": [], "with all": []}
 
     def called(*arguments):
-        with torch.autocast("cpu", torch.bfloat16, enabled=section["training"]["precision"] == "bf16"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.training.precision == "bf16"):
             return model(*arguments)
 
     for step in range(steps):
         for name, generator in (("without", adm), ("with all", topocellgen)):
-            loss = batch_loss(section, generator, data, torch.device("cpu"))
+            loss = batch_loss(recipe, generator, data, torch.device("cpu"))
 
             def one(loss=loss, step=step) -> None:
                 loss(called, torch.Generator().manual_seed(step), step)["loss"].backward()
 
-            times[name].append(milliseconds(one) / section["training"]["batch"])
+            times[name].append(milliseconds(one) / recipe.training.batch)
     for name, values in times.items():
         print(f"{'training step':34} {name:8} {statistics.median(values):6.2f} ms a sample")
     return statistics.median(times["with all"]) / statistics.median(times["without"])

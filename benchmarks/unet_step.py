@@ -2,7 +2,7 @@
 
 Same channels, residual blocks, attention, heads, embedding and resampling, so nearly the same number of parameters
 (both printed); the same batches and the same loss, mean squared error of the noise. Ours is a step of
-`diffusion/trainer.py` as it is: bf16 autocast, fused AdamW, averaged weights by one foreach call, channels last on a
+`training/trainer.py` as it is: bf16 autocast, fused AdamW, averaged weights by one foreach call, channels last on a
 GPU. Theirs is a step as its users write it: fp32, AdamW, clipped gradient, `EMAModel`. To tell what comes from what,
 theirs under the same autocast and ours in fp32 are timed as well. All sides take turns, step by step; on a CPU times
 are processor seconds, on a GPU wall time with the device synchronised.

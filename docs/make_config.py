@@ -1,13 +1,16 @@
-"""Write docs/config.md from workflow/schemas/config.schema.yaml (what is allowed) and config.yaml (values, comments).
+"""Write docs/config.md from workflow/schemas/config.schema.json: keys, what they allow, defaults, meanings.
 
 python docs/make_config.py            # a test compares the page with what this writes
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
+
+from cellscaper.plan.configuration import configuration
+from cellscaper.plan.schema import schema
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGE = REPOSITORY / "docs/config.md"
@@ -16,238 +19,185 @@ Keys = tuple[str, ...]
 HEAD = """\
 # Every key of the configuration
 
-Made by `docs/make_config.py` from the schema and the comments of `config.yaml`; do not edit.
+`docs/make_config.py` makes this page from the schema, which `workflow/schemas/generate.py` makes from each method's `Settings`; do not edit it.
 
-`config.yaml` holds the papers' values. Change single keys by overlays, which may be several:
+`config.yaml` and `workflow/tables/` hold the papers' values; a key that is not there has the default of its method. Change single keys by overlays, which may be several:
 `.venv/bin/snakemake --workflow-profile workflow/profiles/local --cores 2 --configfile workflow/presets/brca-small.yaml mine.yaml`.
-Maps are merged key by key, everything else is replaced. Unknown keys and names that refer to nothing are errors, in one line with the file. Lengths are px at 20×
-(0.5 µm) unless another unit is named. An editor with a YAML language server checks and completes keys with
-`# yaml-language-server: $schema=…/workflow/schemas/config.schema.yaml` at the top of an overlay.
 
-*value* is that of `config.yaml`, where the key stands in it once or in a block of defaults; keys in *italics* may be left out.
+- Maps are merged key by key, everything else is replaced. `null` in place of a map removes it: an experiment, a row of a table, a block of settings, which then has its defaults again.
+- `base: NAME` in an experiment or a table copies that entry and lays the own keys over it. Bases are read after the overlays, so an overlay that changes `adm` changes every experiment that is based on it.
+- `field` of an experiment names an entry of `fields`, the field of view: how large a layout is, which windows it is compared with, what paints and scores it.
+- Unknown keys and names that refer to nothing are errors, told in one line with the file and the nearest valid name.
+- Lengths are px at 20× (0.5 µm) unless another unit is named.
+
+An editor with a YAML language server checks and completes keys with `# yaml-language-server: $schema=…/workflow/schemas/config.schema.json` at the top of an overlay.
+
+*value* is the one that all entries with this reader, method or generator have in the papers' configuration; where entries differ, the default. Keys in *italics* may be left out.
 """
-WORDS = {  # sections whose comment in config.yaml says too little
-    "datasets": "Name → a dataset. `reader` chooses which keys it has.",
-    "experiments": "Name → overrides of single keys of `layout_model`. Each is a system that rows of tables name; equal settings share their results.",
-    "layout_model": "Defaults of every experiment.",
-    "densities": "Name → a density estimator; `method` chooses which keys it has.",
-    "features": "Name → a feature network of spatial-FID; `method` chooses which keys it has.",
-    "detectors": "Name → a detector; `method` chooses which keys it has.",
-    "image_models": "Name → a model that paints H&E images for layouts.",
-    "metrics": "Settings of the scores.",
-    "resources": "Rule → what each of its jobs asks for; `light` serves rules that are not named.",
-    "tables": "Name → a table: rows name experiments, columns name metrics.",
-    "patches": "Name → windows of real images that layouts are compared with and matched to.",
-    "grids": "Name → how a region becomes a raster.",
-}
-MEANINGS = {  # keys of tables, which config.yaml explains once for all
-    "title": "what the table is called",
-    "source": "the paper and its table",
-    "values": "table whose paper values stand beside ours, if not its own",
-    "skip_datasets": "datasets the paper has no such table for",
-    "kind": "whose scores its cells are",
-    "figures": "its rows are shown in the dataset's figures",
-    "detectors": "names from detectors: each has columns of its own",
-    "rows.*.label": "what the row is called",
-    "rows.*.experiment": "name from experiments; null where none is run (real only)",
-    "rows.*.decoder": "how its maps are read: components = protocol paper, released, requested = ours, points = placed points",
-    "rows.*.why": "for what reason the row is not run",
-    "rows.*.curve": "its place in a figure of quality against sampling steps",
-    "columns.*.metric": "name in the score files",
-    "columns.*.class": "class of the score; * for a column a class",
-    "columns.*.label": "what the column is called",
-    "columns.*.paper": "the paper's column, where ours is defined otherwise",
-    "columns.*.note": "how the definitions differ",
-    "columns.*.why": "for what reason the column is not computed",
-}
-RESOURCES = {"threads": "cores a job", "mem_mb": "MB, growing with each attempt", "runtime": "minutes", "gpu": "GPUs"}
 
 
-def comments(text: str) -> dict[Keys, str]:
-    """The comment behind each key of a YAML file, by its path; of several keys on a line the first one's."""
-    lines = text.splitlines()
-    taken: set[int] = set()
-    found: dict[Keys, str] = {}
+class Leaf(NamedTuple):
+    """A key of the page: its path below the section or the named entry, what it takes, its default."""
 
-    def walk(node: yaml.Node, path: Keys) -> None:
-        if not isinstance(node, yaml.MappingNode):
-            return
-        for key, value in node.value:
-            at = key.start_mark.line
-            here = (*path, str(key.value))
-            comment = _comment(lines[at])
-            if (
-                comment
-                and at not in taken
-                and at not in {end for end in (node.start_mark.line,) if node.flow_style and path}
-            ):
-                found[here] = comment
-            taken.add(at)
-            walk(value, here)
+    path: Keys
+    node: Any
+    is_required: bool
+    default: Any
 
-    walk(yaml.compose(text), ())
-    return found
+    @property
+    def text(self) -> Keys:
+        """What a reader sees of it beside its value: methods share keys of equal text."""
+        return ".".join(self.path), allowed(self.node), meaning(self.node)
 
 
-def _comment(line: str) -> str:
-    """The comment of a line, outside quotes."""
-    quote = ""
-    for i, letter in enumerate(line):
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "\"'":
-            quote = letter
-        elif letter == "#" and (i == 0 or line[i - 1].isspace()):
-            return line[i + 1 :].strip()
-    return ""
+def leaves(node: Any, path: Keys = (), default: Any = None, said: str = "") -> Iterator[Leaf]:
+    """Each key below a node that has no keys of its own; `*` stands for any name and for any place in a list."""
+    default = node.get("default", default)
+    for key, child in node.get("properties", {}).items():
+        if child:  # an empty one is explained where its method is chosen
+            given = default.get(key, child.get("default")) if isinstance(default, dict) else child.get("default")
+            is_required = key in node.get("required", ()) and given is None
+            yield from _leaves_of(key, child, path, given, is_required, said)
+    for branch in node.get("allOf", ()):
+        (only,) = branch["if"]["properties"].items()
+        kind = f"{'.'.join((*path, only[0]))} {only[1]['const']}: "
+        own = {key: child for key, child in branch["then"]["properties"].items() if key != only[0]}
+        yield from leaves({**branch["then"], "properties": own}, path, default, kind)
 
 
-class Page:
-    """Writes the page for a schema and a config."""
-
-    def __init__(self, schema: dict[str, Any], config: dict[str, Any], comments: dict[Keys, str]):
-        self.schema, self.config, self.comments = schema, config, comments
-
-    def text(self) -> str:
-        parts = [HEAD]
-        for name, node in self.schema["properties"].items():
-            parts += [f"## {name}", "", *self.section(name, node), ""]
-        return "\n".join(parts).rstrip() + "\n"
-
-    def section(self, name: str, node: dict[str, Any]) -> list[str]:
-        said = WORDS.get(name) or self.comments.get((name,), "")
-        intro = [said[:1].upper() + said[1:].rstrip(".") + ".", ""] if said else []
-        node = self.resolve(node)
-        if "additionalProperties" not in node or node["additionalProperties"] is False:
-            if "properties" not in node:
-                return [*intro, *self.table([((name,), node, True)])]
-            return [*intro, *self.table(self.rows((name,), node))]
-        inner = self.resolve(node["additionalProperties"])
-        if "allOf" in inner:
-            (chooser,) = inner["properties"]
-            lines = list(intro)
-            for choice in inner["allOf"]:
-                kind = choice["if"]["properties"][chooser]["const"]
-                lines += [f"### {name}: {chooser} {kind}", ""]
-                lines += [*self.table(self.rows((name, "*"), self.resolve(choice["then"]), chooser, kind)), ""]
-            return lines[:-1]
-        names = f"In `config.yaml`: {', '.join(f'`{one}`' for one in self.config[name])}."
-        if name == "experiments":
-            return [*intro, "Keys: those of `layout_model`, all optional.", "", names]
-        return [*intro, *self.table(self.rows((name, "*"), inner)), "", names]
-
-    def resolve(self, node: dict[str, Any]) -> dict[str, Any]:
-        if "$ref" not in node:
-            return node
-        own = {key: value for key, value in node.items() if key != "$ref"}
-        return {**self.resolve(self.schema["$defs"][node["$ref"].rsplit("/", 1)[1]]), **own}
-
-    def rows(
-        self, path: Keys, node: dict[str, Any], chooser: str = "", kind: str = ""
-    ) -> Iterator[tuple[Keys, dict[str, Any], bool]]:
-        """(path, schema, required) of each leaf below a node; `*` stands for any name, ``kind`` pins the entries."""
-        required = set(node.get("required", []))
-        for key, raw in node.get("properties", {}).items():
-            value = self.resolve(raw)
-            here = (*path, key)
-            if key == chooser:
-                continue
-            if "oneOf" in value and any("properties" in self.resolve(one) for one in value["oneOf"]):
-                value = next(self.resolve(one) for one in value["oneOf"] if "properties" in self.resolve(one))
-            if "properties" in value:
-                yield from self.rows(here, value, "", kind)
-            elif isinstance(value.get("additionalProperties"), dict) and "properties" in value["additionalProperties"]:
-                yield from self.rows((*here, "*"), value["additionalProperties"], "", kind)
-            elif isinstance(value.get("items"), dict) and "properties" in value["items"]:
-                yield from self.rows((*here, "*"), value["items"], "", kind)
-            else:
-                yield here, {**value, "_kind": kind}, key in required
-
-    def table(self, rows: Any) -> list[str]:
-        lines = ["| key | allowed | value | meaning |", "|---|---|---|---|"]
-        for path, node, required in rows:
-            shown = ".".join(path[2:] if path[1:2] == ("*",) else path if len(path) == 1 else path[1:])
-            key = f"`{shown}`" if required or path[0] == "layout_model" else f"*`{shown}`*"
-            value, said = self.example(path, node.get("_kind", ""))
-            own = {"tables": MEANINGS, "resources": RESOURCES}.get(path[0], {})
-            meaning = own.get(shown) or node.get("$comment") or said
-            cells = [key, allowed(self.resolve(node)), f"`{value}`" if value else "", meaning]
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-        return lines
-
-    def example(self, path: Keys, kind: str) -> tuple[str, str]:
-        """The value of a key in config.yaml and its comment: from the only entry, or the first of its kind."""
-        tried = [(path, self.config)]
-        if "*" in path:
-            entries = self.config[path[0]]
-            chosen = [
-                one for one, block in entries.items() if not kind or kind in (block.get("reader"), block.get("method"))
-            ]
-            tried = [((path[0], one, *path[2:]), self.config) for one in chosen]
-        said = next((self.comments[one] for one, _ in tried if one in self.comments), "") or self.elsewhere(
-            tried[0][0] if tried else path
-        )
-        if path[0] in ("tables", "resources"):
-            return "", ""
-        for one, node in tried[:1]:
-            for key in one:
-                node = node.get(key) if isinstance(node, dict) else None
-            if node is not None:
-                return yaml.safe_dump(node, default_flow_style=True, width=1000).split("\n...")[0].strip(), said
-        return "", said
-
-    def elsewhere(self, path: Keys) -> str:
-        """The comment of the same key in another block, else of the map that it is in."""
-        ends = [path[-n:] for n in (3, 2) if len(path) > n]
-        found = next((said for end in ends for one, said in self.comments.items() if one[-len(end) :] == end), "")
-        inside = len(path) > 2 and path[0] not in ("tables", "densities")
-        return found or (self.comments.get(path[:-1], "") if inside else "")
+def _leaves_of(key: str, child: Any, path: Keys, default: Any, is_required: bool, said: str) -> Iterator[Leaf]:
+    here = (*path, key)
+    if child.get("properties") or "allOf" in child:
+        yield from leaves(child, here, default, said)
+        return
+    inner = [child.get("additionalProperties"), child.get("items"), *child.get("anyOf", ())]
+    inner += [one["items"] for one in child.get("anyOf", ()) if "items" in one]
+    below = [one for one in inner if isinstance(one, dict) and "properties" in one]
+    if (not below and child.get("properties") != {}) or "expected" in child:
+        yield Leaf(here, {**child, "said": said}, is_required, default)
+    for one in below:
+        is_map = one is child.get("additionalProperties") or one not in child.get("anyOf", ())
+        yield from leaves(one, (*here, "*") if is_map else here, None, said)
 
 
-def allowed(node: dict[str, Any]) -> str:
-    """What a leaf of the schema takes, in words."""
-    if "description" in node:
-        return str(node["description"])
+def page() -> str:
+    """The page."""
+    config = configuration({})
+    parts = [HEAD]
+    for name, node in schema()["properties"].items():
+        said = node["description"]
+        parts += [
+            f"## {name}",
+            "",
+            f"{said[:1].upper()}{said[1:].rstrip('.')}.",
+            "",
+            *section(name, node, config[name]),
+        ]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def section(name: str, node: Any, value: Any) -> Iterator[str]:
+    """The tables of a section: one, or where a method is chosen one for each set of methods with the same keys."""
+    inner = node.get("additionalProperties")
+    if not isinstance(inner, dict):
+        found = list(leaves(node)) if "properties" in node else [Leaf((name,), node, True, None)]
+        entries = [value if "properties" in node else {name: value}]
+        yield from table(row(leaf, {"": shown(leaf, entries)}) for leaf in found)
+        return
+    if "choose" in inner:
+        yield from chosen(name, inner, value)
+    else:
+        inner = inner if "properties" in inner else inner["items"]
+        entries = [one for entry in value.values() for one in (entry if isinstance(entry, list) else [entry])]
+        yield from table(row(leaf, {"": shown(leaf, entries)}) for leaf in leaves(inner))
+    yield from (f"In the papers' configuration: {', '.join(f'`{one}`' for one in value)}.", "")
+
+
+def chosen(name: str, inner: Any, value: Any) -> Iterator[str]:
+    """A table of keys for each set of methods that share them."""
+    key = inner["choose"]
+    every = {branch["if"]["properties"][key]["const"]: branch["then"] for branch in inner["allOf"]}
+    common = [Leaf((one,), node, False, None) for one, node in inner["properties"].items() if one != key]
+    owners: dict[Keys, tuple[Leaf, dict[str, str]]] = {}
+    for kind, node in every.items():
+        entries = [entry for entry in value.values() if entry[key] == kind]
+        for leaf in [*common, *leaves(node)]:
+            owners.setdefault(leaf.text, (leaf, {}))[1][kind] = shown(leaf, entries)
+    groups: dict[Keys, list[str]] = {}
+    for leaf, values in owners.values():
+        groups.setdefault(tuple(values), []).append(row(leaf, values))
+    for kinds, rows in sorted(groups.items(), key=lambda group: -len(group[0])):
+        who = f"every {key}" if len(kinds) == len(every) > 1 else f"{key} {', '.join(kinds)}"
+        yield from (f"### {name}: {who}", "", *table(rows))
+
+
+def table(rows: Iterable[str]) -> list[str]:
+    """A table of these rows."""
+    return ["| key | allowed | value | meaning |", "|---|---|---|---|", *rows, ""]
+
+
+def row(leaf: Leaf, values: dict[str, str]) -> str:
+    """The row of a key; ``values``: its value by method, said once where all have the same."""
+    path, *rest = leaf.text
+    kinds: dict[str, list[str]] = {}
+    for kind, value in values.items():
+        kinds.setdefault(value, []).append(kind)
+    said = [(f"{', '.join(who)}: " if len(kinds) > 1 else "") + f"`{value}`" for value, who in kinds.items() if value]
+    cells = [f"`{path}`" if leaf.is_required else f"*`{path}`*", rest[0], "; ".join(said), rest[1]]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def shown(leaf: Leaf, entries: Sequence[Any]) -> str:
+    """The value that all ``entries`` of the papers' configuration have, else the default; empty for none."""
+    values = [_at(entry, leaf.path) for entry in entries]
+    agree = values and all(one == values[0] for one in values)
+    value = values[0] if agree and values[0] is not None else leaf.default
+    if value is None:
+        return ""
+    return yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n...")[0].strip()
+
+
+def _at(node: Any, path: Keys) -> Any:
+    for key in path:
+        node = node.get(key) if isinstance(node, dict) else None
+    return node
+
+
+def meaning(node: Any) -> str:
+    """What a key means; of one that only some kinds have, with the kind."""
+    return str(node.get("said", "")) + str(node.get("description", ""))
+
+
+def allowed(node: Any) -> str:
+    """What a key takes, in words."""
+    if "expected" in node:
+        return str(node["expected"])
     if "enum" in node:
         return " | ".join(_plain(one) for one in node["enum"])
     if "const" in node:
-        return str(node["const"])
-    if "oneOf" in node:
-        return " or ".join(allowed(one) for one in node["oneOf"])
-    kinds = node.get("type", "any")
-    kinds = [kinds] if isinstance(kinds, str) else kinds
+        return _plain(node["const"])
+    if "anyOf" in node:
+        return " or ".join(allowed(one) for one in node["anyOf"])
     words = {
         "integer": "whole number",
         "boolean": "true | false",
         "string": "text",
         "array": "list",
         "object": "map",
-        "null": "null",
     }
-    text = " or ".join(words.get(kind, kind) for kind in kinds)
-    if node.get("type") == "array" and isinstance(node.get("items"), dict):
-        inner = node["items"]
-        text += " of " + (allowed(inner) if "$ref" not in inner else inner["$ref"].rsplit("/", 1)[1] + "s")
-    limits = [
-        ("minimum", "≥"),
-        ("exclusiveMinimum", ">"),
-        ("maximum", "≤"),
-        ("exclusiveMaximum", "<"),
-        ("multipleOf", "multiple of"),
-    ]
-    return text + "".join(f" {sign} {node[key]:g}" for key, sign in limits if key in node)
+    kinds = node.get("type", "any")
+    text = " or ".join(words.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+    inner = [node["items"]] if isinstance(node.get("items"), dict) else node.get("prefixItems", [])
+    if inner:
+        text = text.replace("list", "list of " + " and ".join(dict.fromkeys(map(allowed, inner))))
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    signs["multipleOf"] = "multiple of"
+    return text + "".join(f" {sign} {node[key]:g}" for key, sign in signs.items() if key in node)
 
 
 def _plain(value: Any) -> str:
-    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if not isinstance(value, str) else value
-
-
-def make() -> str:
-    """The page."""
-    text = (REPOSITORY / "config.yaml").read_text(encoding="utf-8")
-    schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
-    return Page(schema, yaml.safe_load(text), comments(text)).text()
+    return value if isinstance(value, str) else yaml.safe_dump(value).split("\n")[0]
 
 
 if __name__ == "__main__":
-    PAGE.write_text(make(), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

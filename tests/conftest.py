@@ -2,15 +2,39 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+TOGETHER = ("test_slurm.py", "test_pages.py")  # one cluster, one browser
 
 # Time limits for single examples fail at random on busy machines; examples must not depend on earlier runs.
 hypothesis.settings.register_profile("cellscaper", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("cellscaper")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hands out single tests, but those of files in `TOGETHER` to one process, first. Those of `loadscope` alone."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return file if file.endswith(TOGETHER) else nodeid
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Campaigns in full are for `make test-long`."""
+    if os.environ.get("CELLSCAPER_LONG"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ COMMANDS: dict[str, Command] = {
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose complaints are one line, as all our errors are."""
+    """An ArgumentParser with one-line errors, like all errors of the package."""
 
     def error(self, message: str) -> NoReturn:
         raise CellscaperError(f"{message}; see {self.prog} --help")
@@ -54,7 +54,7 @@ def parser() -> Parser:
 
 
 def call(argv: Sequence[str] | None = None) -> None:
-    """Run one command line; CellscaperError where it cannot be."""
+    """Run one command line; CellscaperError if that is impossible."""
     args = parser().parse_args(argv)
     args.run(args)
 

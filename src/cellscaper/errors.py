@@ -1,9 +1,9 @@
-"""The one exception that reaches people."""
+"""The exception for errors that users can correct."""
 
 
 class CellscaperError(Exception):
-    """Bad input, told in one line: the value, where it came from, what was expected, what to do.
+    """Bad input. The message is one line: the value, its origin, what was expected, how to correct it.
 
     Stages print it as ``<stage>: error: <message>`` and exit with status 1 (:mod:`cellscaper.run.stage`).
-    Anything else that escapes a stage is a bug of ours and keeps its traceback.
+    Any other exception that escapes a stage is a bug of the package and keeps its traceback.
     """

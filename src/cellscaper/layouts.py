@@ -1,8 +1,8 @@
-"""`LayoutSet`: the one type that flows between stages.
+"""`LayoutSet`: the common type of cells that all stages pass on.
 
-A set of cell layouts, real or generated: ragged arrays of labelled points with the size of each layout,
-where it came from, and free columns. Real patches, whole images, generated and random layouts and
-detections are all LayoutSets; metrics take two of them.
+A set of cell layouts, real or generated: ragged arrays of labelled points with the size and source of each layout,
+and free columns. Real patches, whole images, generated and random layouts and detections are all LayoutSets;
+metrics take two of them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -44,7 +44,7 @@ class LayoutSet:
     origin  (L, 2) int32, the layout's top-left corner in that image, y then x
     columns free per-layout arrays (L, …): split, seed, target, …
 
-    Raises CellscaperError where the arrays do not fit together.
+    Raises CellscaperError if the arrays do not fit together.
     """
 
     points: NDArray[np.float32]
@@ -158,7 +158,7 @@ class LayoutSet:
         return flat.reshape(len(self), self.n_classes)
 
     def common_size(self) -> tuple[int, int]:
-        """(height, width) where all layouts share one; CellscaperError otherwise."""
+        """(height, width) if all layouts have the same; CellscaperError otherwise."""
         sizes = np.unique(self.size, axis=0)
         if len(sizes) != 1:
             raise CellscaperError(f"{len(sizes)} different layout sizes where one is needed")

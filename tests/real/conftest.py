@@ -13,7 +13,7 @@ from cellscaper.views.patches import sliding_windows
 @pytest.fixture(scope="session")
 def cells(brca_m2c_path: Path) -> LayoutSet:
     """All 120 images, with their ``split``."""
-    images = list(brca_m2c.read({}, brca_m2c_path))
+    images = list(brca_m2c.read(brca_m2c.Settings(), brca_m2c_path))
     layouts = [Layout(one.points, one.labels, one.image.shape[:2], one.image_id) for one in images]
     columns = {"split": np.array([one.split for one in images])}
     return LayoutSet.build(layouts, brca_m2c.CLASSES, brca_m2c.MPP, columns)

@@ -1,4 +1,4 @@
-"""The reader against the real BRCA-M2C: counts, sizes and distances of papers.md section 1, and the checksums."""
+"""The real BRCA-M2C as read: counts, sizes, distances (docs/methods.md, section 1.1), and the checksums."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from cellscaper.disk.files import checksum
 
 @pytest.fixture(scope="module")
 def records(brca_m2c_path: Path) -> list[Record]:
-    return list(brca_m2c.read({}, brca_m2c_path))
+    return list(brca_m2c.read(brca_m2c.Settings(), brca_m2c_path))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,6 @@ def test_dots_lie_on_nuclei_and_swapped_dots_do_not(records: list[Record]) -> No
 
 def test_the_packaged_checksums_are_those_of_the_data(brca_m2c_path: Path) -> None:
     packaged = {file.path: file.sha256 for file in brca_m2c.remote()}
+    found = brca_m2c.files(brca_m2c.Settings(), brca_m2c_path)
     assert {path: checksum(brca_m2c_path / path) for path in packaged} == packaged
-    assert {str(file.relative_to(brca_m2c_path)) for file in brca_m2c.files({}, brca_m2c_path)} == packaged.keys() - {
-        "LICENSE"
-    }
+    assert {str(file.relative_to(brca_m2c_path)) for file in found} == packaged.keys() - {"LICENSE"}

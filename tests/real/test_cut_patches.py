@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from cellscaper.disk.storage import ImageSet, read_layouts
+from cellscaper.plan.configuration import configuration
+from cellscaper.plan.sections import dataset_section, windows_section
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -23,15 +24,15 @@ def call(stage: str, *arguments: object) -> None:
 
 @pytest.fixture(scope="module")
 def made(brca_m2c_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with cells.h5, images.h5 and patches.h5, made with the papers' configuration."""
+    """A folder with cells.h5, images.h5 and windows.h5, made with the papers' configuration."""
     folder = tmp_path_factory.mktemp("brca_m2c")
-    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
-    dataset = json.dumps({**config["datasets"]["brca_m2c"], "path": str(brca_m2c_path)})
+    config = configuration({"datasets": {"brca_m2c": {"path": str(brca_m2c_path)}}})
+    dataset = json.dumps(dataset_section(config, "brca_m2c"))
     manifest, cells, images = (folder / name for name in ("manifest.json", "cells.h5", "images.h5"))
     call("fetch_dataset", "--config", dataset, "--manifest", manifest)
     call("read_cells", "--manifest", manifest, "--config", dataset, "--cells", cells, "--images", images)
-    window = json.dumps(config["patches"]["tc"])
-    call("cut_patches", "--cells", cells, "--config", window, "--patches", folder / "patches.h5")
+    section = json.dumps(windows_section(config, "w256"))
+    call("cut_patches", "--cells", cells, "--config", section, "--windows", folder / "windows.h5")
     return folder
 
 
@@ -44,7 +45,7 @@ def test_read_cells_keeps_all_images_and_cells(made: Path) -> None:
 
 
 def test_cut_patches_gives_the_papers_1550_test_patches(made: Path) -> None:
-    patches = read_layouts(made / "patches.h5")
+    patches = read_layouts(made / "windows.h5")
     assert len(patches) == 1550
     assert patches.common_size() == (256, 256)
     assert len(np.unique(patches.source)) == 30

@@ -14,7 +14,13 @@ from packaging.version import Version
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CONDA = yaml.safe_load((REPOSITORY / "envs" / "cellscaper.yaml").read_text(encoding="utf-8"))
-DISTRIBUTION = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn", "yaml": "pyyaml"}  # by module
+DISTRIBUTION = {
+    "xdist": "pytest-xdist",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}  # by module
 CONSTRAINTS = (REPOSITORY / "envs" / "constraints.txt").read_text(encoding="utf-8").splitlines()
 
 

@@ -14,13 +14,15 @@ NEVER = {
     "pd.read_pickle",
     "pandas.read_pickle",
     "to_pickle",
-    "yaml.load",
     "yaml.unsafe_load",
+    "yaml.full_load",
+    "yaml.load_all",
     "eval",
     "exec",
     "np.fromregex",
     "os.system",
 }
+SAFE_LOADERS = {"yaml.SafeLoader", "yaml.CSafeLoader", "getattr(yaml, 'CSafeLoader', yaml.SafeLoader)"}
 NEEDS = {  # call → the keyword and the value that makes it safe
     "torch.load": ("weights_only", True),
     "np.load": ("allow_pickle", False),
@@ -43,11 +45,20 @@ def unsafe(tree):
             called = ast.unparse(node.func)
             if called in NEVER or called.split(".")[-1] in ("to_pickle", "read_pickle"):
                 yield f"line {node.lineno}: calls {called}"
+            if called == "yaml.load" and _loader(node) not in SAFE_LOADERS:
+                yield f"line {node.lineno}: yaml.load without a safe Loader, written out"
             if called in NEEDS:
                 keyword, value = NEEDS[called]
                 given = {one.arg: one.value for one in node.keywords}
                 if not (isinstance(given.get(keyword), ast.Constant) and given[keyword].value is value):
                     yield f"line {node.lineno}: {called} without {keyword}={value}"
+
+
+def _loader(call):
+    """The loader of a call of yaml.load, as text: its only keyword; None for what is given by place or by `**`."""
+    if len(call.args) != 1 or [one.arg for one in call.keywords] != ["Loader"]:
+        return None
+    return ast.unparse(call.keywords[0].value)
 
 
 def test_the_sources_have_no_pickle():
@@ -72,6 +83,17 @@ def test_the_sources_have_no_pickle():
         "joblib.load(f)",
         "eval(x)",
         "yaml.load(f, Loader)",
+        "yaml.load(f)",
+        "yaml.load(f, Loader=Loader)",
+        "yaml.load(f, yaml.SafeLoader)",
+        "yaml.load(f, Loader=yaml.Loader)",
+        "yaml.load(f, Loader=yaml.UnsafeLoader)",
+        "yaml.load(f, Loader=yaml.CLoader)",
+        "yaml.load(f, Loader=getattr(yaml, 'CLoader', yaml.SafeLoader))",
+        "yaml.load(f, Loader=getattr(yaml, 'CSafeLoader', yaml.Loader))",
+        "yaml.load(f, **how)",
+        "yaml.unsafe_load(f)",
+        "yaml.full_load(f)",
     ],
 )
 def test_the_scan_sees(source):
@@ -79,7 +101,15 @@ def test_the_scan_sees(source):
 
 
 @pytest.mark.parametrize(
-    "source", ["torch.load(f, weights_only=True)", "np.load(f, allow_pickle=False)", "json.load(f)"]
+    "source",
+    [
+        "torch.load(f, weights_only=True)",
+        "np.load(f, allow_pickle=False)",
+        "json.load(f)",
+        "yaml.safe_load(f)",
+        "yaml.load(f, Loader=yaml.SafeLoader)",
+        "yaml.load(f, Loader=getattr(yaml, 'CSafeLoader', yaml.SafeLoader))",
+    ],
 )
 def test_the_scan_spares(source):
     assert not list(unsafe(ast.parse(source)))

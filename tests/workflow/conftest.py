@@ -1,5 +1,11 @@
-"""A copy of the repository in which the `ci` preset was run to the end, once for all tests of the workflow."""
+"""A copy of the repository in which the `ci` preset was run to the end, once for all tests of the workflow.
 
+The processes of pytest-xdist share it, and the lists of jobs: the first one that needs them makes them (`once`). Tests
+marked `long` are run by `make test-long` alone, tests marked `alone` measure time and are run after the others.
+"""
+
+import compileall
+import fcntl
 import json
 import math
 import os
@@ -10,14 +16,17 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "config.yaml", "workflow", "src", "envs")
 CI = "workflow/presets/ci.yaml"
+LOCAL = "workflow/profiles/local"
 _JOB = re.compile(r"(?:local)?rule (\w+):")
 _ENTRY = re.compile(r"    (\w+): (.*)")
 
@@ -75,6 +84,11 @@ class Workflow:
         shutil.copytree(self.folder, folder)
         return Workflow(folder)
 
+    @property
+    def results(self) -> Path:
+        """The folder of the results of the `ci` preset's data set."""
+        return self.folder / "results/phantom"
+
     def start(self, command: list[str], **options) -> subprocess.Popen:
         """Start a command here, in its own process group."""
         return subprocess.Popen(
@@ -97,31 +111,27 @@ class Workflow:
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return Ended(process.returncode, text, time.monotonic() - began, cpu)
 
-    def command(self, *arguments: str, overlays: tuple[str, ...] = (CI,), cores: int = 2) -> list[str]:
+    def command(
+        self, *arguments: str, overlays: tuple[str, ...] = (CI,), cores: int = 2, profile: str = LOCAL
+    ) -> list[str]:
         """The Snakemake command line, as the Makefile has it."""
         configs = ["--configfile", *overlays] if overlays else []
-        profile = ["--workflow-profile", "workflow/profiles/local", "--cores", str(cores)]
-        return [sys.executable, "-m", "snakemake", *profile, *arguments, *configs]
+        profiles = ["--workflow-profile", profile, "--cores", str(cores)]
+        return [sys.executable, "-m", "snakemake", *profiles, *arguments, *configs]
 
-    def snakemake(self, *arguments: str, overlays: tuple[str, ...] = (CI,), cores: int = 2) -> Ended:
-        """Run Snakemake here."""
-        return self.run(self.command(*arguments, overlays=overlays, cores=cores))
+    def snakemake(self, *arguments: str, **options: Any) -> Ended:
+        """Run Snakemake here; options as of `command`."""
+        return self.run(self.command(*arguments, **options))
 
-    def plan(self, *arguments: str, overlays: tuple[str, ...] = (CI,), cores: int = 2) -> list[Job]:
-        """The jobs of a dry run, without `all`."""
-        ended = self.snakemake("--dry-run", "--printshellcmds", *arguments, overlays=overlays, cores=cores)
+    def planned(self, *arguments: str, **options: Any) -> tuple[list[Job], Ended]:
+        """The jobs of a dry run, without `all`, and how it went."""
+        ended = self.snakemake("--dry-run", "--printshellcmds", *arguments, **options)
         assert ended.status == 0, ended.text
-        jobs: list[Job] = []
-        for line in ended.text.splitlines():
-            if found := _JOB.fullmatch(line):
-                jobs.append(Job(found[1]))
-            elif jobs and (found := _ENTRY.fullmatch(line)):
-                jobs[-1].entries[found[1]] = found[2]
-            elif jobs and line.startswith("Shell command: "):
-                jobs[-1].shell.append(line.removeprefix("Shell command: "))
-        listed = re.search(r"^total +(\d+)$", ended.text, re.MULTILINE)
-        assert len(jobs) == (int(listed[1]) if listed else 0), ended.text  # the parser missed none
-        return [job for job in jobs if job.rule != "all"]
+        return listed(ended.text), ended
+
+    def plan(self, *arguments: str, **options: Any) -> list[Job]:
+        """The jobs of a dry run, without `all`."""
+        return self.planned(*arguments, **options)[0]
 
     def overlay(self, name: str, text: str) -> tuple[str, str]:
         """The `ci` preset with a config of one's own over it."""
@@ -129,10 +139,43 @@ class Workflow:
         return CI, name
 
 
+def listed(text: str) -> list[Job]:
+    """The jobs that a dry run with the shell's commands lists, without `all`."""
+    jobs: list[Job] = []
+    for line in text.splitlines():
+        if found := _JOB.fullmatch(line):
+            jobs.append(Job(found[1]))
+        elif jobs and (found := _ENTRY.fullmatch(line)):
+            jobs[-1].entries[found[1]] = found[2]
+        elif jobs and line.startswith("Shell command: "):
+            jobs[-1].shell.append(line.removeprefix("Shell command: "))
+    counted = re.search(r"^total +(\d+)$", text, re.MULTILINE)
+    assert len(jobs) == (int(counted[1]) if counted else 0), text  # the parser missed none
+    return [job for job in jobs if job.rule != "all"]
+
+
+# -- what the processes of pytest-xdist share ------------------------------------------------------------------------
+
+
+def once(folder: Path, name: str, make: Callable[[], Any]) -> Any:
+    """What ``make`` returns (JSON), called by the first process that needs it; the others wait for it."""
+    kept = folder / f"{name}.json"
+    with open(folder / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_text(json.dumps(make()), encoding="utf-8")
+    return json.loads(kept.read_text(encoding="utf-8"))
+
+
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """A copy of the repository in which nothing was run."""
-    folder = tmp_path_factory.mktemp("house")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the processes of this test run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def copy_of_the_repository(folder: Path) -> str:
+    """A copy of what a run needs."""
     for part in PARTS:
         if (REPOSITORY / part).is_dir():
             shutil.copytree(
@@ -140,14 +183,27 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
             )
         else:
             shutil.copy2(REPOSITORY / part, folder / part)
-    return Workflow(folder)
+    compileall.compile_dir(folder / "src", quiet=1)  # so that nothing is written there while it is copied
+    return str(folder)
 
 
 @pytest.fixture(scope="session")
-def whole_run(house: Workflow, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workflow, Ended]:
+def house(shared: Path) -> Workflow:
+    """A copy of the repository in which nothing was run. Not to be changed."""
+    (shared / "house").mkdir(exist_ok=True)
+    return Workflow(Path(once(shared, "house", lambda: copy_of_the_repository(shared / "house"))))
+
+
+@pytest.fixture(scope="session")
+def whole_run(house: Workflow, shared: Path) -> tuple[Workflow, Ended]:
     """A copy in which the `ci` preset was run to the end, and how that went. Not to be changed."""
-    finished = house.copy(tmp_path_factory.mktemp("finished") / "house")
-    ended = finished.snakemake()
+    finished = Workflow(shared / "finished" / "my house")
+
+    def run() -> dict[str, Any]:
+        house.copy(finished.folder)
+        return asdict(finished.snakemake())
+
+    ended = Ended(**once(shared, "finished", run))
     assert ended.status == 0, ended.text
     return finished, ended
 
@@ -159,9 +215,22 @@ def finished(whole_run: tuple[Workflow, Ended]) -> Workflow:
 
 
 @pytest.fixture(scope="session")
-def jobs(finished: Workflow) -> list[Job]:
+def jobs(house: Workflow, shared: Path) -> list[Job]:
     """All jobs of the `ci` preset, with their commands."""
-    return finished.plan("--forceall")
+    found = once(shared, "jobs", lambda: [asdict(job) for job in house.plan("--forceall")])
+    return [Job(**job) for job in found]
+
+
+@pytest.fixture(scope="session")
+def papers(house: Workflow, shared: Path) -> tuple[list[Job], float]:
+    """The jobs of config.yaml alone on four cores, and how long Snakemake took to list them, CPU seconds."""
+
+    def plan() -> list[Any]:
+        planned, ended = house.planned(overlays=(), cores=4)
+        return [[asdict(job) for job in planned], ended.cpu]
+
+    found, cpu = once(shared, "papers", plan)
+    return [Job(**job) for job in found], cpu
 
 
 class Forks:
@@ -178,12 +247,20 @@ class Forks:
             text=True,
         )
 
-    def run(self, workflow: Workflow, command: list[str], limit: int | None = None, meanwhile=None) -> Ended:
+    def run(
+        self,
+        workflow: Workflow,
+        command: list[str],
+        limit: int | None = None,
+        meanwhile: Callable[[int], None] | None = None,
+        log: Path | None = None,
+    ) -> Ended:
         """Run a stage's command in a workflow's folder to its end.
 
-        ``limit``: the first write beyond so many bytes kills it. ``meanwhile(pid)`` is called while it runs.
+        ``limit``: the first write beyond so many bytes kills it. ``meanwhile(pid)`` is called while it runs. ``log``:
+        the folder of what it prints, if not the workflow's.
         """
-        log, began = workflow.folder / "stage.log", time.monotonic()
+        log, began = (log or workflow.folder) / "stage.log", time.monotonic()
         order = {"command": command, "folder": str(workflow.folder), "log": str(log), "limit": limit}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -199,9 +276,9 @@ class Forks:
 
 
 @pytest.fixture(scope="session")
-def forks(finished: Workflow):
+def forks(house: Workflow):
     """Runs stages quickly."""
-    forks = Forks(finished)
+    forks = Forks(house)
     yield forks
     forks.close()
 
@@ -209,4 +286,4 @@ def forks(finished: Workflow):
 @pytest.fixture
 def copy(finished: Workflow, tmp_path: Path) -> Workflow:
     """A finished copy of one's own."""
-    return finished.copy(tmp_path / "house")
+    return finished.copy(tmp_path / "my house")

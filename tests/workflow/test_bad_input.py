@@ -29,17 +29,18 @@ def dataset(tmp_path):
 
 
 class Stages:
-    """The first stages, each called as its rule calls it."""
+    """The first stages, each called as its rule calls it, in processes of their own or in forks of one."""
 
-    def __init__(self, house, folder, out):
-        self.house, self.out = house, out
-        self.config = json.dumps({"reader": "brca_m2c", "path": str(folder), "url": None})
-        self.manifest, self.cells, self.images, self.patches = (
-            out / name for name in ("manifest.json", "cells.h5", "images.h5", "patches.h5")
+    def __init__(self, house, folder, out, forks=None):
+        self.house, self.out, self.forks = house, out, forks
+        self.config = json.dumps({"method": "brca_m2c", "settings": {"path": str(folder)}})
+        self.manifest, self.cells, self.images, self.windows = (
+            out / name for name in ("manifest.json", "cells.h5", "images.h5", "windows.h5")
         )
 
     def call(self, stage, *arguments):
-        return self.house.run([sys.executable, "-m", f"cellscaper.stages.{stage}", *map(str, arguments)])
+        command = [sys.executable, "-m", f"cellscaper.stages.{stage}", *map(str, arguments)]
+        return self.forks.run(self.house, command, log=self.out.parent) if self.forks else self.house.run(command)
 
     def fetch(self):
         return self.call("fetch_dataset", "--config", self.config, "--manifest", self.manifest)
@@ -50,12 +51,12 @@ class Stages:
 
     def cut(self, region=32):
         config = json.dumps({"split": "test", "region": region, "stride": 8, "small": "error"})
-        return self.call("cut_patches", "--cells", self.cells, "--config", config, "--patches", self.patches)
+        return self.call("cut_patches", "--cells", self.cells, "--config", config, "--windows", self.windows)
 
 
 @pytest.fixture
-def stages(house, dataset, tmp_path):
-    return Stages(house, dataset, tmp_path / "out")
+def stages(house, dataset, tmp_path, forks):
+    return Stages(house, dataset, tmp_path / "out", forks)
 
 
 def assert_refused(ended, stage, words, absent):
@@ -70,10 +71,11 @@ def assert_refused(ended, stage, words, absent):
     assert not any("partial" in path.name for path in absent[0].parent.glob("*")), "scratch files are left"
 
 
-def test_the_dataset_as_it_is_goes_through(stages):
+def test_the_dataset_as_it_is_goes_through(house, dataset, tmp_path):
+    stages = Stages(house, dataset, tmp_path / "out")
     for ended in (stages.fetch(), stages.read(), stages.cut()):
         assert ended.status == 0, ended.text
-    assert stages.patches.exists()
+    assert stages.windows.exists()
 
 
 # -- datasets ------------------------------------------------------------------------------------------------
@@ -156,13 +158,13 @@ def test_cut_patches_refuses_cells(case, stages):
     assert stages.fetch().status == 0
     assert stages.read().status == 0
     spoil(stages.cells)
-    assert_refused(stages.cut(), "cut_patches", words, [stages.patches])
+    assert_refused(stages.cut(), "cut_patches", words, [stages.windows])
 
 
 def test_cut_patches_refuses_patches_larger_than_an_image(stages):
     assert stages.fetch().status == 0
     assert stages.read().status == 0
-    assert_refused(stages.cut(region=48), "cut_patches", ["40×40", "48×48"], [stages.patches])
+    assert_refused(stages.cut(region=48), "cut_patches", ["40×40", "48×48"], [stages.windows])
 
 
 def test_a_folder_in_place_of_a_file_is_refused(stages):
@@ -184,7 +186,7 @@ def call_snakemake(house, tmp_path, config, *arguments):
     [
         ({"metrics": {"topofd": {"sample": 3}}}, "metrics.topofd.sample", "samples"),
         ({"experiments": {"adm": {"trainig": {"lr": 1}}}}, "experiments.adm.trainig", "training"),
-        ({"layout_modle": {}}, "layout_modle", "layout_model"),
+        ({"painterz": {}}, "painterz", "painters"),
     ],
 )
 def test_unknown_config_key_is_named_with_file_and_nearest_key(config, where, near, house, tmp_path):
@@ -218,7 +220,7 @@ def test_snakemake_shows_a_dataset_folder_that_is_missing(house, tmp_path):
 def test_snakemake_shows_a_bad_dot(house, dataset, tmp_path):
     replace_line(2, "20 30 7")(dataset)
     config = {"datasets": {"brca_m2c": {"path": str(dataset)}}, "run": {"datasets": ["brca_m2c"]}}
-    target = "results/brca_m2c/cut_patches/tc.h5"
+    target = "results/brca_m2c/cut_patches/w256.h5"
     copy, ended = call_snakemake(house, tmp_path, config, target)
     assert_refused_by(copy, ended, "read_cells", ["b_gt_class_coords.txt:2", "'7'"], target)
     assert not list((copy.folder / "results").rglob("*.h5"))
@@ -226,6 +228,6 @@ def test_snakemake_shows_a_bad_dot(house, dataset, tmp_path):
 
 def test_snakemake_shows_images_that_are_too_small(house, dataset, tmp_path):
     config = {"datasets": {"brca_m2c": {"path": str(dataset)}}, "run": {"datasets": ["brca_m2c"]}}
-    target = "results/brca_m2c/cut_patches/tc.h5"
+    target = "results/brca_m2c/cut_patches/w256.h5"
     copy, ended = call_snakemake(house, tmp_path, config, target)
     assert_refused_by(copy, ended, "cut_patches", ["40×40", "128×128"], target)

@@ -3,27 +3,24 @@
 import re
 
 import pytest
-import yaml
 
-from cellscaper.plan import sections as settings
-
-
-@pytest.fixture(scope="module")
-def papers(house):
-    """The jobs of config.yaml alone and how long Snakemake took to list them, CPU seconds."""
-    ended = house.snakemake("--dry-run", overlays=(), cores=8)
-    assert ended.status == 0, ended.text
-    return house.plan(overlays=(), cores=8), ended.cpu
+from cellscaper.plan.configuration import configuration
+from cellscaper.plan.experiments import Experiments
 
 
 @pytest.fixture(scope="module")
-def config(house):
-    return yaml.safe_load((house.folder / "config.yaml").read_text(encoding="utf-8"))
+def config():
+    return configuration({})
+
+
+@pytest.fixture(scope="module")
+def experiments(config):
+    return Experiments(config)
 
 
 def same_results(config, one, other):
     """Whether two experiments are the same in all that they make."""
-    return one == other or settings.experiment(config, one) == settings.experiment(config, other)
+    return one == other or config["experiments"][one] == config["experiments"][other]
 
 
 def tables(config):
@@ -36,7 +33,7 @@ def tables(config):
 
 def built_rows(config, name):
     """The rows of a table that state no reason why they are not run."""
-    return {row: block for row, block in config["tables"][name]["rows"].items() if "why" not in block}
+    return {row: block for row, block in config["tables"][name]["rows"].items() if block.get("why") is None}
 
 
 def wanted_scores(config):
@@ -44,7 +41,7 @@ def wanted_scores(config):
     for dataset, name in tables(config):
         for row in built_rows(config, name).values():
             rule = f"score_{config['tables'][name]['kind']}"
-            experiment, decoder = row["experiment"] or "real_only", row.get("decoder", "points")
+            experiment, decoder = row["experiment"] or "real_only", row.get("decoder") or "points"
             for seed in config["seeds"]:
                 yield rule, dataset, experiment, decoder, str(seed)
 
@@ -91,14 +88,14 @@ def test_the_dry_run_makes_every_table_in_every_form(papers, config):
     jobs, _ = papers
     made = {file for job in jobs for file in job.files("output")}
     for dataset, table in tables(config):
-        for kind in ("csv", "md", "tex", "png"):
+        for kind in ("csv", "notes.json", "md", "tex", "png"):
             assert f"results/{dataset}/tables/{table}.{kind}" in made
 
 
-def test_rows_of_equal_training_share_it(papers, config):
+def test_rows_of_equal_training_share_it(papers, experiments):
     jobs, _ = papers
     trained = {job.pairs("wildcards")["experiment"] for job in jobs if job.rule == "train_layout"}
-    sections = [settings.training_section(config, name) for name in trained]
+    sections = [experiments.recipe(name) for name in trained]
     assert all(sections.count(one) == 1 for one in sections)
 
 

@@ -1,11 +1,13 @@
 """Every rule on a full disk, with outputs that cannot be written, and with damaged inputs.
 
 A fault ends in one line of the stage's own and no output, or has no consequence. Afterwards the same command makes the
-same files. CELLSCAPER_FAULTS=n damages each input n times instead of once in each way.
+same files. CELLSCAPER_FAULTS=n damages each input n times instead of once in each way. `make test` has a rule for each
+kind of output and of input, `make test-long` has all rules.
 """
 
 import os
 import random
+import shutil
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +20,33 @@ from cellscaper.disk.weights import read_weights
 
 STAGES = Path(__file__).resolve().parents[2] / "src/cellscaper/stages"
 RULES = sorted(file.stem for file in STAGES.glob("[!_]*.py"))
+WRITERS = {  # a stage for each kind of output
+    "fetch_dataset": "manifest",
+    "read_cells": "cells and images",
+    "fit_density": "density maps",
+    "sample_layouts": "sets of layouts",
+    "train_features": "weights and losses",
+    "score_layouts": "scores, and those of each metric",
+    "score_detections": "two CSV files",
+    "draw_counts": "picture",
+}
+READERS = {  # stages that read each kind of input
+    "read_cells": "manifest",
+    "score_layouts": "cells, windows, layouts, feature networks",
+    "score_images": "images, painted images, detectors",
+    "sample_layouts": "layout models",
+    "draw_density": "density maps",
+    "draw_training": "losses",
+    "make_tables": "scores and counts",
+}
 TIMES = int(os.environ.get("CELLSCAPER_FAULTS", "1"))
 PAGE = 4096
 CHECKED = ("manifest.json", "scores.csv", "counts.csv", "losses.csv")
+
+
+def chosen(short):
+    """All rules; those beyond the short form are for `make test-long`."""
+    return [rule if rule in short else pytest.param(rule, marks=pytest.mark.long) for rule in RULES]
 
 
 def job_of(jobs, rule):
@@ -49,6 +75,11 @@ def assert_refused(ended, workflow, job):
     assert not any(file.exists() for file in outputs(workflow, job)), ended.text
     left = [file.name for file in outputs(workflow, job)[0].parent.glob("*partial*")]
     assert not left, left
+
+
+def delete_kept(workflow, job):
+    """Delete the scores that `score_layouts` keeps beside its output, so that it computes them again."""
+    shutil.rmtree(outputs(workflow, job)[0].with_name("kept"), ignore_errors=True)
 
 
 def content(file):
@@ -94,7 +125,7 @@ def small_disk(folder, free, writable=True):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small file system is mounted by root")
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", chosen(WRITERS))
 def test_full_and_read_only_disks(rule, copy, finished, jobs, forks):
     job = job_of(jobs, rule)
     folder = outputs(copy, job)[0].parent
@@ -134,7 +165,7 @@ def kinds(job):
     return sorted(found.values())
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", chosen(READERS))
 def test_damaged_inputs(rule, copy, finished, jobs, forks):
     job, chance = job_of(jobs, rule), random.Random(f"damage {rule}")
     for name in kinds(job):
@@ -143,6 +174,7 @@ def test_damaged_inputs(rule, copy, finished, jobs, forks):
         for damage in (flipped, truncated) * TIMES:
             file.write_bytes(damage(whole, chance))
             delete_outputs(copy, job)
+            delete_kept(copy, job)
             ended = forks.run(copy, job.command)
             if ended.status == 0:
                 assert damage is flipped, f"{name} was cut and nothing was said"

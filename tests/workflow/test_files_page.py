@@ -23,7 +23,7 @@ def table(heading):
 
 @pytest.fixture(scope="module")
 def files(finished):
-    folder = finished.folder / "results/phantom"
+    folder = finished.results
     return {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*.h5"))}
 
 

@@ -1,9 +1,13 @@
-"""A stage killed at any moment leaves whole files or none, and run again it ends in the same result."""
+"""A stage killed at any moment leaves whole files or none, and run again it ends in the same result.
+
+`make test` kills a stage for each kind of output and each training, `make test-long` all of them and more often.
+"""
 
 import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -18,8 +22,23 @@ from cellscaper.disk.weights import read_weights
 
 STAGES = Path(__file__).resolve().parents[2] / "src/cellscaper/stages"
 TRAININGS = ["train_detector", "train_features", "train_image", "train_layout"]
-KILLS = int(os.environ.get("CELLSCAPER_KILLS", "2"))  # at random moments; another one is in the middle of a write
-RULES = sorted({file.stem for file in STAGES.glob("[!_]*.py")} - set(TRAININGS))
+KILLS = int(os.environ.get("CELLSCAPER_KILLS", "1"))  # at random moments; another one is in the middle of a write
+WRITERS = {  # a stage for each kind of output
+    "fetch_dataset": "manifest",
+    "read_cells": "cells and images",
+    "fit_density": "density maps",
+    "sample_layouts": "sets of layouts",
+    "select_detector": "weights",
+    "score_layouts": "scores, and those of each metric",
+    "score_detections": "two CSV files",
+    "make_tables": "table in four forms",
+    "draw_table": "picture",
+    "make_gallery": "page",
+}
+RULES = [
+    rule if rule in WRITERS else pytest.param(rule, marks=pytest.mark.long)
+    for rule in sorted({file.stem for file in STAGES.glob("[!_]*.py")} - set(TRAININGS))
+]
 
 
 def job_of(jobs, rule):
@@ -32,6 +51,11 @@ def job_of(jobs, rule):
 def delete_outputs(workflow, job):
     for file in job.files("output"):
         (workflow.folder / file).unlink(missing_ok=True)
+
+
+def delete_kept(workflow, job):
+    """Delete the scores that `score_layouts` keeps beside its output, so that it computes them again."""
+    shutil.rmtree((workflow.folder / job.files("output")[0]).with_name("kept"), ignore_errors=True)
 
 
 def kill_after(seconds):
@@ -64,12 +88,14 @@ def test_a_killed_stage_leaves_whole_files_or_none_and_ends_the_same(rule, copy,
     job, chance = job_of(jobs, rule), random.Random(rule)
     largest = max((finished.folder / file).stat().st_size for file in job.files("output"))
     delete_outputs(copy, job)
+    delete_kept(copy, job)
     ended = forks.run(copy, job.command)
     assert ended.status == 0, ended.text
     assert_same(copy, finished, job)
 
     for _ in range(KILLS):
         delete_outputs(copy, job)
+        delete_kept(copy, job)
         forks.run(copy, job.command, meanwhile=kill_after(chance.uniform(0, 1) * ended.seconds))
         assert_whole_or_absent(copy, finished, job)
 
@@ -87,11 +113,16 @@ def test_a_killed_stage_leaves_whole_files_or_none_and_ends_the_same(rule, copy,
 # -- trainings -----------------------------------------------------------------------------------------------
 
 
+def training_of(section):
+    """The training settings of a section: those of a generator stand beside its settings, others within."""
+    return section["training"] if "training" in section else section["settings"]["training"]
+
+
 def saving_always(command):
     """The training's command with its state saved after each step."""
     at = command.index("--config") + 1
     config = json.loads(command[at])
-    config["training"]["save_every"] = 0
+    training_of(config)["save_every"] = 1e-9
     return [*command[:at], json.dumps(config), *command[at + 1 :]]
 
 
@@ -115,8 +146,8 @@ def assert_same_training(workflow, finished, job):
     theirs, wanted = read_weights(finished.folder / model)
     assert mine.keys() == theirs.keys()
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
-    facts["section"]["training"].pop("save_every")
-    wanted["section"]["training"].pop("save_every")
+    for found in (facts, wanted):
+        training_of(found["section"]).pop("save_every")
     assert facts == wanted
     assert (workflow.folder / losses).read_bytes() == (finished.folder / losses).read_bytes()
 

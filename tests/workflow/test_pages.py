@@ -276,7 +276,7 @@ def test_the_gallery_shows_layouts_of_the_same_counts_side_by_side(gallery, brow
     )
     of = dict(zip(titles, counts, strict=True))
     assert of["random (ceiling)"] == of["real"]
-    patches = read_layouts(finished.folder / "results/phantom/cut_patches/tc.h5").counts().tolist()
+    patches = read_layouts(finished.folder / "results/phantom/cut_patches/w256.h5").counts().tolist()
     assert of["real"] in patches
     drawn = browser.ask("[...document.querySelectorAll('.panels svg')].map(s => s.querySelectorAll('.cell').length)")
     assert drawn == [sum(one) for one in counts]

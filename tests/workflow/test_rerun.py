@@ -68,8 +68,8 @@ def test_every_cell_of_a_row_that_is_run_has_a_value(finished):
     assert {"spatial_fid", "topofd", "mmd", "cross_k", "copies"} <= {row["metric"] for row in rows}
 
 
-def test_second_call_does_nothing_within_ten_seconds(finished):
-    ended = finished.snakemake()
+def test_second_call_does_nothing_within_ten_seconds(copy):
+    ended = copy.snakemake()
     assert ended.status == 0
     assert "Nothing to be done" in ended.text
     assert ended.cpu < 10, f"{ended.cpu:.1f} s of CPU, {ended.seconds:.1f} s"
@@ -164,13 +164,21 @@ def test_a_value_of_one_experiment_reruns_that_experiment_alone(copy, jobs):
     assert {job.pairs("wildcards").get("experiment", "tc_sd_gmm") for job in plan} == {"tc_sd_gmm"}
 
 
-def test_how_an_experiment_is_sampled_does_not_rerun_its_training(copy, jobs):
-    overlays = copy.overlay("own.yaml", "experiments: {adm: {sampling: {eta: 0.5}}}")
+@pytest.mark.parametrize(
+    ("changed", "value", "experiments", "trained"),
+    [
+        ("point_diffusion", "steps: 6", {"point_diffusion"}, set()),
+        # the base of others, some of which have pairs that detectors are trained with
+        ("adm", "eta: 0.5", {"adm", "adm_counts", "tc_sd_gmm", "topocellgen"}, {"train_detector"}),
+    ],
+)
+def test_how_an_experiment_is_sampled_does_not_rerun_its_training(copy, jobs, changed, value, experiments, trained):
+    overlays = copy.overlay("own.yaml", f"experiments: {{{changed}: {{sampling: {{{value}}}}}}}")
     plan = copy.plan(overlays=overlays)
     assert names(plan) == downstream(
-        jobs, lambda job: job.rule == "sample_layouts" and job.pairs("wildcards")["experiment"] == "adm"
+        jobs, lambda job: job.rule == "sample_layouts" and job.pairs("wildcards")["experiment"] in experiments
     )
-    assert not TRAINING & {job.rule for job in plan}
+    assert TRAINING & {job.rule for job in plan} == trained
 
 
 def test_resources_and_cores_rerun_nothing(copy):

@@ -234,7 +234,7 @@ def slowed(workflow, seconds):
         "    return layout\n", f"    time.sleep({seconds})\n    return layout\n"
     )
     assert "time.sleep" in text
-    file.write_text(text.replace("from typing", "import time\nfrom typing", 1), encoding="utf-8")
+    file.write_text(text.replace("from torch", "import time\nfrom torch", 1), encoding="utf-8")
     return workflow
 
 

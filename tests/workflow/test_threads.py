@@ -12,7 +12,8 @@ import time
 
 import psutil
 import pytest
-import yaml
+
+from cellscaper.plan.configuration import configuration
 
 SLOWER = 1.6
 STEPS = 60
@@ -49,8 +50,19 @@ def measure(workflow, commands):
     return found, others
 
 
+@pytest.fixture
+def cells(house, tmp_path):
+    """A copy of the repository in which the cells were read, all that the training needs."""
+    copy = house.copy(tmp_path / "house")
+    ended = copy.snakemake("results/phantom/read_cells/cells.h5")
+    assert ended.status == 0, ended.text
+    return copy
+
+
+@pytest.mark.alone
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="two trainings side by side need two cores")
-def test_two_trainings_side_by_side_keep_their_speed(copy, jobs):
+def test_two_trainings_side_by_side_keep_their_speed(cells, jobs):
+    copy = cells
     alone, quiet_alone = measure(copy, [training_command(copy, jobs, "alone")])
     both, quiet_both = measure(copy, [training_command(copy, jobs, f"together{i}") for i in range(2)])
     (wall_alone, cpu_alone), wall_both, cpu_both = alone[0], max(w for w, _ in both), max(c for _, c in both)
@@ -66,9 +78,16 @@ def test_two_trainings_side_by_side_keep_their_speed(copy, jobs):
     assert first == second == (copy.folder / "alone/model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("cores", [1, 4])
-def test_each_command_is_given_the_threads_of_its_rule(cores, house):
-    config = yaml.safe_load((house.folder / "config.yaml").read_text(encoding="utf-8"))["resources"]
-    for job in house.plan(overlays=(), cores=cores):
+def assert_threads_of_rules(planned, cores):
+    config = configuration({})["resources"]
+    for job in planned:
         said = int(re.search(r" --threads (\d+)", job.shell[0])[1])
         assert said == min(cores, config.get(job.rule, config["light"])["threads"]), job.name
+
+
+def test_each_command_is_given_the_threads_of_its_rule(papers):
+    assert_threads_of_rules(papers[0], 4)
+
+
+def test_on_one_core_each_command_is_given_one_thread(house):
+    assert_threads_of_rules(house.plan(overlays=(), cores=1), 1)

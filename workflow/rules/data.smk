@@ -1,34 +1,11 @@
-# Datasets: files, cells and images, test patches.
+# Datasets: files, cells and images, test windows.
+
+from cellscaper.plan.folders import folder_state
 
 
-HASHED = 200_000_000  # bytes: a folder of more is known by sizes and times, which need no reading
-
-
-@functools.cache
-def folder_state(folder):
-    """A digest of the files below a folder: by content, so that a copy is no change, or by size and time."""
-    files = [file for file in sorted(Path(folder).rglob("*")) if file.is_file()]
-    names = [
-        ascii(str(file.relative_to(folder))) for file in files
-    ]  # also those that are not UTF-8
-    facts = [file.stat() for file in files]
-    if sum(fact.st_size for fact in facts) > HASHED:
-        return digest([names, [[fact.st_size, fact.st_mtime_ns] for fact in facts]])
-    return digest([names, [content_sum(file) for file in files]])
-
-
-def content_sum(file):
-    """SHA-256 of a file; none of one that may not be read, of which the stage tells."""
-    try:
-        return checksum(file)
-    except OSError:
-        return None
-
-
-def dataset_state(wildcards):
-    """The state of a dataset in a folder of the user's: an edit is seen, and no dry run lists every file."""
-    folder = config["datasets"][wildcards.dataset].get("path")
-    return folder_state(folder) if folder else "no folder"
+def reader_code(stage):
+    """The fingerprint of the reader of a dataset."""
+    return lambda w: method_code(stage, "datasets", config["datasets"][w.dataset]["reader"])
 
 
 rule fetch_dataset:
@@ -48,11 +25,10 @@ rule fetch_dataset:
         gpu=need("fetch_dataset", "gpu"),
     params:
         **stage_code("fetch_dataset"),
-        method=lambda w: method_code(
-            "fetch_dataset", "datasets", config["datasets"][w.dataset]["reader"]
-        ),
-        config=dataset_config,
-        files=dataset_state,
+        method=reader_code("fetch_dataset"),
+        config=lambda w: canonical(sections.dataset_section(config, w.dataset)),
+        # the state of a folder of the user's: an edit is seen, and no dry run lists every file
+        files=lambda w: folder_state(config["datasets"][w.dataset].get("path")),
     shell:
         STAGE + "fetch_dataset"
         " --config {params.config:q}"
@@ -81,10 +57,8 @@ rule read_cells:
         gpu=need("read_cells", "gpu"),
     params:
         **stage_code("read_cells"),
-        method=lambda w: method_code(
-            "read_cells", "datasets", config["datasets"][w.dataset]["reader"]
-        ),
-        config=dataset_config,
+        method=reader_code("read_cells"),
+        config=lambda w: canonical(sections.dataset_section(config, w.dataset)),
     shell:
         STAGE + "read_cells"
         " --manifest {input.manifest:q}"
@@ -96,15 +70,15 @@ rule read_cells:
 
 
 rule cut_patches:
-    """Windows {wildcards.patches} of {wildcards.dataset} that layouts are compared with."""
+    """Windows of {wildcards.dataset} in the field {wildcards.field} that layouts are compared with."""
     input:
         cells=rules.read_cells.output.cells,
     output:
-        patches=RESULTS + "/{dataset}/cut_patches/{patches}.h5",
+        windows=RESULTS + "/{dataset}/cut_patches/{field}.h5",
     log:
-        RESULTS + "/{dataset}/logs/cut_patches/{patches}.log",
+        RESULTS + "/{dataset}/logs/cut_patches/{field}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/cut_patches/{patches}.tsv"
+        RESULTS + "/{dataset}/benchmarks/cut_patches/{field}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("cut_patches", "threads")
@@ -114,11 +88,11 @@ rule cut_patches:
         gpu=need("cut_patches", "gpu"),
     params:
         **stage_code("cut_patches"),
-        config=lambda w: canonical(config["patches"][w.patches]),
+        config=lambda w: canonical(sections.windows_section(config, w.field)),
     shell:
         STAGE + "cut_patches"
         " --cells {input.cells:q}"
         " --config {params.config:q}"
-        " --patches {output.patches:q}"
+        " --windows {output.windows:q}"
         " --threads {threads}"
         " 2>&1 | tee {log:q}"

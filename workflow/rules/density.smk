@@ -23,7 +23,7 @@ rule fit_density:
         method=lambda w: method_code(
             "fit_density", "density", config["densities"][w.density]["method"]
         ),
-        config=lambda w: canonical({**config["densities"][w.density], "stride": int(w.stride)}),
+        config=lambda w: canonical(sections.density_section(config, w.density, int(w.stride))),
     shell:
         STAGE + "fit_density"
         " --cells {input.cells:q}"

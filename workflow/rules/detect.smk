@@ -1,51 +1,17 @@
 # Detectors, trained on real images alone (experiment `real_only`) or with generated pairs.
 
-
-def detector_pairs(wildcards):
-    """The generated layouts and images a detector is trained with, if any."""
-    if wildcards.experiment == "real_only":
-        return {}
-    folder = RESULTS + f"/{wildcards.dataset}"
-    rest = f"{wildcards.experiment}/{{}}/seed{wildcards.seed}"
-    return {
-        "layouts": f"{folder}/sample_layouts/{rest.format('train')}/layouts.h5",
-        "painted": f"{folder}/paint_images/{rest.format(wildcards.decoder)}/images.h5",
-    }
+from cellscaper.plan.tables import pairs_name
 
 
-def pair_flags(wildcards):
-    """Their flags on the command line."""
-    pairs = detector_pairs(wildcards)
-    return f"--layouts {pairs['layouts']} --painted {pairs['painted']}" if pairs else ""
+def detector_code(stage):
+    """The fingerprint of a detector's method."""
+    return lambda w: method_code(stage, "detectors", config["detectors"][w.detector]["method"])
 
 
-def detector_mixes(wildcards):
-    """Percentages of synthetic crops that are tried."""
-    name = None if wildcards.experiment == "real_only" else wildcards.experiment
-    return settings.mixes(config, wildcards.detector, name)
-
-
-def mixed_models(wildcards):
-    """The weights of each percentage."""
-    folder = (
-        RESULTS + f"/{wildcards.dataset}/train_detector/{wildcards.detector}"
-        f"/{wildcards.experiment}/{wildcards.decoder}"
-    )
-    return [
-        f"{folder}/mix{mix}/seed{wildcards.seed}/model.safetensors"
-        for mix in detector_mixes(wildcards)
-    ]
-
-
-def detector_weights(wildcards):
-    """The weights a detector detects with: its only ones, or those that were best on the validation images."""
-    models = mixed_models(wildcards)
-    if len(models) == 1:
-        return models[0]
-    return (
-        RESULTS + f"/{wildcards.dataset}/select_detector/{wildcards.detector}"
-        f"/{wildcards.experiment}/{wildcards.decoder}/seed{wildcards.seed}/model.safetensors"
-    )
+def detector_pairs(w):
+    """The generated layouts and images that a detector is trained with; empty without."""
+    pairs = outputs.pairs(w.dataset, w.experiment, w.decoder, w.seed)
+    return pairs or {"layouts": [], "painted": []}
 
 
 rule train_detector:
@@ -74,15 +40,14 @@ rule train_detector:
         gpu=need("train_detector", "gpu"),
     params:
         **stage_code("train_detector"),
-        method=lambda w: method_code(
-            "train_detector", "detectors", config["detectors"][w.detector]["method"]
-        ),
-        config=lambda w: canonical(settings.detector_section(config, w.detector, int(w.mix))),
-        pairs=pair_flags,
+        method=detector_code("train_detector"),
+        config=lambda w: canonical(sections.detector_section(config, w.detector, int(w.mix))),
     shell:
         STAGE + "train_detector"
         " --cells {input.cells:q}"
-        " --images {input.images:q} {params.pairs}"
+        " --images {input.images:q}"
+        " --layouts {input.layouts:q}"
+        " --painted {input.painted:q}"
         " --decoder {wildcards.decoder}"
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
@@ -93,9 +58,11 @@ rule train_detector:
 
 
 rule select_detector:
-    """The part of synthetic crops that is best on the validation images."""
+    """The fraction of synthetic crops that is best on the validation images."""
     input:
-        models=mixed_models,
+        models=lambda w: outputs.mixed_detectors(
+            w.dataset, w.detector, w.experiment, w.decoder, w.seed
+        ),
     output:
         model=RESULTS
         + "/{dataset}/select_detector/{detector}/{experiment}/{decoder}/seed{seed}/model.safetensors",
@@ -116,7 +83,7 @@ rule select_detector:
         **stage_code("select_detector"),
     shell:
         STAGE + "select_detector"
-        " --models '{input.models}'"
+        " --models {input.models:q}"
         " --model {output.model:q}"
         " --threads {threads}"
         " 2>&1 | tee {log:q}"
@@ -127,7 +94,9 @@ rule detect_cells:
     input:
         cells=rules.read_cells.output.cells,
         images=rules.read_cells.output.images,
-        model=detector_weights,
+        model=lambda w: outputs.detector_weights(
+            w.dataset, w.detector, w.experiment, w.decoder, w.seed
+        ),
     output:
         detections=RESULTS
         + "/{dataset}/detect_cells/{detector}/{experiment}/{decoder}/seed{seed}/cells.h5",
@@ -145,9 +114,7 @@ rule detect_cells:
         gpu=need("detect_cells", "gpu"),
     params:
         **stage_code("detect_cells"),
-        method=lambda w: method_code(
-            "detect_cells", "detectors", config["detectors"][w.detector]["method"]
-        ),
+        method=detector_code("detect_cells"),
     shell:
         STAGE + "detect_cells"
         " --cells {input.cells:q}"
@@ -183,10 +150,8 @@ rule score_detections:
         gpu=need("score_detections", "gpu"),
     params:
         **stage_code("score_detections"),
-        pairs=lambda w: settings.pairs_name(
-            None if w.experiment == "real_only" else w.experiment, w.decoder
-        ),
-        config=lambda w: canonical(config["metrics"]["detection"]),
+        pairs=lambda w: pairs_name(None if w.experiment == "real_only" else w.experiment, w.decoder),
+        config=canonical({"radius": config["metrics"]["detection"]["radius"]}),
     shell:
         STAGE + "score_detections"
         " --cells {input.cells:q}"

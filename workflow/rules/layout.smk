@@ -1,30 +1,16 @@
 # Layout generators: training and sampling.
 
 
-def layout_density(wildcards):
-    """The density maps a training needs, if any."""
-    name = settings.named(config, wildcards.experiment)["density"]
-    if name == "none":
-        return []
-    stride = settings.density_stride(config, wildcards.experiment)
-    return RESULTS + f"/{wildcards.dataset}/fit_density/{name}/stride{stride}.h5"
-
-
-def layout_weights(wildcards):
-    """The weights an experiment samples with: those of the first experiment with the same training, or none."""
-    if not settings.is_trained(config, wildcards.experiment):
-        return []
-    name = shared_training(wildcards.experiment)
-    return (
-        RESULTS + f"/{wildcards.dataset}/train_layout/{name}/seed{wildcards.seed}/model.safetensors"
-    )
+def generator_code(stage):
+    """The fingerprint of the generator of an experiment."""
+    return lambda w: method_code(stage, "generators", experiments[w.experiment].generator)
 
 
 rule train_layout:
     """Train the layout model of {wildcards.experiment}, seed {wildcards.seed}."""
     input:
         cells=rules.read_cells.output.cells,
-        density=layout_density,
+        density=lambda w: outputs.density(w.dataset, w.experiment),
     output:
         model=RESULTS + "/{dataset}/train_layout/{experiment}/seed{seed}/model.safetensors",
         losses=RESULTS + "/{dataset}/train_layout/{experiment}/seed{seed}/losses.csv",
@@ -41,14 +27,12 @@ rule train_layout:
         gpu=need("train_layout", "gpu"),
     params:
         **stage_code("train_layout"),
-        method=lambda w: method_code(
-            "train_layout", "generators", experiment_generator(w.experiment)
-        ),
-        config=lambda w: canonical(settings.training_section(config, w.experiment)),
-        density=lambda w, input: f"--density {input.density}" if input.density else "",
+        method=generator_code("train_layout"),
+        config=lambda w: canonical(experiments.recipe(w.experiment)),
     shell:
         STAGE + "train_layout"
-        " --cells {input.cells:q} {params.density}"
+        " --cells {input.cells:q}"
+        " --density {input.density:q}"
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --model {output.model:q}"
@@ -61,8 +45,8 @@ rule sample_layouts:
     """Layouts of {wildcards.experiment} with the counts of {wildcards.targets} windows, seed {wildcards.seed}."""
     input:
         cells=rules.read_cells.output.cells,
-        patches=lambda w: patches_file(w.dataset, w.experiment),
-        model=layout_weights,
+        windows=lambda w: outputs.windows_of(w.dataset, w.experiment),
+        model=lambda w: outputs.layout_weights(w.dataset, w.experiment, w.seed),
     output:
         layouts=RESULTS + "/{dataset}/sample_layouts/{experiment}/{targets}/seed{seed}/layouts.h5",
     log:
@@ -78,15 +62,13 @@ rule sample_layouts:
         gpu=need("sample_layouts", "gpu"),
     params:
         **stage_code("sample_layouts"),
-        method=lambda w: method_code(
-            "sample_layouts", "generators", experiment_generator(w.experiment)
-        ),
-        config=lambda w: canonical(settings.sampling_section(config, w.experiment)),
-        model=lambda w, input: f"--model {input.model}" if input.model else "",
+        method=generator_code("sample_layouts"),
+        config=lambda w: canonical(sections.sampling_section(experiments, w.experiment, w.targets)),
     shell:
         STAGE + "sample_layouts"
         " --cells {input.cells:q}"
-        " --patches {input.patches:q} {params.model}"
+        " --windows {input.windows:q}"
+        " --model {input.model:q}"
         " --targets {wildcards.targets}"
         " --config {params.config:q}"
         " --seed {wildcards.seed}"

@@ -1,34 +1,31 @@
 # Feature networks, and scores of layouts against the real windows they were matched to.
 
 
-def feature_weights(wildcards):
-    """The networks that score an experiment: one training each, with the first seed, for all rows and seeds."""
-    names = settings.shared_features(config, wildcards.experiment)
-    return [
-        f"{RESULTS}/{wildcards.dataset}/train_features/{name}/{FIRST_SEED}/model.safetensors"
-        for name in names
-    ]
+def metric_code(w):
+    """Fingerprints of the metrics that score an experiment, and of the feature networks that they look with."""
+    wanted = tables.metrics(w.experiment, w.decoder)
+    metrics = method_code("score_layouts", "metrics", *(metric.name for metric in wanted))
+    networks = [metric.network for metric in wanted if metric.network]
+    return [metrics, method_code("score_layouts", "features", *networks)]
 
 
-def feature_code(wildcards):
-    """Fingerprints of the networks that score an experiment."""
-    sections = [
-        config["features"][name] for name in settings.shared_features(config, wildcards.experiment)
-    ]
-    return [method_code("score_layouts", "features", section["method"]) for section in sections]
+def scored_pairs(w):
+    """The painted images of an experiment and their layouts; empty for rows of real images."""
+    pairs = outputs.scored_pairs(w.dataset, w.experiment, w.decoder, w.seed)
+    return pairs or {"layouts": [], "painted": []}
 
 
 rule train_features:
-    """Train the feature network {wildcards.features} of spatial-FID, seed {wildcards.seed}."""
+    """Train the feature network {wildcards.network} of spatial-FID, seed {wildcards.seed}."""
     input:
         cells=rules.read_cells.output.cells,
     output:
-        model=RESULTS + "/{dataset}/train_features/{features}/seed{seed}/model.safetensors",
-        losses=RESULTS + "/{dataset}/train_features/{features}/seed{seed}/losses.csv",
+        model=RESULTS + "/{dataset}/train_features/{network}/seed{seed}/model.safetensors",
+        losses=RESULTS + "/{dataset}/train_features/{network}/seed{seed}/losses.csv",
     log:
-        RESULTS + "/{dataset}/logs/train_features/{features}-seed{seed}.log",
+        RESULTS + "/{dataset}/logs/train_features/{network}-seed{seed}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/train_features/{features}-seed{seed}.tsv"
+        RESULTS + "/{dataset}/benchmarks/train_features/{network}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("train_features", "threads")
@@ -39,9 +36,9 @@ rule train_features:
     params:
         **stage_code("train_features"),
         method=lambda w: method_code(
-            "train_features", "features", config["features"][w.features]["method"]
+            "train_features", "features", config["features"][w.network]["method"]
         ),
-        config=lambda w: canonical(config["features"][w.features]),
+        config=lambda w: canonical(sections.features_section(config, w.network)),
     shell:
         STAGE + "train_features"
         " --cells {input.cells:q}"
@@ -54,11 +51,11 @@ rule train_features:
 
 
 rule score_layouts:
-    """All metrics of {wildcards.experiment}, read with {wildcards.decoder}, seed {wildcards.seed}."""
+    """The metrics of {wildcards.experiment}, read with {wildcards.decoder}, that tables show, seed {wildcards.seed}."""
     input:
         cells=rules.read_cells.output.cells,
-        patches=lambda w: patches_file(w.dataset, w.experiment),
-        features=feature_weights,
+        windows=lambda w: outputs.windows_of(w.dataset, w.experiment),
+        features=lambda w: outputs.networks(w.dataset, w.experiment, w.decoder).values(),
         layouts=RESULTS + "/{dataset}/sample_layouts/{experiment}/test/seed{seed}/layouts.h5",
     output:
         scores=RESULTS + "/{dataset}/score_layouts/{experiment}/{decoder}/seed{seed}/scores.csv",
@@ -75,21 +72,19 @@ rule score_layouts:
         gpu=need("score_layouts", "gpu"),
     params:
         **stage_code("score_layouts"),
-        method=feature_code,
+        method=metric_code,
+        networks=lambda w: list(outputs.networks(w.dataset, w.experiment, w.decoder)),
         config=lambda w: canonical(
-            {
-                **{
-                    name: config["metrics"][name]
-                    for name in ("spatial_fid", "topofd", "mmd", "copies")
-                },
-                **settings.reading_section(config, w.experiment),
-            }
+            sections.scoring_section(
+                experiments, w.experiment, w.decoder, tables.metrics(w.experiment, w.decoder)
+            )
         ),
     shell:
         STAGE + "score_layouts"
         " --cells {input.cells:q}"
-        " --patches {input.patches:q}"
-        " --features '{input.features}'"
+        " --windows {input.windows:q}"
+        " --features {input.features:q}"
+        " --networks {params.networks:q}"
         " --layouts {input.layouts:q}"
         " --dataset {wildcards.dataset}"
         " --experiment {wildcards.experiment}"
@@ -101,27 +96,14 @@ rule score_layouts:
         " 2>&1 | tee {log:q}"
 
 
-def scored_images(wildcards):
-    """The painted images and their layouts; none for rows of real images."""
-    if experiment_generator(wildcards.experiment) == "real_halves":
-        return {}
-    folder, seed = f"{RESULTS}/{wildcards.dataset}", f"seed{wildcards.seed}"
-    return {
-        "layouts": f"{folder}/sample_layouts/{wildcards.experiment}/train/{seed}/layouts.h5",
-        "painted": f"{folder}/paint_images/{wildcards.experiment}/{wildcards.decoder}/{seed}/images.h5",
-    }
-
-
 rule score_images:
     """Nuclei under the dots, stain and FID of images painted for {wildcards.experiment}, seed {wildcards.seed}."""
     input:
-        unpack(scored_images),
+        unpack(scored_pairs),
         cells=rules.read_cells.output.cells,
         images=rules.read_cells.output.images,
         # one detector for all rows and seeds, as with spatial-FID
-        model=RESULTS
-        + f"/{{dataset}}/train_detector/{config['metrics']['images']['detector']}/real_only/points/mix0"
-        + f"/{FIRST_SEED}/model.safetensors",
+        model=lambda w: outputs.image_judge(w.dataset),
     output:
         scores=RESULTS + "/{dataset}/score_images/{experiment}/{decoder}/seed{seed}/scores.csv",
     log:
@@ -137,13 +119,14 @@ rule score_images:
         gpu=need("score_images", "gpu"),
     params:
         **stage_code("score_images"),
-        config=lambda w: canonical(settings.image_scoring_section(config, w.experiment)),
-        flags=lambda w: " ".join(f"--{name} {file}" for name, file in scored_images(w).items()),
+        config=lambda w: canonical(sections.image_scoring_section(experiments, w.experiment)),
     shell:
         STAGE + "score_images"
         " --cells {input.cells:q}"
         " --images {input.images:q}"
-        " --model {input.model:q} {params.flags}"
+        " --model {input.model:q}"
+        " --layouts {input.layouts:q}"
+        " --painted {input.painted:q}"
         " --dataset {wildcards.dataset}"
         " --experiment {wildcards.experiment}"
         " --decoder {wildcards.decoder}"

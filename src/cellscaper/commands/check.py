@@ -1,4 +1,4 @@
-"""`cellscaper check`: what a folder of images and dots is like, and the configuration that reads it."""
+"""`cellscaper check`: a report on a folder of images and dots, and a configuration that reads it."""
 
 import argparse
 from pathlib import Path
@@ -6,13 +6,14 @@ from pathlib import Path
 from cellscaper.commands import options
 from cellscaper.errors import CellscaperError
 
-HELP = "read a folder of images and dots, say what is in it, write a configuration that runs it"
+HELP = "read a folder of images and dots, report what is in it, write a configuration that runs it"
 DESCRIPTION = """\
 Read images (8-bit RGB) and the dots of each: CSV or other text tables, GeoJSON (QuPath: points, or outlines whose
 centroids are taken), HoVer-Net's JSON, .mat of Lizard and HoVer-Net. A dot file is named after its image.
 
-Says scale, counts, density, doubles, dots outside, class balance, shift between splits and images that are too small,
-and writes an overlay of config.yaml with which the workflow runs on this folder. Exit status 1 if it would not run.
+The report covers scale, counts, density, duplicates, dots outside the image, class balance, shift between splits and
+images that are too small. The command writes an overlay of config.yaml with which the workflow runs on this folder.
+The exit status is 1 if the workflow would not run.
 
   cellscaper check my_folder -o my.yaml
   cellscaper check my_folder -o my.yaml --mpp 0.25 --classes 1=lymphocyte,2=tumour,0=
@@ -24,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", help="images and dot files, at any depth")
     parser.add_argument("-o", "--output", metavar="YAML", help="configuration to write")
     parser.add_argument("--name", default="mine", help="name of the dataset in the configuration (default: mine)")
-    parser.add_argument("--mpp", metavar="UM", help="µm a pixel; else guessed from the distances between cells")
+    parser.add_argument("--mpp", metavar="UM", help="µm a pixel; else it is guessed from the distances of cells")
     parser.add_argument(
         "--columns", metavar="A,B,…", help="columns of text tables in order, or y=NAME,x=NAME,class=NAME"
     )
@@ -34,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Read, say, write."""
+    """Read the folder, print the report, write the configuration."""
     folder = Path(args.folder)
     if not folder.is_dir():
         raise CellscaperError(f"{folder} is not a folder; name one with images and dot files")

@@ -11,8 +11,8 @@ DESCRIPTION = """\
 Convert layouts between .h5 (HDF5), .geojson (opens in QuPath), .csv and .json (COCO), by the endings of the names.
 
 Files that cellscaper wrote keep everything: positions bit for bit, classes, sizes, pixel size, sources, columns.
-Other programs' files: CSV with the columns y, x, class; GeoJSON with classified points or outlines (centroids are
-taken); COCO with keypoints or boxes. Say what such a file does not: --size, --mpp, --classes.
+Files of other programs may be CSV with the columns y, x, class; GeoJSON with classified points or outlines (their
+centroids are taken); COCO with keypoints or boxes. Give --size, --mpp and --classes where such a file lacks them.
 
   cellscaper convert out.h5 out.geojson
   cellscaper convert out.h5 'out-{layout}.geojson'                       # a file for each layout

@@ -1,4 +1,4 @@
-"""`cellscaper generate`: layouts with exact counts, by the model in the box or one's own."""
+"""`cellscaper generate`: layouts with exact counts, by the bundled model or your own."""
 
 import argparse
 from pathlib import Path
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 HELP = "layouts with exactly the cells you ask for: any size, masks, around given cells"
 DESCRIPTION = """\
 Generate layouts of cells: labelled points, in px at 20× (0.5 µm a pixel), with exactly the counts asked for.
-The model in the box was trained on BRCA-M2C (breast): classes lymphocyte, epithelial, stromal. No network is needed.
+The bundled model was trained on BRCA-M2C (breast): classes lymphocyte, epithelial, stromal. No network is needed.
 
   cellscaper generate --counts lymphocyte=12,epithelial=60,stromal=20 -n 8 -o out.h5 --png out.png
   cellscaper generate --density lymphocyte=800,epithelial=3500,stromal=1500 --size 4096,4096 -o slide.geojson
   cellscaper generate --counts epithelial=25 --mask hole.png --around cells.csv -o filled.csv --png filled.png
 
-How many cells: --counts for the whole region (or the mask in it), or --density for cells per mm² of it; classes that
-are not named have none. A region of 256 × 256 px is 0.0164 mm²; BRCA-M2C has 20 to 125 cells in one (1200 to 7600 per
+Give --counts for the whole region (or for the mask in it), or --density in cells per mm². Classes that you do not name
+have no cells. A region of 256 × 256 px is 0.0164 mm²; BRCA-M2C has 20 to 125 cells in one (1200 to 7600 per
 mm²). Regions may have any size: larger ones are made of overlapping windows, smaller ones are cut from a window.
 
---around keeps given cells where they are and generates the counts beside them, as their neighbours; given cells come
-first in each layout (column `given`). Without --mask new cells may lie anywhere between them.
+--around keeps given cells where they are and generates the counts beside them, as their neighbours. Given cells come
+first in each layout (column `given`). Without --mask, new cells may lie anywhere between them.
 
-Every layout has the counts exactly, no two cells nearer than --min-distance and no new cell outside the mask; what
-cannot be is said in one line and nothing is written. The same --seed gives the same layouts.
+Every layout has exactly the counts. No two cells are nearer than --min-distance, and no new cell lies outside the mask.
+An impossible request ends with a one-line error, and no file is written. The same --seed gives the same layouts.
 """
 
 
@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The command line."""
     many = parser.add_argument_group("what")
     many.add_argument("--counts", metavar="CLASS=N,…", help="new cells of each class in the region")
-    many.add_argument("--density", metavar="CLASS=D,…", help="instead: new cells per mm² of each class")
+    many.add_argument("--density", metavar="CLASS=D,…", help="new cells per mm² of each class, in place of --counts")
     many.add_argument("-n", "--number", default="1", metavar="N", help="layouts (default 1)")
     many.add_argument("--seed", default="0", help="whole number (default 0); another seed gives other layouts")
     where = parser.add_argument_group("where")
@@ -54,7 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--min-distance", default="4", metavar="PX", help="between any two cells (default 4; 0: none)")
     how = parser.add_argument_group("how")
     how.add_argument("--steps", metavar="N", help="noise levels (default 20); fewer are faster")
-    how.add_argument("--weights", metavar="FILE", help="own model of point diffusion (.safetensors)")
+    how.add_argument("--weights", metavar="FILE", help="your own model of point diffusion (.safetensors)")
     how.add_argument("--threads", metavar="N", help="default: OMP_NUM_THREADS or one for each core")
     out = parser.add_argument_group("output")
     out.add_argument(
@@ -93,13 +93,13 @@ def run(args: argparse.Namespace) -> None:
     model, facts = load(paths["weights"]) if "weights" in paths else load_packaged()
     classes, mpp = tuple(facts["classes"]), float(facts["mpp"])
     request = _request(args, paths, classes, mpp)
-    sampling = {**SAMPLING, **wanted}
+    sampling = SAMPLING.model_copy(update=wanted)
     seeds = sample_seeds(seed, n, 0)
     config = {
         "counts": dict(zip(classes, request.counts.tolist(), strict=True)),
         "size": list(request.size),
         "min_distance": request.min_distance,
-        "sampling": sampling,
+        "sampling": sampling.model_dump(exclude={"precision", "batch"}),
         "model": "own" if "weights" in paths else "packaged",
     }
     methods = ["generators.pointsets.generate", "generators.pointsets.packaged", "disk.export"]
@@ -149,7 +149,7 @@ def _request(args: argparse.Namespace, paths: dict[str, Path], classes: tuple[st
 
 
 def _around(path: Path, size: tuple[int, int] | None, mpp: float) -> "LayoutSet":
-    """The one layout of a file."""
+    """The layout of a file with one layout."""
     from cellscaper.disk import export
     from cellscaper.disk.formats.facts import Given
 

@@ -43,7 +43,7 @@ def whole(text: str, name: str, least: int = 0) -> int:
 
 
 def amounts(text: str, name: str, whole: bool = False) -> dict[str, float]:
-    """``a=12,b=3`` → amounts from 0, whole ones where asked."""
+    """``a=12,b=3`` → numbers from 0, with ``whole`` only whole ones."""
     found: dict[str, float] = {}
     for part in text.split(","):
         key, sign, value = (piece.strip() for piece in part.partition("="))

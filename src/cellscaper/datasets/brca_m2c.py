@@ -3,42 +3,56 @@
 Abousamra et al., ICCV 2021; github.com/TopoXLab/Dataset-BRCA-M2C, BSD-3-Clause.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 from urllib.parse import quote
+
+from pydantic import Field
 
 from cellscaper.datasets import dots
 from cellscaper.datasets.download import RemoteFile, fetch_files, local_folder
 from cellscaper.datasets.record import Record
+from cellscaper.run.settings import Settings as Base
 
 CLASSES = ("lymphocyte", "epithelial", "stromal")
 MPP = 0.5
-URL = "https://raw.githubusercontent.com/TopoXLab/Dataset-BRCA-M2C/90e595410a9c5f0baa6b45aecf671bc87f576d1e/"
+URL = "https://raw.githubusercontent.com/TopoXLab/Dataset-BRCA-M2C/90e595410a9c5f0baa6b45aecf671bc87f576d1e"
 MANUAL = (
     "download github.com/TopoXLab/Dataset-BRCA-M2C yourself and set datasets.brca_m2c.path to the folder "
     "that holds images, labels and brca_ds_train.txt"
 )
 SUMS = Path(__file__).with_name("brca_m2c.sha256")
 
-_LAYOUT = {
-    "images": "images/*.png",
-    "dots": "labels/{stem}_gt_class_coords.txt",
-    "columns": ["y", "x", "class"],
-    "separator": "blank",
-    "header": False,
-    "classes": CLASSES,
-    "class_map": {"1": "lymphocyte", "2": "epithelial", "3": "stromal"},
-    "split": {split: f"brca_ds_{split}.txt" for split in ("train", "val", "test")},
-}
+_LAYOUT = dots.Settings(
+    path=".",  # not used: the root is an argument
+    images="images/*.png",
+    dots="labels/{stem}_gt_class_coords.txt",
+    columns=("y", "x", "class"),
+    separator="blank",
+    header=False,
+    classes=CLASSES,
+    class_map={"1": "lymphocyte", "2": "epithelial", "3": "stromal"},
+    mpp=MPP,
+    split=dots.Lists(train="brca_ds_train.txt", val="brca_ds_val.txt", test="brca_ds_test.txt"),
+)
 
 
-def classes(settings: Mapping[str, Any]) -> tuple[str, ...]:
+class Settings(Base):
+    """Where BRCA-M2C is."""
+
+    path: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="folder with images/, labels/ and brca_ds_*.txt; null: download to the results"
+    )
+    url: str = Field(URL, description="address of the downloads")
+
+
+def classes(settings: Settings) -> tuple[str, ...]:
     """The three classes; channel k of a layout is class k."""
     return CLASSES
 
 
-def mpp(settings: Mapping[str, Any]) -> float:
+def mpp(settings: Settings) -> float:
     """µm a pixel."""
     return MPP
 
@@ -49,19 +63,19 @@ def remote(url: str = URL) -> list[RemoteFile]:
     return [RemoteFile(url.rstrip("/") + "/" + quote(path), sha256, path) for sha256, path in pairs]
 
 
-def fetch(settings: Mapping[str, Any], destination: Path) -> Path:
+def fetch(settings: Settings, destination: Path) -> Path:
     """The dataset's folder: ``path`` of the settings, else ``destination`` after downloading from ``url``."""
-    folder = local_folder(settings, MANUAL)
-    if folder is None:
-        fetch_files(remote(settings.get("url") or URL), destination, MANUAL)
-    return folder or destination
+    if settings.path is not None:
+        return local_folder(settings.path, MANUAL)
+    fetch_files(remote(settings.url), destination, MANUAL)
+    return destination
 
 
-def files(settings: Mapping[str, Any], root: Path) -> list[Path]:
-    """All files that :func:`read` reads, sorted, as far as they exist."""
+def files(settings: Settings, root: Path) -> list[Path]:
+    """All existing files that :func:`read` reads, sorted."""
     return dots.files(_LAYOUT, root)
 
 
-def read(settings: Mapping[str, Any], root: Path) -> Iterator[Record]:
+def read(settings: Settings, root: Path) -> Iterator[Record]:
     """One Record an image, sorted by file name; CellscaperError names the file and line of bad input."""
     return dots.read(_LAYOUT, root)

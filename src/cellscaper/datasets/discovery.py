@@ -1,13 +1,13 @@
-"""What lies in a folder of images and dot files, found without being told: patterns, columns, classes, splits."""
+"""Automatic search of a folder of images and dot files: patterns, columns, classes, splits."""
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cellscaper.datasets.dot_file import FIELDS, number_in, split_line
+from cellscaper.datasets.dots import Fractions, Lists
 from cellscaper.datasets.record import SPLITS, read_text
 from cellscaper.disk.formats.annotations import format_of, read_annotated
 from cellscaper.errors import CellscaperError
@@ -23,19 +23,19 @@ _NAMES = {  # header names of a column, in small letters, the surest first; none
 
 @dataclass(frozen=True)
 class Found:
-    """Where images and dots of a folder are: globs and patterns relative to it, as the reader `dots` takes them."""
+    """Places of the images and dots of a folder: globs and patterns relative to it, as the reader `dots` takes them."""
 
     images: str
     dots: str
     files: list[tuple[Path, Path]]  # image and its dot file
-    without: list[Path]  # images that have none
+    without: list[Path]  # images without a dot file
 
 
 def find_pairs(folder: Path) -> Found:
     """The images of a folder and the file of dots that belongs to each.
 
-    The images are those of the folder (at any depth) with the most dot files named after them: ``<stem>.csv``,
-    ``<stem>_labels.txt`` and so on. CellscaperError where there is no image, or no dot file named after one.
+    The images come from the folder, at any depth, with the most dot files named after its images: ``<stem>.csv``,
+    ``<stem>_labels.txt`` and so on. CellscaperError if there is no image, or no dot file named after an image.
     """
     files = sorted(p for p in folder.rglob("*") if p.is_file() and not any(q.startswith(".") for q in p.parts[-3:]))
     images = [p for p in files if p.suffix.lower() in IMAGES]
@@ -68,7 +68,7 @@ def find_pairs(folder: Path) -> Found:
 
 
 def _patterns(folder: Path, stems: set[str], dots: Sequence[Path]) -> Counter[str]:
-    """Patterns of dot files with ``{stem}``, each with the number of images that have one."""
+    """Patterns of dot files with ``{stem}``, each with its number of images."""
     found: Counter[str] = Counter()
     for file in dots:
         name = file.name
@@ -85,17 +85,19 @@ def _patterns(folder: Path, stems: set[str], dots: Sequence[Path]) -> Counter[st
 
 @dataclass(frozen=True)
 class Columns:
-    """How a text table is written: settings of the reader `dots`, and how they were found, in words."""
+    """Settings of the reader `dots` for text tables; ``how`` explains in words how they were found."""
 
-    settings: dict[str, Any]
+    columns: Sequence[str] | Mapping[str, str]
     how: str
+    separator: str = "auto"
+    header: bool | str = "auto"
 
 
 def find_columns(files: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> Columns:
     """The columns of text tables: by their header, else two numbers and a class.
 
-    Without a header the order of y and x is the one whose dots lie inside the images (sizes are height, width); where
-    both do, y is taken to come first, and ``how`` says so. CellscaperError where no three columns fit.
+    Without a header, the dots must lie inside the images (sizes are height, width), which decides the order of y and x.
+    If both orders fit, y comes first, and ``how`` mentions it. CellscaperError if no three columns fit.
     """
     lines = {file: _lines(file) for file in files}
     filled = [file for file in files if lines[file]]
@@ -106,13 +108,15 @@ def find_columns(files: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> Col
     header = not any(number_in(field) for field in fields) and len(fields) >= 3
     if header:
         small = [field.lower() for field in fields]
-        named = {key: next((fields[small.index(n)] for n in _NAMES[key] if n in small), None) for key in FIELDS}
-        missing = [key for key, name in named.items() if name is None]
-        if missing:
-            raise CellscaperError(
-                f"{filled[0]}: no column {missing[0]} among {', '.join(fields)}; name it with --columns y=…,x=…,class=…"
-            )
-        return Columns({"columns": named, "separator": separator}, f"header of {filled[0].name}")
+        named: dict[str, str] = {}
+        for key in FIELDS:
+            name = next((fields[small.index(one)] for one in _NAMES[key] if one in small), None)
+            if name is None:
+                raise CellscaperError(
+                    f"{filled[0]}: no column {key} among {', '.join(fields)}; name it with --columns y=…,x=…,class=…"
+                )
+            named[key] = name
+        return Columns(named, f"header of {filled[0].name}", separator)
     if len(fields) != 3:
         raise CellscaperError(
             f"{filled[0]}: {len(fields)} columns and no header; say which they are with --columns y,x,class,…"
@@ -135,11 +139,11 @@ def find_columns(files: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> Col
         if surely
         else "no header, and both orders of y and x fit the images: y is taken to come first (else --columns x,y,class)"
     )
-    return Columns({"columns": columns, "separator": separator, "header": False}, how)
+    return Columns(columns, how, separator, header=False)
 
 
 def _lines(file: Path) -> list[str]:
-    """The lines of a dot file that hold something."""
+    """The lines of a dot file that are not blank."""
     return [line for line in read_text(file, "dot file").splitlines() if line.strip()]
 
 
@@ -150,7 +154,7 @@ def _few_first(rows: dict[Path, list[list[str]]]) -> bool:
 
 
 def _inside(rows: list[list[str]], order: tuple[int, int], size: tuple[int, int]) -> int:
-    """How many dots of an image lie inside it."""
+    """Number of dots of an image that lie inside it."""
     places = [(float(row[order[0]]), float(row[order[1]])) for row in rows if len(row) == 3 and _numbers(row, order)]
     return sum(0 <= y < size[0] and 0 <= x < size[1] for y, x in places)
 
@@ -159,8 +163,8 @@ def _numbers(row: list[str], order: tuple[int, int]) -> bool:
     return all(number_in(row[i]) for i in order)
 
 
-def written_classes(files: Sequence[Path], columns: dict[str, Any]) -> Counter[str]:
-    """The classes as the files write them, with their cells."""
+def written_classes(files: Sequence[Path], columns: Columns) -> Counter[str]:
+    """The classes as written in the files, with their numbers of cells."""
     found: Counter[str] = Counter()
     for file in files:
         form = format_of(file)
@@ -170,10 +174,9 @@ def written_classes(files: Sequence[Path], columns: dict[str, Any]) -> Counter[s
         lines = _lines(file)
         if not lines:
             continue
-        names = columns["columns"]
-        separator = columns.get("separator", "auto")
+        names, separator = columns.columns, columns.separator
         fields = split_line(lines[0], separator)[1]
-        if isinstance(names, dict):
+        if isinstance(names, Mapping):
             at, start = fields.index(names["class"]) if names["class"] in fields else -1, 1
         else:
             at, y = list(names).index("class"), list(names).index("y")
@@ -185,8 +188,8 @@ def written_classes(files: Sequence[Path], columns: dict[str, Any]) -> Counter[s
     return found
 
 
-def find_split(folder: Path, stems: set[str]) -> tuple[dict[str, Any], str]:
-    """Split lists in the folder (``…train….txt``, one image name a line), else 70, 10 and 20 % at random, and how."""
+def find_split(folder: Path, stems: set[str]) -> tuple[Lists | Fractions, str]:
+    """Split lists in the folder (``…train….txt``, one image name a line), else 70, 10 and 20 % at random; a note."""
     lists = {}
     for name in SPLITS:
         for file in sorted(folder.glob(f"*{name}*.txt")):
@@ -194,5 +197,6 @@ def find_split(folder: Path, stems: set[str]) -> tuple[dict[str, Any], str]:
             if entries and entries & stems:
                 lists[name] = file.name
     if set(lists) == set(SPLITS):
-        return lists, "lists " + ", ".join(lists.values())
-    return {"train": 0.7, "val": 0.1, "test": 0.2, "seed": 0}, "at random: 70, 10 and 20 % of the images, seed 0"
+        return Lists(**lists), "lists " + ", ".join(lists.values())
+    fractions = Fractions(train=0.7, val=0.1, test=0.2, seed=0)
+    return fractions, "at random: 70, 10 and 20 % of the images, seed 0"

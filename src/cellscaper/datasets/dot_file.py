@@ -1,4 +1,4 @@
-"""The text of one dot file: a table of cells with any columns, or one of the formats of annotation programs."""
+"""Reading of one dot file: a table of cells with any columns, or a format of an annotation program."""
 
 import csv
 import re
@@ -21,7 +21,7 @@ _LARGEST = 1e9
 
 @dataclass(frozen=True)
 class DotFormat:
-    """How a dot file is written: see the settings in :mod:`cellscaper.datasets.dots`.
+    """The form of a dot file: see the settings in :mod:`cellscaper.datasets.dots`.
 
     labels: class as written → index into the classes, negative for cells that are left out.
     """
@@ -43,7 +43,7 @@ class Dots:
 
 
 def parse_dots(text: str, form: DotFormat, file: Path | str) -> Dots:
-    """The dots in a file's text; blank lines are skipped, no line at all means no cell.
+    """The dots in a file's text; blank lines are skipped, and an empty file has no cell.
 
     CellscaperError, with ``file:line``, for a wrong number of columns, a coordinate that is no number and a
     class that is not in ``form.labels``.
@@ -78,7 +78,7 @@ def parse_dots(text: str, form: DotFormat, file: Path | str) -> Dots:
 
 
 def read_dots(file: Path, form: DotFormat, image: str) -> tuple[Dots, str]:
-    """The dots of one file in any format, and what stands between its name and the number of an entry."""
+    """The dots of one file in any format, and the text between its name and the number of an entry in messages."""
     kind = form.form if form.form != "auto" else format_of(file) if file.is_file() else "table"
     if kind == "table":
         return parse_dots(read_text(file, f"dot file of {image},"), form, file), ":"
@@ -96,14 +96,14 @@ def read_dots(file: Path, form: DotFormat, image: str) -> tuple[Dots, str]:
 
 
 def _separator(separator: str, first: str) -> str:
-    """The name of a separator; ``auto`` goes by the first line."""
+    """The name of a separator; ``auto`` decides by the first line."""
     if separator != "auto":
         return separator
     return "comma" if "," in first else "tab" if "\t" in first.strip() else "blank"
 
 
 def _splitter(separator: str, first: str) -> Callable[[str, str], list[str]]:
-    """A function (line, place) → fields; ``auto`` goes by the first line."""
+    """A function (line, place) → fields; ``auto`` decides by the first line."""
     separator = _separator(separator, first)
     if separator not in _SEPARATORS:
         raise CellscaperError(f"separator {separator!r}: expected auto, {', '.join(_SEPARATORS)}")
@@ -146,7 +146,7 @@ def _find_columns(first: list[str], form: DotFormat, place: str) -> tuple[tuple[
 
 
 def _check_order(header: list[str], columns: list[str], place: str) -> None:
-    """A header that names y and x must name them where the settings do."""
+    """CellscaperError if a header names y and x in other columns than the settings."""
     for field in ("y", "x"):
         if field in header and header.index(field) != columns.index(field):
             raise CellscaperError(f"{place}: the header has {', '.join(header)}, columns say {', '.join(columns)}")
@@ -159,7 +159,7 @@ def _number(text: str, name: str, place: str) -> float:
 
 
 def short(text: str) -> str:
-    """A field as an error quotes it."""
+    """A field, shortened for error messages."""
     return repr(text if len(text) <= 60 else text[:57] + "…")
 
 
@@ -169,6 +169,6 @@ def number_in(text: str) -> bool:
 
 
 def split_line(line: str, separator: str = "auto") -> tuple[str, list[str]]:
-    """The separator of a line (found where ``auto``) and its fields."""
+    """The separator of a line (detected if ``auto``) and its fields."""
     separator = _separator(separator, line)
     return separator, _splitter(separator, line)(line, "line")

@@ -1,4 +1,4 @@
-"""Downloads that can be trusted: resumed, retried, checked by SHA-256; archives unpacked with path checks."""
+"""Safe downloads: resumed, retried, checked by SHA-256; archives are unpacked with path checks."""
 
 import errno
 import http.client
@@ -11,10 +11,10 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 from cellscaper.disk.files import checksum
 from cellscaper.errors import CellscaperError
@@ -34,21 +34,19 @@ class RemoteFile:
 
 
 class _BrokenError(Exception):
-    """An attempt that failed; ``lasting`` where another would fail as well."""
+    """A failed attempt; ``lasting`` if another attempt would fail as well."""
 
     def __init__(self, reason: str, lasting: bool = False):
         super().__init__(reason)
         self.lasting = lasting
 
 
-def local_folder(settings: Mapping[str, Any], manual: str) -> Path | None:
-    """The folder that ``path`` of a dataset's settings names, None where it is not set.
+def local_folder(path: str, manual: str) -> Path:
+    """The folder of a dataset's setting ``path``, in which ``~`` is the home folder.
 
-    CellscaperError, with the ``manual`` way to get the data, where it is not a folder.
+    CellscaperError, with the ``manual`` way to get the data, if it is not a folder.
     """
-    if not settings.get("path"):
-        return None
-    folder = Path(settings["path"]).expanduser()
+    folder = Path(path).expanduser()
     if not folder.is_dir():
         raise CellscaperError(f"dataset path {folder} is not a folder; {manual}")
     return folder
@@ -65,10 +63,10 @@ def fetch_files(
     backoff: float = 1.0,
     timeout: float = 30.0,
 ) -> None:
-    """Download ``files`` below ``destination``; files that are there and correct are kept.
+    """Download ``files`` below ``destination``; correct files that are already there are kept.
 
     An interrupted file stays as ``.<name>.partial`` and is resumed, now or in a later run; a file gets its
-    final name only after its checksum was verified. Attempt k is followed by a pause of ``backoff``·2^k
+    final name only after its checksum was verified. After attempt k there is a pause of ``backoff``·2^k
     seconds. CellscaperError after ``retries`` repeated attempts, with the URL and the ``manual`` way.
     """
     with Progress(len(files), "download") as progress:
@@ -118,7 +116,7 @@ def _attempt(file: RemoteFile, partial: Path, timeout: float) -> None:
 
 
 def _transfer(url: str, partial: Path, timeout: float) -> None:
-    """Append what is missing of ``url`` to ``partial``; start again where the server sends the whole file."""
+    """Append the missing bytes of ``url`` to ``partial``; start again if the server sends the whole file."""
     if not url.startswith(("https://", "http://")):
         raise ValueError("not an http or https address")
     have = partial.stat().st_size if partial.exists() else 0
@@ -150,7 +148,7 @@ class _Member:
 
 
 def unpack(archive: Path, destination: Path, limit: int = 20 << 30) -> None:
-    """Unpack a zip or tar archive into the new folder ``destination``, which appears when it is complete.
+    """Unpack a zip or tar archive into the new folder ``destination``, which appears only when it is complete.
 
     CellscaperError for a member with an absolute path, ``..``, a link or a device, for more than ``limit``
     bytes in all, and for a damaged archive.
@@ -165,7 +163,7 @@ def unpack(archive: Path, destination: Path, limit: int = 20 << 30) -> None:
     try:
         _extract(archive, partial, limit)
         os.replace(partial, destination)
-    except Exception as error:  # decompressors raise anything on damaged bytes, and seek where no byte is (EINVAL)
+    except Exception as error:  # decompressors raise any exception on damaged bytes, also EINVAL for a wrong seek
         if isinstance(error, CellscaperError) or getattr(error, "errno", None) not in (None, errno.EINVAL):
             raise
         reason = str(error).split("\n")[0] or type(error).__name__
@@ -182,7 +180,7 @@ def _extract(archive: Path, folder: Path, limit: int) -> None:
             raise CellscaperError(f"archive {archive} unpacks to more than {limit} bytes; nothing was unpacked")
         target = folder / member.path
         source = member.open()
-        assert source is not None  # tarfile gives None only for what is no regular file
+        assert source is not None  # tarfile gives None only for members that are no regular files
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             out = open(target, "xb")  # noqa: SIM115 (closed below)
@@ -215,7 +213,7 @@ def _members(archive: Path) -> Iterator[_Member]:
 
 
 def _safe(name: str, source: Path | str) -> PurePosixPath:
-    """A member's relative path; CellscaperError where it leads out of the folder."""
+    """A member's relative path; CellscaperError if it leads out of the folder."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or any(":" in part or "\0" in part for part in path.parts):
         raise CellscaperError(f"{source}: path {name!r} leads out of the folder; refused")

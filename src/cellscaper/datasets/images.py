@@ -1,4 +1,4 @@
-"""Reading RGB images; whatever else is refused in one line, never converted silently."""
+"""Reading of RGB images. Other images end with a one-line error; they are never converted silently."""
 
 import warnings
 from pathlib import Path
@@ -34,7 +34,7 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
         raise CellscaperError(f"image {path} cannot be read: {error.strerror}") from error
     except CellscaperError:
         raise
-    except Exception as error:  # a decoder may raise anything on damaged bytes
+    except Exception as error:  # a decoder may raise any exception on damaged bytes
         reason = str(error).split("\n")[0] or type(error).__name__
         raise CellscaperError(f"image {path} is truncated or damaged ({reason}); get the file again") from error
     return _without_alpha(pixels, path)
@@ -46,7 +46,7 @@ def _check_kind(image: Image.Image, path: Path) -> None:
         raise CellscaperError(
             f"image {path} has {height}×{width} px, more than {MAX_PIXELS} pixels; cut it into regions"
         )
-    # Pillow opens 16-bit RGB as mode RGB and drops the low byte; only the decoder's raw mode tells.
+    # Pillow opens 16-bit RGB as mode RGB and drops the low byte; only the decoder's raw mode shows it.
     if image.mode not in ("RGB", "RGBA") or any("16" in str(tile.args) for tile in getattr(image, "tile", [])):
         kind = image.mode if image.mode not in ("RGB", "RGBA") else "16-bit " + image.mode
         raise CellscaperError(f"image {path} is {kind}, expected 8-bit RGB; convert it")

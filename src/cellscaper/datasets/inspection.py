@@ -1,4 +1,4 @@
-"""What a dataset is like: scale, counts, density, doubles, class balance, shift between splits, image sizes."""
+"""Properties of a dataset: scale, counts, density, doubles, class balance, shift between splits, image sizes."""
 
 import math
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from cellscaper.errors import CellscaperError
 
 NEIGHBOUR = 8.3  # µm: median distance of a nucleus to the nearest one (BRCA-M2C: 16 to 17 px of 0.5 µm)
 USUAL = (0.25, 0.5, 1.0)  # µm a pixel at 40×, 20×, 10×
-_NEAR = 1.41  # a guess within this factor of a usual scale is that scale
-DOUBLE = 1.0  # px at 20×: two cells of one class nearer than this are one cell twice
+_NEAR = 1.41  # a guess within this factor of a usual scale becomes that scale
+DOUBLE = 1.0  # px at 20×: two cells of the same class nearer than this are probably one cell listed twice
 WINDOW = 256  # px at 20×
 
 
@@ -35,7 +35,7 @@ class Cells:
 
 
 def nearest_distance(images: Sequence[Cells]) -> float:
-    """Median distance in px from a cell to the nearest one; CellscaperError for under 50 cells with a neighbour."""
+    """Median distance in px from a cell to the nearest other; CellscaperError for under 50 cells with a neighbour."""
     found = []
     for one in images:
         points = np.unique(one.points, axis=0)
@@ -48,9 +48,9 @@ def nearest_distance(images: Sequence[Cells]) -> float:
 
 
 def guess_mpp(images: Sequence[Cells]) -> tuple[float, float]:
-    """µm a pixel that puts nuclei as far apart as in tissue, and the median distance in px it was guessed from.
+    """µm a pixel at which nuclei are as far apart as in tissue, and the median distance in px behind this guess.
 
-    A usual scale (40×, 20×, 10×) where one is near. Dense or sparse tissue misleads it: check the result.
+    If a usual scale (40×, 20×, 10×) is near, it is the result. Dense or sparse tissue misleads the guess: check it.
     """
     distance = nearest_distance(images)
     raw = NEIGHBOUR / distance
@@ -60,7 +60,7 @@ def guess_mpp(images: Sequence[Cells]) -> tuple[float, float]:
 
 
 def doubles(images: Sequence[Cells], factor: float) -> int:
-    """Cells that lie within DOUBLE px (at 20×, ``factor`` px of the file each) of an earlier one of their class."""
+    """Cells within DOUBLE px (at 20×; ``factor`` px of the file are one) of an earlier cell of their class."""
     number = 0
     for one in images:
         for label in np.unique(one.labels):
@@ -81,7 +81,7 @@ def per_window(images: Sequence[Cells], factor: float) -> float:
 
 
 def windows(images: Sequence[Cells], factor: float, region: int, stride: int) -> int:
-    """How many windows of a region lie inside the images at 20×."""
+    """Number of windows of a region that lie inside the images at 20×."""
     number = 0
     for one in images:
         along = [(round(side / factor) - region) // stride + 1 for side in one.size]
@@ -90,5 +90,5 @@ def windows(images: Sequence[Cells], factor: float, region: int, stride: int) ->
 
 
 def shares(counted: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(C,) parts of the cells, 0 where there are none."""
+    """(C,) share of each class among the cells; 0 if there are no cells."""
     return counted / max(int(counted.sum()), 1)

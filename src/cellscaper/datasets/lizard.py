@@ -1,25 +1,28 @@
 """Lizard: colon tissue, 238 images at 20×, nuclei of six classes in one MATLAB file an image.
 
-Graham et al., ICCV Workshops 2021; CC BY-NC-SA 4.0, so users download it themselves. The folder may hold
-the archives' outer folders or not::
+Graham et al., ICCV Workshops 2021; CC BY-NC-SA 4.0, so users download it themselves. The archives' outer folders
+are optional::
 
     [lizard_images1/]Lizard_Images1/*.png   [lizard_images2/]Lizard_Images2/*.png
     [lizard_labels/]Lizard_Labels/Labels/*.mat   [lizard_labels/]Lizard_Labels/info.csv
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cellscaper.datasets.download import local_folder, unpack
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.record import Record, check, random_split, read_text
 from cellscaper.disk.formats.matlab import read_arrays
 from cellscaper.errors import CellscaperError
+from cellscaper.run.settings import Fraction
+from cellscaper.run.settings import Settings as Base
 
 CLASSES = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
 MPP = 0.5
@@ -35,12 +38,39 @@ _TABLE = "[Ll]izard_[Ll]abels/info.csv"
 _FOLDER_DEPTHS = ("", "*/", "*/*/")
 
 
-def classes(settings: Mapping[str, Any]) -> tuple[str, ...]:
+class RandomSplit(Base):
+    """Random images for test and validation; the others are for training."""
+
+    test_fraction: Fraction = Field(0.2, description="fraction of the images for test (TC: 20 %)")
+    val_fraction: Fraction = Field(0.1, description="fraction of the images for validation")
+    seed: int = Field(0, description="seed of the split (TC does not give its own)")
+
+
+class Random(Base):
+    """A split at random."""
+
+    random: RandomSplit = Field(description="the fractions and the seed")
+
+
+class Settings(Base):
+    """The folder of Lizard, and the split of its images."""
+
+    path: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="folder that holds lizard_images1, lizard_images2 and lizard_labels, or their zip files"
+    )
+    split: Literal["info"] | Random = Field(
+        Random(random=RandomSplit()),
+        description="info: the dataset's own split; or random fractions of the images",
+        json_schema_extra={"expected": "info or {random: {test_fraction, val_fraction, seed}}"},
+    )
+
+
+def classes(settings: Settings) -> tuple[str, ...]:
     """The six classes, in the order of the dataset's numbers 1 to 6."""
     return CLASSES
 
 
-def mpp(settings: Mapping[str, Any]) -> float:
+def mpp(settings: Settings) -> float:
     """µm a pixel."""
     return MPP
 
@@ -50,12 +80,12 @@ def remote() -> NoReturn:
     raise CellscaperError(f"Lizard cannot be downloaded by the workflow; {MANUAL}")
 
 
-def fetch(settings: Mapping[str, Any], destination: Path) -> Path:
-    """The folder ``path`` of the settings, or ``destination`` where that folder holds the downloaded zip files.
+def fetch(settings: Settings, destination: Path) -> Path:
+    """The folder ``path`` of the settings; if it has the downloaded zip files, ``destination`` with them unpacked.
 
-    CellscaperError with the manual way where ``path`` is not set.
+    CellscaperError with the manual way if ``path`` is not set.
     """
-    root = local_folder(settings, MANUAL) or remote()
+    root = remote() if settings.path is None else local_folder(settings.path, MANUAL)
     archives = sorted(root.glob("lizard_*.zip"))
     for archive in archives:
         unpacked = destination / archive.stem
@@ -64,18 +94,14 @@ def fetch(settings: Mapping[str, Any], destination: Path) -> Path:
     return destination if archives else root
 
 
-def files(settings: Mapping[str, Any], root: Path) -> list[Path]:
-    """All files that :func:`read` reads, sorted, as far as they exist."""
-    tables = _find(root, _TABLE) if settings.get("split", "info") == "info" else []
+def files(settings: Settings, root: Path) -> list[Path]:
+    """All existing files that :func:`read` reads, sorted."""
+    tables = _find(root, _TABLE) if settings.split == "info" else []
     return sorted([*_find(root, _IMAGES), *_find(root, _LABELS), *tables])
 
 
-def read(settings: Mapping[str, Any], root: Path) -> Iterator[Record]:
-    """One Record an image, sorted by name; CellscaperError names the file and nucleus of bad input.
-
-    ``split`` of the settings: ``info`` (default: the dataset's own, 1, 2, 3 = train, val, test) or
-    ``{random: {test_fraction: 0.2, val_fraction: 0, seed: 0}}`` (TC: a random fifth is test, seed not given).
-    """
+def read(settings: Settings, root: Path) -> Iterator[Record]:
+    """One Record an image, sorted by name; CellscaperError names the file and nucleus of bad input."""
     images, labels = _by_stem(_find(root, _IMAGES)), _by_stem(_find(root, _LABELS))
     if not images or not labels:
         raise CellscaperError(f"{root} has {len(images)} Lizard images and {len(labels)} labels; {MANUAL}")
@@ -135,7 +161,7 @@ def _check_axes(path: Path, inst_map: NDArray, ids: NDArray[np.int64], points: N
 
 
 def _hits(inst_map: NDArray, ids: NDArray[np.int64], points: NDArray[np.float64]) -> int:
-    """How many points (N, 2) y, x fall on the pixel of their own id; those outside the map do not."""
+    """Number of points (N, 2) y, x that fall on a pixel of their own id; points outside the map do not count."""
     limit = np.array(inst_map.shape)
     inside = ((points > -0.5) & (points < limit - 0.5)).all(axis=1)
     pixel = np.rint(points[inside]).astype(np.int64).clip(0, limit - 1)
@@ -143,7 +169,7 @@ def _hits(inst_map: NDArray, ids: NDArray[np.int64], points: NDArray[np.float64]
 
 
 def _pull_inside(points: NDArray[np.float64], size: tuple[int, ...]) -> NDArray[np.float32]:
-    """Points (N, 2) as float32, those less than 1 px outside ``size`` moved to its border."""
+    """Points (N, 2) as float32; points less than 1 px outside ``size`` are moved to its border."""
     limit = np.array(size, np.float64)
     near = (points > -1) & (points < limit + 1)
     last = np.nextafter(limit.astype(np.float32), np.float32(0))
@@ -159,7 +185,7 @@ def _by(shape: tuple[int, ...]) -> str:
 
 
 def _find(root: Path, pattern: str) -> list[Path]:
-    """Files that match at most two folders below ``root``; none where it is not a folder."""
+    """Files that match, at most two folders below ``root``; none if it is not a folder."""
     found = (path for depth in _FOLDER_DEPTHS for path in root.glob(depth + pattern))
     return [path for path in found if not path.name.startswith(".")]
 
@@ -173,15 +199,12 @@ def _by_stem(paths: list[Path]) -> dict[str, Path]:
     return found
 
 
-def _splits(settings: Mapping[str, Any], root: Path, stems: list[str]) -> dict[str, str]:
-    split = settings.get("split", "info")
-    if split == "info":
+def _splits(settings: Settings, root: Path, stems: list[str]) -> dict[str, str]:
+    if settings.split == "info":
         return _from_table(root, stems)
-    if not isinstance(split, Mapping) or set(split) != {"random"}:
-        raise CellscaperError(f"split {split!r}: expected info or {{random: {{test_fraction, val_fraction, seed}}}}")
-    chosen = split["random"] or {}
-    test, val = float(chosen.get("test_fraction", 0.2)), float(chosen.get("val_fraction", 0.0))
-    return random_split(stems, {"train": 1 - test - val, "val": val, "test": test}, int(chosen.get("seed", 0)))
+    chosen = settings.split.random
+    test, val = chosen.test_fraction, chosen.val_fraction
+    return random_split(stems, {"train": 1 - test - val, "val": val, "test": test}, chosen.seed)
 
 
 def _from_table(root: Path, stems: list[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What every dataset reader yields: one annotated image, checked, and the ways to split images."""
+"""The output of every dataset reader: one annotated, checked image; and random splits of images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Record:
 def check(record: Record, place: Callable[[int], str]) -> Record:
     """The record itself, if all its dots lie inside its image.
 
-    ``place(i)`` says where dot i was read (``file:line``) and opens the message of the CellscaperError.
+    ``place(i)`` is the place where dot i was read (``file:line``); it begins the message of the CellscaperError.
     """
     height, width = record.image.shape[:2]
     outside = np.flatnonzero(~((record.points >= 0) & (record.points < (height, width))).all(axis=1))
@@ -48,7 +48,7 @@ def check(record: Record, place: Callable[[int], str]) -> Record:
 
 
 def class_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Ordered class names as a tuple; CellscaperError if there are none, one repeats or there are over 256."""
+    """Ordered class names as a tuple; CellscaperError for no name, a repeated name or over 256 names."""
     classes = tuple(str(name) for name in names)
     if not 1 <= len(classes) <= 256 or len(set(classes)) != len(classes):
         raise CellscaperError(f"classes {list(classes)}: expected 1 to 256 different names in the config")
@@ -58,8 +58,8 @@ def class_names(names: Sequence[str]) -> tuple[str, ...]:
 def random_split(ids: Sequence[str], fractions: Mapping[str, float], seed: int) -> dict[str, str]:
     """A split of each id, at random: ``fractions`` of train, val and test, which add up to 1.
 
-    The same ids (in any order) and seed give the same split. A split is empty only where its fraction is 0;
-    CellscaperError where there are too few images for that.
+    The same ids (in any order) and seed give the same split. A split is empty only if its fraction is 0;
+    CellscaperError if there are too few images for that.
     """
     shares = {split: float(fractions.get(split, 0)) for split in SPLITS}
     if not all(0 <= share <= 1 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:

@@ -1,50 +1,23 @@
 """A simple H&E renderer: labelled cells → an RGB image, by optical density.
 
 I = white · exp(−(H·h + E·e)), with the absorption vectors h of haematoxylin and e of eosin near those of Ruifrok and
-Johnston (2001). The tissue between the nuclei follows from the cells alone: cytoplasm around epithelial cells, white
+Johnston (2001). The tissue between the nuclei depends only on the cells: cytoplasm around epithelial cells, white
 lumen where they enclose an empty place, elsewhere stroma with fibres along the lines of stromal cells.
-Schematic, not photorealistic: the class of a nucleus can be told by eye.
+Images are schematic, not photorealistic, but the eye can recognise the class of a nucleus.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from cellscaper.datasets.noise import smooth_noise
+from cellscaper.datasets.nuclei import NUCLEI, aligned, paint_nuclei
 from cellscaper.errors import CellscaperError
 
 HAEMATOXYLIN = (0.62, 0.71, 0.33)
 EOSIN = (0.11, 0.87, 0.48)
-HALF = 13  # px: nuclei are drawn on patches of 2·HALF + 1 px
-
-
-@dataclass(frozen=True)
-class Nucleus:
-    """How cells of a class look; lengths in px at 20×, stain amounts as optical density."""
-
-    axes: tuple[float, float]  # semi-axes of the nucleus, or of each lobe
-    spread: float  # relative standard deviation of the axes
-    stain: float  # haematoxylin
-    rim: float = 0.0  # additional haematoxylin at the nuclear membrane
-    chromatin: float = 0.15  # amplitude of the texture
-    nucleoli: int = 0  # at most
-    rough: float = 0.04  # irregularity of the outline
-    lobes: int = 1
-    aligned: bool = False  # lies along the fibres
-    body: tuple[float, float, float, float] | None = None  # cytoplasm: radius, offset from the nucleus, H, E
-
-
-NUCLEI = {
-    "lymphocyte": Nucleus((3.7, 3.4), 0.09, 1.75, chromatin=0.22, body=(4.6, 0.0, 0.10, 0.18)),
-    "epithelial": Nucleus((6.4, 5.2), 0.12, 0.66, rim=0.40, chromatin=0.22, nucleoli=2, rough=0.06),
-    "stromal": Nucleus((7.6, 2.4), 0.14, 1.10, rim=0.1, chromatin=0.20, rough=0.07, aligned=True),
-    "plasma": Nucleus((3.6, 3.3), 0.08, 1.45, chromatin=0.30, body=(6.2, 3.2, 0.50, 0.30)),
-    "eosinophil": Nucleus((2.5, 2.2), 0.08, 1.35, lobes=2, body=(5.4, 0.0, 0.0, 1.35)),
-    "neutrophil": Nucleus((1.9, 1.6), 0.08, 1.60, lobes=3, body=(5.2, 0.0, 0.05, 0.10)),
-}
-NUCLEI["connective"] = NUCLEI["stromal"]
 
 
 def render(
@@ -63,34 +36,15 @@ def render(
         raise CellscaperError(f"renderer: class {unknown[0]!r} has no look; it can paint {sorted(NUCLEI)}")
     names = np.array(classes)[labels] if len(labels) else np.zeros(0, str)
     dots = np.floor(points).astype(np.int64).reshape(-1, 2)
-    flow = _fibre_direction(dots[_aligned(names)], size, rng)
+    flow = _fibre_direction(dots[aligned(names)], size, rng)
     stains = _tissue(dots, names == "epithelial", flow, size, rng)  # (2, H, W): H and E
-    stains = _paint_nuclei(stains, dots, names, flow, rng)
+    stains = paint_nuclei(stains, dots, names, flow, rng)
     return _develop(stains, rng)
-
-
-def smooth_noise(size: tuple[int, int], sigma: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Gaussian random field (H, W) of unit variance: white noise on knots ``sigma`` px apart, blurred by ``sigma``.
-
-    Summed in double precision, so that the field does not depend on the number of threads.
-    """
-    sides = []
-    for n in size:
-        knots = np.arange(-3, n / sigma + 4) * sigma
-        weights = np.exp(-((np.arange(n)[:, None] - knots) ** 2) / (2 * sigma**2))  # (n, knots)
-        sides.append(weights / np.sqrt((weights**2).sum(1, keepdims=True)))
-    rows, columns = sides
-    white = rng.standard_normal((rows.shape[1], columns.shape[1]))
-    return (rows @ white @ columns.T).astype(np.float32)
 
 
 def _bells(at: NDArray, centres: NDArray, sigma: float) -> NDArray[np.float32]:
     """(len(at), len(centres)) values of Gaussian bells of height 1."""
     return np.exp(-((at[:, None] - centres) ** 2) / np.float32(2 * sigma**2)).astype(np.float32)
-
-
-def _aligned(names: NDArray[np.str_]) -> NDArray[np.bool_]:
-    return np.array([NUCLEI[name].aligned for name in names], bool)
 
 
 # -- the tissue between the nuclei ------------------------------------------------------------------------
@@ -198,107 +152,6 @@ def _lumen(away: NDArray[np.float64], epithelial: NDArray[np.int64], size: tuple
             centre = np.hypot(rows + (top - y), columns + (left - x))  # px to the middle of the disc
             np.maximum(window, np.clip((empty - 9 - centre) / 2 + 0.5, 0, 1), out=window)
     return lumen
-
-
-# -- nuclei -----------------------------------------------------------------------------------------------
-
-
-def _paint_nuclei(
-    stains: NDArray[np.float32],
-    dots: NDArray[np.int64],
-    names: NDArray[np.str_],
-    flow: NDArray[np.complex64],
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """Lay each cell's patch over the stains (2, H, W): its cytoplasm, then its nucleus."""
-    canvas = np.pad(stains, ((0, 0), (HALF, HALF), (HALF, HALF)))
-    room = _room(dots)
-    bank = smooth_noise((160, 160), 1.2, rng)
-    for name in dict.fromkeys(names.tolist()):
-        mine = names == name
-        at = dots[mine]
-        look = NUCLEI[name]
-        turn = rng.uniform(0, 2 * np.pi, len(at))
-        if look.aligned:
-            turn = np.angle(flow[at[:, 0], at[:, 1]]) / 2 + rng.normal(0, 0.2, len(at))
-        layers = _patches(look, turn.astype(np.float32), room[mine], bank, rng)
-        for (y, x), patch in zip(at, layers, strict=True):
-            window = canvas[:, y : y + 2 * HALF + 1, x : x + 2 * HALF + 1]
-            for cover, amount_h, amount_e in patch:
-                window[0] += cover * (amount_h - window[0])
-                window[1] += cover * (amount_e - window[1])
-    return canvas[:, HALF:-HALF, HALF:-HALF]
-
-
-def _room(dots: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(N,) px to the nearest other cell."""
-    if len(dots) < 2:
-        return np.full(len(dots), np.inf, np.float32)
-    squared = ((dots[:, None] - dots).astype(np.float32) ** 2).sum(2)
-    np.fill_diagonal(squared, np.inf)
-    return np.sqrt(squared.min(1))
-
-
-def _patches(
-    look: Nucleus,
-    turn: NDArray[np.float32],
-    room: NDArray[np.float32],
-    bank: NDArray[np.float32],
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """(n, layers, 3, P, P): for cytoplasm (if any) and nucleus its cover 0…1, haematoxylin and eosin."""
-    n = len(turn)
-    axis = np.arange(-HALF, HALF + 1, dtype=np.float32)
-    y, x = axis[:, None], axis[None, :]
-    cos, sin = np.cos(turn)[:, None, None], np.sin(turn)[:, None, None]
-    along, across = cos * x + sin * y, cos * y - sin * x  # (n, P, P)
-    axes = np.array(look.axes, np.float32) * rng.normal(1, look.spread, (n, 2)).clip(0.7, 1.4).astype(np.float32)
-    if not look.aligned:
-        axes *= np.minimum(1, 0.62 * room / axes.max(1))[:, None].clip(0.6)
-    depth = _depth(look, along, across, axes, rng)
-    start = rng.integers(0, len(bank) - 2 * HALF - 1, (n, 2))
-    grid = np.arange(2 * HALF + 1)
-    grain = bank[start[:, :1, None] + grid[:, None], start[:, 1:, None] + grid]  # (n, P, P)
-    shade = rng.normal(1, 0.15, (n, 1, 1)).clip(0.7, 1.4).astype(np.float32)
-    amount = look.stain * shade * (1 + look.chromatin * grain) + look.rim * np.exp(-((depth - 0.7) ** 2))
-    for _ in range(look.nucleoli):
-        spot = rng.uniform(-0.45, 0.45, (n, 2)).astype(np.float32) * axes
-        squared = (along - spot[:, :1, None]) ** 2 + (across - spot[:, 1:, None]) ** 2
-        amount += rng.uniform(0.1, 0.9, (n, 1, 1)).astype(np.float32) * np.exp(-squared / 1.6)
-    nucleus = np.stack([np.clip(depth / 1.3 + 0.5, 0, 1), amount, np.full_like(amount, 0.22)], 1)
-    if look.body is None:
-        return nucleus[:, None]
-    radius, offset, body_h, body_e = look.body
-    cover = np.clip(radius - np.hypot(along - offset, across) + 0.5, 0, 1)
-    granules = 1 + 0.2 * grain
-    return np.stack([np.stack([cover, body_h * granules, body_e * granules], 1), nucleus], 1)
-
-
-def _depth(
-    look: Nucleus,
-    along: NDArray[np.floating],
-    across: NDArray[np.floating],
-    axes: NDArray[np.floating],
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """(n, P, P) px below the outline, negative outside. Lobes sit on an arc of a circle around the centre."""
-    n = len(axes)
-    deepest = np.full(along.shape, -np.inf, np.float32)
-    for lobe in range(look.lobes):
-        arc = np.pi * 4 / 3 * (lobe / max(look.lobes - 1, 1) - 0.5) if look.lobes > 2 else np.pi * lobe
-        shift = (0.95 if look.lobes > 1 else 0.0) * axes[:, :1, None]
-        u, v = (along - shift * np.float32(np.cos(arc))), (across - shift * np.float32(np.sin(arc)))
-        a, b = axes[:, :1, None], axes[:, 1:, None]
-        radius = np.hypot(u / a, v / b)
-        phase = np.arctan2(v / b, u / a)
-        outline = np.ones_like(radius)
-        for wave in (2, 3, 4):
-            swing = rng.normal(0, 2 * look.rough / wave, (n, 1, 1)).astype(np.float32)
-            outline += swing * np.cos(wave * phase + rng.uniform(0, 2 * np.pi, (n, 1, 1)).astype(np.float32))
-        # From the relative radius to px: divide by the length of its gradient.
-        slope = np.hypot(u / a**2, v / b**2) / np.maximum(radius, 1e-3)
-        np.maximum(deepest, (outline - radius) / np.maximum(slope, 1 / a), out=deepest)
-    return deepest
 
 
 # -- the camera -------------------------------------------------------------------------------------------

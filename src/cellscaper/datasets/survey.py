@@ -1,10 +1,9 @@
-"""A folder of images and dots, read as the workflow will read it: what is in it, what is wrong, how to configure it."""
+"""A folder of images and dots, read as the workflow will read it: its contents, its faults, and its configuration."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -19,7 +18,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.run.progress import Progress
 
 AT_20X = (0.4, 0.6)  # µm a pixel that need no rescaling
-LEAST = 20  # test windows without which layouts cannot be scored
+LEAST = 20  # fewest test windows with which layouts can be scored
 FEWEST = 200  # test windows: two halves of at least 100, which TopoFD needs
 RARE, SHIFTED = 0.01, 1.5  # share of a class; factor between splits
 PRESETS = {256: "workflow/presets/brca-small.yaml", 128: "workflow/presets/demo.yaml"}  # by region, px
@@ -27,7 +26,7 @@ PRESETS = {256: "workflow/presets/brca-small.yaml", 128: "workflow/presets/demo.
 
 @dataclass(frozen=True)
 class Survey:
-    """lines to print, faults that keep the workflow from running, the overlay as YAML, the preset it lies over."""
+    """lines to print, faults that keep the workflow from running, the overlay as YAML, the preset that it changes."""
 
     lines: list[str]
     faults: list[str]
@@ -35,7 +34,7 @@ class Survey:
     preset: str
 
     def command(self, output: Path) -> str:
-        """The command that runs the workflow on it."""
+        """The command that runs the workflow on this folder."""
         profile = "--workflow-profile workflow/profiles/local --cores 2"
         return f".venv/bin/snakemake {profile} --configfile {self.preset} {output}"
 
@@ -49,7 +48,7 @@ def survey(
 ) -> Survey:
     """Read a folder and describe it. ``mpp``, ``columns`` and ``classes`` are guessed where None.
 
-    CellscaperError for a name that is none and for files that cannot be read at all.
+    CellscaperError for an invalid name and for files that cannot be read at all.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise CellscaperError(f"--name {name!r}: expected small letters, digits and _, a letter first")
@@ -63,12 +62,12 @@ def survey(
     files = [file for _, file in found.files]
     form = format_of(files[0])
     if form != "table":
-        how = discovery.Columns({}, f"{form} files")
+        how = discovery.Columns((), f"{form} files")
     elif columns is not None:
-        how = discovery.Columns({"columns": columns}, "as given")
+        how = discovery.Columns(columns, "as given")
     else:
         how = discovery.find_columns(files, sizes)
-    written = discovery.written_classes(files, how.settings)
+    written = discovery.written_classes(files, how)
     mapping = classes or _name_classes(sorted(written, key=_by_number))
     unknown = sorted(set(written) - set(mapping))
     if unknown:
@@ -79,16 +78,15 @@ def survey(
     names = list(dict.fromkeys(one for one in mapping.values() if one is not None))
     stems = {image.stem for image, _ in found.files}
     split, split_how = discovery.find_split(folder, stems)
-    settings: dict[str, Any] = {
-        "reader": "dots", "path": str(folder), "images": found.images, "dots": found.dots, **how.settings,
-        "classes": names, "class_map": mapping, "mpp": 0.5, "split": split,
-    }  # fmt: skip
+    settings = dots.Settings.model_validate({
+        "path": str(folder), "images": found.images, "dots": found.dots, "columns": how.columns,
+        "separator": how.separator, "header": how.header, "classes": names, "class_map": mapping, "mpp": dots.MPP,
+        "split": split,
+    })  # fmt: skip
     images = _read(settings, folder, found.files, sizes)
     scale, scale_how = _scale(mpp, images)
-    settings["mpp"] = scale
-    if not AT_20X[0] <= scale <= AT_20X[1]:
-        settings["rescale"] = True
-    factor = dots.MPP / scale if settings.get("rescale") else 1.0
+    settings = settings.model_copy(update={"mpp": scale, "rescale": not AT_20X[0] <= scale <= AT_20X[1]})
+    factor = dots.MPP / scale if settings.rescale else 1.0
     text = _Text(found, how.how, images, names, factor, scale, scale_how, split_how)
     region = text.region()
     overlay = _overlay(name, settings, region, text)
@@ -100,7 +98,7 @@ def _by_number(text: str) -> tuple[int, str]:
 
 
 def _name_classes(written: Sequence[str]) -> dict[str, str | None]:
-    """A name for each class: numbers become class_1, cells without a class are left out where others have one."""
+    """A name for each class: numbers become class_1; cells without a class are left out if other cells have classes."""
     named: dict[str, str | None] = {one: f"class_{one}" if one.isdecimal() else one for one in written}
     if UNCLASSIFIED in named and len(named) > 1:
         named[UNCLASSIFIED] = None
@@ -108,9 +106,9 @@ def _name_classes(written: Sequence[str]) -> dict[str, str | None]:
 
 
 def _read(
-    settings: dict[str, Any], folder: Path, files: Sequence[tuple[Path, Path]], sizes: Sequence[tuple[int, int]]
+    settings: dots.Settings, folder: Path, files: Sequence[tuple[Path, Path]], sizes: Sequence[tuple[int, int]]
 ) -> list[Cells]:
-    """The cells of each image as the reader `dots` has them, outside ones too."""
+    """The cells of each image as the reader `dots` has them, including cells outside the image."""
     form = dots.dot_format(settings, dots.classes(settings))
     chosen = dots.splits(settings, folder)
     images = []
@@ -134,7 +132,7 @@ def _scale(mpp: float | None, images: Sequence[Cells]) -> tuple[float, str]:
 
 
 class _Text:
-    """What is said about a folder; warnings begin with '!'. ``faults`` keep the workflow from running."""
+    """The text about a folder; warnings begin with '!'. ``faults`` keep the workflow from running."""
 
     def __init__(
         self,
@@ -173,19 +171,19 @@ class _Text:
             )
 
     def region(self) -> int:
-        """The region that most images hold at 20×: 256 px, or 128."""
+        """The region that fits in most images at 20×: 256 px, or 128."""
         held = [min(one.size) / self.factor >= 256 for one in self.images]
         return 256 if held and np.mean(held) >= 0.5 else 128
 
     def small(self) -> int:
-        """How many images are below the region."""
+        """Number of images that are smaller than the region."""
         return sum(round(min(one.size) / self.factor) < self.region() for one in self.images)
 
     def windows(self, region: int, stride: int) -> int:
         return inspection.windows(self.parts["test"], self.factor, region, stride)
 
     def stride(self) -> int:
-        """The largest stride of the test windows that gives FEWEST of them, else the smallest."""
+        """The largest stride that gives FEWEST test windows, else the smallest stride."""
         usual = (32, 16, 8, 4)
         return next((one for one in usual if self.windows(self.region(), one) >= FEWEST), usual[-1])
 
@@ -245,27 +243,30 @@ class _Text:
         return found
 
 
-def _overlay(name: str, settings: dict[str, Any], region: int, text: _Text) -> str:
-    """The overlay: the dataset, which tables, and what its sizes ask for."""
+def _overlay(name: str, settings: dots.Settings, region: int, text: _Text) -> str:
+    """The overlay: the dataset, its tables, and the settings for its sizes."""
     small = "skip" if text.small() else "error"
     number = text.windows(region, text.stride())
-    overlay: dict[str, Any] = {
-        "datasets": {name: settings},
-        "run": {"datasets": [name], "tables": ["tc_table1", "tc_table1_released", "tc_table2"]},
-        "patches": {"tc": {"stride": text.stride(), "small": small}},
-        "layout_model": {"small": small},
-        "features": {"tc": {"small": small}, "tc_released": {"small": small}},
-        "image_models": {"tc": {"small": small}},
+    dataset = {
+        "reader": "dots",
+        **settings.model_dump(mode="json", exclude_defaults=True),
+        "split": settings.split.model_dump(),
     }
-    if small == "skip":
-        overlay["experiments"] = {"tc_sd_gmm": {"small": "skip"}}
-    if number < FEWEST:  # fewer layouts a side than samples or features are refused
+    features: dict[str, dict[str, object]] = {"tc": {"small": small}, "tc_released": {"small": small}}
+    overlay: dict[str, object] = {
+        "datasets": {name: dataset},
+        "run": {"datasets": [name], "tables": ["tc_table1", "tc_table1_released", "tc_table2"]},
+        "fields": {"w256": {"windows": {"stride": text.stride()}, "small": small}},
+        "features": features,
+        "painters": {"tc": {"small": small}},
+    }
+    if number < FEWEST:  # metrics refuse fewer layouts a side than samples or features
         half = number // 2
         overlay["metrics"] = {"topofd": {"samples": half}, "mmd": {"layouts": half}, "copies": {"layouts": half}}
-        overlay["features"]["tc"]["width"] = min(16, half // 2)
-        overlay["features"]["tc_released"]["width"] = min(32, (half - 1) // 8 * 8)
+        features["tc"]["width"] = min(16, half // 2)
+        features["tc_released"]["width"] = min(32, (half - 1) // 8 * 8)
     head = (
         f"# Written by `cellscaper check`. Lay it over a preset: --configfile {PRESETS[region]} this.yaml\n"
-        f"# {settings['mpp']:g} µm a pixel, {text.scale}.\n# The order of classes is the channel order everywhere.\n"
+        f"# {settings.mpp:g} µm a pixel, {text.scale}.\n# The order of classes is the channel order everywhere.\n"
     )
     return head + yaml.safe_dump(overlay, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)

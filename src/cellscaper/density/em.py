@@ -1,9 +1,9 @@
 """Gaussian mixtures of few points in one or two dimensions, several at once.
 
-The path is scikit-learn's ``GaussianMixture(K, reg_covar=regularise, random_state=seed)`` with its defaults: k-means
-from the same seed, then EM until the mean log likelihood changes by less than 1e-3, at most 100 times. One EM step
-of all mixtures is two matrix products here: a log density is linear in the monomials of a point (1, y, x, y², yx, x²),
-and the sums that give weights, means and covariances are the monomials weighted by the responsibilities.
+The steps are those of scikit-learn's ``GaussianMixture(K, reg_covar=regularise, random_state=seed)`` with its defaults:
+k-means from the same seed, then EM until the mean log likelihood changes by less than 1e-3, at most 100 times. Here an
+EM step of all mixtures is two matrix products. A log density is linear in a point's monomials (1, y, x, y², yx, x²),
+and weights, means and covariances come from sums of the monomials weighted by the responsibilities.
 """
 
 import warnings
@@ -19,9 +19,9 @@ from cellscaper.errors import CellscaperError
 
 MOST_STEPS = 100
 TOLERANCE = 1e-3  # change of the mean log likelihood of a point
-STILL = 1e-4  # k-means ends when its centres move by this share of the variance, squares summed
+STILL = 1e-4  # k-means ends when the summed squared movements of its centres are below this share of the variance
 SAME_DISTANCE = 1e-9  # share of the variance by which two squared distances have to differ
-NO_POINTS = 10 * np.finfo(np.float64).eps  # added to the points a component holds: an empty one divides by it
+NO_POINTS = 10 * np.finfo(np.float64).eps  # added to the points of a component, so that an empty one divides by it
 CHUNK = 4096  # points evaluated at once: bounds the memory, stays in the cache
 
 
@@ -44,9 +44,9 @@ def fit_mixtures(points: NDArray, components: Sequence[int], regularise: float, 
 
     ``regularise``, in squared units of the points, is added to the variances of every component in every step;
     covariances are exact to about 1e-16 of the squared extent of the points. A mixture that has not converged
-    after 100 steps counts as it is.
+    after 100 steps is returned as it is.
 
-    Raises CellscaperError for numbers out of range and where a covariance is singular, so regularise too small.
+    Raises CellscaperError for numbers out of range, and if a covariance is singular because regularise is too small.
     """
     points = np.asarray(points, np.float64)
     if points.ndim != 2 or points.shape[1] not in (1, 2) or not np.isfinite(points).all():
@@ -80,7 +80,7 @@ def density(mixture: Mixture, where: NDArray) -> NDArray[np.float64]:
 
 
 def log_density(mixture: Mixture, where: NDArray) -> NDArray[np.float64]:
-    """Log density at ``where`` (M, d): (M,). Finite where the density itself underflows."""
+    """Log density at ``where`` (M, d): (M,). Finite even if the density itself underflows."""
     tops = ((logs.max(axis=0), logs) for logs in _joint_logs(mixture, where))
     return np.concatenate([top + np.log(np.exp(logs - top).sum(axis=0)) for top, logs in tops])
 
@@ -93,9 +93,9 @@ def bic(mixture: Mixture, points: NDArray) -> float:
 
 
 def _clusters(points: NDArray[np.float64], sizes: NDArray, seed: int) -> NDArray[np.float64]:
-    """(C, N), one where a point is in a cluster of k-means: Lloyd's iteration for all numbers of clusters at once.
+    """(C, N), 1 if a point is in a cluster of k-means: Lloyd's iteration for all numbers of clusters at once.
 
-    Where a cluster runs empty or a point has two nearest centres, rounding decides: such a K is left to the library.
+    If a cluster becomes empty or a point has two nearest centres, rounding decides; the library computes such a K.
     """
     places = points - points.mean(axis=0)
     scale = places.var(axis=0).mean()
@@ -122,7 +122,7 @@ def _clusters(points: NDArray[np.float64], sizes: NDArray, seed: int) -> NDArray
 def _seeds(places: NDArray[np.float64], sizes: NDArray, seed: int) -> NDArray[np.float64]:
     """(C, d) first centres by k-means++ with 2 + ⌊log K⌋ candidates a centre.
 
-    K only sets the candidates: the seeds of a K are the first of those of a larger K with as many candidates.
+    K only sets the number of candidates: a larger K with the same number begins with the same seeds.
     """
     candidates = 2 + np.log(sizes).astype(int)
     order = {
@@ -133,7 +133,7 @@ def _seeds(places: NDArray[np.float64], sizes: NDArray, seed: int) -> NDArray[np
 
 
 def _library_clusters(points: NDArray[np.float64], clusters: int, seed: int) -> NDArray[np.bool_]:
-    """(K, N), whether a point is in a cluster."""
+    """(K, N), True if a point is in a cluster."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different points than clusters
         labels = KMeans(clusters, n_init=1, random_state=np.random.RandomState(seed)).fit(points).labels_
@@ -168,7 +168,7 @@ def _coefficients(weights: NDArray, means: NDArray, covariances: NDArray) -> NDA
         precision = (np.array([[xx, -yx], [-yx, yy]]) / determinant).transpose(2, 0, 1)
         square = [-0.5 * precision[:, 0, 0], -precision[:, 0, 1], -0.5 * precision[:, 1, 1]]
     shift = np.einsum("cij,cj->ci", precision, means)
-    distance = (shift * means).sum(axis=1)  # of the mean from the origin, squared
+    distance = (shift * means).sum(axis=1)  # squared distance of the mean from the origin
     constant = np.log(weights) - 0.5 * (d * np.log(2 * np.pi) + np.log(determinant) + distance)
     return np.column_stack([constant, shift, *square])
 
@@ -190,7 +190,7 @@ def _maximise(belongs: NDArray, basis: NDArray, centre: NDArray, regularise: flo
     sums = belongs @ basis.T  # (C, F)
     mass, first, second = sums[:, 0], sums[:, 1 : 1 + d], sums[:, 1 + d :]
     held = mass + NO_POINTS
-    means = (first - NO_POINTS * centre) / held[:, None]  # an empty component sits at the origin of the points
+    means = (first - NO_POINTS * centre) / held[:, None]  # an empty component has its mean at the origin of the points
     covariances = np.empty((len(mass), d, d))
     for column, (i, j) in enumerate(zip(*np.triu_indices(d), strict=True)):
         a, b = means[:, i], means[:, j]
@@ -202,7 +202,7 @@ def _maximise(belongs: NDArray, basis: NDArray, centre: NDArray, regularise: flo
 
 
 def _determinants(covariances: NDArray) -> NDArray[np.float64]:
-    """(C,) of (C, d, d)."""
+    """Determinants (C,) of matrices (C, d, d)."""
     product = covariances[:, 0, 0] * covariances[:, -1, -1]
     return covariances[:, 0, 0] if covariances.shape[1] == 1 else product - covariances[:, 0, 1] ** 2
 

@@ -1,31 +1,52 @@
-"""Gaussian mixture copula density (SD; papers.md section 2; Tewari, Giering, Raghunathan, ICDM Workshops 2011).
+"""Gaussian mixture copula density (SD; docs/methods.md, section 2.1; Tewari et al., ICDM Workshops 2011).
 
-Each coordinate has a one-dimensional Gaussian mixture, f_j with distribution function F_j. What ties the two together
-is the copula of a two-dimensional Gaussian mixture ψ with margins ψ_j, Ψ_j:
+Each coordinate has a one-dimensional Gaussian mixture, f_j with distribution function F_j. The dependence of the two
+coordinates is the copula of a two-dimensional Gaussian mixture ψ with margins ψ_j, Ψ_j:
 
     f(x) = c(F_1(x_1), F_2(x_2)) · f_1(x_1) · f_2(x_2)        c(u) = ψ(z) / (ψ_1(z_1) · ψ_2(z_2)),  z_j = Ψ_j⁻¹(u_j)
 
 c does not change when an axis of ψ is shifted or stretched, so ψ is kept at mean 0 and variance 1 in both coordinates.
-Probabilities u are carried as normal scores (density/marginals.py).
+Probabilities u are stored as normal scores (density/marginals.py).
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cellscaper.density import em, marginals
 from cellscaper.density.em import Mixture
 from cellscaper.density.maps import checked_points
-from cellscaper.errors import CellscaperError
+from cellscaper.run.settings import Count, Positive
+from cellscaper.run.settings import Settings as Base
 
 _MOST_STEPS = 100
 _PATIENCE = 5  # steps without a gain of _GAIN end the fit
-_GAIN = 1e-4  # of the copula's mean log likelihood of a point
-_EDGE = 4.753424308822899  # normal score of 1 - 1e-6: where the unit square is cut for space copula
+_GAIN = 1e-4  # smallest gain in the copula's mean log likelihood of a point
+_EDGE = 4.753424308822899  # normal score of 1 - 1e-6: the unit square is cut there in space copula
+
+
+class Settings(Base):
+    """Mixtures of the margins and of the copula."""
+
+    components: Literal["bic"] | Count = Field(
+        "bic",
+        description="number of components of the copula, or bic: the number with the lowest BIC",
+        json_schema_extra={"expected": "bic or a number of components"},
+    )
+    max_components: Count = Field(10, description="largest number that BIC may choose for the copula")
+    marginal_components: Count = Field(10, description="largest number that BIC may choose for a margin")
+    regularise: Positive = Field(100.0, description="px² added to the variances of the margins")
+    regularise_copula: Positive = Field(
+        0.03, description="added to the variances of the copula, whose margins have variance 1"
+    )
+    space: Literal["pixels", "copula"] = Field(
+        "pixels",
+        description="pixels: density on the pixels (SD's text); copula: density on the copula's unit square (released)",
+    )
 
 
 @dataclass(frozen=True)
@@ -37,39 +58,33 @@ class CopulaModel:
     space: str
 
 
-def fit(points: NDArray, settings: Mapping[str, Any], seed: int) -> CopulaModel:
+def fit(points: NDArray, settings: Settings, seed: int) -> CopulaModel:
     """Fit margins, then the copula, to ``points`` (N ≥ 3, 2) px, y, x.
 
-    settings:
-      ``marginal_components``  the most components of a margin; their number has the lowest BIC
-      ``regularise``           px² added to the variances of the margins, as in the GMM
-      ``components``           of the copula: a number or "bic", that from 1 to ``max_components`` with the lowest BIC
-      ``regularise_copula``    added to the variances of ψ, whose margins have variance 1
-      ``space``                "pixels": density per px², one over the plane (SD's text). "copula": the value of a pixel
-                               is c(u) itself, which integrates to one over the unit square, not over pixels (protocol
-                               ``released``); u is cut at 1e-6 and 1 - 1e-6, because c has poles in its corners
+    In space ``pixels`` the density is per px² and integrates to one over the plane. In space ``copula`` the value of
+    a pixel is c(u) itself, which integrates to one over the unit square, not over pixels (protocol ``released``); u is
+    cut at 1e-6 and 1 - 1e-6, because c has poles in its corners.
 
-    There are never more components than different points or coordinates, so points on one line, also a line along an
-    axis, or all in one place have a defined answer. With K components the copula has 6K - 5 free parameters.
+    There are never more components than different points or coordinates. So the result is also defined for points on
+    one line, even along an axis, or all at the same place. With K components the copula has 6K - 5 free parameters.
 
-    Raises CellscaperError for too few or non-finite points and for settings outside their range.
+    Raises CellscaperError for too few or non-finite points.
     """
     points = checked_points(points, "GMCM")
-    _check(settings)
     y, x = (_fit_margin(column, settings, seed) for column in points.T)
     scores = np.stack([_scores(margin, column) for margin, column in zip((y, x), points.T, strict=True)])
     distinct = len(np.unique(points, axis=0))
-    regularise = settings["regularise_copula"]
+    regularise = settings.regularise_copula
     starts = em.fit_mixtures(scores.T, _candidates(settings, distinct), regularise, seed)
     fits = [_fit_copula(start, scores, regularise) for start in starts]
     copula, _ = min(fits, key=lambda found: _bic(found[0], found[1], len(points)))
-    return CopulaModel((y, x), copula, settings["space"])
+    return CopulaModel((y, x), copula, settings.space)
 
 
 def evaluate(params: CopulaModel, where: NDArray) -> NDArray[np.float64]:
     """Density at ``where`` (M, 2) px: (M,), per px² in space pixels, of the copula in space copula (:func:`fit`).
 
-    Margins are inverted once for each different coordinate, so a grid costs its sides and not its area.
+    Margins are inverted once for each different coordinate, so the work for a grid grows with its sides, not its area.
     """
     where = np.asarray(where, np.float64).reshape(-1, 2)
     z = np.empty_like(where)
@@ -89,31 +104,17 @@ def evaluate(params: CopulaModel, where: NDArray) -> NDArray[np.float64]:
     return np.exp(em.log_density(params.copula, z) + log_rest)
 
 
-def _check(settings: Mapping[str, Any]) -> None:
-    for name, unit in (("regularise", " px²"), ("regularise_copula", "")):
-        if not settings[name] > 0:
-            raise CellscaperError(f"GMCM density: {name} is {settings[name]}{unit}, expected above 0")
-    for name in ("max_components", "marginal_components"):
-        if settings[name] < 1:
-            raise CellscaperError(f"GMCM density: {name} is {settings[name]}, expected at least 1")
-    components = settings["components"]
-    if components != "bic" and (not isinstance(components, int) or components < 1):
-        raise CellscaperError(f"GMCM density: components is {components!r}, expected 'bic' or a number of at least 1")
-    if settings["space"] not in ("pixels", "copula"):
-        raise CellscaperError(f"GMCM density: space is {settings['space']!r}, expected pixels or copula")
+def _candidates(settings: Settings, distinct: int) -> list[int]:
+    """The numbers of components of the copula to try for ``distinct`` different points."""
+    if settings.components == "bic":
+        return list(range(1, min(settings.max_components, distinct) + 1))
+    return [min(settings.components, distinct)]
 
 
-def _candidates(settings: Mapping[str, Any], distinct: int) -> list[int]:
-    """The numbers of components of the copula to try for so many different points."""
-    if settings["components"] == "bic":
-        return list(range(1, min(settings["max_components"], distinct) + 1))
-    return [min(settings["components"], distinct)]
-
-
-def _fit_margin(column: NDArray[np.float64], settings: Mapping[str, Any], seed: int) -> Mixture:
+def _fit_margin(column: NDArray[np.float64], settings: Settings, seed: int) -> Mixture:
     """The mixture of one coordinate (N,) with the lowest BIC."""
-    most = min(settings["marginal_components"], len(np.unique(column)))
-    fits = em.fit_mixtures(column[:, None], range(1, most + 1), settings["regularise"], seed)
+    most = min(settings.marginal_components, len(np.unique(column)))
+    fits = em.fit_mixtures(column[:, None], range(1, most + 1), settings.regularise, seed)
     return min(fits, key=lambda mixture: em.bic(mixture, column[:, None]))
 
 
@@ -127,11 +128,11 @@ def _bic(copula: Mixture, likelihood: float, n: int) -> float:
 
 
 def _fit_copula(start: Mixture, scores: NDArray[np.float64], regularise: float) -> tuple[Mixture, float]:
-    """The best copula on the way of pseudo-EM from ``start``, and its mean log likelihood of a point.
+    """The best copula among the steps of pseudo-EM from ``start``, and its mean log likelihood of a point.
 
-    scores (2, N). Each step inverts the margins of the present ψ and makes one EM step of ψ on the z found there. That
-    step raises the likelihood of z as it is, not that of the copula, which may fall: hence the best on the way,
-    and an end when it has not risen for some steps.
+    scores (2, N). Each step inverts the margins of the present ψ, which gives z, and makes one EM step of ψ on z. That
+    step raises the likelihood of the present z; the likelihood of the copula may fall. So the best copula is kept, and
+    the fit ends when the likelihood has not risen for some steps.
     """
     best, reached, waited, psi, z = start, -math.inf, 0, start, None
     for _ in range(_MOST_STEPS):

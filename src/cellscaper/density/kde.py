@@ -1,16 +1,28 @@
-"""Gaussian kernel density: Scott's bandwidth or a fixed factor (SD; papers.md section 2)."""
+"""Gaussian kernel density: Scott's bandwidth or a fixed factor (SD; docs/methods.md, section 2.1)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cellscaper.density.maps import checked_points
-from cellscaper.errors import CellscaperError
+from cellscaper.run.settings import Positive
+from cellscaper.run.settings import Settings as Base
 
 CHUNK = 512  # pixels evaluated at once: with some hundred cells the kernels' values stay in the cache
+
+
+class Settings(Base):
+    """A normal kernel on each cell."""
+
+    bandwidth: Literal["scott"] | Annotated[float, Field(gt=0, strict=True)] = Field(
+        "scott",
+        description="width of the kernel: Scott's rule, or a factor of the data's spread",
+        json_schema_extra={"expected": "scott or a factor above 0"},
+    )
+    regularise: Positive = Field(1.0, description="px² added to the variances of the data")
 
 
 @dataclass(frozen=True)
@@ -21,37 +33,26 @@ class Kernels:
     covariance: NDArray[np.float64]
 
 
-def fit(points: NDArray, settings: Mapping[str, Any], seed: int) -> Kernels:
-    """A kernel on each of ``points`` (N ≥ 3, 2) px; equal points count as often as they come. No randomness.
+def fit(points: NDArray, settings: Settings, seed: int) -> Kernels:
+    """A kernel on each of ``points`` (N ≥ 3, 2) px; repeated points count repeatedly. No randomness.
 
-    settings: ``bandwidth``, the factor of the points' standard deviations (N - 1 in the denominator) that makes the
-    kernel's, a number or "scott", N^(-1/6) (Scott 1992, equation 6.42, for two dimensions); ``regularise``, px²
-    added to both variances of the points first, so that points on one line or all in one place have a kernel too.
+    The kernel's standard deviations are the points' (N - 1 in the denominator) times ``bandwidth``, or times
+    N^(-1/6) by Scott's rule (Scott 1992, equation 6.42, for two dimensions). ``regularise`` is first added to both
+    variances of the points, so that points on one line or all at the same place have a kernel too.
 
-    Raises CellscaperError for too few or non-finite points and for settings outside their range.
+    Raises CellscaperError for too few or non-finite points.
     """
     points = checked_points(points, "KDE")
-    if not settings["regularise"] > 0:
-        raise CellscaperError(f"KDE density: regularise is {settings['regularise']} px², expected above 0, e.g. 1")
-    spread = np.cov(points.T) + settings["regularise"] * np.eye(2)
-    return Kernels(points, _factor(settings["bandwidth"], len(points)) ** 2 * spread)
-
-
-def _factor(bandwidth: Any, n: int) -> float:
-    """Kernel width in standard deviations of ``n`` points."""
-    if bandwidth == "scott":
-        return n ** (-1 / 6)
-    number = isinstance(bandwidth, (int, float)) and not isinstance(bandwidth, bool)
-    if not number or not 0 < bandwidth < np.inf:
-        raise CellscaperError(f"KDE density: bandwidth is {bandwidth!r}, expected 'scott' or a factor above 0")
-    return float(bandwidth)
+    spread = np.cov(points.T) + settings.regularise * np.eye(2)
+    factor = len(points) ** (-1 / 6) if settings.bandwidth == "scott" else settings.bandwidth
+    return Kernels(points, factor**2 * spread)
 
 
 def evaluate(params: Kernels, where: NDArray) -> NDArray[np.float64]:
     """Density per px² at ``where`` (M, 2) px: (M,).
 
-    Whitened, all kernels are unit normals, and the exponent -|p - m|²/2 = p·m - |m|²/2 - |p|²/2 of all pairs of
-    a pixel p and a kernel m is one matrix product.
+    After whitening, all kernels are unit normals. The exponents -|p - m|²/2 = p·m - |m|²/2 - |p|²/2 of all pairs of
+    a pixel p and a kernel m are then one matrix product.
     """
     where = np.asarray(where, np.float64).reshape(-1, 2)
     root = np.linalg.cholesky(params.covariance)

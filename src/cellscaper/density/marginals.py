@@ -1,8 +1,8 @@
 """One-dimensional Gaussian mixtures and their inverse distribution functions, accurate in both tails.
 
-A probability u is carried as its *normal score* t = Φ⁻¹(u), which loses nothing near 0 and 1: u = F(x) and 1 - u are
-both summed over the components and the smaller one is turned into t. Tails end at 1e-300 (|t| about 37); what lies
-further out has the score of that tail.
+A probability u is stored as its *normal score* t = Φ⁻¹(u), which loses no precision near 0 and 1: u = F(x) and 1 - u
+are both summed over the components, and t is computed from the smaller one. Tails end at 1e-300 (|t| about 37); points
+further out have the score of the tail's end.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from scipy.special import ndtr, ndtri
 from cellscaper.density.em import Mixture
 
 _TAIL = 1e-300
-_TOLERANCE = 1e-11  # of normal scores, relative beyond |t| = 1
-_STEPS = 200  # bisection alone needs about 60; only points in an empty gap between narrow components come near
+_TOLERANCE = 1e-11  # error of normal scores, relative beyond |t| = 1
+_STEPS = 200  # bisection alone needs about 60; only points in an empty gap between narrow components need nearly 200
 _LOG_ROOT_2PI = 0.5 * np.log(2 * np.pi)
 
 
@@ -39,7 +39,7 @@ def margins(mixture: Mixture) -> Margins:
 
 
 def log_density(margin: Margins, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log density of mixture j at x[j]: (J, M) -> (J, M). Finite wherever x is."""
+    """Log density of mixture j at x[j]: (J, M) -> (J, M). Finite for all finite x."""
     parts = -0.5 * _standardised(margin, x) ** 2 + _log_heights(margin)[:, None]  # (J, M, K)
     top = parts.max(axis=-1, keepdims=True)
     return np.log(np.exp(parts - top).sum(axis=-1)) + top[..., 0] - _LOG_ROOT_2PI
@@ -55,8 +55,8 @@ def quantiles(
 ) -> NDArray[np.float64]:
     """The z[j] with F_j(z[j]) = Φ(scores[j]): (J, M) -> (J, M); inverse of :func:`normal_scores` to 1e-11 in t.
 
-    Newton's method on the normal score, which is nearly straight, inside the bracket of the components' own
-    quantiles; it halves the bracket where a step leaves it or gains too little. ``start``: a guess.
+    Newton's method on the normal score, which is nearly linear, inside the bracket of the components' own
+    quantiles. If a step leaves the bracket or gains too little, the bracket is halved. ``start``: a guess.
     """
     ends = margin.means[:, None] + margin.deviations[:, None] * scores[..., None]  # (J, M, K)
     low, high = ends.min(axis=-1), ends.max(axis=-1)

@@ -1,8 +1,7 @@
 """Training crops of images with cells, shared by all detectors."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +15,11 @@ from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.views.crops import CropSampler, cut_maps
 
 Pairs = tuple[Iterable[NDArray[np.uint8] | Tensor], LayoutSet]
-GLASS = 255  # around images that are smaller than a crop
+GLASS = 255  # value around images that are smaller than a crop
 
 
 def channels_first(image: NDArray[np.uint8] | Tensor) -> Tensor:
-    """Image (H, W, 3), array or tensor on the CPU → its own tensor (3, H, W)."""
+    """Image (H, W, 3), array or tensor on the CPU → a new tensor (3, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(np.asarray(image), -1, 0)))
 
 
@@ -39,7 +38,7 @@ def dot_owners(layout: Layout, radius: float) -> NDArray[np.int32]:
     """For each pixel (H, W) the number of the cell whose disc it belongs to, from 1; 0 for none.
 
     A disc holds the pixels whose centres, at whole coordinates, are at most ``radius`` px from the cell.
-    Where discs overlap the nearest cell has the pixel, at equal distance the first.
+    Where discs overlap, the pixel belongs to the nearest cell, at equal distance to the first.
     """
     reach = np.arange(-int(radius) - 1, int(radius) + 2)
     shift = np.stack(np.meshgrid(reach, reach, indexing="ij"), -1).reshape(-1, 2)
@@ -55,24 +54,29 @@ def dot_owners(layout: Layout, radius: float) -> NDArray[np.int32]:
 
 
 class TrainingData:
-    """Real and, if given, generated images with their cells, in memory; draws augmented crops.
+    """Real and, if given, generated images with their cells, in memory; samples augmented crops.
 
     ``labels`` (N,) int64 are the classes of all cells, real ones first: cell n is owner n + 1 in the maps of a batch,
-    0 is no cell. ``images`` (3, H, W) uint8 and ``layouts`` are those of all pairs, in the same order.
+    0 is no cell. ``images`` (3, H, W) uint8 and ``layouts`` belong to all pairs, in the same order.
 
-    settings: ``crop`` px, ``dot_radius`` px, ``synthetic_fraction`` (read if there are synthetic pairs): the part of
-    crops that are synthetic, each by its own draw. Images below the crop stand on white glass.
-    Raises CellscaperError where images and layouts do not fit each other.
+    crop         side of a crop, px; smaller images stand on white glass
+    dot_radius   px by which a dot is dilated
+    synthetic_fraction   probability of each crop to be synthetic; 0 without synthetic pairs
+    Raises CellscaperError if images and layouts do not fit each other.
     """
 
-    def __init__(self, real: Pairs, synthetic: Pairs | None, settings: Mapping[str, Any]):
-        pools = [_Pool(*real, settings)]
+    def __init__(
+        self, real: Pairs, synthetic: Pairs | None, crop: int, dot_radius: float, synthetic_fraction: float = 0.0
+    ):
+        pools = [_Pool(*real, crop, dot_radius)]
         self._fraction = 0.0
         if synthetic is not None:
-            pools.append(_Pool(*synthetic, settings, first=len(pools[0].cells.labels)))
-            self._fraction = settings["synthetic_fraction"]
+            pools.append(_Pool(*synthetic, crop, dot_radius, first=len(pools[0].cells.labels)))
+            self._fraction = synthetic_fraction
             if not 0 <= self._fraction <= 1:
-                raise CellscaperError(f"detector: synthetic_fraction {self._fraction} must lie between 0 and 1")
+                raise CellscaperError(
+                    f"detector: synthetic_fraction {self._fraction}, expected a fraction from 0 to 1; correct it"
+                )
         self._pools = pools
         self.classes = pools[0].cells.n_classes
         self.labels = torch.from_numpy(np.concatenate([pool.cells.labels for pool in pools])).long()
@@ -89,16 +93,17 @@ class TrainingData:
 
 
 class _Pool:
-    """Images and owner maps of one kind, and the sampler of their crops; ``first`` cells come before its own."""
+    """Images and owner maps of one kind, and the sampler of their crops; cell numbers begin after ``first`` cells."""
 
     def __init__(
         self,
         images: Iterable[NDArray[np.uint8] | Tensor],
         cells: LayoutSet,
-        settings: Mapping[str, Any],
+        crop: int,
+        dot_radius: float,
         first: int = 0,
     ):
-        self.cells, crop = cells, settings["crop"]
+        self.cells = cells
         self.images = [channels_first(image) for image in images]
         sizes = [tuple(image.shape[1:]) for image in self.images]
         if sizes != [tuple(size) for size in cells.size.tolist()]:
@@ -109,7 +114,7 @@ class _Pool:
         self._padded = [_at_least(image, crop, GLASS) for image in self.images]
         self._owners = []
         for offset, layout in zip(cells.offsets[:-1].tolist(), cells, strict=True):
-            owners = torch.from_numpy(dot_owners(layout, settings["dot_radius"]))
+            owners = torch.from_numpy(dot_owners(layout, dot_radius))
             self._owners.append(_at_least(torch.where(owners > 0, owners + first + offset, 0)[None], crop, 0))
         self._sampler = CropSampler(replace(cells, size=np.maximum(cells.size, crop)), crop)
 
@@ -120,7 +125,7 @@ class _Pool:
 
 
 def _at_least(image: Tensor, side: int, value: int) -> Tensor:
-    """An image (C, H, W) with rows and columns of ``value`` below and at the right, up to ``side``."""
+    """An image (C, H, W), filled up to ``side`` with rows and columns of ``value`` at the bottom and at the right."""
     height, width = image.shape[1:]
     if height >= side and width >= side:
         return image

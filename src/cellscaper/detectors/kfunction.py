@@ -1,8 +1,8 @@
 """Cross K-functions around single cells: the targets of MCSpatNet's fourth head (ICCV 2021, section 3.2).
 
-For a cell at x and a class j the function counts the cells of class j within r px of x, each with Ripley's isotropic
-edge correction: a pair at distance d weighs one over the share of the circle of radius d around x that lies inside
-the image (Ripley 1977). In expectation that is what a window without borders would show. The reference calls
+For a cell at x and a class j the function counts the cells of class j within r px of x, with Ripley's isotropic
+edge correction: a pair at distance d weighs 1 / (the share of the circle of radius d around x that lies inside
+the image) (Ripley 1977). The expected count is then that of a window without borders. The reference calls
 R's spatstat (``Kcross`` with the cell as its own class, divided by area / n_j); here all pairs come from one KD-tree.
 """
 
@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-LARGEST_WEIGHT = 100.0  # as spatstat: a circle almost all outside the window must not rule the sum
+LARGEST_WEIGHT = 100.0  # as in spatstat: a circle that is almost all outside the window must not dominate the sum
 
 
 def edge_weights(points: NDArray, distance: NDArray, size: tuple[int, int]) -> NDArray[np.float64]:
     """2π over the angle of the circle of radius ``distance`` (N,) around each point (N, 2) inside [0, h] × [0, w].
 
-    The part beyond a side at distance e < d is an arc of 2·acos(e/d); where a corner lies inside the circle the arcs
-    of its two sides overlap by acos(e₁/d) + acos(e₂/d) − π/2. At most LARGEST_WEIGHT; 1 for distance 0.
+    The arc beyond a side at distance e < d is 2·acos(e/d). If a corner lies inside the circle, the arcs of its two
+    sides overlap by acos(e₁/d) + acos(e₂/d) − π/2. At most LARGEST_WEIGHT; 1 for distance 0.
     """
     points, distance = np.asarray(points, np.float64).reshape(-1, 2), np.asarray(distance, np.float64)
     sides = np.concatenate([points, np.array(size, np.float64) - points], axis=1)  # up, left, down, right
@@ -37,7 +37,7 @@ def cross_k(
     """Edge-corrected number of cells of each class within each radius of each cell: (N, classes, R).
 
     points (N, 2) px inside ``size``, labels (N,), radii rising. A cell counts itself, with weight 1, in its own class,
-    as in the reference: at radius 0 its own class has 1 (more where cells share a place) and the others 0.
+    as in the reference: at radius 0 its own class has 1 (more if cells share a place) and the others 0.
     """
     points, labels = np.asarray(points, np.float64).reshape(-1, 2), np.asarray(labels, np.int64)
     edges = np.asarray(radii, np.float64)

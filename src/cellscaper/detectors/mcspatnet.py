@@ -1,47 +1,89 @@
-"""MCSpatNet (Abousamra et al., ICCV 2021): cells by class, taught with sub-classes and cross K-functions.
+"""MCSpatNet (Abousamra et al., ICCV 2021): cells by class, trained with sub-classes and cross K-functions.
 
-A VGG-16 encoder and a U-Net decoder carry four heads: detection (sigmoid), class (softmax), sub-class (softmax over
-``clusters`` a class) and the cross K-function of each pixel's cell (squared output). Soft Dice losses on the first
-three, L1 on the last inside the dots. Sub-classes are found by k-means on the features of the third and fourth head
-at the cell centres, before each epoch anew from the last centroids. The weights of the best validation F1 are kept.
+A VGG-16 encoder and a U-Net decoder have four heads: detection (sigmoid), class (softmax), sub-class (softmax over
+``clusters`` a class) and the cross K-function of each pixel's cell (squared output). The first three have soft Dice
+losses, the last has an L1 loss inside the dots. Sub-classes come from k-means on the features of the third and fourth
+head at the cell centres; each epoch repeats k-means from the last centroids. The weights with the best validation F1
+are kept.
 
-Differs from the released code in padded convolutions (there valid ones on an image with a wide border of zeros), in
-input on ImageNet's mean and deviation, and in ``norm: group`` and ``width``, which let small networks learn on a CPU.
+Differences from the released code: padded convolutions (there valid ones on an image with a wide border of zeros),
+input normalised by ImageNet's mean and deviation, and ``norm: group`` and ``width``, which let small networks learn on
+a CPU.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 
 from cellscaper.detectors.data import TrainingData, cell_pixels, channels_first, to_input
 from cellscaper.detectors.kfunction import cross_k
 from cellscaper.detectors.peaks import cells_from_detection, detect
 from cellscaper.detectors.subclasses import cluster
-from cellscaper.detectors.training import Training, Validation
+from cellscaper.detectors.training import DetectorTraining, Validation
 from cellscaper.errors import CellscaperError
 from cellscaper.run import launch
 from cellscaper.run.progress import log
+from cellscaper.run.settings import Count, Positive
+from cellscaper.run.settings import Settings as Base
+from cellscaper.training.contract import Facts
+from cellscaper.training.settings import Training
 from cellscaper.views.decoding import Cells
 
 VGG16 = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions of each level
 LAST, HEAD = 96, 64  # channels of the decoder's end and of each head
 MULTIPLE = 2 ** (len(VGG16) - 1)
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB on 0…1
-K_SCALE = 100.0  # cells: what the targets of the K head are divided by
-THRESHOLD = 0.5  # of the detection head
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, RGB on 0…1
+K_SCALE = 100.0  # cells: divisor of the targets of the K head
+THRESHOLD = 0.5  # probability of the detection head
+
+
+class Settings(Base):
+    """MCSpatNet, its targets and its training."""
+
+    width: Positive = Field(1.0, description="factor of all channels; 1 is VGG-16")
+    norm: Literal["none", "group"] = Field(
+        "none", description="group: group normalisation, with which small networks learn from random weights"
+    )
+    init: Literal["imagenet", "he"] = Field(
+        "imagenet", description="imagenet: torchvision's weights, or He's if unavailable (tables show which); or he"
+    )
+    dropout: float = Field(0.2, ge=0, lt=1, description="dropout after each pooling")
+    dice: Literal["pooled", "dots"] = Field(
+        "pooled",
+        description="class losses: pooled over all pixels and channels (released code), or dots: inside the dots, "
+        "class by class",
+    )
+    clusters: Count = Field(5, description="sub-classes of a class")
+    radii: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (0.0, 15.0, 30.0, 45.0, 60.0, 75.0, 90.0),
+        min_length=1,
+        description="px, radii of the cross K-functions",
+        json_schema_extra={"uniqueItems": True},
+    )
+    epoch: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="steps between renewals of the sub-classes, each with a validation; null: number of images"
+    )
+    dot_radius: Positive = Field(3.0, description="px by which a dot is dilated")
+    crop: Count = Field(448, description="side of the training crops, px; smaller images stand on white")
+    min_area: float = Field(5.0, ge=0, description="px²; smaller components are dropped")
+    training: Training = Field(
+        Training(steps=24000, batch=1, lr=5e-5, log_every=80),
+        description="optimizer, precision and saving; by default 300 epochs of 80 images",
+    )
 
 
 class MCSpatNet(nn.Module):
     """Images (B, 3, H, W) on −1…1 → raw outputs of all heads, (B, 1 + C + C·clusters + C·radii, H, W) in this order.
 
-    ``width`` multiplies all channels (at least 8 are left). ``norm``: none (paper) | group, after each convolution.
+    ``width`` multiplies all channels (at least 8 remain). ``norm``: none (paper) | group, after each convolution.
     Any H, W: the input is padded to a multiple of 16 by repeating its border, the output is cut back.
     """
 
@@ -78,7 +120,7 @@ class MCSpatNet(nn.Module):
         return torch.cat([self.heads[i](self.features[i](x)) for i in heads], dim=1)[..., :height, :width]
 
     def cell_features(self, images: Tensor) -> Tensor:
-        """Features (B, 2·head channels, H, W) that sub-classes are made from: of the sub-class and the K head."""
+        """Features (B, 2·head channels, H, W) of the sub-class and the K head, for the k-means of sub-classes."""
         x, (height, width) = self._decode(images), images.shape[-2:]
         return torch.cat([self.features[i](x) for i in (2, 3)], dim=1)[..., :height, :width]
 
@@ -113,14 +155,13 @@ def _convolutions(inputs: int, outputs: int, n: int, norm: str) -> Iterator[nn.M
         yield nn.ReLU(inplace=True)
 
 
-def build(settings: Mapping[str, Any], classes: int) -> MCSpatNet:
-    """The network of a detector's config block, He-initialised: clusters, radii, width, norm, dropout."""
-    keys = ("width", "norm", "dropout")
-    return MCSpatNet(classes, settings["clusters"], len(settings["radii"]), *(settings[key] for key in keys))
+def build(settings: Settings, classes: int) -> MCSpatNet:
+    """The network, He-initialised, for ``classes`` classes of cells."""
+    return MCSpatNet(classes, settings.clusters, len(settings.radii), settings.width, settings.norm, settings.dropout)
 
 
 def load_imagenet(model: MCSpatNet) -> bool:
-    """Put torchvision's ImageNet weights of VGG-16 into the encoder; False, with a log line, where that cannot be."""
+    """Put torchvision's ImageNet weights of VGG-16 into the encoder; False, with a log line, if it is impossible."""
     mine = [module for module in model.down.modules() if isinstance(module, nn.Conv2d)]
     if [module.out_channels for module in mine] != [channels for channels, n in VGG16 for _ in range(n)]:
         log("MCSpatNet: ImageNet weights fit width 1 only; He initialisation")
@@ -129,7 +170,7 @@ def load_imagenet(model: MCSpatNet) -> bool:
         from torchvision.models import VGG16_Weights, vgg16
 
         theirs = vgg16(weights=VGG16_Weights.IMAGENET1K_V1).features
-    except Exception as error:  # not installed, not loadable beside this torch, no network: each raises its own
+    except Exception as error:  # not installed, not compatible with this torch, no network: each has its own type
         reason = (str(error) or type(error).__name__).splitlines()[0]
         log(f"MCSpatNet: no ImageNet weights from torchvision ({reason}); He initialisation")
         return False
@@ -139,14 +180,14 @@ def load_imagenet(model: MCSpatNet) -> bool:
 
 
 def maps(model: nn.Module, inputs: Tensor) -> Tensor:
-    """(B, 1 + C, H, W) of network inputs: probability of a cell, and of each class where there is one."""
+    """(B, 1 + C, H, W) of network inputs: probability of a cell, and of each class if there is a cell."""
     outputs = model(inputs, heads=(0, 1)).float()
     return torch.cat([outputs[:, :1].sigmoid(), outputs[:, 1:].softmax(1)], dim=1)
 
 
-def cells(probability: NDArray[np.floating], settings: Mapping[str, Any]) -> Cells:
-    """Cells of one image's maps: centroids of the regions of the detection head, with the class there."""
-    return cells_from_detection(probability, THRESHOLD, settings["min_area"])
+def cells(probability: NDArray[np.floating], settings: Settings) -> Cells:
+    """Cells of one image's maps: centroids of the regions of the detection head, with the class at that place."""
+    return cells_from_detection(probability, THRESHOLD, settings.min_area)
 
 
 def losses(
@@ -156,8 +197,8 @@ def losses(
 
     outputs: of all heads; owners (B, H, W): the cell of each pixel from 1, 0 for none; labels (N,), subclasses (N,)
     int64 and k (N, C·radii), already divided by K_SCALE, of all cells.
-    dice: how class and sub-class are scored. ``pooled``, as the reference: one Dice over all pixels and channels, in
-    which the softmax outside the dots (it has no background) weighs ten times the dots, and the largest class most.
+    dice: how class and sub-class are scored. ``pooled``, as in the reference: one Dice over all pixels and channels.
+    There the softmax outside the dots (it has no background) weighs ten times the dots, and the largest class most.
     ``dots``: inside the dots, channel by channel, then the mean.
     """
     detection, label, subclass, k_hat = model.split(outputs)
@@ -177,7 +218,7 @@ def losses(
 
 
 def _dice(probability: Tensor, target: Tensor) -> Tensor:
-    """1 − (2Σpt + 1) / (Σp² + Σt² + 1) over the whole batch and all channels, as the reference has it."""
+    """1 − (2Σpt + 1) / (Σp² + Σt² + 1) over the whole batch and all channels, as in the reference."""
     return 1 - (2 * (probability * target).sum() + 1) / (probability.square().sum() + target.square().sum() + 1)
 
 
@@ -202,10 +243,10 @@ def k_error(model: MCSpatNet, validation: Validation, radii: Sequence[float], de
 
 
 class Remembered(nn.Module):
-    """The network and what its training must remember to go on after a kill: all of it is in the state dict.
+    """The network and the state of its training, so that the state dict is enough to resume after a kill.
 
-    subclass (N,)        sub-class of every training cell, made at the last start of an epoch
-    centroids (C, k, F)  the centroids behind them
+    subclass (N,)        sub-class of every training cell, from the last start of an epoch
+    centroids (C, k, F)  the centroids of the sub-classes
     best_f1, best_step   of the best validation so far, and ``best``, its weights (as one vector)
     val_f1, val_k        the last validation: F1, and error of the K head, cells
     """
@@ -231,26 +272,26 @@ class Remembered(nn.Module):
         return self.net(images)
 
 
-def training(model: nn.Module, settings: Mapping[str, Any], data: TrainingData, validation: Validation) -> Training:
-    """How MCSpatNet is trained. ``epoch`` steps (null: as many crops as there are images) lie between renewals.
+def training(model: nn.Module, settings: Settings, data: TrainingData, validation: Validation) -> DetectorTraining:
+    """The training of MCSpatNet. ``epoch`` steps (None: as many crops as images) lie between renewals of sub-classes.
 
-    CellscaperError with averaged weights (``ema``), for the best validation is of the weights themselves, and in
-    several processes.
+    CellscaperError with averaged weights (``ema``), because the best validation belongs to the weights themselves, and
+    with several processes.
     """
     assert isinstance(model, MCSpatNet)
-    if launch.count() > 1:  # its heads are asked again at cell centres, outside what processes share
+    if launch.count() > 1:  # the renewal of sub-classes calls the network outside the part that processes share
         raise CellscaperError(
             "detector mcspatnet is trained by one process; set gpu: 1 for train_detector in `resources`"
         )
-    batch, steps = settings["training"]["batch"], settings["training"]["steps"]
-    if settings["training"].get("ema", 0.0):
+    batch, steps = settings.training.batch, settings.training.steps
+    if settings.training.ema:
         raise CellscaperError("detector mcspatnet keeps its best weights and no average; set its training.ema to 0")
-    epoch = settings["epoch"] or math.ceil(len(data.images) / batch)
-    initialised = "imagenet" if settings["init"] == "imagenet" and load_imagenet(model) else "he"
-    radii, classes = settings["radii"], data.classes
+    epoch = settings.epoch or math.ceil(len(data.images) / batch)
+    initialised = "imagenet" if settings.init == "imagenet" and load_imagenet(model) else "he"
+    radii, classes = settings.radii, data.classes
     counted = np.concatenate([cross_k(one.points, one.labels, classes, one.size, radii) for one in data.layouts])
     targets = torch.from_numpy(counted / K_SCALE).float().flatten(1)
-    whole = Remembered(model, len(data.labels), classes, settings["clusters"], model.seen)
+    whole = Remembered(model, len(data.labels), classes, settings.clusters, model.seen)
 
     def renew() -> None:
         whole.subclass.copy_(cluster(model, data, whole.centroids))
@@ -269,7 +310,7 @@ def training(model: nn.Module, settings: Mapping[str, Any], data: TrainingData, 
             renew()
         inputs, owners = data.batch(batch, generator, device)
         labels, k = data.labels.to(device), targets.to(device)
-        found = losses(model, called(inputs), owners, labels, whole.subclass, k, settings["dice"])
+        found = losses(model, called(inputs), owners, labels, whole.subclass, k, settings.dice)
         return {**found, "val_f1": whole.val_f1.clone(), "val_k": whole.val_k.clone()}
 
     def on_step(step: int, _: nn.Module) -> None:
@@ -282,10 +323,10 @@ def training(model: nn.Module, settings: Mapping[str, Any], data: TrainingData, 
             if step < steps:
                 renew()
 
-    def finish(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def finish(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], Facts]:
         whole.load_state_dict(weights)
         nn.utils.vector_to_parameters(whole.best, model.parameters())
-        facts = {"val_f1": float(whole.best_f1), "best_step": int(whole.best_step), "initialised": initialised}
+        facts: Facts = {"val_f1": float(whole.best_f1), "best_step": int(whole.best_step), "initialised": initialised}
         return dict(model.state_dict()), facts
 
-    return Training(whole, loss, finish, on_step)
+    return DetectorTraining(whole, loss, finish, on_step)

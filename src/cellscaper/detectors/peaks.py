@@ -1,8 +1,8 @@
-"""From a detector's maps to cells (papers.md section 8): tiles of large images, regions, their centres."""
+"""From a detector's maps to cells (docs/methods.md, section 8.1): tiles of large images, regions, their centres."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.run.progress import Progress
 from cellscaper.views.decoding import Cells, centroids
 
+Chosen = TypeVar("Chosen")  # the settings of a detector
 TILE = 1024  # px; larger images are cut into tiles of this side
 OVERLAP = (
-    320  # px; half of it is more than U-Net (depth 4: about 110 px) and MCSpatNet (about 140 px) see around a pixel
+    320  # px; half of it exceeds the reach of U-Net (depth 4: about 110 px) and MCSpatNet (about 140 px) around a pixel
 )
 
 
@@ -54,10 +55,10 @@ def _centres(mask: NDArray[np.bool_], min_area: float) -> NDArray[np.float64]:
 
 def detect(
     maps: Callable[[nn.Module, Tensor], Tensor],
-    cells: Callable[[NDArray[np.floating], Mapping[str, Any]], Cells],
+    cells: Callable[[NDArray[np.floating], Chosen], Cells],
     model: nn.Module,
     image: NDArray[np.uint8] | Tensor,
-    settings: Mapping[str, Any],
+    settings: Chosen,
     device: torch.device | str = "cpu",
 ) -> Cells:
     """Cells of one image (H, W, 3) uint8, points (N, 2) px and labels (N,), by a detector's ``maps`` and ``cells``."""
@@ -91,8 +92,8 @@ def image_maps(
     """Maps (K, H, W) of one image (H, W, 3) uint8, in one pass up to ``tile`` px a side.
 
     ``maps`` takes network inputs (1, 3, h, w) to (1, K, h, w). A larger image is cut into tiles that share
-    ``overlap`` px (``tile − overlap`` a multiple of the network's halvings); each gives its inner part. That equals
-    one pass but for group normalisation, whose statistics are then a tile's and not the image's.
+    ``overlap`` px (``tile − overlap`` a multiple of the network's halvings); each gives its inner part. The result
+    equals that of one pass except for group normalisation, whose statistics are then of a tile, not of the image.
     """
     pixels = channels_first(image)
     whole = None

@@ -1,4 +1,4 @@
-"""Sub-classes of cells for MCSpatNet: k-means, class by class, on what the network sees at the cell centres."""
+"""Sub-classes of cells for MCSpatNet: k-means, class by class, on the network's features at the cell centres."""
 
 from typing import Protocol
 
@@ -23,7 +23,7 @@ class SeesCells(Protocol):
 
 @torch.no_grad()
 def features_at_cells(model: SeesCells, data: TrainingData, device: torch.device) -> NDArray[np.float32]:
-    """(N, F) features at the pixels of all training cells, of whole images without augmentation."""
+    """(N, F) features at the pixels of all training cells, from whole images without augmentation."""
     mode = model.training
     model.eval()
     found = []
@@ -38,8 +38,8 @@ def features_at_cells(model: SeesCells, data: TrainingData, device: torch.device
 def cluster(model: SeesCells, data: TrainingData, centroids: Tensor) -> Tensor:
     """The sub-class (N,) int64 of every training cell: class · k + cluster.
 
-    centroids (C, k, F) are where k-means starts, and are overwritten by where it ends; NaN before the first time,
-    when it starts from a fixed seed. A class with fewer cells than k has as many clusters as cells.
+    k-means starts from the centroids (C, k, F) and overwrites them with its result. They are NaN before the first call,
+    which starts from a fixed seed. A class with fewer cells than k has as many clusters as cells.
     """
     classes, k, _ = centroids.shape
     features = features_at_cells(model, data, centroids.device)

@@ -1,24 +1,43 @@
-"""The plain U-Net (Ronneberger et al., MICCAI 2015) that segments dilated dots by class (papers.md section 8)."""
+"""The plain U-Net (Ronneberger et al. 2015), which segments dilated dots by class (docs/methods.md, section 8.1)."""
 
 import math
-from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 
 from cellscaper.detectors.data import TrainingData
 from cellscaper.detectors.peaks import cells_from_probabilities, detect
-from cellscaper.detectors.training import Training, Validation
+from cellscaper.detectors.training import DetectorTraining, Validation
 from cellscaper.errors import CellscaperError
+from cellscaper.run.settings import Count, Positive
+from cellscaper.run.settings import Settings as Base
+from cellscaper.training.contract import Facts
+from cellscaper.training.settings import Training
 from cellscaper.views.decoding import Cells
 
 BACKGROUND_WEIGHT = 0.1  # of background pixels in the cross-entropy: discs of 3 px cover 3 % of the training images
+
+
+class Settings(Base):
+    """The U-Net, its training crops and its training."""
+
+    width: Count = Field(64, description="channels of the first level")
+    depth: Count = Field(4, description="halvings of the image's side")
+    dot_radius: Positive = Field(3.0, description="px by which a dot is dilated")
+    crop: Count = Field(256, description="side of the training crops, px")
+    min_area: float = Field(
+        16.0, ge=0, description="px²; smaller components are dropped (chosen on the validation images)"
+    )
+    training: Training = Field(
+        Training(steps=30000, batch=8, lr=1e-3, weight_decay=1e-4, ema=0.999, precision="bf16", grad_clip=1.0),
+        description="optimizer, averaging, precision and saving",
+    )
 
 
 class UNet(nn.Module):
@@ -70,9 +89,9 @@ def _block(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def build(settings: Mapping[str, Any], classes: int) -> UNet:
-    """The network of a detector's config block: ``width`` and ``depth``."""
-    return UNet(classes, settings["width"], settings["depth"])
+def build(settings: Settings, classes: int) -> UNet:
+    """The network, with new weights, for ``classes`` classes of cells."""
+    return UNet(classes, settings.width, settings.depth)
 
 
 def maps(model: nn.Module, inputs: Tensor) -> Tensor:
@@ -84,8 +103,8 @@ def maps(model: nn.Module, inputs: Tensor) -> Tensor:
 def tile_features(model: UNet, inputs: Tensor, tile: int) -> Tensor:
     """Means of the encoder's deepest features over the whole ``tile`` × ``tile`` px tiles of network inputs, (T, d).
 
-    d = width · 2^depth. What is left right and below of the last whole tile is cut off before the network.
-    CellscaperError where ``tile`` is no multiple of 2^depth or larger than the images.
+    d = width · 2^depth. Pixels at the right and at the bottom that do not fill a tile are cut off before the network.
+    CellscaperError if ``tile`` is no multiple of 2^depth or larger than the images.
     """
     height, width = (length // tile * tile for length in inputs.shape[-2:])
     if tile % model.multiple or not height or not width:
@@ -97,27 +116,27 @@ def tile_features(model: UNet, inputs: Tensor, tile: int) -> Tensor:
     return F.avg_pool2d(deepest, tile // model.multiple).permute(0, 2, 3, 1).reshape(-1, deepest.shape[1])
 
 
-def cells(probability: NDArray[np.floating], settings: Mapping[str, Any]) -> Cells:
+def cells(probability: NDArray[np.floating], settings: Settings) -> Cells:
     """Cells of one image's maps: centroids of the regions of one class."""
-    return cells_from_probabilities(probability, settings["min_area"])
+    return cells_from_probabilities(probability, settings.min_area)
 
 
-def training(model: nn.Module, settings: Mapping[str, Any], data: TrainingData, validation: Validation) -> Training:
-    """How the U-Net is trained: ``loss`` = weighted cross-entropy + Dice; the last (averaged) weights are kept."""
+def training(model: nn.Module, settings: Settings, data: TrainingData, validation: Validation) -> DetectorTraining:
+    """The training of the U-Net: ``loss`` = weighted cross-entropy + Dice; the last (averaged) weights are kept."""
     classes = torch.cat([torch.zeros(1, dtype=torch.long), data.labels + 1])  # by owner
 
     def loss(called: nn.Module, generator: torch.Generator, step: int) -> dict[str, Tensor]:
         device = next(model.parameters()).device
-        inputs, owners = data.batch(settings["training"]["batch"], generator, device)
+        inputs, owners = data.batch(settings.training.batch, generator, device)
         return segmentation_loss(called(inputs), classes.to(device)[owners])
 
-    def finish(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def finish(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], Facts]:
         model.load_state_dict(weights)
         where = next(model.parameters()).device
         found = partial(detect, maps, cells, model.eval(), settings=settings, device=where)
         return weights, {"val_f1": validation.f1(found)}
 
-    return Training(model, loss, finish)
+    return DetectorTraining(model, loss, finish)
 
 
 def segmentation_loss(logits: Tensor, target: Tensor) -> dict[str, Tensor]:

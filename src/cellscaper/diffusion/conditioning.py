@@ -1,18 +1,18 @@
-"""What a layout is generated for: per-class cell counts, turned into a vector that is added to the timestep embedding.
+"""The condition of a layout: per-class cell counts, turned into a vector that is added to the timestep embedding.
 
-Every condition takes counts (B, C) and derives what it needs itself, so that training and sampling code is the same
-for all of them (papers: Spatial Diffusion conditions on a category of the total, TopoCellGen on the counts).
+Every condition takes counts (B, C) and derives its own quantities, so that training and sampling code is the same
+for all conditions (papers: Spatial Diffusion conditions on a category of the total, TopoCellGen on the counts).
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from cellscaper.diffusion.settings import CategoryCondition, CountsCondition, Unconditional
 from cellscaper.errors import CellscaperError
 
 
@@ -39,7 +39,7 @@ class CountCategory(nn.Module):
         self.embed = nn.Embedding(len(edges) + 1, width)
 
     def category(self, counts: Tensor) -> Tensor:
-        """counts (B, C) → (B,) int64: how many edges are at most the total, 0 … K-1."""
+        """counts (B, C) → (B,) int64: the number of edges that are at most the total, 0 … K-1."""
         return torch.bucketize(counts.sum(dim=1).float(), self.edges, right=True)
 
     def forward(self, counts: Tensor) -> Tensor:
@@ -72,34 +72,30 @@ class Denoiser(nn.Module):
         return self.net(x, t, self.condition(counts))
 
 
-def make_condition(settings: Mapping[str, Any], classes: int, width: int) -> nn.Module:
-    """The condition that ``settings`` describe, mapping counts (B, classes) to (B, width).
+def make_condition(
+    settings: Unconditional | CategoryCondition | CountsCondition, classes: int, width: int
+) -> nn.Module:
+    """The module of a condition, which maps counts (B, classes) to (B, width).
 
-    {"kind": "none"}
-    {"kind": "count_category", "categories": K, "edges": [K-1 rising totals]}  (:func:`count_edges` finds them)
-    {"kind": "class_counts", "scale": counts are divided by it}
-
-    Raises CellscaperError for another kind or edges that do not make K categories.
+    The edges of count categories must be numbers (:func:`count_edges` computes quantiles). CellscaperError if they do
+    not fit the number of categories.
     """
-    kind = settings["kind"]
-    if kind == "none":
+    if isinstance(settings, Unconditional):
         return NoCondition(width)
-    if kind == "class_counts":
-        if not settings["scale"] > 0:
-            raise CellscaperError(f"condition scale {settings['scale']} must be above 0, e.g. a class's mean count")
-        return ClassCounts(classes, width, settings["scale"])
-    if kind == "count_category":
-        edges, categories = list(settings["edges"]), settings["categories"]
-        if len(edges) != categories - 1 or any(b <= a for a, b in itertools.pairwise(edges)):
-            raise CellscaperError(f"{categories} count categories need {categories - 1} rising edges, not {edges}")
-        return CountCategory(edges, width)
-    raise CellscaperError(f"condition kind {kind!r} is unknown; use none, count_category or class_counts")
+    if isinstance(settings, CountsCondition):
+        return ClassCounts(classes, width, settings.scale)
+    if settings.edges == "quantiles":
+        raise CellscaperError("count categories by quantiles: their edges are found from the training crops first")
+    edges, categories = [float(edge) for edge in settings.edges], settings.categories
+    if len(edges) != categories - 1 or any(b <= a for a, b in itertools.pairwise(edges)):
+        raise CellscaperError(f"{categories} count categories need {categories - 1} rising edges, not {edges}")
+    return CountCategory(edges, width)
 
 
 def count_edges(totals: ArrayLike, categories: int) -> list[float]:
     """The K-1 totals that split ``totals`` (N,), cells in each training crop, into K equal parts (quantiles).
 
-    Raises CellscaperError where the totals have too few different values to make K categories.
+    Raises CellscaperError if the totals have too few different values for K categories.
     """
     values = np.asarray(totals, np.float64)
     if categories < 1 or not values.size:

@@ -1,13 +1,13 @@
 """The training objective: noise loss with P2 weighting, and the learned variance of Improved DDPM."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from cellscaper.diffusion.schedule import Bounds, Schedule, gather
+from cellscaper.diffusion.settings import Diffusion
 
 Prediction = str | Sequence[str]  # noise, v or data; for all channels or one for each
 Extra = Callable[[Tensor, Tensor], tuple[dict[str, Tensor], dict[str, Tensor]]]
@@ -16,31 +16,43 @@ LEVELS = 256  # bins of the data range in the likelihood of step 0 (DDPM, Eq. 13
 
 
 def noised(schedule: Schedule, x0: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """(x_t, t, noise) for a training batch x0 (B, …): steps t (B,) uniform, drawn with a CPU generator."""
+    """(x_t, t, noise) for a training batch x0 (B, …): steps t (B,) uniform, sampled with a CPU generator."""
     t = torch.randint(schedule.steps, (len(x0),), generator=generator).to(x0.device)
     noise = torch.randn(x0.shape, generator=generator).to(x0.device)
     return schedule.q_sample(x0, t, noise), t, noise
 
 
 def batch_losses(
-    settings: Mapping[str, Any],
+    settings: Diffusion,
     schedule: Schedule,
     network: Callable[[Tensor, Tensor], Tensor],
     x0: Tensor,
     generator: torch.Generator,
+    prediction: Prediction | None = None,
     data_range: Bounds = (-1.0, 1.0),
     shares: Tensor | float = 1.0,
     extra: Extra | None = None,
 ) -> dict[str, Tensor]:
     """The losses of one training step on x0 (B, C, H, W): means of :func:`losses` by name, their sum as ``loss``.
 
-    settings: learn_variance, prediction, p2_gamma, p2_k. network(x_t, t) is called once, on noised x0.
-    ``extra(x0_hat, t)`` gives further terms and values that are only shown, both by name and each (B,).
+    network(x_t, t) is called once, on noised x0. ``prediction``: one of each channel, or None for the settings'.
+    ``extra(x0_hat, t)`` gives further terms and values that are only logged, both by name and each (B,).
     """
     x_t, t, noise = noised(schedule, x0, generator)
-    chosen = {key: settings[key] for key in ("learn_variance", "prediction", "p2_gamma", "p2_k")}
     terms, _, shown = losses(
-        schedule, network(x_t, t), x0, x_t, t, noise, data_range=data_range, shares=shares, extra=extra, **chosen
+        schedule,
+        network(x_t, t),
+        x0,
+        x_t,
+        t,
+        noise,
+        learn_variance=settings.learn_variance,
+        prediction=settings.prediction if prediction is None else prediction,
+        p2_gamma=settings.p2_gamma,
+        p2_k=settings.p2_k,
+        data_range=data_range,
+        shares=shares,
+        extra=extra,
     )
     means = {name: value.mean() for name, value in terms.items()}
     return {"loss": means.pop("total"), **means, **{name: value.detach().mean() for name, value in shown.items()}}
@@ -62,22 +74,22 @@ def losses(
     shares: Tensor | float = 1.0,
     extra: Extra | None = None,
 ) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
-    """Loss terms of a batch, the predicted clean data x̂0 (B, C, H, W) with its gradient, and values only shown.
+    """Loss terms of a batch, the predicted clean data x̂0 (B, C, H, W) with its gradient, and values only logged.
 
-    Terms and shown values are by name, each (B,).
+    Terms and logged values are by name, each (B,).
 
     output (B, C, H, W), or (B, 2C, H, W) with ``learn_variance``: the prediction, then the variance's
     interpolation in [-1, 1]. x0, x_t, noise (B, C, H, W); t (B,) int64; ``data_range`` are the bounds of x0.
-    ``prediction`` is what the network predicts: noise (the papers), v or data (:func:`predicted_noise`).
+    ``prediction`` is the predicted quantity: noise (the papers), v or data (:func:`predicted_noise`).
 
     "noise"  mean squared error of the prediction × P2 weight (Choi et al. 2022); gamma 0 is the plain loss;
              ``shares`` (C, 1, 1) are factors of the channels' errors, 1 in the papers
-    "vlb"    (learn_variance only) variational bound in bits a dimension × T / 1000; it trains the variance
-             alone: the predicted noise enters it without gradient (Improved DDPM, section 3.1)
+    "vlb"    (learn_variance only) variational bound in bits a dimension × T / 1000; it trains only the variance,
+             because the predicted noise has no gradient here (Improved DDPM, section 3.1)
     "total"  their sum, plus all terms of ``extra``
 
-    ``extra(x0_hat, t)`` returns further terms, weighted, e.g. topology losses, and what is shown beside them.
-    Raises ValueError where the channels of output and x0 do not fit.
+    ``extra(x0_hat, t)`` returns further terms, weighted, e.g. topology losses, and values that are only logged.
+    Raises ValueError if the channels of output and x0 do not fit.
     """
     channels = x0.shape[1]
     if output.shape[1] != channels * (1 + learn_variance):
@@ -98,7 +110,7 @@ def losses(
 
 
 def _wanted(schedule: Schedule, x0: Tensor, noise: Tensor, t: Tensor, prediction: Prediction) -> Tensor:
-    """What a network of this prediction should give, in the shape of x0."""
+    """The target of a network with this prediction, in the shape of x0."""
     if not isinstance(prediction, str):
         return _by_channel(prediction, lambda kind, x, e: _wanted(schedule, x, e, t, kind), x0, noise)
     return {"noise": noise, "data": x0}[prediction] if prediction != "v" else velocity(schedule, x0, noise, t)
@@ -117,7 +129,7 @@ def velocity(schedule: Schedule, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor
 
 
 def predicted_noise(schedule: Schedule, predicted: Tensor, x_t: Tensor, t: Tensor, prediction: Prediction) -> Tensor:
-    """The noise (B, C, H, W) that a network's prediction means, by ``prediction``: noise, v or data, or each channel's.
+    """The noise (B, C, H, W) from a network's output; ``prediction``: noise, v or data, for all channels or for each.
 
     v: ε = √ᾱ v + √(1−ᾱ) x_t; data: ε = (x_t − √ᾱ x0) / √(1−ᾱ). ValueError for another prediction.
     """

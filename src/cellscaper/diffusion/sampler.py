@@ -1,21 +1,21 @@
 """DDIM sampling (Song et al. 2021) with ADM's choice of steps."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from cellscaper.diffusion.objective import predicted_noise
+from cellscaper.diffusion.objective import Prediction, predicted_noise
 from cellscaper.diffusion.schedule import Bounds, Schedule, make_schedule
+from cellscaper.diffusion.settings import Ddim, Diffusion
 from cellscaper.errors import CellscaperError
 
 
 def ddim_steps(total: int, steps: int) -> list[int]:
     """``steps`` of the training steps 0 … total-1, rising: evenly spaced from 0 as in ADM's DDIM.
 
-    A whole stride where one gives exactly that many (1000, 100: 0, 10, …, 990); otherwise a fractional one
-    that ends at total-1, rounded. Raises CellscaperError unless 2 ≤ steps ≤ total.
+    The stride is whole if a whole stride gives exactly this number (1000, 100: 0, 10, …, 990). Otherwise it is
+    fractional, ends at total-1, and the steps are rounded. Raises CellscaperError unless 2 ≤ steps ≤ total.
     """
     if not 2 <= steps <= total:
         raise CellscaperError(f"{steps} sampling steps of a {total}-step diffusion: use 2 to {total}")
@@ -31,24 +31,26 @@ def initial_noise(shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
 
 
 def sample(
-    settings: Mapping[str, Any],
+    settings: Diffusion,
     network: Callable[[Tensor, Tensor], Tensor],
     shape: Sequence[int],
     seeds: Sequence[int],
-    sampling: Mapping[str, Any],
+    sampling: Ddim,
     clip: Bounds = (-1.0, 1.0),
     device: torch.device | str = "cpu",
+    prediction: Prediction | None = None,
 ) -> Tensor:
-    """:func:`ddim` samples (B, C, H, W) of a trained network(x_t, t), whatever it predicts.
+    """:func:`ddim` samples (B, C, H, W) of a trained network(x_t, t) with any prediction.
 
-    settings: schedule, steps, prediction of its training; sampling: steps and eta.
+    settings: of its training. ``prediction``: one of each channel, or None for the settings'.
     """
-    schedule = make_schedule(settings["schedule"], settings["steps"]).to(device)
+    schedule = make_schedule(settings.schedule, settings.steps).to(device)
+    kind = settings.prediction if prediction is None else prediction
 
     def noise(x: Tensor, t: Tensor) -> Tensor:
-        return predicted_noise(schedule, network(x, t)[:, : shape[0]], x, t, settings["prediction"])
+        return predicted_noise(schedule, network(x, t)[:, : shape[0]], x, t, kind)
 
-    return ddim(noise, schedule, shape, seeds, sampling["steps"], sampling["eta"], clip, device)
+    return ddim(noise, schedule, shape, seeds, sampling.steps, sampling.eta, clip, device)
 
 
 @torch.no_grad()
@@ -66,7 +68,7 @@ def ddim(
 
     model_fn(x (B, C, H, W), t (B,) int64) predicts the noise in the first C channels of its output.
     shape (C, H, W); ``eta`` 0 is deterministic, 1 as random as DDPM; ``clip`` bounds x̂0 at every step.
-    All noise comes from one CPU generator a seed: a seed gives the same sample whatever the batch or device.
+    All noise comes from one CPU generator for each seed: a seed gives the same sample in any batch and on any device.
     """
     schedule = schedule.to(device)
     generators = _generators(seeds)

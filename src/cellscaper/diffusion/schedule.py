@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cellscaper.errors import CellscaperError
 
-Bounds = tuple[float, float] | tuple[Tensor, Tensor]  # of the data; tensors (C, 1, 1) where channels differ
+Bounds = tuple[float, float] | tuple[Tensor, Tensor]  # bounds of the data; tensors (C, 1, 1) if channels differ
 
 
 def linear_betas(steps: int) -> Tensor:
@@ -36,7 +36,7 @@ class Schedule:
 
     alphas_bar              ᾱ_t = Π (1 - β_s), s ≤ t
     posterior_variance      variance of q(x_{t-1} | x_t, x0); 0 at t = 0 (DDPM, Eq. 7)
-    posterior_log_variance  its logarithm, the value at t = 0 replaced by that at t = 1
+    posterior_log_variance  its logarithm; the value at t = 0 is replaced by the value at t = 1
     posterior_x0, posterior_xt  weights of x0 and x_t in the mean of q(x_{t-1} | x_t, x0)
     snr                     signal-to-noise ratio ᾱ_t / (1 - ᾱ_t)
     """
@@ -67,7 +67,7 @@ class Schedule:
         return gather(self.alphas_bar.rsqrt(), t, x_t) * x_t - gather(self.snr.rsqrt(), t, x_t) * eps
 
     def predict_eps(self, x_t: Tensor, t: Tensor, x0: Tensor) -> Tensor:
-        """The noise that q_sample turns ``x0`` into x_t with."""
+        """The noise with which q_sample turns ``x0`` into x_t."""
         return (gather(self.alphas_bar.rsqrt(), t, x_t) * x_t - x0) * gather(self.snr.sqrt(), t, x_t)
 
     def posterior_mean(self, x0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:

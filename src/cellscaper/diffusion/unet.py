@@ -12,18 +12,18 @@ from torch.utils.checkpoint import checkpoint as recompute
 
 from cellscaper.errors import CellscaperError
 
-FREQUENCIES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # of positions, waves over the side of a map
+FREQUENCIES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # frequencies of positions, waves over the side of a map
 
 
 class Context(NamedTuple):
-    """What a map attends to: tokens (B, N, width) and which of them exist, (B, N) bool, at least one of each row."""
+    """Tokens (B, N, width) that a map attends to, and a mask (B, N) bool of those that exist, at least one a row."""
 
     tokens: Tensor
     present: Tensor
 
 
 def position_waves(position: Tensor) -> Tensor:
-    """(…, 4 · frequencies): sines and cosines of positions (…, 2), parts of the side of a map."""
+    """(…, 4 · frequencies): sines and cosines of positions (…, 2), given as fractions of the side of a map."""
     angle = position[..., None] * (2 * math.pi * position.new_tensor(FREQUENCIES))
     return torch.cat([angle.sin(), angle.cos()], dim=-1).flatten(-2)
 
@@ -118,7 +118,7 @@ class Attention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Each pixel, with its place, asks the tokens of a context ``width`` wide; the answer is added to it."""
+    """Cross-attention of each pixel, with its place, to the tokens (``width``) of a context; added to the input."""
 
     def __init__(self, channels: int, head_channels: int, width: int):
         super().__init__()
@@ -156,18 +156,18 @@ class UNet(nn.Module):
     size           nominal side of the input in px; decides which levels attend [256]
     channels       base channels; the embedding has 4 times as many [256]
     blocks         residual blocks a level [2]
-    multipliers    channels of each level over the base channels; the side halves between levels [1, 1, 2, 2, 4, 4]
-    attention      sides in px of the feature maps that get attention; sides that do not occur are ignored,
-                   the deepest level always attends between its last two blocks [32, 16, 8]
+    multipliers    channels of each level, times ``channels``; the side halves between levels [1, 1, 2, 2, 4, 4]
+    attention      sides in px of the feature maps with attention; sides that do not occur are ignored, and the
+                   deepest level always has attention between its last two blocks [32, 16, 8]
     head_channels  channels of an attention head [64]
     scale_shift    the embedding scales and shifts the normalised features [True]; else it is added to them
-    resample_in_blocks  up- and down-sampling inside residual blocks [True]; else by convolutions of their own
+    resample_in_blocks  up- and down-sampling inside residual blocks [True]; else by separate convolutions
     dropout        in the residual blocks [0]
     checkpoint     recompute activations in the backward pass: less memory, about a third more time [False]
     fold           fold × fold pixels enter as the channels of one position: about fold² times less work [1]
-    context        width of tokens that are attended to, too, after each self-attention; None for none [None]
+    context        width of context tokens, for cross-attention after each self-attention; None: no context [None]
 
-    Raises CellscaperError where ``size`` is not divisible by fold · 2^(levels - 1).
+    Raises CellscaperError if ``size`` is not divisible by fold · 2^(levels - 1).
     """
 
     def __init__(
@@ -232,9 +232,9 @@ class UNet(nn.Module):
     def forward(self, x: Tensor, t: Tensor, condition: Tensor | None = None, context: Context | None = None) -> Tensor:
         """x (B, in_channels, H, W), steps t (B,) int64 → (B, out_channels, H, W) float32.
 
-        condition (B, 4 · channels) is added to the embedding of t; ``context`` is what a U-Net with a context width
-        attends to. H and W need not be the nominal size.
-        Raises CellscaperError where H or W is not divisible by fold · 2^(levels - 1).
+        condition (B, 4 · channels) is added to the embedding of t; ``context`` is for a U-Net with a context width.
+        H and W need not be the nominal size.
+        Raises CellscaperError if H or W is not divisible by fold · 2^(levels - 1).
         """
         self._check_size(*x.shape[-2:])
         embedding = self.time(timestep_embedding(t, self.channels))
@@ -248,7 +248,7 @@ class UNet(nn.Module):
         h = self._through(self.middle, h, embedding, context)
         for layers in self.up:
             h = self._through(cast(nn.ModuleList, layers), torch.cat([h, skips.pop()], dim=1), embedding, context)
-        with torch.autocast(h.device.type, enabled=False):  # few channels: float32 costs next to nothing
+        with torch.autocast(h.device.type, enabled=False):  # few channels: float32 costs almost nothing
             return pixel_shuffle(self.head(h.float()), self.fold)
 
     def _through(self, layers: Iterable[nn.Module], h: Tensor, embedding: Tensor, context: Context | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Checksums in CSV files between stages, a column ``check``: a digit that changed on disk must not end in a table."""
+"""Checksums in CSV files between stages, a column ``check``: a changed digit on disk must not reach a table."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ CHECK = "check"
 
 
 def row_checks(rows: Sequence[Sequence[str]]) -> list[str]:
-    """For each row 8 hex digits of its fields as written, its place and the number of rows: none can be lost."""
+    """For each row 8 hex digits of its fields as written, its place and the number of rows, which show a lost row."""
     return [f"{zlib.crc32(json.dumps([i, len(rows), *row]).encode()):08x}" for i, row in enumerate(rows)]
 
 
@@ -29,9 +29,9 @@ def verify(path: Path, rows: Sequence[Sequence[str]], found: Sequence[str]) -> N
 
 
 def without_checks(path: Path, frame: "pd.DataFrame") -> "pd.DataFrame":
-    """A file's table, all text as written, without its checksums; CellscaperError where they are wrong.
+    """A file's table, all text as written, without its checksums; CellscaperError if they are wrong.
 
-    One without checksums was made by hand and is taken as it is.
+    A file without checksums was made by hand and is accepted.
     """
     if CHECK not in frame.columns:
         return frame

@@ -1,4 +1,4 @@
-"""Hits, false detections and misses of every image as tidy CSV: what intervals and threshold curves are made from."""
+"""Hits, false detections and misses of every image as tidy CSV, the source of intervals and threshold curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ def write_counts(
 def read_counts(paths: Sequence[Path]) -> dict[tuple[str, str, str], ImageCounts]:
     """Counts by (experiment, detector, protocol), the files of several seeds joined in order of their seeds.
 
-    CellscaperError for a file that is none, and where the seeds of a detector have not the same images.
+    CellscaperError for any other file, and if the seeds of a detector have different images.
     """
     found: dict[tuple[str, str, str], dict[int, pd.DataFrame]] = {}
     for path in paths:

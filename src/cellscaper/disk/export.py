@@ -1,17 +1,17 @@
 """LayoutSets in the files of other programs, by the ending of the name: .h5, .geojson, .csv, .json (COCO).
 
-Every format is read back to the equal LayoutSet (:mod:`cellscaper.disk.formats.facts`). A set without layouts keeps
-its classes and pixel size, not its columns. Files are written layout by layout and
-appear under their name when they are whole.
+Reading any of these formats gives an equal LayoutSet (:mod:`cellscaper.disk.formats.facts`). A set without layouts
+keeps its classes and pixel size, not its columns. Files are written layout by layout and appear under their name when
+they are complete.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from cellscaper.disk.formats import coco, geojson, table
 from cellscaper.disk.formats.facts import Append, Given
+from cellscaper.disk.hdf5 import Provenance
 from cellscaper.disk.storage import append_layouts, read_layouts
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
@@ -29,8 +29,8 @@ def ending(path: Path) -> str:
 
 
 @contextmanager
-def writer(path: Path, classes: Sequence[str], mpp: float, provenance: Mapping[str, Any]) -> Iterator[Append]:
-    """Yield ``append(layout, columns)``; ``provenance`` goes into HDF5 alone."""
+def writer(path: Path, classes: Sequence[str], mpp: float, provenance: Provenance) -> Iterator[Append]:
+    """Yield ``append(layout, columns)``; only HDF5 stores ``provenance``."""
     kind = ending(path)
     if kind == ".h5":
         with append_layouts(path, classes, mpp, provenance) as out:
@@ -41,7 +41,7 @@ def writer(path: Path, classes: Sequence[str], mpp: float, provenance: Mapping[s
         yield append
 
 
-def write(path: Path, layouts: LayoutSet, provenance: Mapping[str, Any]) -> None:
+def write(path: Path, layouts: LayoutSet, provenance: Provenance) -> None:
     """Write a whole LayoutSet."""
     with writer(path, layouts.classes, layouts.mpp, provenance) as append:
         for i, layout in enumerate(layouts):
@@ -49,9 +49,9 @@ def write(path: Path, layouts: LayoutSet, provenance: Mapping[str, Any]) -> None
 
 
 def read(path: Path, given: Given | None = None, name: str | None = None) -> LayoutSet:
-    """Read a LayoutSet. ``given`` is what other programs' files do not say; ``name`` one of the sets of an HDF5 file.
+    """Read a LayoutSet. ``given``: facts that other programs' files lack; ``name``: one of the sets of an HDF5 file.
 
-    CellscaperError for anything that is no such file.
+    CellscaperError for any other file.
     """
     kind = ending(path)
     if kind == ".h5":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a scratch path beside ``path``; move it there on success, remove it on failure.
+    """Yield a temporary path in the folder of ``path``; rename the file on success, remove it on failure.
 
     A killed writer leaves only ``.<name>.partial``, which the next write of the same file replaces.
     """
@@ -24,7 +24,7 @@ def atomic(path: Path) -> Iterator[Path]:
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None and error.filename is None:
-            error.filename = str(path)  # a failed write does not say in which file
+            error.filename = str(path)  # the error of a failed write lacks the file
         raise
 
 

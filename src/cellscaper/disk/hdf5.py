@@ -1,8 +1,8 @@
-"""HDF5 files of ours: atomic, versioned, with provenance, every byte that matters under a checksum.
+"""The HDF5 files of cellscaper: atomic, versioned, with provenance, and with checksums of all contents.
 
-Every file carries ``schema`` (what it is), ``schema_version`` and ``provenance`` (JSON, see `plan.provenance`) as
-attributes. Data sets have fletcher32 checksums, everything else has HDF5's own (file format 1.10). Text has a fixed
-length, because text of variable length has no checksum.
+Every file has the attributes ``schema`` (its kind), ``schema_version`` and ``provenance`` (JSON, see
+`plan.provenance`). Data sets have fletcher32 checksums, everything else has HDF5's own (file format 1.10). Text has a
+fixed length, because text of variable length has no checksum.
 """
 
 import json
@@ -20,14 +20,15 @@ from cellscaper.disk.files import atomic
 from cellscaper.errors import CellscaperError
 
 SCHEMA_VERSION = 1
+Provenance = Mapping[str, Any]  # JSON, see plan.provenance.record
 COMPRESSED: dict[str, Any] = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
 _SLACK = 1 << 20  # bytes on disk for HDF5's own indices
 _END_OF_FILE = 28  # where the first block of an HDF5 file of format 1.10 holds the length of the file
 
 
 @contextmanager
-def create(path: Path, schema: str, provenance: Mapping[str, Any]) -> Iterator[h5py.File]:
-    """A new file of kind ``schema`` to fill, there under its name when the block ends; OSError on a full disk."""
+def create(path: Path, schema: str, provenance: Provenance) -> Iterator[h5py.File]:
+    """A new file of kind ``schema`` to fill; it appears under its name when the block ends. OSError on a full disk."""
     with atomic(path) as partial:
         with open(partial, "wb") as handle:
             reserve(handle.fileno(), _SLACK)  # fails before HDF5 holds anything
@@ -39,17 +40,17 @@ def create(path: Path, schema: str, provenance: Mapping[str, Any]) -> Iterator[h
             yield file
         with open(partial, "rb+") as handle:
             handle.seek(_END_OF_FILE)
-            handle.truncate(int.from_bytes(handle.read(8), "little"))  # what was reserved in vain
+            handle.truncate(int.from_bytes(handle.read(8), "little"))  # drop reserved bytes that are not used
 
 
 def reserve(file: int, size: int) -> None:
-    """Make an open file ``size`` bytes longer, OSError on a full disk: there, HDF5's own writes crash Python."""
+    """Make an open file ``size`` bytes longer. OSError on a full disk, where HDF5's own writes would crash Python."""
     if hasattr(os, "posix_fallocate") and size:  # not on macOS
         os.posix_fallocate(file, os.fstat(file).st_size, size)
 
 
 def open_file(path: Path, schema: str | None) -> h5py.File:
-    """Open an HDF5 file of ours for reading; CellscaperError if it is missing, broken or another kind."""
+    """Open an HDF5 file of cellscaper for reading; CellscaperError if it is missing, broken or of another kind."""
     path = Path(path)
     if not path.exists():
         raise CellscaperError(f"{path} does not exist; run the stage that makes it")
@@ -82,7 +83,7 @@ def _check_schema(path: Path, file: h5py.File, schema: str | None) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Around all that is read from an open file: CellscaperError where its content is damaged."""
+    """Context for reading from an open file: CellscaperError if its content is damaged."""
     try:
         yield
     except (
@@ -103,7 +104,7 @@ def put_text(group: h5py.Group, name: str, text: str) -> None:
 
 
 def get_text(group: h5py.Group, name: str) -> str:
-    """The attribute that :func:`put_text` wrote; KeyError where there is none."""
+    """The attribute that :func:`put_text` wrote; KeyError if it is missing."""
     value = group.attrs[name]
     return value if isinstance(value, str) else bytes(value).decode()
 

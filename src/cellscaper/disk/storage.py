@@ -1,4 +1,4 @@
-"""Layouts, images and density maps between stages. Nothing but this module writes HDF5 (see `disk.hdf5`)."""
+"""Layouts, images and density maps between stages. Only this module writes HDF5 (see `disk.hdf5`)."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cellscaper.disk.hdf5 import (
     COMPRESSED,
+    Provenance,
     create,
     get_rows,
     get_text,
@@ -28,7 +29,7 @@ _LAYOUT_ARRAYS = ("points", "labels", "offsets", "size", "origin")
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """The provenance record of any HDF5 file of ours."""
+    """The provenance record of any HDF5 file of cellscaper."""
     with open_file(path, None) as file, reading(path):
         return json.loads(get_text(file, "provenance"))
 
@@ -47,12 +48,12 @@ def _put_layouts(group: h5py.Group, layouts: LayoutSet) -> None:
 def write_layouts(
     path: Path,
     layouts: LayoutSet | Mapping[str, LayoutSet],
-    provenance: Mapping[str, Any],
+    provenance: Provenance,
     arrays: Mapping[str, NDArray] | None = None,
 ) -> None:
     """Write one LayoutSet, or several named ones (one for each decoder of a sampling run).
 
-    ``arrays`` belong to the first layouts, row by row, whatever the decoder: generated density maps, for example.
+    ``arrays`` belong to the first layouts of every set, row by row: generated density maps, for example.
     """
     with create(path, "cellscaper/layouts", provenance) as file:
         for name, array in (arrays or {}).items():
@@ -79,7 +80,7 @@ class LayoutWriter:
         file.attrs["mpp"] = float(mpp)
 
     def append(self, layout: Layout, columns: Mapping[str, Any]) -> None:
-        """One more layout; ``columns`` holds its value in each free column, the same columns for all layouts."""
+        """Add a layout; ``columns`` has its value in each free column, the same columns for all layouts."""
         start, end = self._ends[-1], self._ends[-1] + len(layout)
         reserve(self._file.id.get_vfd_handle(), layout.points.nbytes + layout.labels.nbytes)
         for data, values in ((self._points, layout.points), (self._labels, layout.labels)):
@@ -102,9 +103,7 @@ class LayoutWriter:
 
 
 @contextmanager
-def append_layouts(
-    path: Path, classes: Sequence[str], mpp: float, provenance: Mapping[str, Any]
-) -> Iterator[LayoutWriter]:
+def append_layouts(path: Path, classes: Sequence[str], mpp: float, provenance: Provenance) -> Iterator[LayoutWriter]:
     """Write a LayoutSet layout by layout: ``with append_layouts(…) as out: out.append(layout, {"seed": 3})``."""
     with create(path, "cellscaper/layouts", provenance) as file:
         writer = LayoutWriter(file, classes, mpp)
@@ -113,7 +112,7 @@ def append_layouts(
 
 
 def layout_names(path: Path) -> list[str]:
-    """The names of the LayoutSets in a file; empty where the file holds a single one."""
+    """The names of the LayoutSets in a file; empty if the file has a single set without a name."""
     with open_file(path, "cellscaper/layouts") as file, reading(path):
         return sorted(file["sets"]) if "sets" in file else []
 
@@ -188,7 +187,7 @@ class RaggedWriter:
 
 
 @contextmanager
-def _write_ragged(path: Path, schema: str, dtype: str, provenance: Mapping[str, Any]) -> Iterator[RaggedWriter]:
+def _write_ragged(path: Path, schema: str, dtype: str, provenance: Provenance) -> Iterator[RaggedWriter]:
     with create(path, schema, provenance) as file:
         writer = RaggedWriter(file, dtype)
         yield writer
@@ -256,8 +255,8 @@ def read_split(cells: Path, images: Path, split: str) -> tuple[LayoutSet, list[N
 class DensitySet(Ragged):
     """Density maps (C, h, w) float32, one entry for each training layout, on a grid of ``stride``-px pixels.
 
-    Values are per px² at 20×, whatever the stride: each map of a class with cells integrates to one over the
-    plane. ``scale`` is the training set's 0.99 quantile, which normalises them.
+    Values are per px² at 20× for any stride: each map of a class with cells integrates to one over the
+    plane. ``scale`` is the training set's 0.99 quantile, which normalises the maps.
     """
 
     def __init__(self, path: Path):
@@ -269,14 +268,14 @@ class DensitySet(Ragged):
 
 
 @contextmanager
-def write_images(path: Path, provenance: Mapping[str, Any]) -> Iterator[RaggedWriter]:
+def write_images(path: Path, provenance: Provenance) -> Iterator[RaggedWriter]:
     """Write an ImageSet: ``with write_images(path, record) as images: images.append(rgb)``."""
     with _write_ragged(path, "cellscaper/images", "uint8", provenance) as writer:
         yield writer
 
 
 def write_density(
-    path: Path, maps: list[NDArray[np.float32]], stride: int, scale: float, provenance: Mapping[str, Any]
+    path: Path, maps: list[NDArray[np.float32]], stride: int, scale: float, provenance: Provenance
 ) -> None:
     """Write a DensitySet (see there) with its grid ``stride`` in px and normalising ``scale``."""
     with create(path, "cellscaper/density", provenance) as file:

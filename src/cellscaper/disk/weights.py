@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from cellscaper.disk.files import atomic
-from cellscaper.disk.hdf5 import SCHEMA_VERSION
+from cellscaper.disk.hdf5 import SCHEMA_VERSION, Provenance
 from cellscaper.errors import CellscaperError
 
 
-def write_weights(path: Path, tensors: Mapping[str, Tensor], provenance: Mapping[str, Any], **facts: Any) -> None:
-    """Write weights as safetensors; ``facts`` (JSON) is what a reader needs to rebuild and use the model."""
+def write_weights(path: Path, tensors: Mapping[str, Tensor], provenance: Provenance, **facts: Any) -> None:
+    """Write weights as safetensors; ``facts`` (JSON): all that a reader needs to rebuild and use the model."""
     weights = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     header = {
         "schema": "cellscaper/weights",
@@ -51,6 +51,15 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if header.pop("digest", None) != _digest(tensors, header):
         raise CellscaperError(f"{path} is damaged (its digest is wrong); delete it and run again")
     return tensors, json.loads(header["facts"])
+
+
+def check_classes(path: Path, facts: Mapping[str, Any], classes: Sequence[str], source: object) -> None:
+    """CellscaperError if the weights of ``path`` were trained on other classes than the classes of ``source``."""
+    if tuple(facts["classes"]) != tuple(classes):
+        raise CellscaperError(
+            f"{path} was trained on the classes {', '.join(facts['classes'])}, {source} has {', '.join(classes)}; "
+            "take weights that were trained on these classes"
+        )
 
 
 def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:

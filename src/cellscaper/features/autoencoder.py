@@ -1,30 +1,48 @@
-"""The fully convolutional autoencoder of spatial-FID (SD section 3); its layers are ours, the paper gives none.
+"""The fully convolutional autoencoder of spatial-FID (SD section 3). The paper gives no layers; these are ours.
 
-Features come from the middle of the encoder: its first level hardly tells real from uniform layouts, its deepest
-less well than the middle (docs/decisions.md has the numbers).
+Features come from the middle of the encoder. Its first level hardly separates real from uniform layouts, its deepest
+level separates them less well than the middle (docs/results/metrics.md has the numbers).
 """
 
-from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
 
+from pydantic import Field
 from torch import nn
 
 from cellscaper.errors import CellscaperError
 from cellscaper.features.network import FeatureNetwork, convolution, global_average
+from cellscaper.run.settings import Count, Small
+from cellscaper.run.settings import Settings as Base
+from cellscaper.training.settings import Training
+from cellscaper.views.rasters import Grid
+
+SCORE = "spatial_fid"  # name of the score that compares its features
+LABEL = "FID"  # label of that score in tables
 
 
-def build(section: Mapping[str, Any], classes: int) -> FeatureNetwork:
-    """The network of a config block: ``width`` features at halving ``level`` of ``depth``.
+class Settings(Base):
+    """The autoencoder, its input and its training."""
+
+    grid: Grid = Field(Grid(256), description="raster of the layouts that the network sees")
+    small: Small = Field("error", description="training images smaller than the region: an error, or left out")
+    width: Count = Field(128, description="features of a layout: fewer than layouts on each side")
+    depth: Count = Field(6, description="halvings down to the bottleneck")
+    level: Count = Field(4, description="halvings before the features: at 4 a feature pixel is 16 raster pixels wide")
+    training: Training = Field(
+        Training(steps=20000, batch=32, lr=1e-3, ema=0.0, precision="bf16", grad_clip=1.0),
+        description="optimizer, precision and saving",
+    )
+
+
+def build(settings: Settings, classes: int) -> FeatureNetwork:
+    """The network with ``width`` features at halving ``level`` of ``depth``.
 
     Level k has width / 2^(level − k) channels before ``level`` (at least 8, at most ``width``), and ``width`` from
-    there on. The bottleneck is the only way from the encoder to the decoder.
+    there on. There are no skip connections around the bottleneck.
     """
-    width, depth, level = section["width"], section["depth"], section["level"]
-    if not (width >= 1 and 1 <= level < depth):
-        raise CellscaperError(
-            f"autoencoder: width {width}, level {level}, depth {depth}: expected width ≥ 1 and 1 ≤ level < depth"
-        )
+    width, depth, level = settings.width, settings.depth, settings.level
+    if level >= depth:
+        raise CellscaperError(f"autoencoder: level {level}, depth {depth}: expected a level below the depth; lower it")
     widths = [min(width, max(8, width >> max(level - k, 0))) for k in range(1, depth + 1)]
     down = [_halve(a, b) for a, b in pairwise([classes, *widths])]
     up = [_double(b, a) for a, b in pairwise(widths)][::-1]

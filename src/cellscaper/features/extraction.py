@@ -1,6 +1,7 @@
 """Features of layouts from a trained network."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,37 +9,43 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cellscaper.disk.weights import check_classes
 from cellscaper.errors import CellscaperError
 from cellscaper.features.network import FeatureNetwork
-from cellscaper.features.registry import feature_method
+from cellscaper.features.protocol import FeatureMethod, FeatureSettings
 from cellscaper.layouts import LayoutSet
+from cellscaper.run.methods import chosen
 from cellscaper.views.rasters import Grid, rasterise
 
 
-def trained(weights: Mapping[str, Tensor], facts: Mapping[str, Any], layouts: LayoutSet) -> FeatureNetwork:
-    """The network of a weights file of train_features; CellscaperError if it was trained for other layouts."""
-    if tuple(facts["classes"]) != layouts.classes:
-        raise CellscaperError(
-            f"feature network of classes {facts['classes']}, layouts of {list(layouts.classes)}: "
-            "train features on the same dataset"
-        )
-    _check_region(facts["section"], layouts)
-    model = feature_method(facts["section"]["method"]).build(facts["section"], layouts.n_classes)
+def trained(
+    path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any], layouts: LayoutSet
+) -> tuple[FeatureNetwork, Grid]:
+    """The network of a weights file of train_features and the raster of the layouts that it sees.
+
+    ``path`` is the file of weights and facts. CellscaperError if the network was trained on other classes or another
+    region than those of ``layouts``.
+    """
+    check_classes(path, facts, layouts.classes, "the set of layouts")
+    method: FeatureMethod
+    settings: FeatureSettings
+    method, settings = chosen("features", facts["section"])
+    _check_region(settings.grid, layouts)
+    model = method.build(settings, layouts.n_classes)
     model.load_state_dict(dict(weights))
-    return model.eval()
+    return model.eval(), settings.grid
 
 
 @torch.inference_mode()
 def features(
-    model: FeatureNetwork, section: Mapping[str, Any], layouts: LayoutSet, batch: int, device: torch.device
+    model: FeatureNetwork, grid: Grid, layouts: LayoutSet, batch: int, device: torch.device
 ) -> NDArray[np.float64]:
-    """(L, features) of L layouts, rasterised ``batch`` at a time on the section's grid.
+    """(L, features) of L layouts, rasterised ``batch`` at a time on ``grid``.
 
-    Each feature is in units of its standard deviation over training crops, 0 their mean. Raises CellscaperError for
-    layouts that are not of the grid's region.
+    Each feature is in units of its standard deviation over training crops, with their mean at 0. Raises CellscaperError
+    for layouts of another size than the grid's region.
     """
-    _check_region(section, layouts)
-    grid = Grid(**section["grid"])
+    _check_region(grid, layouts)
     model.eval().to(device)
     found = [np.zeros((0, model.standardise.num_features))]
     for start in range(0, len(layouts), batch):
@@ -49,8 +56,8 @@ def features(
     return np.concatenate(found)
 
 
-def _check_region(section: Mapping[str, Any], layouts: LayoutSet) -> None:
-    region = section["grid"]["region"]
+def _check_region(grid: Grid, layouts: LayoutSet) -> None:
+    region = grid.region
     other = np.flatnonzero((layouts.size != region).any(axis=1))
     if len(other):
         height, width = layouts.size[other[0]]

@@ -1,16 +1,16 @@
-"""The shape that both feature networks share: an encoder, the rest of the network, and pooled standardised features."""
+"""The common form of both feature networks: an encoder, the rest of the network, and pooled standardised features."""
 
 from torch import Tensor, nn
 
-MOMENTUM = 0.05  # of the features' running mean and variance: about the last 20 batches of the training
+MOMENTUM = 0.05  # weight of a batch in the features' running mean and variance: about the last 20 batches count
 
 
 class FeatureNetwork(nn.Module):
-    """Layout maps (B, C, H, W) → logits of the same shape; :meth:`encode` gives what the encoder knows of them.
+    """Layout maps (B, C, H, W) → logits of the same shape; :meth:`encode` gives their features.
 
-    ``encoder`` and ``decoder`` are applied one after the other, the result is cut to (H, W). ``pool`` takes the
-    encoder's maps to (B, features) values. Training keeps their running mean and variance, so that the features are
-    in units of their standard deviation over training crops, whatever scale the encoder has found.
+    ``encoder`` and ``decoder`` are applied one after the other, the result is cut to (H, W). ``pool`` turns the
+    encoder's maps into (B, features) values. Training keeps their running mean and variance, so that the features are
+    in units of their standard deviation over training crops, at any scale of the encoder.
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, pool: nn.Module, features: int):
@@ -32,7 +32,7 @@ class FeatureNetwork(nn.Module):
 def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     """Convolution without bias, padded to keep (or, with a stride, divide and round up) the side; then batch norm.
 
-    Batch norm, because a norm over each sample would divide out how many cells it has.
+    Batch norm is used because a norm over each sample would remove the number of its cells.
     """
     padding = dilation * (kernel // 2)
     conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False)

@@ -1,21 +1,38 @@
 """ResNet-50 (He et al., CVPR 2016) as a fully convolutional network on layouts: the released evaluation of TC.
 
-The released code loads weights that are not public and does not say what they were trained for. Here the network
-learns what the autoencoder learns, to draw the layout again. Features: the output of the second stage (conv3_x),
-3×3 max-pool of stride 2, global average (papers.md section 9).
+The released code loads weights that are not public, and their training is unknown. Here the network learns the same
+task as the autoencoder, to reconstruct the layout. Features: the output of the second stage (conv3_x), 3×3 max-pool of
+stride 2, global average (docs/methods.md, section 9.1).
 """
 
-from collections.abc import Mapping
-from typing import Any
-
+from pydantic import Field
 from torch import Tensor, nn
 
-from cellscaper.errors import CellscaperError
 from cellscaper.features.network import FeatureNetwork, convolution, global_average
+from cellscaper.run.settings import Settings as Base
+from cellscaper.run.settings import Small
+from cellscaper.training.settings import Training
+from cellscaper.views.rasters import Grid
 
+SCORE = "spatial_fid_released"  # name of the score that compares its features
+LABEL = "FID released"  # label of that score in tables
 BLOCKS = (3, 4, 6, 3)  # bottlenecks of the four stages (He et al., Table 1)
 EXPANSION = 4
-STRIDE = 8  # of all that follows the second stage
+STRIDE = 8  # stride of all layers after the second stage
+
+
+class Settings(Base):
+    """The network, its input and its training."""
+
+    grid: Grid = Field(Grid(256), description="raster of the layouts that the network sees")
+    small: Small = Field("error", description="training images smaller than the region: an error, or left out")
+    width: int = Field(
+        512, ge=8, multiple_of=8, description="features of a layout: 512 is ResNet-50, other multiples of 8 scale it"
+    )
+    training: Training = Field(
+        Training(steps=20000, batch=32, lr=1e-3, ema=0.0, precision="bf16", grad_clip=1.0),
+        description="optimizer, precision and saving",
+    )
 
 
 class Bottleneck(nn.Module):
@@ -39,16 +56,13 @@ class Bottleneck(nn.Module):
         return self.activation(self.body(x) + self.shortcut(x))
 
 
-def build(section: Mapping[str, Any], classes: int) -> FeatureNetwork:
-    """The network of a config block with ``width`` features: 512 is ResNet-50, other multiples of 8 scale its channels.
+def build(settings: Settings, classes: int) -> FeatureNetwork:
+    """The network with ``width`` features: 512 is ResNet-50, other multiples of 8 scale its channels.
 
-    Stages 3 and 4 are dilated instead of strided, as fully convolutional ResNets are, and a head of sub-pixel
-    convolutions draws at full resolution: bilinear upsampling of stride 8 cannot place a marker of 1 or 3 pixels.
+    Stages 3 and 4 are dilated instead of strided, as in fully convolutional ResNets. A head of sub-pixel convolutions
+    gives full resolution, because bilinear upsampling of stride 8 cannot place a marker of 1 or 3 pixels.
     """
-    width = section["width"]
-    if width < 8 or width % 8:
-        raise CellscaperError(f"resnet50: width {width} must be a multiple of 8, 512 for ResNet-50 itself")
-    base = width // 8
+    base = settings.width // 8
     channels = [base, *(EXPANSION * base * 2**k for k in range(4))]  # after the stem and each stage
     stem = (convolution(classes, base, 7, stride=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, stride=2, padding=1))
     return FeatureNetwork(
@@ -57,7 +71,7 @@ def build(section: Mapping[str, Any], classes: int) -> FeatureNetwork:
             _stage(channels, 2, dilation=2), _stage(channels, 3, dilation=4), _head(channels[4], classes)
         ),
         pool=nn.Sequential(nn.MaxPool2d(3, stride=2, padding=1), *global_average()),
-        features=width,
+        features=settings.width,
     )
 
 

@@ -1,24 +1,21 @@
-"""Training of a feature network: it learns to draw random training layouts again."""
-
-from collections.abc import Callable
-from typing import Any
+"""Training of a feature network: it learns to reconstruct random training layouts."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cellscaper.errors import CellscaperError
+from cellscaper.features.protocol import FeatureSettings
 from cellscaper.layouts import LayoutSet
+from cellscaper.training.contract import BatchLoss
 from cellscaper.views.crops import CropSampler
 from cellscaper.views.rasters import Grid, rasterise
 
-BatchLoss = Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]
-
 
 def marker_weight(cells: LayoutSet, grid: Grid) -> Tensor:
-    """(C,) the weight of a marker pixel, background being 1, at which both have an equal share in the loss.
+    """(C,) the weight of a marker pixel (background: 1) with which both have an equal share in the loss.
 
-    (1 − p) / p for a class whose markers cover a share p of the layouts (overlaps not looked at); 1 for a class
+    (1 − p) / p for a class whose markers cover a share p of the layouts (overlaps are ignored); 1 for a class
     without cells.
     """
     area = cells.size.astype("int64").prod(axis=1).sum() / grid.stride**2  # grid pixels
@@ -29,21 +26,21 @@ def marker_weight(cells: LayoutSet, grid: Grid) -> Tensor:
 def reconstruction_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Cross-entropy of logits (B, C, H, W) and {0, 1} maps, markers weighted by ``weight`` (C,).
 
-    Markers cover about 0.5 % of a map. Without weights, or with squared errors, an empty map is nearly the best
-    answer and the encoder has nothing to learn; and a rare class would hardly count.
+    Markers cover about 0.5 % of a map. Without weights, or with squared errors, an empty map would be nearly the best
+    answer: the encoder would learn nothing, and a rare class would hardly count.
     """
     return F.binary_cross_entropy_with_logits(logits.float(), target, pos_weight=weight[:, None, None])
 
 
-def batch_loss(section: dict[str, Any], cells: LayoutSet, device: torch.device) -> BatchLoss:
-    """The loss of random crops of ``cells``, rasterised on the section's grid, for a trainer: ``{"loss": …}``.
+def batch_loss(settings: FeatureSettings, cells: LayoutSet, device: torch.device) -> BatchLoss:
+    """The loss of random crops of ``cells``, rasterised on the grid of the settings, for a trainer: ``{"loss": …}``.
 
     Raises CellscaperError for layouts that do not fit the region and for batches of one crop, which have no variance.
     """
-    grid, n = Grid(**section["grid"]), section["training"]["batch"]
+    grid, n = settings.grid, settings.training.batch
     if n < 2:
-        raise CellscaperError(f"features: batch {n} must be at least 2 for the variance of the features")
-    crops = CropSampler(cells, grid.region, device, small=section["small"])
+        raise CellscaperError(f"features: batch {n} must be at least 2 for the variance of the features; raise it")
+    crops = CropSampler(cells, grid.region, device, small=settings.small)
     classes, weight = cells.n_classes, marker_weight(cells, grid).to(device)
 
     def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:

@@ -1,17 +1,26 @@
 """ADM (Dhariwal and Nichol 2021) on layout maps alone, the baseline of both papers."""
 
-from typing import Any
-
 from torch import Tensor
 
-from cellscaper.errors import CellscaperError
-from cellscaper.generators.maps.engine import MapDiffusion
+from cellscaper.diffusion.settings import MapSampling
+from cellscaper.generators.maps.engine import PAPER_TRAINING, MapDiffusion, MapSettings
+from cellscaper.generators.protocol import Recipe, refuse_density
+
+DECODERS = ("components", "released", "requested")
+TRAINING = PAPER_TRAINING
 
 
-def channels(section: dict[str, Any], classes: int) -> int:
+class Settings(MapSettings):
+    """ADM's network and noise process."""
+
+
+class Sampling(MapSampling):
+    """DDIM sampling of maps."""
+
+
+def channels(recipe: Recipe, classes: int) -> int:
     """Channels of the maps: one for each class. CellscaperError if the experiment names a density."""
-    if section["density"] is not None:
-        raise CellscaperError("generator adm takes no density; use spatial_diffusion or set density: none")
+    refuse_density(recipe)
     return classes
 
 
@@ -20,8 +29,9 @@ def compose(layout: Tensor, density: Tensor | None) -> Tensor:
     return layout
 
 
-def extra(section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> None:
+def extra(recipe: Recipe, x0: Tensor, counts: Tensor, step: int) -> None:
     """No losses beyond the noise loss."""
 
 
 SYSTEM = MapDiffusion(channels, compose, extra)
+prepare, generate = SYSTEM.prepare, SYSTEM.generate

@@ -1,36 +1,40 @@
 """Random layouts whose cells keep a minimum distance: the requested counts, random sequential addition.
 
-The distance between centres is that of nuclei which cannot overlap; nothing else of tissue is in these layouts.
+Nuclei cannot overlap, so their centres keep a distance. These layouts share only this property with tissue.
 """
-
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from cellscaper.errors import CellscaperError
+from cellscaper.generators.protocol import Made, Request
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.run.settings import Settings as Block
 
-TRIES = 1000  # positions refused in a row before the distance gives way
+DECODERS = ("points",)
+TRIES = 1000  # positions refused in a row before the distance shrinks
 GIVE_WAY = 0.9
 
 
-def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int], train: LayoutSet) -> LayoutSet:
-    """One layout for each target: its size and per-class counts, cells at least ``sampling.min_distance`` px apart.
+class Settings(Block):
+    """The distance that cells keep."""
 
-    The distance of a layout that is too full for it gives way (`add_points`). ``seeds`` holds one seed a layout, so
-    a layout does not depend on the others; ``train`` is not used. CellscaperError for a negative distance.
+    min_distance: float = Field(8.0, ge=0, description="px between any two cells")
+
+
+def generate(request: Request) -> Made:
+    """One layout for each target: its size and per-class counts, cells at least ``min_distance`` px apart.
+
+    In a layout that is too full, the distance shrinks (`add_points`).
     """
-    distance = settings["sampling"]["min_distance"]
-    if distance < 0:
-        raise CellscaperError(f"sampling.min_distance = {distance} px, expected 0 or more")
+    targets, distance = request.targets, request.settings.min_distance
     layouts = []
-    for target, seed in zip(targets, seeds, strict=True):
+    for target, seed in zip(targets, request.seeds, strict=True):
         rng = np.random.default_rng(seed)
         points = add_points(np.zeros((0, 2), np.float32), len(target), distance, target.size, rng)
         layouts.append(Layout(rng.permutation(points), target.labels, target.size))  # late cells lie in the gaps
-    return LayoutSet.build(layouts, targets.classes, targets.mpp, {"target": np.arange(len(targets))})
+    made = LayoutSet.build(layouts, targets.classes, targets.mpp, {"target": np.arange(len(targets))})
+    return Made({"points": made})
 
 
 def add_points(
@@ -38,8 +42,8 @@ def add_points(
 ) -> NDArray[np.float32]:
     """n uniform positions (n, 2), one by one, each ``distance`` px or more from all before it and from ``points``.
 
-    After TRIES refused positions in a row the distance shrinks by a tenth, as often as it must: a full layout
-    ends with a smaller distance, never without its cells.
+    After TRIES refused positions in a row the distance shrinks by a tenth, as often as necessary. So a full layout
+    has a smaller distance, but all its cells.
     """
     start = len(points)
     taken = np.concatenate([np.asarray(points, np.float32), np.zeros((n, 2), np.float32)])

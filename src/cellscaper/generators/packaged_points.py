@@ -1,27 +1,30 @@
-"""Point diffusion with the weights that come with the package: nothing is trained."""
-
-from collections.abc import Sequence
-from typing import Any
+"""Point diffusion with the weights that are shipped with the package: nothing is trained."""
 
 import numpy as np
 
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.point_diffusion import draw_layouts
+from cellscaper.generators.point_diffusion import Sampling, sample_layouts
 from cellscaper.generators.pointsets.packaged import load_packaged
-from cellscaper.layouts import LayoutSet
-from cellscaper.run.devices import device
+from cellscaper.generators.protocol import Made, Request
+
+DECODERS = ("points",)
 
 
-def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int], train: LayoutSet) -> LayoutSet:
-    """One layout for each target: its labels, cells moved from noise; one seed each, ``train`` is not used.
+class Settings(Sampling):
+    """Settings of the sampler."""
 
-    CellscaperError where the classes or the region are not those of the weights.
+
+def generate(request: Request) -> Made:
+    """One layout for each target: its labels, cells moved from noise; one seed each.
+
+    CellscaperError if the weights have other classes or another region.
     """
+    targets = request.targets
     model, facts = load_packaged()
     if tuple(facts["classes"]) != targets.classes:
         raise CellscaperError(
             f"the packaged weights know {', '.join(facts['classes'])}, asked for {', '.join(targets.classes)}; "
             "train one on your cells (generator point_diffusion)"
         )
-    made = draw_layouts(model.to(device()), targets, seeds, settings["sampling"], "packaged point diffusion: layouts")
-    return made.with_columns(target=np.arange(len(targets)))
+    made = sample_layouts(model.to(request.device), targets, request.seeds, request.settings, request.what)
+    return Made({"points": made.with_columns(target=np.arange(len(targets)))})

@@ -1,20 +1,26 @@
-"""The targets' own positions with the classes permuted among the cells: the ceiling of cross-class metrics.
+"""The targets' own positions with the classes permuted among the cells: the worst case for cross-class metrics.
 
-Counts and the positions of all cells together stay; where one class lies among the others is lost.
+The counts and the positions of all cells stay. The arrangement of the classes among each other is lost.
 """
-
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from cellscaper.generators.protocol import Made, Request
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.run.settings import Settings as Block
+
+DECODERS = ("points",)
 
 
-def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int], train: LayoutSet) -> LayoutSet:
-    """One layout for each target. ``seeds`` holds one seed a layout; ``settings`` and ``train`` are not used."""
-    layouts = []
-    for target, seed in zip(targets, seeds, strict=True):
+class Settings(Block):
+    """Nothing to choose."""
+
+
+def generate(request: Request) -> Made:
+    """One layout for each target."""
+    targets, layouts = request.targets, []
+    for target, seed in zip(targets, request.seeds, strict=True):
         labels = np.random.default_rng(seed).permutation(target.labels)
         layouts.append(Layout(target.points, labels, target.size, target.source, target.origin))
-    return LayoutSet.build(layouts, targets.classes, targets.mpp, {"target": np.arange(len(targets))})
+    made = LayoutSet.build(layouts, targets.classes, targets.mpp, {"target": np.arange(len(targets))})
+    return Made({"points": made})

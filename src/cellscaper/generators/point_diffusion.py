@@ -1,66 +1,107 @@
 """Point diffusion (ours): labelled cells are moved from noise to a layout by a small transformer.
 
-The counts asked for are the cells that are moved, so they are exact. Denoising of positions as in EDM (Karras et al.
-2022), with noise levels even in the logarithm: each octave of scale gets its share of the training, also the spacing
-of nuclei. The experiment's ``points`` holds the network and the noise; ``sampling`` the sampler's settings.
-For fine-tuning, ``points.start: packaged`` begins with the weights in the box, and ``points.topology`` adds losses on
-the holes of the denoised positions.
+The model moves as many cells as were requested, so counts are exact. It denoises positions as EDM does (Karras et al.
+2022). Noise levels are uniform in the logarithm, so that each octave of scale, down to the spacing of nuclei, gets its
+share of the training. For fine-tuning, ``start: packaged`` begins with the weights that are shipped with the package,
+and ``topology`` adds losses on the holes of the denoised positions.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.pointsets.batches import check_targets, crop_batch, draw
+from cellscaper.generators.pointsets.batches import check_targets, crop_batch, sample_points
 from cellscaper.generators.pointsets.network import DATA_SCALE, PointDenoiser, network
 from cellscaper.generators.pointsets.packaged import load_packaged
+from cellscaper.generators.pointsets.settings import LevelSampling, PointNetwork
 from cellscaper.generators.pointsets.topology import topology_terms
-from cellscaper.generators.registry import Training, refuse_maps
+from cellscaper.generators.protocol import Made, Prepared, Recipe, Request, read_recipe, refuse_density
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.run.progress import Progress
+from cellscaper.run.settings import Fraction, Positive
+from cellscaper.run.settings import Settings as Block
+from cellscaper.training.settings import Training
 from cellscaper.views.crops import CropSampler
 
-
-class PointDiffusion:
-    """The system of the registry (`registry.TrainedSystem`)."""
-
-    def prepare(
-        self, section: dict[str, Any], cells: LayoutSet, density: Sequence[Tensor] | None, device: torch.device
-    ) -> Training:
-        """The network and its loss on random crops. CellscaperError where the experiment names a density or losses."""
-        refuse_maps("point_diffusion", section, density)
-        if section["points"] is None:
-            raise CellscaperError("generator point_diffusion needs the settings `points`: network and noise")
-        crops = CropSampler(cells, section["grid"]["region"], device, small=section["small"])
-        model = network(section, cells.n_classes)
-        if section["points"].get("start") == "packaged":
-            _start_packaged(model, cells.classes)
-        return Training(model, batch_loss(section, crops, cells.n_classes), section)
-
-    def draw(
-        self,
-        weights: Mapping[str, Tensor],
-        facts: dict[str, Any],
-        targets: LayoutSet,
-        seeds: Sequence[int],
-        config: dict[str, Any],
-        device: torch.device,
-        what: str,
-    ) -> tuple[dict[str, LayoutSet], dict[str, NDArray]]:
-        """One set, ``points``: cells with the targets' labels, moved."""
-        model = network(facts["section"], targets.n_classes)
-        model.load_state_dict(weights)
-        model.to(device).eval()
-        return {"points": draw_layouts(model, targets, seeds, config["sampling"], what)}, {}
+DECODERS = ("points",)
+TRAINING = Training(  # about an hour of one core
+    steps=16_500,
+    batch=16,
+    lr=1.0e-3,
+    warmup=200,
+    cooldown=0.36,
+    ema=0.999,
+    precision="bf16",
+    grad_clip=1.0,
+    save_every=120,
+    snapshot_every=2000,
+)
 
 
-SYSTEM = PointDiffusion()
+class NoiseLevels(Block):
+    """Noise levels of the training, uniform in the logarithm below and above the middle."""
+
+    smallest: Positive = Field(0.5, description="px: smallest noise level")
+    middle: Positive = Field(150.0, description="px: between near and far levels")
+    largest: Positive = Field(800.0, description="px: largest noise level")
+    far_share: Fraction = Field(0.15, description="fraction of the training at far levels")
+
+
+class TopologyWeights(Block):
+    """Factors of the losses on holes."""
+
+    intra: float = Field(ge=0, description="weight of the holes of each class")
+    inter: float = Field(ge=0, description="weight of the holes of all cells together")
+
+
+class TopologyLosses(Block):
+    """Losses on the holes of the denoised positions."""
+
+    weights: TopologyWeights
+    below: Positive = Field(description="px: noise level below which these losses act")
+
+
+class Settings(Block):
+    """Network, noise levels, and the start of a fine-tuning."""
+
+    network: PointNetwork = PointNetwork()
+    noise: NoiseLevels = NoiseLevels()
+    start: Literal["packaged", None] = Field(
+        None, description="packaged: fine-tuning begins with the weights that are shipped with the package"
+    )
+    topology: TopologyLosses | None = Field(
+        None, description="losses on the holes of the denoised positions, null for none"
+    )
+
+
+class Sampling(LevelSampling):
+    """Sampling of layouts with given counts."""
+
+
+def prepare(recipe: Recipe, cells: LayoutSet, density: Sequence[Tensor] | None, device: torch.device) -> Prepared:
+    """The network and its loss on random crops. CellscaperError for a density."""
+    refuse_density(recipe)
+    crops = CropSampler(cells, recipe.region, device, small=recipe.small)
+    model = network(recipe.settings.network, cells.n_classes, recipe.region)
+    if recipe.settings.start == "packaged":
+        _start_packaged(model, cells.classes)
+    return Prepared(model, batch_loss(recipe, crops, cells.n_classes), recipe)
+
+
+def generate(request: Request) -> Made:
+    """One set, ``points``: the targets' labels at generated positions."""
+    recipe = read_recipe(request.facts["section"])
+    model = network(recipe.settings.network, request.targets.n_classes, recipe.region)
+    model.load_state_dict(request.weights)
+    model.to(request.device).eval()
+    return Made({"points": sample_layouts(model, request.targets, request.seeds, request.settings, request.what)})
 
 
 def _start_packaged(model: PointDenoiser, classes: Sequence[str]) -> None:
@@ -68,31 +109,30 @@ def _start_packaged(model: PointDenoiser, classes: Sequence[str]) -> None:
     mine, theirs = ({name: tuple(p.shape) for name, p in one.state_dict().items()} for one in (model, start))
     if tuple(facts["classes"]) != tuple(classes) or mine != theirs or start.region != model.region:
         raise CellscaperError(
-            f"points.start: packaged, but those weights are of {', '.join(facts['classes'])} in {start.region} px and "
-            "of their own network; take the settings of point_diffusion or set start: null"
+            f"settings.start: packaged, but those weights are of {', '.join(facts['classes'])} in {start.region} px "
+            "and of their own network; take the settings of point_diffusion or set start: null"
         )
     model.load_state_dict(start.state_dict())
 
 
 def batch_loss(
-    section: dict[str, Any], crops: CropSampler, classes: int
+    recipe: Recipe, crops: CropSampler, classes: int
 ) -> Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]:
-    """The loss of one training step, as the trainer wants it.
+    """The loss of one training step, in the form that `training.trainer.train` takes.
 
-    The squared error of the denoised positions in units in which it is about 1 at any noise level for a network that
-    knows nothing (EDM's weight), mean over the cells of the batch: ``loss``, and its part ``fine`` of the noise levels
-    below, ``coarse`` above 32 px. With ``points.topology``, ``intra`` and ``inter`` are added (`topology_terms`): per
-    cell and with the same weight of the noise level, where that is below ``topology.below`` px.
+    ``loss``: squared error of the denoised positions, mean over the cells of the batch. EDM's weight scales it so that
+    an untrained network has about 1 at every noise level. ``fine`` and ``coarse``: the same at noise levels below and
+    above 32 px. With ``topology``, ``intra`` and ``inter`` are added (`topology_terms`): per cell, with the same
+    weight, at noise levels below ``topology.below`` px.
     """
-    noise, n = section["points"]["noise"], section["training"]["batch"]
-    topology = section["points"].get("topology")
+    noise, topology, n = recipe.settings.noise, recipe.settings.topology, recipe.training.batch
 
     def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
         clean, points = crop_batch(crops, n, classes, random)
-        sigma = draw_levels(len(clean), noise, random).to(clean.device)
+        sigma = random_levels(len(clean), noise, random).to(clean.device)
         noisy = clean + sigma[:, None, None] * torch.randn(clean.shape, generator=random).to(clean.device)
         found = model(noisy, sigma, *points)
-        scale = DATA_SCALE * section["grid"]["region"]
+        scale = DATA_SCALE * recipe.region
         weight = (sigma**2 + scale**2) / (sigma * scale) ** 2
         error = (weight[:, None] * (found - clean).square().mean(dim=-1)) * points.mask
         cells, fine = points.mask.sum().clamp(min=1), (sigma < 32)[:, None]
@@ -102,38 +142,38 @@ def batch_loss(
             "coarse": (error * ~fine).sum() / (points.mask & ~fine).sum().clamp(min=1),
         }
         if topology:
-            acting = weight * (sigma < topology["below"]) / cells
+            acting = weight * (sigma < topology.below) / cells
             for name, term in zip(("intra", "inter"), topology_terms(found, clean, points), strict=True):
-                losses[name] = topology["weights"][name] * (acting * term).sum()
+                losses[name] = getattr(topology.weights, name) * (acting * term).sum()
                 losses["loss"] = losses["loss"] + losses[name]
         return losses
 
     return loss
 
 
-def draw_levels(n: int, noise: Mapping[str, Any], random: torch.Generator) -> Tensor:
-    """(n,) noise levels px: a part ``far_share`` of them even in the logarithm in ``middle``…``largest``, the others
-    in ``smallest``…``middle``."""
-    low, middle, high = (math.log(noise[name]) for name in ("smallest", "middle", "largest"))
-    where, far = torch.rand(n, generator=random), torch.rand(n, generator=random) < noise["far_share"]
+def random_levels(n: int, noise: NoiseLevels, random: torch.Generator) -> Tensor:
+    """(n,) noise levels px, uniform in the logarithm: a fraction ``far_share`` in ``middle``…``largest``, the others in
+    ``smallest``…``middle``."""
+    low, middle, high = (math.log(one) for one in (noise.smallest, noise.middle, noise.largest))
+    where, far = torch.rand(n, generator=random), torch.rand(n, generator=random) < noise.far_share
     return torch.where(far, middle + where * (high - middle), low + where * (middle - low)).exp()
 
 
-def draw_layouts(
-    model: PointDenoiser, targets: LayoutSet, seeds: Sequence[int], sampling: Mapping[str, Any], what: str
+def sample_layouts(
+    model: PointDenoiser, targets: LayoutSet, seeds: Sequence[int], sampling: LevelSampling, what: str
 ) -> LayoutSet:
     """Layouts with the labels of the targets, one seed each, in batches of ``sampling.batch`` of about equal size.
 
-    CellscaperError where a target is not of the model's region or has other classes.
+    CellscaperError if a target has another size or other classes than the model.
     """
     side = check_targets("the point diffusion", model.region, model.classes, targets)
     order = np.argsort(np.diff(targets.offsets), kind="stable")
     placed: list[NDArray] = [np.zeros((0, 2), np.float32)] * len(targets)
     with Progress(len(targets), what) as progress:
-        for start in range(0, len(targets), sampling["batch"]):
-            rows = order[start : start + sampling["batch"]].tolist()
+        for start in range(0, len(targets), sampling.batch):
+            rows = order[start : start + sampling.batch].tolist()
             labels = [targets.layout(row).labels for row in rows]
-            drawn = draw(model, labels, [seeds[row] for row in rows], sampling)
+            drawn = sample_points(model, labels, [seeds[row] for row in rows], sampling)
             for row, points in zip(rows, drawn, strict=True):
                 placed[row] = points
             progress.update(len(rows))

@@ -1,27 +1,37 @@
-"""The floor of every metric: real layouts compared with other real layouts.
+"""Real layouts compared with other real layouts: the best value that a generator can expect, the floor of a metric.
 
 The targets are split into two disjoint halves; a layout of the second stands in for each layout of the first.
 Halves of the patches differ as two samples of the same images do; halves of the images as two samples of patients do.
-Count errors of these rows pair unrelated patches: they are what a generator that draws perfect layouts, but
-without regard to the requested counts, would score.
+Count errors of these rows compare unrelated patches: a generator of perfect layouts that ignores the requested counts
+would score the same.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from cellscaper.errors import CellscaperError
-from cellscaper.layouts import LayoutSet
+from cellscaper.generators.protocol import Made, Request
+from cellscaper.run.settings import Settings as Block
+
+DECODERS = ("points",)
 
 
-def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int], train: LayoutSet) -> LayoutSet:
+class Settings(Block):
+    """The units that are split into halves."""
+
+    halves: Literal["patches", "images"] = Field(
+        "patches", description="real against real between halves of the test windows or of the test images"
+    )
+
+
+def generate(request: Request) -> Made:
     """Layouts of one half, with column ``target``: the number of a layout of the other half.
 
-    ``settings["sampling"]["halves"]`` is patches or images. The split and the pairing depend on the first seed;
-    ``train`` is not used. CellscaperError where there are not two patches or images to split.
+    The split and the pairing depend on the first seed. CellscaperError for fewer than two patches or images.
     """
-    by = settings["sampling"]["halves"]
+    targets, seeds, by = request.targets, request.seeds, request.settings.halves
     unit = np.arange(len(targets)) if by == "patches" else np.unique(targets.source, return_inverse=True)[1]
     units = np.unique(unit)
     if len(units) < 2:
@@ -31,4 +41,4 @@ def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int], tr
     reference, other = rng.permutation(np.flatnonzero(in_first)), rng.permutation(np.flatnonzero(~in_first))
     n = min(len(reference), len(other))
     order = np.argsort(reference[:n])
-    return targets[other[:n][order]].with_columns(target=reference[:n][order])
+    return Made({"points": targets[other[:n][order]].with_columns(target=reference[:n][order])})

@@ -1,59 +1,66 @@
-"""Retrieval: for each target the training crop with the nearest counts. What a trained generator has to beat.
+"""Retrieval: for each target the training crop with the nearest counts. A trained generator should be better than this.
 
-With repair its counts are exact: surplus cells are dropped at random, missing ones placed at random.
+With repair, counts are exact: surplus cells are dropped at random, and missing cells are placed at random.
 """
-
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.spatial import cKDTree
 
-from cellscaper.errors import CellscaperError
 from cellscaper.generators.hard_core import add_points
+from cellscaper.generators.protocol import Made, Request
 from cellscaper.layouts import Layout, LayoutSet, crop
+from cellscaper.run.settings import Count, Small
+from cellscaper.run.settings import Settings as Block
 from cellscaper.views.patches import large_enough
 from cellscaper.views.symmetries import EIGHT, transform
 
+DECODERS = ("points",)
 
-def place(targets: LayoutSet, settings: dict[str, Any], seeds: Sequence[int], train: LayoutSet) -> LayoutSet:
-    """One training window of ``grid.region`` px for each target, in a random one of the eight symmetries.
 
-    Of all windows ``sampling.window_stride`` px apart that lie inside the images of ``train``, one with the least L1
-    distance of class counts to the target's; a seeded draw decides between equals. ``sampling.repair`` makes the
-    counts exact, with added cells ``sampling.min_distance`` px from all others where there is room.
-    ``seeds`` holds one seed a layout, so a layout does not depend on the others.
+class Settings(Block):
+    """The crops that are searched, and whether the counts are made exact."""
+
+    window_stride: Count = Field(8, description="px between the windows of the training images")
+    repair: bool = Field(False, description="drop or add cells to the exact counts")
+    min_distance: float = Field(8.0, ge=0, description="px between an added cell and any other")
+
+
+def generate(request: Request) -> Made:
+    """One training window of the region for each target, in a random one of the eight symmetries.
+
+    Windows lie ``window_stride`` px apart inside the training images. The chosen window has the smallest L1 distance of
+    class counts to the target's; among equal ones the choice is random, by the seed. ``repair`` makes the counts exact;
+    added cells lie ``min_distance`` px from all others where there is room.
     """
-    sampling, region = settings["sampling"], settings["grid"]["region"]
-    windows, counts = window_counts(train, region, sampling["window_stride"], settings["small"])
+    targets, train, settings, region = request.targets, request.train, request.settings, request.region
+    windows, counts = window_counts(train, region, settings.window_stride, request.small)
     kinds, kind = np.unique(counts, axis=0, return_inverse=True)
     by_kind = np.split(np.argsort(kind, kind="stable"), np.bincount(kind).cumsum()[:-1])
     tree = cKDTree(kinds)
     wanted = targets.counts()
     least = tree.query(wanted, p=1)[0]
     layouts = []
-    for target, counted, distance, seed in zip(targets, wanted, least, seeds, strict=True):
+    for target, counted, distance, seed in zip(targets, wanted, least, request.seeds, strict=True):
         rng = np.random.default_rng(seed)
         equals = np.concatenate([by_kind[i] for i in sorted(tree.query_ball_point(counted, distance + 0.5, p=1))])
         row, y, x = windows[rng.choice(equals)].tolist()
         found = crop(train.layout(row), y, x, region, region)
         points = transform(found.points, int(rng.choice(EIGHT)), region)
         labels = found.labels
-        if sampling["repair"]:
-            points, labels = repair(points, labels, target.labels, sampling["min_distance"], region, rng)
+        if settings.repair:
+            points, labels = repair(points, labels, target.labels, settings.min_distance, region, rng)
         layouts.append(Layout(points, labels, found.size, found.source, found.origin))
-    return LayoutSet.build(layouts, targets.classes, targets.mpp, {"target": np.arange(len(targets))})
+    made = LayoutSet.build(layouts, targets.classes, targets.mpp, {"target": np.arange(len(targets))})
+    return Made({"points": made})
 
 
-def window_counts(train: LayoutSet, region: int, stride: int, small: Any) -> tuple[NDArray[np.int64], NDArray]:
+def window_counts(train: LayoutSet, region: int, stride: int, small: Small) -> tuple[NDArray[np.int64], NDArray]:
     """Every ``region`` px window on the grid of ``stride`` px: (W, 3) row, y, x, and its cells of each class (W, C).
 
-    Windows come layout by layout, row by row, as those of `patches.sliding_windows`. CellscaperError for a stride
-    below 1 px; ``small`` as there.
+    Windows come layout by layout, row by row, as in `patches.sliding_windows`; ``small`` as there.
     """
-    if stride < 1:
-        raise CellscaperError(f"sampling.window_stride = {stride} px, expected 1 or more")
     windows, counts = [], []
     for row in np.flatnonzero(large_enough(train, region, small)).tolist():
         layout = train.layout(row)
@@ -76,8 +83,8 @@ def repair(
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Cells (N, 2), (N,) changed to the class counts of the labels ``wanted``.
 
-    Of a class with too many, random cells go; then the missing cells of all classes come at uniform positions,
-    ``distance`` px or more from every other cell where there is room (`hard_core.add_points`).
+    If a class has too many cells, random ones are dropped. Then the missing cells of all classes are added at uniform
+    positions, ``distance`` px or more from every other cell where there is room (`hard_core.add_points`).
     """
     keep, missing = [], []
     for label in np.union1d(labels, wanted):

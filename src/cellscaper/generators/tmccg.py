@@ -1,20 +1,19 @@
 """TMCCG-style: a conditional GAN over point sets, after Abousamra et al. (CVPR 2023), whose code is not public.
 
 Published: layouts are generated from per-class counts, spatial statistics (cross K-functions) and topological
-descriptors (1-dimensional persistence diagrams), which are both the condition and, with holes matched to those of the
-reference, differentiable losses; a layout discriminator looks at the splatted map. Ours, where the papers leave it
-open: the network that moves uniformly placed cells by pair forces, the form of the descriptors, L-functions in the
-loss, the size and R1 penalty of the discriminator, and what is asked for at sampling: the statistics of the training
-crop of the nearest counts (of a bank kept in the weights), never of the test patch.
+descriptors (1-dimensional persistence diagrams). They are the condition and also differentiable losses, with holes
+matched to the holes of the reference. A layout discriminator looks at the splatted map. Ours, because the paper
+leaves it open: the network that moves uniformly placed cells by pair forces, the form of the descriptors, L-functions
+in the loss, the size and R1 penalty of the discriminator, and the condition at sampling. That condition has the
+statistics of the training crop with the nearest counts (from a bank kept in the weights), never of the test patch.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -30,11 +29,65 @@ from cellscaper.generators.gan.statistics import (
     k_loss,
 )
 from cellscaper.generators.pointsets.batches import check_targets, crop_batch, pad_labels
-from cellscaper.generators.registry import Training, refuse_maps
+from cellscaper.generators.protocol import Made, Prepared, Recipe, Request, read_recipe, refuse_density
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.run import launch
 from cellscaper.run.progress import Progress
+from cellscaper.run.settings import Count, Positive
+from cellscaper.run.settings import Settings as Block
+from cellscaper.training.settings import Training
 from cellscaper.views.crops import CropSampler
+
+DECODERS = ("points",)
+TRAINING = Training(steps=50_000, batch=16, lr=1.0e-3, warmup=100, ema=0.999, precision="fp32", grad_clip=1.0)
+
+
+class MoverNetwork(Block):
+    """The generator's network (`gan.network.PointMover`)."""
+
+    width: Count = Field(96, description="features of a cell")
+    layers: Count = Field(5, description="rounds of pair forces and messages")
+    radial: int = Field(16, ge=2, description="functions of distance in a pair force")
+    step: Positive = Field(24.0, description="px that a cell moves at most in a layer")
+    noise: Count = Field(8, description="random numbers a layout")
+
+
+class DiscriminatorMaps(Block):
+    """The discriminator and the maps that it sees."""
+
+    width: Count = Field(32, description="channels of the discriminator's first layer")
+    stride: Count = Field(4, description="px a pixel of the discriminator's maps")
+    spread: Positive = Field(4.0, description="px: sd of a cell's bell in these maps")
+
+
+class Weights(Block):
+    """Factors of the losses."""
+
+    adversarial: float = Field(0.1, ge=0, description="weight of the generator's adversarial term")
+    k: float = Field(1.0, ge=0, description="weight of the cross-K term")
+    holes: float = Field(0.2, ge=0, description="weight of the persistence term")
+    r1: float = Field(1.0, ge=0, description="weight of the discriminator's gradient penalty")
+
+
+class Settings(Block):
+    """Networks, statistics and losses. What is published and what is ours: docs/methods.md, section 10.2."""
+
+    network: MoverNetwork = MoverNetwork()
+    discriminator: DiscriminatorMaps = DiscriminatorMaps()
+    radii: tuple[Positive, ...] = Field(
+        (4, 6, 8, 12, 16, 24, 32, 48, 64, 96),
+        min_length=1,
+        description="px, radii of the cross K-functions",
+        json_schema_extra={"uniqueItems": True},
+    )
+    bank: Count = Field(2000, description="training crops whose statistics are available as conditions")
+    weights: Weights = Weights()
+
+
+class Sampling(Block):
+    """Sampling of layouts with given counts."""
+
+    batch: Count = Field(50, description="layouts at once")
 
 
 class Tmccg(nn.Module):
@@ -43,59 +96,41 @@ class Tmccg(nn.Module):
     bank_counts: Tensor
     bank: Tensor
 
-    def __init__(self, settings: Mapping[str, Any], classes: int, region: int):
+    def __init__(self, settings: Settings, classes: int, region: int):
         super().__init__()
-        size = condition_size(classes, len(settings["radii"]))
+        size = condition_size(classes, len(settings.radii))
         self.classes, self.region = classes, region
-        self.generator = PointMover(classes, region, size, **settings["network"])
-        self.discriminator = Discriminator(classes, size, settings["discriminator"]["width"])
-        self.register_buffer("bank_counts", torch.zeros(settings["bank"], classes))
-        self.register_buffer("bank", torch.zeros(settings["bank"], size))
+        self.generator = PointMover(classes, region, size, **dict(settings.network))
+        self.discriminator = Discriminator(classes, size, settings.discriminator.width)
+        self.register_buffer("bank_counts", torch.zeros(settings.bank, classes))
+        self.register_buffer("bank", torch.zeros(settings.bank, size))
 
     def forward(self, start: Tensor, noise: Tensor, condition: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         return self.generator(start, noise, condition, labels, mask)
 
 
-class TmccgStyle:
-    """The system of the registry (`registry.TrainedSystem`)."""
-
-    def prepare(
-        self, section: dict[str, Any], cells: LayoutSet, density: Sequence[Tensor] | None, device: torch.device
-    ) -> Training:
-        """The GAN and its losses on random crops. CellscaperError for a density, losses, or without ``tmccg``."""
-        refuse_maps("tmccg", section, density)
-        if section["tmccg"] is None:
-            raise CellscaperError("generator tmccg needs the settings `tmccg`: network, discriminator, radii, weights")
-        if launch.count() > 1:
-            raise CellscaperError("generator tmccg trains its two players in one process; set gpu: 1 in `resources`")
-        region, classes = section["grid"]["region"], cells.n_classes
-        crops = CropSampler(cells, region, device, small=section["small"])
-        model = Tmccg(section["tmccg"], classes, region).to(device)
-        fill_bank(model, crops, section["tmccg"])
-        return Training(model, batch_loss(model, section, crops), section)
-
-    def draw(
-        self,
-        weights: Mapping[str, Tensor],
-        facts: dict[str, Any],
-        targets: LayoutSet,
-        seeds: Sequence[int],
-        config: dict[str, Any],
-        device: torch.device,
-        what: str,
-    ) -> tuple[dict[str, LayoutSet], dict[str, NDArray]]:
-        """One set, ``points``: cells with the targets' labels, placed."""
-        section = facts["section"]
-        model = Tmccg(section["tmccg"], targets.n_classes, section["grid"]["region"]).to(device).eval()
-        model.load_state_dict(weights)
-        return {"points": draw_layouts(model.double(), targets, seeds, config["sampling"]["batch"], what)}, {}
+def prepare(recipe: Recipe, cells: LayoutSet, density: Sequence[Tensor] | None, device: torch.device) -> Prepared:
+    """The GAN and its losses on random crops. CellscaperError for a density or several processes."""
+    refuse_density(recipe)
+    if launch.count() > 1:
+        raise CellscaperError("generator tmccg trains its two players in one process; set gpu: 1 in `resources`")
+    crops = CropSampler(cells, recipe.region, device, small=recipe.small)
+    model = Tmccg(recipe.settings, cells.n_classes, recipe.region).to(device)
+    fill_bank(model, crops, recipe.settings)
+    return Prepared(model, batch_loss(model, recipe, crops), recipe)
 
 
-SYSTEM = TmccgStyle()
+def generate(request: Request) -> Made:
+    """One set, ``points``: the targets' labels at generated positions."""
+    recipe = read_recipe(request.facts["section"])
+    model = Tmccg(recipe.settings, request.targets.n_classes, recipe.region).to(request.device).eval()
+    model.load_state_dict(request.weights)
+    made = sample_layouts(model.double(), request.targets, request.seeds, request.settings.batch, request.what)
+    return Made({"points": made})
 
 
 @torch.no_grad()
-def fill_bank(model: Tmccg, crops: CropSampler, settings: Mapping[str, Any]) -> None:
+def fill_bank(model: Tmccg, crops: CropSampler, settings: Settings) -> None:
     """Counts and descriptions of random training crops, the same for every seed."""
     generator, size = torch.Generator().manual_seed(0), len(model.bank)
     for start in range(0, size, 64):
@@ -106,20 +141,22 @@ def fill_bank(model: Tmccg, crops: CropSampler, settings: Mapping[str, Any]) -> 
         x = torch.zeros(*points.mask.shape, 2)
         x[points.mask] = drawn.points.cpu()
         pattern = Pattern(x, points.labels, points.mask)
-        found = describe(pattern, diagrams(pattern, model.classes), model.classes, settings["radii"], model.region)
+        found = describe(pattern, diagrams(pattern, model.classes), model.classes, settings.radii, model.region)
         model.bank_counts[rows], model.bank[rows] = points.counts.to(model.bank), found.to(model.bank)
 
 
-def batch_loss(model: Tmccg, section: dict[str, Any], crops: CropSampler) -> Any:
-    """The loss of one training step, as the trainer wants it: both players in one sum.
+def batch_loss(
+    model: Tmccg, recipe: Recipe, crops: CropSampler
+) -> Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]:
+    """The loss of one training step, in the form that `training.trainer.train` takes: both networks in one sum.
 
-    ``discriminator`` trains the discriminator alone (generated cells are cut off), ``adversarial`` the generator
-    alone (the discriminator's weights are held), ``k`` and ``holes`` are the distances to the crop whose counts and
-    statistics are asked for. ``accuracy`` is the discriminator's, 0…1.
+    ``discriminator`` trains the discriminator alone (no gradient reaches the generated cells), ``adversarial`` the
+    generator alone (the discriminator's weights are held). ``k`` and ``holes`` are the distances to the crop whose
+    counts and statistics are the condition. ``accuracy``: of the discriminator, 0…1.
     """
-    settings, n = section["tmccg"], section["training"]["batch"]
-    classes, region, radii, weights = model.classes, model.region, settings["radii"], settings["weights"]
-    stride, spread = settings["discriminator"]["stride"], settings["discriminator"]["spread"]
+    settings, n = recipe.settings, recipe.training.batch
+    classes, region, radii, weights = model.classes, model.region, settings.radii, settings.weights
+    stride, spread = settings.discriminator.stride, settings.discriminator.spread
 
     def loss(called: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
         clean, points = crop_batch(crops, n, classes, random)
@@ -140,10 +177,10 @@ def batch_loss(model: Tmccg, section: dict[str, Any], crops: CropSampler) -> Any
         held = {name: one.detach() for name, one in judge.named_parameters()}
         fooled = functional_call(judge, held, (shown, condition))
         terms = {
-            "discriminator": F.softplus(-on_real).mean() + F.softplus(on_made).mean() + weights["r1"] / 2 * penalty,
-            "adversarial": weights["adversarial"] * F.softplus(-fooled).mean(),
-            "k": weights["k"] * k_loss(made, real, classes, radii, region),
-            "holes": weights["holes"] * hole_loss(made, wanted, classes),
+            "discriminator": F.softplus(-on_real).mean() + F.softplus(on_made).mean() + weights.r1 / 2 * penalty,
+            "adversarial": weights.adversarial * F.softplus(-fooled).mean(),
+            "k": weights.k * k_loss(made, real, classes, radii, region),
+            "holes": weights.holes * hole_loss(made, wanted, classes),
         }
         accuracy = torch.cat([on_real > 0, on_made < 0]).float().mean()
         return {"loss": torch.stack(list(terms.values())).sum(), **terms, "accuracy": accuracy}
@@ -152,11 +189,11 @@ def batch_loss(model: Tmccg, section: dict[str, Any], crops: CropSampler) -> Any
 
 
 @torch.no_grad()
-def draw_layouts(model: Tmccg, targets: LayoutSet, seeds: Sequence[int], batch: int, what: str) -> LayoutSet:
+def sample_layouts(model: Tmccg, targets: LayoutSet, seeds: Sequence[int], batch: int, what: str) -> LayoutSet:
     """Layouts with the labels of the targets, one seed each: places, noise and the choice among bank crops.
 
-    The condition is that of a bank crop of the least L1 distance of counts, with the target's own counts in it.
-    CellscaperError where a target is not of the model's region or has other classes.
+    The condition is that of the bank crop with the smallest L1 distance of counts, with the target's own counts in it.
+    CellscaperError if a target has another size or other classes than the model.
     """
     side = check_targets("TMCCG-style", model.region, model.classes, targets)
     device, kind = model.bank.device, model.bank.dtype

@@ -1,27 +1,72 @@
 """TopoCellGen (CVPR 2025): layout maps trained with losses on cell counts and on persistent homology.
 
-The experiment's ``losses``: weights of the three terms, and from which part of the training on they act. They are
-taken on the predicted clean layout x̂0, in px at 20× whatever the grid, so that a weight means the same on all grids.
+``losses``: the weights of the three terms, and the fraction of the training after which they act. The losses compare
+the predicted clean layout x̂0 with the true one, in px at 20× on every grid, so that a weight means the same on all.
 """
 
-from typing import Any
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from cellscaper.diffusion.objective import Extra
 from cellscaper.diffusion.schedule import make_schedule
-from cellscaper.errors import CellscaperError
-from cellscaper.generators.maps.engine import MapDiffusion
+from cellscaper.diffusion.settings import MapSampling
+from cellscaper.generators.maps.engine import PAPER_TRAINING, MapDiffusion, MapSettings
+from cellscaper.generators.protocol import Recipe, grid_of, refuse_density
+from cellscaper.run.settings import Fraction, Positive
+from cellscaper.run.settings import Settings as Block
 from cellscaper.topology.losses import count_loss, targets, topology_losses
 from cellscaper.topology.settings import Topology
-from cellscaper.views.rasters import Grid, to_unit
+from cellscaper.views.rasters import to_unit
+
+DECODERS = ("components", "released", "requested")
+TRAINING = PAPER_TRAINING
 
 
-def channels(section: dict[str, Any], classes: int) -> int:
-    """Channels of the maps: one for each class. CellscaperError if the experiment names a density or no losses."""
-    if section["density"] is not None or section["losses"] is None:
-        raise CellscaperError("generator topocellgen takes losses and no density; set density: none and give losses")
+class Weights(Block):
+    """Factors of the three losses."""
+
+    count: float = Field(5.0e-4, ge=0, description="weight of the count loss (TC Eq. 3)")
+    intra: float = Field(5.0e-4, ge=0, description="weight of the topology of each class (TC Eq. 5)")
+    inter: float = Field(5.0e-4, ge=0, description="weight of the topology of all classes together (TC Eq. 8)")
+
+
+class Losses(Block):
+    """The losses of TC section 5."""
+
+    after: Fraction = Field(0.4167, description="fraction of the steps with the noise loss alone: 150 K of 360 K")
+    weights: Weights = Weights()
+    threshold: Fraction = Field(0.5, description="0 background … 1 marker: a pixel above it is a cell")
+    width: Positive | None = Field(
+        None, description="width of the logistic straight-through gradient of the count loss; null: the identity"
+    )
+    diagrams: Literal["alpha", "cubical"] = Field(
+        "alpha", description="alpha: from the cells' places, cubical: from the pixels of the distance map"
+    )
+    normalise: Literal["none", "max"] = Field("max", description="max: distance maps divided by their largest value")
+    window: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="cubical, px: diagrams of square windows (released: 100), null for the whole map"
+    )
+    snr_limit: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="the losses act where the signal-to-noise ratio is above this, null for all steps"
+    )
+
+
+class Settings(MapSettings):
+    """ADM's network and noise process, and the losses."""
+
+    losses: Losses = Losses()
+
+
+class Sampling(MapSampling):
+    """DDIM sampling of maps."""
+
+
+def channels(recipe: Recipe, classes: int) -> int:
+    """Channels of the maps: one for each class. CellscaperError if the experiment names a density."""
+    refuse_density(recipe)
     return classes
 
 
@@ -30,36 +75,36 @@ def compose(layout: Tensor, density: Tensor | None) -> Tensor:
     return layout
 
 
-def extra(section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> Extra:
-    """Terms count, intra and inter of a training step, weighted; zero before their part of the training.
+def extra(recipe: Recipe, x0: Tensor, counts: Tensor, step: int) -> Extra:
+    """Terms count, intra and inter of a training step, weighted; zero before ``losses.after`` of the training.
 
-    x0 (B, C, side, side) are the clean maps, counts (B, C) their cells. Shown beside them: ``count_error``, cells a
-    class, and for each term the norm of its gradient with respect to x̂0, ``grad_…``, mean over the batch.
+    x0 (B, C, side, side) are the clean maps, counts (B, C) their cells. Also logged: ``count_error``, cells a class,
+    and for each term the norm of its gradient with respect to x̂0, ``grad_…``, mean over the batch.
     """
-    settings, grid, diffusion = section["losses"], Grid(**section["grid"]), section["diffusion"]
-    weights, started = settings["weights"], step >= settings["after"] * section["training"]["steps"]
+    losses, grid, diffusion = recipe.settings.losses, grid_of(recipe), recipe.settings.diffusion
+    weights, started = losses.weights, step >= losses.after * recipe.training.steps
     topology = Topology(
-        threshold=settings["threshold"],
-        diagrams=settings["diagrams"],
+        threshold=losses.threshold,
+        diagrams=losses.diagrams,
         marker=grid.marker,
-        normalise=settings["normalise"],
-        window=None if settings["window"] is None else settings["window"] // grid.stride,
+        normalise=losses.normalise,
+        window=None if losses.window is None else losses.window // grid.stride,
     )
-    area = 1.0 if settings["normalise"] == "max" else float(grid.stride**2)  # px² at 20× of a squared grid distance
+    area = 1.0 if losses.normalise == "max" else float(grid.stride**2)  # px² at 20× of a squared grid distance
 
     def terms(x0_hat: Tensor, t: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         maps, zero = to_unit(x0_hat, grid), torch.zeros(len(x0), device=x0.device)
-        error = count_loss(maps, counts, settings["threshold"], grid.marker**2, settings["width"])
+        error = count_loss(maps, counts, losses.threshold, grid.marker**2, losses.width)
         found = {"count": zero, "intra": zero, "inter": zero}
         if started:
             active = torch.ones_like(zero)
-            if settings["snr_limit"] is not None:
-                snr = make_schedule(diffusion["schedule"], diffusion["steps"]).snr.to(x0.device)
-                active = (snr[t] > settings["snr_limit"]).float()
-            found["count"] = weights["count"] * error * active
-            wanted = targets(to_unit(x0, grid), topology, weights["intra"] > 0, weights["inter"] > 0)
+            if losses.snr_limit is not None:
+                snr = make_schedule(diffusion.schedule, diffusion.steps).snr.to(x0.device)
+                active = (snr[t] > losses.snr_limit).float()
+            found["count"] = weights.count * error * active
+            wanted = targets(to_unit(x0, grid), topology, weights.intra > 0, weights.inter > 0)
             for name, value in topology_losses(maps, wanted, topology, active > 0).items():
-                found[name] = weights[name] * area * value
+                found[name] = getattr(weights, name) * area * value
         shown = {f"grad_{name}": _gradient(value, x0_hat) for name, value in found.items()}
         return found, {"count_error": error, **shown}
 
@@ -67,10 +112,11 @@ def extra(section: dict[str, Any], x0: Tensor, counts: Tensor, step: int) -> Ext
 
 
 SYSTEM = MapDiffusion(channels, compose, extra)
+prepare, generate = SYSTEM.prepare, SYSTEM.generate
 
 
 def _gradient(value: Tensor, x0_hat: Tensor) -> Tensor:
-    """(B,) norms of the gradient of each sample's loss with respect to its x̂0; 0 for a loss that is not taken."""
+    """(B,) norms of the gradient of each sample's loss with respect to its x̂0; 0 for a loss that is switched off."""
     if not value.requires_grad:
         return torch.zeros_like(value)
     (slope,) = torch.autograd.grad(value.sum(), x0_hat, retain_graph=True)

@@ -1,7 +1,8 @@
 """Is one detector better than another? Paired bootstrap over the test images (Efron and Tibshirani 1993, chapter 13).
 
-Images are drawn with replacement, the same ones for both detectors, and the pooled scores are taken again. That asks
-what other *images* would have said of these trained networks; how trainings differ is what the seeds are for.
+Each resample takes images with replacement, the same for both detectors, and computes the pooled scores again. The
+result shows how much the scores of these trained networks depend on the test *images*. How much they depend on the
+training shows in the seeds.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Difference:
-    """A score of one side minus that of the other: value, its interval, two-sided p of no difference."""
+    """A score of one side minus the other side's: value, its interval, two-sided p-value of no difference."""
 
     value: float
     low: float
@@ -29,7 +30,7 @@ class Difference:
 
 
 def image_weights(images: int, resamples: int, seed: int) -> NDArray[np.float64]:
-    """How often each image is drawn in each resample: (resamples, images), rows sum to ``images``."""
+    """How often each resample contains each image: (resamples, images), rows sum to ``images``."""
     draws = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=resamples)
     return draws.astype(np.float64)
 
@@ -41,11 +42,11 @@ def paired_differences(
 
     one, two: counts (S, L, …) of S trainings (their number may differ) on the same L images in the same order; a
     side's score is the mean over its trainings. ``score`` takes pooled counts (…) with any leading axes to (…, K).
-    p = 2 · min(#{d* ≤ 0} + 1, #{d* ≥ 0} + 1) / (resamples + 1), at most 1: the percentile interval turned round
-    (Davison and Hinkley 1997, section 4.2, for the + 1). Resamples without a value (a class that none of their
-    images holds) are left out; a difference without a value, or with fewer than half of its resamples, is NaN.
+    p = 2 · min(#{d* ≤ 0} + 1, #{d* ≥ 0} + 1) / (resamples + 1), at most 1: the inverse of the percentile interval
+    (Davison and Hinkley 1997, section 4.2, for the + 1). A resample has no value if none of its images holds the class;
+    it is left out. A difference without a value, or with fewer than half of its resamples, is NaN.
 
-    CellscaperError where the sides have not the same images, or fewer than two.
+    CellscaperError if the sides have different images or fewer than two.
     """
     one, two = np.asarray(one, np.float64), np.asarray(two, np.float64)
     if one.shape[1:] != two.shape[1:] or one.shape[1] < 2:

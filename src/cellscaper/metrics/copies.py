@@ -1,9 +1,9 @@
-"""Copies: how near layouts come to the training crops, against how near real test layouts do.
+"""Copies: the distance of generated layouts to the nearest training crop, compared with that of real test layouts.
 
 Layout distance: mean over the cells of both layouts of the distance to the nearest cell of the same class in the
-other, at most REACH px; 0 for equal layouts, REACH where nothing meets. The nearest training crop is searched among
-all windows of the training images on a grid of STRIDE px, in all eight symmetries: smoothed class densities give a
-shortlist, the distance itself decides, and the best window is shifted in steps of 2 px to undo the grid.
+other, at most REACH px; 0 for equal layouts, REACH if no cell has a partner in reach. The nearest training crop is
+searched among all windows of the training images on a grid of STRIDE px, in all eight symmetries. Smoothed class
+densities give a shortlist and the distance decides. The best window is then shifted in steps of 2 px to undo the grid.
 """
 
 from dataclasses import dataclass, replace
@@ -11,23 +11,53 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.spatial.distance import cdist
 from scipy.stats import fisher_exact
 
 from cellscaper.errors import CellscaperError
-from cellscaper.layouts import Layout, LayoutSet, crop
+from cellscaper.layouts import Layout, LayoutSet, crop, evenly_spaced
+from cellscaper.metrics.protocol import Column, Comparison, Scores
+from cellscaper.run.settings import Settings as Block
 from cellscaper.views.symmetries import EIGHT, inverse, transform
 
 REACH = 16.0  # px
 STRIDE = 8  # px between windows
 SHORTLIST = 64  # windows for each layout whose distance is computed
 SHIFTS = [(dy, dx) for dy in (-4, -2, 0, 2, 4) for dx in (-4, -2, 0, 2, 4) if dy or dx]  # px
-_POOL, _BLUR = 4, 2.0  # bins of STRIDE px: spacing and standard deviation of the descriptor's Gaussians
+_POOL, _BLUR = 4, 2.0  # in bins of STRIDE px: spacing and standard deviation of the descriptor's Gaussians
 _BLOCK = 512  # layouts searched at once, a bound on memory
 
 
+COLUMNS = {
+    "copies": Column(
+        "copies",
+        caveat="copies: the share of generated layouts that lie nearer to a training crop than the nearest 1 % of real "
+        "test layouts",
+    ),
+    "copy_distance": Column("distance to the nearest training crop, px", higher_is_better=True),
+}
+
+
+class Settings(Block):
+    """The number of layouts whose nearest training crop is searched."""
+
+    layouts: int = Field(
+        200, ge=0, description="layouts of each side whose nearest training crop is searched; 0 for none"
+    )
+
+
+def score(comparison: Comparison, settings: Settings) -> Scores:
+    """:func:`copies` of ``settings.layouts`` evenly spaced layouts and as many test windows; {} for 0."""
+    if not settings.layouts:
+        return {}
+    sides = comparison.windows, comparison.made
+    real, made = (side[evenly_spaced(len(side), settings.layouts)] for side in sides)
+    return copies(real, made, comparison.train)
+
+
 def layout_distance(one: Layout, two: Layout) -> float:
-    """Distance of two layouts of one size in px, 0…REACH; 0 for two without cells."""
+    """Distance of two layouts of the same size in px, 0…REACH; 0 if both have no cells."""
     a, b = (
         np.column_stack([layout.points, layout.labels * (2 * REACH)]).astype(np.float64) for layout in (one, two)
     )  # classes lie out of reach of each other
@@ -40,14 +70,14 @@ def layout_distance(one: Layout, two: Layout) -> float:
 def copies(
     real: LayoutSet, generated: LayoutSet, train: LayoutSet, shortlist: int = SHORTLIST
 ) -> dict[str, dict[str, float]]:
-    """Nearness of generated layouts to training crops, judged by that of real test layouts.
+    """Distances of generated layouts to training crops, compared with the distances of real test layouts.
 
     Returns ``{"copy_distance": {"median", "p01", "real_median", "real_p01"}`` in px, ``"copies": {"share", "p"}}``:
     the share of generated layouts nearer to a training crop than the nearest 1 % of the real ones, and the one-sided
-    p-value of Fisher's exact test that this share is not above theirs. A generator with p < 0.01 copies. (Overlapping
-    test patches are not independent: read a p-value near the limit with care.)
+    p-value of Fisher's exact test that this share is not above the real one. A generator with p < 0.01 copies.
+    (Overlapping test patches are not independent: read a p-value near the limit with care.)
 
-    Raises CellscaperError where classes or sizes differ, a side is empty, or no training image holds a window.
+    Raises CellscaperError if classes or sizes differ, a side is empty, or no training image holds a window.
     """
     found = [nearest_training(side, train, shortlist) for side in (generated, real)]
     limit = float(np.percentile(found[1], 1))
@@ -62,19 +92,19 @@ def copies(
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A training crop near a layout: their distance in px, and the crop turned so that it lies over the layout."""
+    """A training crop near a layout: their distance in px, and the crop in the symmetry that fits the layout."""
 
     distance: float
     crop: Layout
 
 
 def nearest_training(layouts: LayoutSet, train: LayoutSet, shortlist: int = SHORTLIST) -> NDArray[np.float64]:
-    """Distance (L,) px of each square layout to the nearest training crop found; errors as in `copies`."""
+    """Distance (L,) px of each square layout to its crop of `nearest_crops`; errors as in `copies`."""
     return np.array([one.distance for one in nearest_crops(layouts, train, shortlist)])
 
 
 def nearest_crops(layouts: LayoutSet, train: LayoutSet, shortlist: int = SHORTLIST) -> list[Neighbour]:
-    """The nearest training crop found for each square layout; errors as in `copies`."""
+    """The nearest training crop that the search finds for each square layout; errors as in `copies`."""
     side = _check(layouts, train)
     nearest: list[Neighbour] = []
     images = [train.layout(i) for i in np.flatnonzero((train.size >= side).all(axis=1)).tolist()]
@@ -110,7 +140,7 @@ def turn(layout: Layout, symmetry: int) -> Layout:
 def _windows(layout: Layout, side: int, classes: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Corners (W, 2) px of the windows of a layout, and their descriptors (W, D).
 
-    A descriptor is the square root, which evens out the noise of counts, of blurred cell counts of each class.
+    A descriptor is the square root of blurred cell counts of each class; the root evens out the noise of counts.
     """
     bins = -(-side // STRIDE)
     corners = [np.arange(0, length - side + 1, STRIDE) for length in layout.size]
@@ -128,9 +158,9 @@ def _windows(layout: Layout, side: int, classes: int) -> tuple[NDArray[np.int64]
 
 
 def _shortlist(described: NDArray, windows: list[tuple[NDArray, NDArray]], length: int) -> NDArray[np.int64]:
-    """(L, S, 4) image, y, x, symmetry of the windows whose descriptors lie nearest; described (L·8, D).
+    """(L, S, 4) image, y, x, symmetry of the windows with the nearest descriptors; described (L·8, D).
 
-    A window enters in the symmetry that suits its descriptor best.
+    Each window is listed once, in the symmetry with the nearest descriptor.
     """
     n = len(described) // len(EIGHT)
     best, code = np.zeros((n, 0), np.float32), np.zeros((n, 0), np.int64)  # code: 8 · number of the window + symmetry
@@ -150,7 +180,7 @@ def _shortlist(described: NDArray, windows: list[tuple[NDArray, NDArray]], lengt
 
 
 def _nearest(eight: list[Layout], candidates: NDArray, images: list[Layout], side: int) -> Neighbour:
-    """The nearest of candidate windows (S, 4) to a layout, given in its eight symmetries; the best one is shifted."""
+    """The nearest of candidate windows (S, 4) to a layout in its eight symmetries; the best window is then shifted."""
 
     def distance(image: int, y: int, x: int, symmetry: int) -> float:
         return layout_distance(eight[symmetry], crop(images[image], y, x, side, side))

@@ -1,11 +1,11 @@
-"""How cells of one class lie among those of another: real against generated layouts, pooled, 0 is best.
+"""How cells of one class lie among cells of another: real against generated layouts, pooled, 0 is best.
 
-TopoFD looks at one class at a time and hardly notices permuted classes; these metrics do. Layouts are not
-compared row by row, and windows of the same size are expected on both sides: nearest neighbours outside a window
-are not seen, on either side alike.
+TopoFD looks at one class at a time and hardly notices permuted classes; these metrics do. They compare sets of
+layouts, not layouts row by row. Both sides should have windows of the same size, because neighbours outside a window
+are invisible.
 
-A pair or class that the real layouts do not hold is undefined: NaN, and left out of the mean. One that only the
-generated layouts lack is NaN and makes the mean NaN: a generator cannot leave a class out to its advantage.
+A pair or class that the real layouts do not contain is NaN and left out of the mean. A pair or class that only the
+generated layouts lack makes the mean NaN too, so that a generator gains nothing by leaving a class out.
 """
 
 import math
@@ -17,11 +17,31 @@ from scipy.stats import wasserstein_distance
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
+from cellscaper.metrics.protocol import Column, Comparison, Scores
 from cellscaper.metrics.ripley import apart, k_rings, l_functions, pair_correlations
+from cellscaper.run.settings import Settings as Block
 
 RADII = (15, 30, 45, 60, 75, 90)  # px: MCSpatNet's
 G_LIMIT, G_WIDTH = 60, 4  # px
 SHORT_LIMIT, SHORT_WIDTH = 30, 2  # px
+
+
+COLUMNS = {
+    "cross_k": Column("cross-K, px"),
+    "pair_correlation": Column("pair correlation"),
+    "pair_correlation_short": Column("pair correlation, r ≤ 30 px"),
+    "nn_distance": Column("nearest neighbour, px"),
+    "nn_mixing": Column("neighbour mixing"),
+}
+
+
+class Settings(Block):
+    """Nothing to choose."""
+
+
+def score(comparison: Comparison, settings: Settings) -> Scores:
+    """All cross-class scores."""
+    return cross_class(comparison.real, comparison.made)
 
 
 def cross_class(real: LayoutSet, generated: LayoutSet) -> dict[str, dict[str, float]]:
@@ -31,12 +51,12 @@ def cross_class(real: LayoutSet, generated: LayoutSet) -> dict[str, dict[str, fl
     pair_correlation  mean over 0…60 px (rings of 4 px) of |g_real - g_gen|, for each class pair
     pair_correlation_short  the same over 0…30 px in rings of 2 px: cores of nuclei and their neighbours
     nn_distance       px: Wasserstein-1 distance between distances to the nearest cell of the same class, for each
-                      class; "any": of all cells to any, not part of the mean
+                      class; "any": from all cells to cells of any class, not included in the mean
     nn_mixing         0…1: total variation between the classes of nearest neighbours, for each class
 
     Radii beyond half the shortest side of a layout are left out. Pairs are unordered ("a-a", "a-b", …): with the
-    translation correction both orders are equal. Raises CellscaperError where the classes differ, a side has no
-    layouts, or they are too small for any radius.
+    translation correction both orders are equal. Raises CellscaperError if the classes differ, a side has no
+    layouts, or the layouts are too small for any radius.
     """
     if real.classes != generated.classes:
         raise CellscaperError(
@@ -107,7 +127,7 @@ def nearest_neighbours(layouts: LayoutSet) -> tuple[NDArray[np.float64], NDArray
 
 
 def own_distances(layouts: LayoutSet, label: int) -> NDArray[np.float64]:
-    """Distances (M,) px of the cells of a class to the nearest other cell of that class, where there is one."""
+    """Distances (M,) px of the cells of a class to the nearest other cell of that class, if the layout has one."""
     keep = layouts.labels == label
     distance = _nearest(layouts.points[keep], layouts.index[keep], layouts.size)[0]
     return distance[np.isfinite(distance)]
@@ -120,13 +140,13 @@ def _nearest(points: NDArray, index: NDArray, size: NDArray) -> tuple[NDArray[np
     reach = float(np.hypot(*size.max(axis=0).tolist()))  # no two cells of a layout are farther apart
     tree = cKDTree(apart(points, index, 2 * reach + 1))
     distance, cell = tree.query(tree.data, k=2, distance_upper_bound=reach)
-    second = cell[:, 0] == np.arange(n)  # cells in one place may come before the cell itself
+    second = cell[:, 0] == np.arange(n)  # cells at the same place may come before the cell itself
     nearest = np.where(second, cell[:, 1], cell[:, 0])
     return np.where(second, distance[:, 1], distance[:, 0]), np.where(nearest == n, -1, nearest)
 
 
 def mixing(layouts: LayoutSet) -> NDArray[np.float64]:
-    """(C, C): row i holds the shares of the classes among the nearest neighbours of class i; NaN without any."""
+    """(C, C): row i holds the shares of the classes among the nearest neighbours of class i; NaN without neighbours."""
     nearest = nearest_neighbours(layouts)[1]
     has = nearest >= 0
     pair = layouts.labels[has].astype(np.int64) * layouts.n_classes + layouts.labels[nearest[has]]

@@ -1,4 +1,4 @@
-"""Scores of detected cells (papers.md section 8): matching of points, counting of matches, precision, recall, F1.
+"""Scores of detected cells (docs/methods.md, section 8.3): matching, counting of matches, precision, recall, F1.
 
 Protocol ``paper``: the matching is one-to-one and optimal. ``released`` counts as MCSpatNet's script does
 (``detection_released.py``). The counts of all images are added up before anything is divided.
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -16,13 +17,32 @@ from scipy.spatial import cKDTree
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.detection_released import count_matches_released, ratios_released
+from cellscaper.metrics.protocol import Column
+from cellscaper.run.settings import Settings as Block
 
 PROTOCOLS = ("paper", "released")
 RADIUS = 6.0  # px at 20×, about 3 µm
 
 
+OF = "detections"
+COLUMNS = {
+    name + suffix: Column(label + suffix, higher_is_better=True)
+    for name, label in (("f1", "F1"), ("precision", "precision"), ("recall", "recall"))
+    for suffix in ("", "_released")
+}
+
+
+class Settings(Block):
+    """Distance at which a detection counts, and the bootstrap of each difference."""
+
+    radius: float = Field(
+        RADIUS, ge=1, description="px: largest distance of a detection to its dot; also scored at 1, 2, … radius"
+    )
+    bootstrap: int = Field(10_000, ge=100, description="resamples of the test images behind each Δ")
+
+
 def match(reference: NDArray, predicted: NDArray, radius: float = RADIUS) -> NDArray[np.int64]:
-    """One-to-one matching of points at most ``radius`` px apart: most pairs first, then least total distance.
+    """One-to-one matching of points at most ``radius`` px apart: most pairs first, then smallest total distance.
 
     reference (N, 2), predicted (M, 2) px. Returns (K, 2) indices (reference, predicted), in order of reference.
     """
@@ -65,7 +85,7 @@ def _assign(
     """The best matching (K, 2) among the candidate pairs (E,) of one group.
 
     A pair that is no candidate costs more than all candidate pairs of a matching together, so the cheapest full
-    assignment has as many candidate pairs as possible, and of those the least distance.
+    assignment has as many candidate pairs as possible and, among these assignments, the smallest distance.
     """
     rows, i = np.unique(left, return_inverse=True)
     columns, j = np.unique(right, return_inverse=True)
@@ -83,7 +103,7 @@ def count_matches(
     """True positives, false positives and false negatives of one image: (C + 1, 3).
 
     Row c: the cells of class c on both sides, matched among themselves. Last row: detection, all cells
-    matched whatever their class. Add the arrays of several images up and give the sum to :func:`scores`.
+    matched without regard to class. Add the arrays of several images and give the sum to :func:`scores`.
     """
     sides = [(reference.of_class(label), predicted.of_class(label)) for label in range(len(classes))]
     rows = []
@@ -98,7 +118,7 @@ def image_counts(
 ) -> NDArray[np.int64]:
     """True positives, false positives and false negatives of every image at every threshold, (L, R, C + 1, 3).
 
-    Layout i on both sides is the same image. Raises CellscaperError where the sides differ in number, order
+    Layout i on both sides is the same image. Raises CellscaperError if the sides differ in number, order
     (``source``) or classes.
     """
     if reference.classes != predicted.classes:
@@ -122,7 +142,7 @@ def ratios(counts: NDArray, protocol: str) -> dict[str, NDArray[np.float64]]:
     """Precision, recall and F1 from pooled counts (…, C + 1, 3): each (…, C + 2), classes, their mean, detection.
 
     Protocol ``paper``: 0/0 is NaN (precision without a prediction, recall without a reference, F1 with neither);
-    the mean over the classes leaves NaN out, and is NaN where nothing is left. ``released``: see there.
+    the mean over the classes leaves NaN out, and is NaN if nothing is left. ``released``: see `ratios_released`.
     """
     counts = np.asarray(counts, np.float64)
     if protocol == "released":
@@ -161,6 +181,6 @@ def scores(counts: NDArray, classes: Sequence[str], protocol: str = "paper") -> 
 def detection_scores(
     reference: LayoutSet, predicted: LayoutSet, radius: float = RADIUS, protocol: str = "paper"
 ) -> dict[str, dict[str, float]]:
-    """:func:`scores` of predicted cells over all images together; see :func:`image_counts` for what is refused."""
+    """:func:`scores` of predicted cells over all images together; errors as in :func:`image_counts`."""
     counts = image_counts(reference, predicted, [radius], protocol)
     return scores(counts.sum(axis=0)[0], reference.classes, protocol)

@@ -1,10 +1,10 @@
-"""Scores of detected cells as MCSpatNet's released script counts them: protocol ``released`` (papers.md section 8).
+"""Detected cells scored as MCSpatNet's script does: protocol ``released`` (docs/methods.md, section 8.3).
 
-Kept because both papers' numbers were made with it, and only under this name. Its quirks:
+It is kept because both papers' numbers were made with it, and only under this name. Its quirks:
 
-- dots and detections are pixels: two of one kind in a pixel are one (for detection without class, of any two classes);
-- reference dots are taken in raster order, each takes the nearest detection that is still free, so what a dot takes
-  depends on the dots above it;
+- dots and detections are pixels: two of the same class in a pixel count once (for detection, two of any classes);
+- reference dots come in raster order and each takes the nearest detection that is still free, so a dot's match depends
+  on the dots above it;
 - a detection must lie *strictly* nearer than the threshold, and only the 50 nearest are looked at;
 - an image without a detection adds its missed dots once for each threshold: six times with thresholds 1…6;
 - 0/0 is 1 for precision and recall, and an F1 without either is 0.
@@ -28,9 +28,9 @@ def to_pixels(points: NDArray, size: tuple[int, int]) -> NDArray[np.int64]:
 
 
 def greedy_hits(reference: NDArray[np.int64], predicted: NDArray[np.int64], radius: float) -> int:
-    """Dots that find a free detection nearer than ``radius`` px, in the order of ``reference`` (N, 2).
+    """Number of dots with a free detection nearer than ``radius`` px, in the order of ``reference`` (N, 2).
 
-    predicted (M, 2). Of detections at the same distance the first one is taken (the script leaves that to its tree).
+    predicted (M, 2). Among detections at the same distance, a dot takes the first (the script leaves that to its tree).
     """
     if not len(reference) or not len(predicted):
         return 0
@@ -53,8 +53,7 @@ def count_matches_released(
 ) -> NDArray[np.int64]:
     """True positives, false positives and false negatives of one image: (R, C + 1, 3), last class row detection.
 
-    ``radii`` are all thresholds of the evaluation: their number is what an image without detections multiplies its
-    missed dots with.
+    ``radii``: all thresholds of the evaluation. An image without detections counts its missed dots once for each.
     """
     counts = np.zeros((len(radii), len(classes) + 1, 3), np.int64)
     sides = [(reference.of_class(label), predicted.of_class(label)) for label in range(len(classes))]

@@ -25,7 +25,7 @@ def gaussian(features: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64
 def feature_moments(
     features: NDArray, shrinkage: Shrinkage, what: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean (d,) and covariance (d, d) of the features (n, d) of a side of a FID; ``what`` begins its error.
+    """Mean (d,) and covariance (d, d) of the features (n, d) of a side of a FID; ``what`` begins error messages.
 
     ``shrinkage="ledoit_wolf"`` estimates the covariance by Ledoit and Wolf (2004). Without it CellscaperError for
     n ≤ d: the covariance would not have full rank. CellscaperError for an unknown ``shrinkage``, too.
@@ -47,7 +47,7 @@ def feature_moments(
 def fid(metric: str, unit: str, sides: Mapping[str, NDArray], shrinkage: Shrinkage) -> float:
     """Squared Fréchet distance of two sides' features {side: (n, d)}, in the squared unit of the features; 0 is best.
 
-    ``metric``, ``side`` and ``unit`` begin the errors, which are those of :func:`feature_moments`.
+    Errors as in :func:`feature_moments`; ``metric``, the side and ``unit`` begin their messages.
     """
     one, two = (
         feature_moments(np.asarray(x), shrinkage, f"{metric}: {len(x)} {side} {unit}") for side, x in sides.items()
@@ -56,7 +56,7 @@ def fid(metric: str, unit: str, sides: Mapping[str, NDArray], shrinkage: Shrinka
 
 
 def fid_name(name: str, shrinkage: Shrinkage) -> str:
-    """Under which name a FID is written: a shrunk covariance shows in it."""
+    """The name of a FID in tables; it shows whether covariances are shrunk."""
     return name if shrinkage == "none" else f"{name}_shrinkage"
 
 
@@ -64,9 +64,9 @@ def frechet_distance(mean1: NDArray, cov1: NDArray, mean2: NDArray, cov2: NDArra
     """|μ1 - μ2|² + tr(Σ1 + Σ2 - 2 (Σ1^½ Σ2 Σ1^½)^½): squared, as in FID, in the squared unit of the features.
 
     means (d,), covariances (d, d) symmetric, positive semi-definite, of any rank. With factors Σ = F Fᵀ from
-    the eigenvalues, the trace of the root is the sum of the singular values of F1ᵀ F2: no square root of a
-    rounding error is ever taken, so that equal Gaussians of low rank are at distance 0 and not at 1e-6.
-    Raises CellscaperError where shapes differ or a value is not finite.
+    the eigenvalues, the trace of the root is the sum of the singular values of F1ᵀ F2. This takes no square root of a
+    rounding error, so that equal Gaussians of low rank are at distance 0 and not at 1e-6.
+    Raises CellscaperError if shapes differ or a value is not finite.
     """
     mean1, cov1, mean2, cov2 = (np.asarray(x, np.float64) for x in (mean1, cov1, mean2, cov2))
     d = mean1.size
@@ -81,6 +81,6 @@ def frechet_distance(mean1: NDArray, cov1: NDArray, mean2: NDArray, cov2: NDArra
 
 
 def _factor(cov: NDArray[np.float64]) -> NDArray[np.float64]:
-    """F (d, d) with F Fᵀ = cov; negative eigenvalues are rounding and become 0."""
+    """F (d, d) with F Fᵀ = cov; negative eigenvalues are rounding errors and become 0."""
     values, vectors = np.linalg.eigh((cov + cov.T) / 2)
     return vectors * np.sqrt(np.maximum(values, 0))

@@ -30,10 +30,10 @@ def landscapes(diagrams: Sequence[NDArray], axis: NDArray) -> NDArray[np.float64
 
 
 def own_axis_landscapes(diagrams: Sequence[NDArray], samples: int) -> NDArray[np.float64]:
-    """λ1 of each of L diagrams at ``samples`` values of its own axis, (L, samples), as the released TopoFD has it.
+    """λ1 of each of L diagrams at ``samples`` values of its own axis, (L, samples), as in the released TopoFD.
 
-    The axis of a diagram goes from its first birth to its last death, both ends left out, and the values are √2 λ1:
-    so does gudhi's Landscape where it chooses the axis. An empty diagram is a zero landscape.
+    The axis of a diagram goes from its first birth to its last death, both ends left out, and the values are √2 λ1,
+    as in gudhi's Landscape when it chooses the axis. An empty diagram is a zero landscape.
     """
     low = np.array([one[:, 0].min() if len(one) else 0.0 for one in diagrams])
     width = np.array([np.ptp(one) if len(one) else 1.0 for one in diagrams])

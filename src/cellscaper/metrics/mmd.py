@@ -1,32 +1,36 @@
-"""Maximum mean discrepancy of the persistence diagrams of two sets of layouts (TC; papers.md section 9).
+"""Maximum mean discrepancy of the persistence diagrams of two sets of layouts (TC; docs/methods.md, section 9.4).
 
 Two kernels on the 1-dimensional alpha diagrams (disc radii, px) of the cells of one class:
 
 - ``mmd``, the paper's: k = exp(-W1 / σ²) with the Wasserstein-1 distance. The paper gives neither σ nor whether its
-  number is MMD or MMD²: here it is MMD = √max(MMD², 0) of the biased estimate (all pairs, each diagram with itself
-  included), so that a set is at 0 from itself. W1 is not known to be of negative type, so k may be no kernel and
-  MMD² negative. With n layouts a side and σ so small that k vanishes between different diagrams, the biased
-  estimate is √(2 / n) for any two sets: look at the floor.
+  number is MMD or MMD²: here it is MMD = √max(MMD², 0) of the biased estimate (all pairs, also each diagram with
+  itself), so that the distance of a set to itself is 0. W1 is not known to be of negative type, so k may be no kernel
+  and MMD² may be negative. With n layouts a side and σ so small that k vanishes between different diagrams, the biased
+  estimate is √(2 / n) for any two sets: compare it with real against real layouts.
 - ``mmd_sliced``: k = exp(-SW / 2σ²) with the sliced Wasserstein distance (Carrière, Cuturi & Oudot 2017), positive
-  definite, 2σ² the median distance. Its unbiased estimate is of MMD², may be negative and is 0 on average for
-  two samples of one source; the p-value is that of a permutation test.
+  definite, where 2σ² is the median distance. The score is the unbiased estimate of MMD²; it may be negative and is 0 on
+  average for two samples of the same source. The p-value comes from a permutation test.
 
 For a direction θ let G(t) of a diagram be the number of its points below t along θ, minus the number of their
-projections to the diagonal below t. Both diagrams of a pair, each joined by the other's projections, have a
-Wasserstein-1 distance along θ of ∫|G1 - G2| dt: sliced Wasserstein is an L1 distance of functions that belong to
-one diagram each, and stays one where t is sampled.
+projections to the diagonal below t. If each diagram of a pair is joined with the other's projections, their
+Wasserstein-1 distance along θ is ∫|G1 - G2| dt. So sliced Wasserstein is an L1 distance of functions that each depend
+on one diagram, and it remains so when t is sampled.
 """
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Annotated, Literal
 
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.spatial.distance import cdist, squareform
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
+from cellscaper.metrics.protocol import Column, Comparison, Scores
+from cellscaper.run.settings import Settings as Block
 from cellscaper.topology.matching import wasserstein1
 from cellscaper.topology.persistence import alpha_diagrams
 
@@ -35,6 +39,35 @@ PERMUTATIONS = 500
 STEP = 1.0  # px of t; with 50 directions, distances of BRCA-M2C diagrams are off by 1 to 8 %
 _TURN = (np.sqrt(5) - 1) / 2  # golden ratio: the samples of t are staggered evenly over the directions
 _BLOCK = 128  # rows of a distance matrix filled at once
+
+
+COLUMNS = {
+    "mmd": Column(
+        "MMD",
+        caveat="MMD: where the kernel is so narrow that it vanishes between different diagrams, the value of n layouts "
+        "a side is √(2/n) for any two sets: read it beside real against real",
+    ),
+    "mmd_sliced": Column(
+        "MMD² (sliced)",
+        caveat="MMD² (sliced): an unbiased estimate, 0 on average for equal sources; it may be negative",
+    ),
+}
+
+
+class Settings(Block):
+    """The kernel, and the number of layouts that it compares."""
+
+    sigma: Literal["median"] | Annotated[float, Field(gt=0)] = Field(
+        1.0,
+        description="px^½: scale of the W1 kernel, or median",
+        json_schema_extra={"expected": "median or a number above 0"},
+    )
+    layouts: int = Field(200, ge=2, description="layouts of each side that the W1 kernel compares")
+
+
+def score(comparison: Comparison, settings: Settings) -> Scores:
+    """MMD by both kernels."""
+    return mmd(comparison.real, comparison.made, settings.sigma, settings.layouts, threads=comparison.threads)
 
 
 def mmd(
@@ -49,13 +82,13 @@ def mmd(
     """MMD of the diagrams of each class, and its mean over the classes; 0 is best.
 
     ``sigma`` of the W1 kernel in px^½, so that W1 / σ² has no unit, or "median": σ² is the median W1. W1 is computed
-    on at most ``layouts`` of each side, drawn with ``seed``, the same rows of two sets of equal length; the
-    sliced distance on all. ``threads`` share the distances.
+    on at most ``layouts`` random layouts of each side (by ``seed``; the same rows if the sets are equally long), the
+    sliced distance on all. ``threads`` processes share the distances.
 
     Returns ``{metric: {class: value, …}}`` of ``mmd``, ``mmd_sliced`` (these two with "mean"), ``mmd_sliced_p``, and
-    ``mmd_layouts``, the number of layouts a side behind ``mmd``. The p-value takes the layouts for independent;
-    overlapping patches are not, which makes it too small. Raises CellscaperError where the classes differ, a side
-    has fewer than two layouts, or sigma is neither positive nor "median".
+    ``mmd_layouts``, the number of layouts of each side in ``mmd``. The p-value assumes independent layouts; overlapping
+    patches are not independent, so it is too small for them. Raises CellscaperError if the classes differ, a side has
+    fewer than two layouts, or sigma is neither positive nor "median".
     """
     _check(real, generated, sigma)
     kinds = "mmd", "mmd_sliced", "mmd_sliced_p", "mmd_layouts"
@@ -92,7 +125,7 @@ def sliced_wasserstein(
 ) -> NDArray[np.float64]:
     """Sliced Wasserstein distance of each two of L diagrams, (L, L), in their unit.
 
-    The mean over ``directions`` angles, evenly over half a turn, of the Wasserstein-1 distances along them;
+    The mean of the Wasserstein-1 distances along ``directions`` angles, spaced evenly over half a turn;
     ``step``: distance of the samples of t, in the diagrams' unit.
     """
     angles = np.pi * (np.arange(directions) + 0.5) / directions - np.pi / 2
@@ -126,7 +159,7 @@ def _profiles(diagrams: Sequence[NDArray], angle: float, step: float, shift: flo
 
 
 def gaussian_gram(distances: NDArray, sigma: float | str) -> NDArray[np.float64]:
-    """exp(-d / σ²) of distances (L, L); σ² = the median of the positive ones where ``sigma`` is "median"."""
+    """exp(-d / σ²) of distances d (L, L); if ``sigma`` is "median", σ² is the median of the positive distances."""
     if sigma != "median":
         return np.exp(-distances / float(sigma) ** 2)
     positive = distances[distances > 0]

@@ -2,8 +2,8 @@
 
 Translation correction (Ohser 1983): a pair at displacement h weighs |W| / |W ∩ (W + h)|. It is unbiased for a
 homogeneous process in a rectangle and uses every pair; border correction at 90 px would keep 9 % of the cells of
-a 256 px patch. It also makes K symmetric, K_ij = K_ji. Intensities are those of each layout, so a set's counts and
-their variation do not enter: cells placed independently and uniformly have K(r) = πr² and g(r) = 1 whatever the counts.
+a 256 px patch. It also makes K symmetric, K_ij = K_ji. Each layout has its own intensities, so that K and g do not
+depend on the counts: cells placed independently and uniformly have K(r) = πr² and g(r) = 1 for any counts.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _BLOCK = 20_000  # cells searched at once, a bound on memory
 
 
 def k_rings(layouts: LayoutSet, limit: int) -> NDArray[np.float64]:
-    """What each 1 px ring adds to the cross-K functions: (C, C, limit), in px².
+    """Increment of the cross-K functions in each 1 px ring: (C, C, limit), in px².
 
     Entry [i, j, r] is K_ij(r + 1) - K_ij(r), pooled over the layouts: the weighted number of ordered pairs of
     different cells, one of class i and one of class j, at a distance in (r, r + 1] (ring 0: [0, 1]), divided by the
@@ -39,9 +39,9 @@ def k_rings(layouts: LayoutSet, limit: int) -> NDArray[np.float64]:
 
 
 def _pairs(layouts: LayoutSet, limit: int) -> Iterator[tuple[NDArray, NDArray, NDArray, NDArray]]:
-    """Unordered pairs of cells of one layout at most ``limit`` px apart, in blocks.
+    """Unordered pairs of cells of the same layout, at most ``limit`` px apart, in blocks.
 
-    Indices of both cells, distance in px, and the weight |W| / |W ∩ (W + h)|.
+    A block has the indices of both cells, the distance in px, and the weight |W| / |W ∩ (W + h)|.
     """
     size = layouts.size.astype(np.float64)
     points = layouts.points.astype(np.float64)
@@ -59,7 +59,7 @@ def _pairs(layouts: LayoutSet, limit: int) -> Iterator[tuple[NDArray, NDArray, N
 
 
 def apart(points: NDArray, index: NDArray, gap: float) -> NDArray[np.float64]:
-    """Points (N, 2) with layout number ``index`` moved down by that many gaps, so that one tree holds all layouts."""
+    """Points (N, 2), with layout number i (``index``) moved down by i gaps, so that one tree can hold all layouts."""
     moved = points.astype(np.float64)
     moved[:, 0] += index * gap
     return moved

@@ -1,25 +1,55 @@
-"""Spatial-FID: Fréchet distance between the features of two sets of layouts (SD section 3; papers.md section 9).
+"""Spatial-FID: Fréchet distance of the features of two sets of layouts (SD section 3; docs/methods.md, section 9.1).
 
-Its value depends on the feature network and, for few layouts, on their number: compare rows of one network and one
-number of layouts, beside their floor.
+Its value depends on the feature network and, for few layouts, on their number. Compare only rows with the same network
+and number of layouts, and with their floor (real against real layouts).
 """
 
 from numpy.typing import NDArray
+from pydantic import Field
 
+from cellscaper.disk.weights import read_weights
+from cellscaper.errors import CellscaperError
+from cellscaper.features.extraction import features, trained
 from cellscaper.metrics.frechet import Shrinkage, fid, fid_name
+from cellscaper.metrics.protocol import Column, Comparison, Scores
+from cellscaper.run.devices import device
+from cellscaper.run.methods import method
+from cellscaper.run.settings import Count
+from cellscaper.run.settings import Settings as Block
 
-NAMES = {"autoencoder": "spatial_fid", "resnet50": "spatial_fid_released"}  # by feature network
+COLUMNS: dict[str, Column] = {}  # the file of each feature network has its column
+CAVEAT = (
+    "spatial-FID depends on the feature network and falls as layouts are added: compare only rows of one network and "
+    "of equal numbers"
+)
 
 
-def metric_name(method: str, shrinkage: Shrinkage) -> str:
-    """Under which name a score is written: a shrunk covariance and the released network show in it."""
-    return fid_name(NAMES[method], shrinkage)
+class Settings(Block):
+    """How features become a distance."""
+
+    shrinkage: Shrinkage = Field(
+        "none", description="estimate of the covariances: ledoit_wolf is for few layouts and renames the score"
+    )
+    batch: Count = Field(128, description="layouts at once in the feature network")
+
+
+def score(comparison: Comparison, settings: Settings) -> Scores:
+    """Spatial-FID by the feature network, under the score's name in the network's file."""
+    if comparison.network is None:
+        raise CellscaperError("spatial-FID needs a feature network; give its weights")
+    weights, facts = read_weights(comparison.network)
+    network, grid = trained(comparison.network, weights, facts, comparison.real)
+    real, made = (
+        features(network, grid, side, settings.batch, device()) for side in (comparison.real, comparison.made)
+    )
+    name = fid_name(method("features", facts["section"]["method"]).SCORE, settings.shrinkage)
+    return {name: {"total": spatial_fid(real, made, settings.shrinkage)}}
 
 
 def spatial_fid(real: NDArray, generated: NDArray, shrinkage: Shrinkage = "none") -> float:
     """Squared Fréchet distance of features (n, d) and (m, d), in the squared unit of the features; 0 is best.
 
     ``shrinkage="ledoit_wolf"`` estimates both covariances by Ledoit and Wolf (2004), for few layouts. Without it,
-    CellscaperError where a side has no more layouts than features: its covariance would not have full rank.
+    CellscaperError if a side has no more layouts than features: its covariance would not have full rank.
     """
     return fid("spatial-FID", "layouts", {"real": real, "generated": generated}, shrinkage)

@@ -1,7 +1,7 @@
-"""TopoFD: how far apart the holes of two sets of layouts are (TC, Eq. 11-12; papers.md section 9).
+"""TopoFD: distance between the holes of two sets of layouts (TC, Eq. 11-12; docs/methods.md, section 9.3).
 
-Each class of each layout becomes the 1-dimensional persistence diagram of its cell centres, the diagram a
-persistence landscape, and the two sets of landscapes are compared by their Fréchet distance. Three protocols:
+Each class of each layout becomes the 1-dimensional persistence diagram of its cell centres, and the diagram becomes a
+persistence landscape. The score is the Fréchet distance of the two sets of landscapes. Three protocols:
 
 ============== ======================= ============== ======================== ==============================
 protocol       metric                  complex        landscape's axis         mean
@@ -11,31 +11,64 @@ released       topofd_released         Rips, lengths  each diagram's own       t
 mean_landscape topofd_mean_landscape   alpha, radii   one for all, 0 to limit  mean of the landscapes
 ============== ======================= ============== ======================== ==============================
 
-The covariance is that of the single landscapes throughout, around *their* mean: with a barycentre the two do not
-belong to one Gaussian. A barycentre keeps only holes that many layouts share, so most of its landscape is near zero
-and the covariances carry most of the value. The mean of the landscapes has neither weakness and needs no
-barycentre, but is not the papers' number.
+All protocols use the covariance of the single landscapes around *their* mean. With a barycentre, mean and covariance
+therefore do not belong to the same Gaussian. A barycentre keeps only holes that many layouts share, so most of its
+landscape is near zero and the covariances make up most of the value. Protocol mean_landscape has neither weakness, but
+it is not the papers' number.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 from cellscaper.metrics.frechet import frechet_distance, gaussian
 from cellscaper.metrics.landscapes import landscapes, own_axis_landscapes
+from cellscaper.metrics.protocol import Column, Comparison, Scores
 from cellscaper.run.progress import Progress
+from cellscaper.run.settings import Positive
+from cellscaper.run.settings import Settings as Block
 from cellscaper.topology.barycentre import Barycentre, barycentre
 from cellscaper.topology.persistence import alpha_diagrams, rips_diagrams
 
 METRICS = {"paper": "topofd", "released": "topofd_released", "mean_landscape": "topofd_mean_landscape"}
-SAMPLES = 100  # of a landscape, as released
+SAMPLES = 100  # samples of a landscape, as in the released code
 LIMIT = 128.0  # px: half a 256 px patch; 99.9 % of the deaths on BRCA-M2C test patches are below it in every class
 
-Diagrams = list[list[NDArray[np.float64]]]  # one list a class and side: real, generated, real, generated, …
+Diagrams = list[list[NDArray[np.float64]]]  # a list for each class and side: real, generated, real, generated, …
+
+
+_SAME_NUMBER = (
+    "TopoFD depends on the number of layouts and on the axis of the landscapes: compare only rows where both agree"
+)
+COLUMNS = {
+    "topofd": Column("TopoFD", caveat=_SAME_NUMBER),
+    "topofd_released": Column("TopoFD, released", caveat=_SAME_NUMBER),
+    "topofd_mean_landscape": Column("TopoFD, mean landscape", caveat=_SAME_NUMBER),
+}
+
+
+class Settings(Block):
+    """Samples of the landscapes, and the protocols."""
+
+    samples: int = Field(SAMPLES, ge=2, description="samples of a landscape; each side needs at least as many layouts")
+    limit: Positive = Field(LIMIT, description="px: the common axis is 0…limit")
+    protocols: tuple[Literal["paper", "released", "mean_landscape"], ...] = Field(
+        ("paper", "released", "mean_landscape"),
+        min_length=1,
+        description="paper: TC Eq. 11 and 12; released: the authors' code; mean_landscape: without barycentre",
+        json_schema_extra={"uniqueItems": True},
+    )
+
+
+def score(comparison: Comparison, settings: Settings) -> Scores:
+    """TopoFD by each protocol."""
+    return topofd(comparison.real, comparison.made, **dict(settings), threads=comparison.threads)
 
 
 def topofd(
@@ -52,9 +85,9 @@ def topofd(
     The landscapes have ``samples`` values, up to ``limit`` px in radius on the common axis. ``threads`` processes
     share the barycentres; the values depend on ``seed`` alone. Returns ``{metric: {class: value, …, "mean": value}}``
     in px², squared as FID is, for each of ``protocols``; with a barycentre also ``{metric}_objective_real`` and
-    ``…_objective_generated``: the mean squared Wasserstein-2 distance of the diagrams to it, px². Raises
-    CellscaperError where the classes differ, a protocol is not known or a side has fewer layouts than ``samples``:
-    its covariance would not have full rank.
+    ``…_objective_generated``: the mean squared Wasserstein-2 distance of the diagrams to the barycentre, px². Raises
+    CellscaperError if the classes differ, a protocol is not known or a side has fewer layouts than ``samples``
+    (its covariance would not have full rank).
     """
     _check(real, generated, samples, protocols)
     alpha = _diagrams(real, generated, alpha_diagrams) if {"paper", "mean_landscape"} & set(protocols) else []
@@ -99,7 +132,7 @@ def _sampled(protocol: str, diagrams: list[NDArray], samples: int, limit: float)
 
 
 def _barycentres(diagrams: Diagrams, from_first: bool, threads: int, seed: int) -> list[Barycentre]:
-    """One barycentre for each list of diagrams; the largest are begun first, so that no process waits for long."""
+    """One barycentre for each list of diagrams; the largest lists come first, so that no process waits for long."""
     order = np.argsort([-sum(len(one) for one in some) for some in diagrams], kind="stable")
     tasks = [delayed(barycentre)(diagrams[i], seed=seed, initial=diagrams[i][0] if from_first else None) for i in order]
     found: list[Barycentre] = []

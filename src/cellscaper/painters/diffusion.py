@@ -1,20 +1,27 @@
 """Layout → H&E: ADM's U-Net on images, conditioned on the layout (SD section 3; TC section 4)."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from cellscaper.diffusion.objective import batch_losses
 from cellscaper.diffusion.sampler import sample
 from cellscaper.diffusion.schedule import make_schedule
+from cellscaper.diffusion.settings import Ddim, Diffusion, Network
 from cellscaper.diffusion.unet import UNet
 from cellscaper.errors import CellscaperError
-from cellscaper.layouts import Layout
-from cellscaper.painters.layout_condition import CellTokens, layout_condition
+from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.painters.layout_condition import CellTokens, Condition, MarkerCondition, layout_condition
+from cellscaper.painters.protocol import BatchLoss, Request
+from cellscaper.run.methods import chosen
+from cellscaper.run.settings import Settings as Block
+from cellscaper.run.settings import Small
+from cellscaper.training.settings import Training
 from cellscaper.views.crops import CropSampler, cut_maps
 from cellscaper.views.rasters import Grid
 
@@ -22,22 +29,43 @@ RGB = 3
 WHITE = 1.0  # the padding around an image: empty glass
 
 
-class Painter(nn.Module):
-    """The network of an image model: a U-Net with what it needs of the layout, one module to train, average and store.
+class Settings(Block):
+    """The painted region, the layout condition, network, noise process and training."""
 
-    CellscaperError where the grid is not at the images' resolution.
+    grid: Grid = Field(
+        Grid(region=464, stride=1, marker=3, pad=24, low=-1, high=1), description="SD: 464 px padded to 512"
+    )
+    small: Small = Field("skip", description="training images smaller than the region: an error, or left out")
+    condition: Condition = Field(MarkerCondition(), description="form of the layout condition: SD has markers")
+    network: Network = Network(channels=192)
+    diffusion: Diffusion = Field(Diffusion(schedule="linear", p2_gamma=1.0), description="noise process")
+    training: Training = Training(
+        steps=360_000, batch=3, lr=2.0e-5, ema=0.9999, precision="bf16", save_every=600, log_every=100
+    )
+
+
+class Sampling(Ddim):
+    """Sampling of images by DDIM."""
+
+    batch: int = Field(8, ge=1, description="images at once")
+
+
+class ImageNetwork(nn.Module):
+    """The network of a painter: a U-Net and its layout condition, one module to train, average and store.
+
+    CellscaperError if the grid does not have the resolution of the images.
     """
 
-    def __init__(self, section: dict[str, Any], classes: int):
+    def __init__(self, settings: Settings, classes: int):
         super().__init__()
-        grid = Grid(**section["grid"])
+        grid = settings.grid
         if grid.stride != 1:
-            raise CellscaperError(f"image model: grid stride {grid.stride} must be 1, the resolution of the images")
-        condition = layout_condition(section["condition"], grid, classes)
+            raise CellscaperError(f"painter: grid stride {grid.stride} must be 1, the resolution of the images")
+        condition = layout_condition(settings.condition, grid, classes)
         self.tokens = None if condition.context is None else CellTokens(condition.context, classes)
-        outputs = RGB * (2 if section["diffusion"]["learn_variance"] else 1)
+        outputs = RGB * (2 if settings.diffusion.learn_variance else 1)
         channels = RGB + condition.channels
-        self.net = UNet(channels, outputs, grid.side, **section["network"], context=condition.context)
+        self.net = UNet(channels, outputs, grid.side, **dict(settings.network), context=condition.context)
 
     def forward(self, x: Tensor, t: Tensor, layout: Tensor) -> Tensor:
         """Noisy images x (B, 3, side, side), steps t (B,), ``encode`` of the layout condition (B, …) → prediction (and
@@ -47,14 +75,24 @@ class Painter(nn.Module):
         return self.net(x, t, context=self.tokens(layout))
 
 
+def prepare(
+    settings: Settings, cells: LayoutSet, images: Sequence[NDArray[np.uint8]], device: torch.device
+) -> tuple[nn.Module, BatchLoss]:
+    """See `painters.protocol.Painter`."""
+    planes = [torch.from_numpy(one).permute(2, 0, 1) for one in images]
+    crops = CropSampler(cells, settings.grid.region, small=settings.small)
+    model = ImageNetwork(settings, cells.n_classes)
+    return model, batch_loss(settings, crops, planes, cells.n_classes, device)
+
+
 def batch_loss(
-    section: dict[str, Any], crops: CropSampler, images: Sequence[Tensor], classes: int, device: torch.device
-) -> Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]:
+    settings: Settings, crops: CropSampler, images: Sequence[Tensor], classes: int, device: torch.device
+) -> BatchLoss:
     """The loss of one training step. images: for each training layout (3, H, W) uint8."""
-    grid, diffusion = Grid(**section["grid"]), section["diffusion"]
-    schedule = make_schedule(diffusion["schedule"], diffusion["steps"]).to(device)
-    condition = layout_condition(section["condition"], grid, classes)
-    n = section["training"]["batch"]
+    grid, diffusion = settings.grid, settings.diffusion
+    schedule = make_schedule(diffusion.schedule, diffusion.steps).to(device)
+    condition = layout_condition(settings.condition, grid, classes)
+    n = settings.training.batch
 
     def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
         drawn = crops.sample(n, random)
@@ -65,24 +103,41 @@ def batch_loss(
     return loss
 
 
-def paint(
-    section: dict[str, Any],
+def paint(request: Request) -> Iterator[NDArray[np.uint8]]:
+    """See `painters.protocol.Painter`; CellscaperError for layouts of another size than the network paints."""
+    _, settings = chosen("painters", request.facts["section"])
+    layouts, device, step = request.layouts, torch.device(request.device), request.settings.batch
+    region = settings.grid.region
+    if len(layouts) and layouts.common_size() != (region, region):
+        raise CellscaperError(
+            f"these weights paint {region} px, the layouts have {layouts.common_size()} px; "
+            f"sample layouts of {region} px"
+        )
+    model = ImageNetwork(settings, layouts.n_classes).to(device).eval()
+    model.load_state_dict(request.weights)
+    for start in range(0, len(layouts), step):
+        batch, seeds = list(layouts[start : start + step]), request.seeds[start : start + step]
+        yield from paint_batch(settings, model, batch, layouts.n_classes, seeds, request.settings, device)
+
+
+def paint_batch(
+    settings: Settings,
     model: nn.Module,
     layouts: Sequence[Layout],
     classes: int,
     seeds: Sequence[int],
-    sampling: dict[str, Any],
+    sampling: Ddim,
     device: torch.device,
-) -> NDArray:
+) -> NDArray[np.uint8]:
     """Images (B, region, region, 3) uint8 of B layouts, one seed each; DDIM."""
-    grid = Grid(**section["grid"])
+    grid = settings.grid
     points = torch.cat([torch.from_numpy(one.points) for one in layouts])
     labels = torch.cat([torch.from_numpy(one.labels).long() for one in layouts])
     index = torch.repeat_interleave(torch.tensor([len(one) for one in layouts]))
-    layout = layout_condition(section["condition"], grid, classes).encode(points, labels, index, len(layouts))
+    layout = layout_condition(settings.condition, grid, classes).encode(points, labels, index, len(layouts))
     layout = layout.to(device)
     image = sample(
-        section["diffusion"],
+        settings.diffusion,
         lambda x, t: model(x, t, layout),
         (RGB, grid.side, grid.side),
         seeds,

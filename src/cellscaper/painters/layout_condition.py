@@ -1,33 +1,56 @@
-"""How a layout enters the network that paints.
+"""Forms of a layout in the input of the network that paints.
 
-    {"kind": "markers"}                 the grid's raster, concatenated to the noisy image (SD section 3)
-    {"kind": "distance", "reach": px}   for each class a cone around every cell, concatenated (TC's released U-Net has
-                                        distance maps, too): the pixels of a nucleus know where its centre is
+markers          the grid's raster, concatenated to the noisy image (SD section 3)
+distance         for each class a cone around every cell, concatenated (TC's released U-Net also has distance maps):
+                 the pixels of a nucleus then show where its centre is
+cross_attention  cells are tokens; cross-attention to them follows each self-attention (TC's text names cross-attention,
+                 without its target)
 
-    {"kind": "cross_attention", "width": channels}   cells are tokens, which the image attends to wherever it attends
-                                        to itself (TC's text names cross-attention, not to what)
-
-A new way is one more class here, one more block in the schema and its keys in ``config.CONDITION_KEYS``.
+A new form needs a class of settings and a class that encodes, both in this file.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from cellscaper.diffusion.unet import FREQUENCIES, Context, position_waves
 from cellscaper.errors import CellscaperError
+from cellscaper.run.settings import Count, Settings
 from cellscaper.views.rasters import Grid, rasterise
 
 
+class MarkerCondition(Settings):
+    """Markers, concatenated to the image (SD)."""
+
+    kind: Literal["markers"] = "markers"
+
+
+class DistanceCondition(Settings):
+    """Distance maps, concatenated to the image (TC's release)."""
+
+    kind: Literal["distance"]
+    reach: float = Field(ge=1, description="px at which distance maps end, about a nucleus' radius")
+
+
+class AttentionCondition(Settings):
+    """Cells that the image attends to (TC's text)."""
+
+    kind: Literal["cross_attention"]
+    width: Count = Field(description="channels of a cell's token")
+
+
+Condition = Annotated[MarkerCondition | DistanceCondition | AttentionCondition, Field(discriminator="kind")]
+
+
 class Markers:
-    """The grid's raster as ``channels`` beside the image. ``context`` is None: there are no tokens."""
+    """The grid's raster as ``channels`` of the input. ``context`` is None: there are no tokens."""
 
     context: int | None = None
 
-    def __init__(self, settings: Mapping[str, Any], grid: Grid, classes: int):
+    def __init__(self, grid: Grid, classes: int):
         self.grid, self.classes, self.channels = grid, classes, classes
 
     def encode(self, points: Tensor, labels: Tensor, index: Tensor, n: int) -> Tensor:
@@ -38,9 +61,9 @@ class Markers:
 class Distance(Markers):
     """Cones around the cells: the grid's ``high`` at a cell, falling evenly to ``low`` at ``reach`` px."""
 
-    def __init__(self, settings: Mapping[str, Any], grid: Grid, classes: int):
-        super().__init__(settings, grid, classes)
-        self.reach = float(settings["reach"])
+    def __init__(self, reach: float, grid: Grid, classes: int):
+        super().__init__(grid, classes)
+        self.reach = reach
         if not 1 <= self.reach <= grid.side:
             raise CellscaperError(
                 f"image model: condition reach {self.reach:g} px must be from 1 to the map's {grid.side} px, about a "
@@ -67,16 +90,16 @@ class Distance(Markers):
 
 
 class Cells:
-    """Cells themselves, for :class:`CellTokens` ``context`` wide. ``channels`` is 0: no maps beside the image."""
+    """The cells themselves, for :class:`CellTokens` of width ``context``. ``channels`` is 0: no maps in the input."""
 
     channels = 0
 
-    def __init__(self, settings: Mapping[str, Any], grid: Grid, classes: int):
+    def __init__(self, width: int, grid: Grid, classes: int):
         self.grid, self.classes = grid, classes
-        self.context: int = settings["width"]
+        self.context = width
 
     def encode(self, points: Tensor, labels: Tensor, index: Tensor, n: int) -> Tensor:
-        """(n, N, 2 + classes), the cells of each layout, padded to the largest one's number: position as a part of the
+        """(n, N, 2 + classes), the cells of each layout, padded to the largest number: position as a fraction of the
         map's side, y then x, and the class as a one-hot vector; padding is 0. ``index`` must rise."""
         sizes = torch.bincount(index, minlength=n)
         place = torch.arange(len(index), device=index.device) - (sizes.cumsum(0) - sizes)[index]
@@ -93,10 +116,10 @@ class CellTokens(nn.Module):
         super().__init__()
         features = 4 * len(FREQUENCIES) + classes
         self.token = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
-        self.nothing = nn.Parameter(torch.zeros(width))  # for pixels that no cell concerns
+        self.nothing = nn.Parameter(torch.zeros(width))  # token for pixels that need no cell
 
     def forward(self, cells: Tensor) -> Context:
-        """The tokens of encoded cells (n, N, 2 + classes), after the one of nothing."""
+        """The tokens of encoded cells (n, N, 2 + classes), after the token ``nothing``."""
         position, kind = cells[..., :2], cells[..., 2:]
         tokens = self.token(torch.cat([position_waves(position), kind], dim=-1))
         nothing = self.nothing.expand(len(tokens), 1, -1).to(tokens.dtype)
@@ -104,11 +127,12 @@ class CellTokens(nn.Module):
         return Context(torch.cat([nothing, tokens], dim=1), present)
 
 
-KINDS: dict[str, type[Markers] | type[Cells]] = {"markers": Markers, "distance": Distance, "cross_attention": Cells}
-
-
-def layout_condition(settings: Mapping[str, Any], grid: Grid, classes: int) -> Markers | Cells:
-    """The condition of an image model's config; CellscaperError for an unknown kind."""
-    if settings["kind"] not in KINDS:
-        raise CellscaperError(f"image model: condition kind {settings['kind']!r}; use one of {', '.join(KINDS)}")
-    return KINDS[settings["kind"]](settings, grid, classes)
+def layout_condition(
+    settings: MarkerCondition | DistanceCondition | AttentionCondition, grid: Grid, classes: int
+) -> Markers | Cells:
+    """The encoder of layouts with ``classes`` classes on this grid."""
+    if isinstance(settings, DistanceCondition):
+        return Distance(settings.reach, grid, classes)
+    if isinstance(settings, AttentionCondition):
+        return Cells(settings.width, grid, classes)
+    return Markers(grid, classes)

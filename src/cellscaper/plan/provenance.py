@@ -1,6 +1,6 @@
-"""Where a file came from, and which code made it.
+"""The origin of a file, and the code that made it.
 
-`record` is what every output carries. `code` fingerprints the modules a stage imports, so that Snakemake
+Every output carries a `record`. `code` fingerprints the modules that a stage imports, so that Snakemake
 reruns a stage exactly when code that it uses has changed (comments, docstrings and formatting do not count).
 """
 
@@ -37,7 +37,7 @@ def record(
 ) -> dict[str, Any]:
     """The provenance of one output: package, git state, code, config section, seed, checksums of the inputs.
 
-    ``methods`` are the modules the stage has chosen by its config, such as ``generators.adm``; the stage
+    ``methods`` are the modules that the stage's config names, such as ``generators.adm``; the stage
     itself is a module of ``package``.
     """
     from cellscaper.disk.files import checksum
@@ -78,10 +78,10 @@ def git_state() -> str:
 
 
 def code(*modules: str, apart: tuple[str, ...] = ()) -> dict[str, str]:
-    """Fingerprints of ``modules`` and all they import at module level inside the package.
+    """Fingerprints of ``modules`` and of all modules of the package that they import at module level.
 
-    Imports inside functions are a choice between methods; the rule names the chosen one in ``modules``.
-    ``apart`` leaves out what those modules import (already given by another ``code``).
+    Imports inside functions are a choice between methods; the rule names the chosen method in ``modules``.
+    ``apart``: modules to leave out with all their imports (another ``code`` has them).
     Returns {``code_<module with underscores>``: 12 hex digits}: one Snakemake param each, so that a dry
     run names the module that changed.
     """
@@ -97,7 +97,7 @@ def digest(value: Any) -> str:
 @cache
 def fingerprint(module: str) -> str:
     """12 hex digits of a module's syntax tree without comments, docstrings and positions."""
-    tree = ast.parse(_source(module).read_bytes())
+    tree = ast.parse(_source(module).read_bytes(), filename=str(_source(module)))
     return hashlib.sha256("\n".join(_dump(tree)).encode()).hexdigest()[:12]
 
 
@@ -105,7 +105,7 @@ def _source(module: str) -> Path:
     path = SRC.joinpath(*module.split("."))
     source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     if not source.exists():
-        raise FileNotFoundError(f"{module} is not a module under {SRC}")
+        raise FileNotFoundError(f"{module} is not a module under {SRC}; after removing a method run `make schema`")
     return source
 
 
@@ -124,7 +124,7 @@ def _closure(modules: tuple[str, ...]) -> set[str]:
 def _imports(module: str) -> frozenset[str]:
     """Modules of the package that ``module`` imports at module level."""
     found = set()
-    tree = ast.parse(_source(module).read_bytes())
+    tree = ast.parse(_source(module).read_bytes(), filename=str(_source(module)))
     for node in tree.body:
         if isinstance(node, ast.Import):
             found |= {a.name for a in node.names}
@@ -139,7 +139,7 @@ def _is_module(name: str) -> bool:
 
 
 def _dump(node: ast.AST) -> Iterator[str]:
-    """The tree as lines: own code instead of ast.dump, whose output differs between Python versions."""
+    """The tree as lines. ast.dump is no alternative: its output differs between Python versions."""
     yield type(node).__name__
     for name, value in ast.iter_fields(node):
         if name in ("type_comment", "kind", "ctx", "type_params"):

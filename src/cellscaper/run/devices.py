@@ -1,4 +1,4 @@
-"""Which device a stage computes on."""
+"""The device on which a stage computes."""
 
 import os
 
@@ -9,9 +9,9 @@ from cellscaper.run import launch
 
 
 def device() -> torch.device:
-    """The GPU where torch sees one, else the CPU; the environment variable CELLSCAPER_DEVICE overrides it.
+    """The GPU if torch sees one, else the CPU; the environment variable CELLSCAPER_DEVICE overrides this.
 
-    Each process that torchrun started has a GPU of its own; CellscaperError if there are too few.
+    Each process of torchrun has its own GPU; CellscaperError if there are too few.
     """
     name = os.environ.get("CELLSCAPER_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():

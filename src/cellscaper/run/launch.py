@@ -1,27 +1,27 @@
-"""A stage that trains on several GPUs runs itself again, once for each, under torchrun."""
+"""A stage that trains on several GPUs runs itself again under torchrun, once for each GPU."""
 
 import os
 import sys
 from typing import NoReturn
 
-SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGUSR1"  # handed on to the processes, which then have 30 s
+SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGUSR1"  # torchrun passes them to the processes, which then have 30 s
 _INSIDE = "TORCHELASTIC_RUN_ID"
 
 
 def count() -> int:
-    """How many processes torchrun made of this stage; 1 without it."""
+    """The number of processes of this stage under torchrun; 1 without it."""
     return int(os.environ["WORLD_SIZE"]) if _INSIDE in os.environ else 1
 
 
 def rank() -> int:
-    """Which of them this one is, from 0. Rank 0 writes files and talks."""
+    """The number of this process, from 0. Only rank 0 writes files and log lines."""
     return int(os.environ["RANK"]) if count() > 1 else 0
 
 
 def torchrun(module: str, arguments: list[str], processes: int) -> NoReturn:
-    """Run ``python -m module`` in ``processes`` processes of this machine, and exit as they end.
+    """Run ``python -m module`` in ``processes`` processes of this machine, and exit when they end.
 
-    The exit status is that of the first process that failed, 143 where they were told to stop.
+    The exit status is that of the first process that failed, or 143 if a signal stopped them.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

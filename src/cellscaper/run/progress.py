@@ -10,7 +10,7 @@ from tqdm import tqdm
 def log(text: str) -> None:
     """Print one plain line to standard error, at once.
 
-    Where nobody reads it any more (a scheduler has ended the rest of the job) the line is lost, not the work.
+    If standard error is closed (a scheduler has ended the rest of the job), the line is lost, but the work goes on.
     """
     with contextlib.suppress(BrokenPipeError):
         print(text, file=sys.stderr, flush=True)
@@ -39,7 +39,7 @@ class Progress:
             log(f"{self.what} {self.done}/{self.total} done in {duration(time.monotonic() - self._began)}")
 
     def update(self, n: int = 1, **values: float) -> None:
-        """Count ``n`` more units; ``values`` (e.g. the loss) are shown beside the count."""
+        """Count ``n`` more units; ``values`` (e.g. the loss) are shown after the count."""
         self.done += n
         if self._bar is not None:
             self._bar.set_postfix(values, refresh=False)

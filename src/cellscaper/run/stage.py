@@ -1,7 +1,7 @@
-"""What all stages share: arguments, threads, errors. Imports nothing heavy.
+"""The common part of all stages: arguments, threads, errors. It imports nothing heavy.
 
 A stage is ``python -m cellscaper.stages.<rule> --<input> … --<output> … --config JSON --seed N --threads N``.
-Trainings take --gpus N, too: above 1 the stage runs itself again under torchrun, one process for each GPU.
+Trainings also take --gpus N: above 1 the stage runs itself again under torchrun, one process for each GPU.
 """
 
 import argparse
@@ -17,6 +17,8 @@ from typing import Any, NoReturn
 from cellscaper.errors import CellscaperError
 from cellscaper.run import launch
 
+_HOW_MANY = "?*+"  # the last character of an argument's name
+
 
 class Arguments(argparse.Namespace):
     """Parsed arguments; ``inputs`` maps the names of the given input files to their paths."""
@@ -27,35 +29,85 @@ class Arguments(argparse.Namespace):
     inputs: dict[str, Path]
 
 
+class _Section(dict[str, Any]):
+    """A section of the configuration; a missing key that a stage needs is an error line."""
+
+    def __missing__(self, key: str) -> NoReturn:
+        there = ", ".join(self) or "nothing"
+        raise CellscaperError(f"--config has no {key!r}, it has {there}; give the section that the stage's rule gives")
+
+
 def arguments(
     doc: str | None, inputs: Sequence[str], outputs: Sequence[str], options: Sequence[str] = (), gpus: bool = False
 ) -> Arguments:
     """Parse a stage's command line.
 
-    ``inputs`` and ``outputs`` are file options; an input whose name ends in ``?`` may be left out (None).
-    ``options`` are plain text options. All stages take --config (JSON), --seed and --threads; with ``gpus`` a stage
-    takes --gpus as well, and does not come back from here where it starts processes for several.
+    ``inputs`` and ``outputs`` are file options, ``options`` are plain text options. The last character of a name gives
+    its number of values: ``?`` at most one (None without a value), ``*`` a list that may be empty, ``+`` a list of
+    at least one; any other character exactly one. A list is written as ``--name A B C``; its files are ``name_0``,
+    ``name_1`` … in the ``inputs`` of the result. A ``?`` or ``*`` option may have no value, so that a rule can always
+    write ``--name {input.name:q}``.
+    All stages take --config (JSON), --seed and --threads. With ``gpus`` a stage takes --gpus as well, and this function
+    does not return if it starts processes for several GPUs.
     """
     parser = argparse.ArgumentParser(description=doc)
-    names = [name.rstrip("?") for name in inputs]
-    for raw, name in zip(inputs, names, strict=True):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=not raw.endswith("?"), metavar="FILE")
-    for name in outputs:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True, metavar="FILE")
+    for name in (*inputs, *outputs):
+        _add_argument(parser, name, type=Path, metavar="FILE")
     for name in options:
-        parser.add_argument(f"--{name.replace('_', '-')}", required=True)
-    parser.add_argument("--config", type=json.loads, default={}, metavar="JSON", help="this stage's config section")
+        _add_argument(parser, name)
+    parser.add_argument("--config", type=_section, default=_Section(), metavar="JSON", help="the stage's section")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=_at_least_one, default=usual_threads())
     if gpus:
         parser.add_argument("--gpus", type=_whole, default=0, help="processes for as many GPUs; 0 and 1 are one")
     args = parser.parse_args(namespace=Arguments())
-    args.inputs = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    args.inputs = _given_files(args, [name.rstrip(_HOW_MANY) for name in inputs])
     if gpus and args.gpus > 1 and launch.count() == 1:
         launch.torchrun(sys.modules["__main__"].__spec__.name, sys.argv[1:], args.gpus)  # type: ignore[union-attr]
     args.threads = max(1, args.threads // launch.count())
     use_threads(args.threads)
     return args
+
+
+def _add_argument(parser: argparse.ArgumentParser, name: str, **settings: Any) -> None:
+    """Add the option of a name that may end in ``?``, ``*`` or ``+``."""
+    flag, many = "--" + name.rstrip(_HOW_MANY).replace("_", "-"), name[-1]
+    if many in _HOW_MANY:
+        settings.update(nargs=many, default=None if many == "?" else [])
+    parser.add_argument(flag, required=many not in "?*", **settings)
+
+
+def _given_files(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Path]:
+    """The given input files by name; the files of a list are numbered."""
+    found: dict[str, Path] = {}
+    for name in names:
+        value = getattr(args, name)
+        if isinstance(value, list):
+            found.update({f"{name}_{i}": file for i, file in enumerate(value)})
+        elif value is not None:
+            found[name] = value
+    return found
+
+
+def matched(args: argparse.Namespace, *names: str) -> list[Any]:
+    """Tuples of the values of several lists; CellscaperError for lists of different lengths."""
+    lists = [getattr(args, name) for name in names]
+    if len({len(values) for values in lists}) > 1:
+        given = ", ".join(
+            f"{len(values)} --{name.replace('_', '-')}" for name, values in zip(names, lists, strict=True)
+        )
+        raise CellscaperError(f"{given}: expected as many of each; give lists of equal length")
+    return list(zip(*lists, strict=True))
+
+
+def _section(text: str) -> _Section:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object")
+    return _Section(found)
 
 
 def _whole(text: str) -> int:
@@ -71,13 +123,13 @@ def _at_least_one(text: str) -> int:
 
 
 def usual_threads() -> int:
-    """Those of OMP_NUM_THREADS (the outermost level of a list), else one for each core."""
+    """The number of threads in OMP_NUM_THREADS (the outermost level of a list), else one for each core."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     return int(first) if first.isdecimal() and int(first) else os.cpu_count() or 1
 
 
 def use_threads(n: int) -> None:
-    """Keep BLAS, OpenMP and torch to n threads: two torch jobs with default counts slow each other 30×."""
+    """Limit BLAS, OpenMP and torch to n threads: two torch jobs with default numbers slow each other down 30×."""
     from threadpoolctl import threadpool_limits
 
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -8,11 +8,11 @@ from cellscaper.views.patches import sliding_windows
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=["cells"], outputs=["patches"])
+    args = stage.arguments(__doc__, inputs=["cells"], outputs=["windows"])
     config = args.config
     cells = read_layouts(args.cells).where(split=config["split"])
     patches = sliding_windows(cells, config["region"], config["stride"], config["small"])
-    write_layouts(args.patches, patches, record("cut_patches", config, None, args.inputs))
+    write_layouts(args.windows, patches, record("cut_patches", config, None, args.inputs))
     log(f"{len(patches)} patches of {config['region']} px from {len(cells)} {config['split']} images")
 
 

@@ -3,30 +3,30 @@
 from functools import partial
 
 from cellscaper.detectors.peaks import detect, found_in
-from cellscaper.detectors.registry import detector
+from cellscaper.detectors.protocol import Detector
 from cellscaper.disk.storage import read_split, write_layouts
-from cellscaper.disk.weights import read_weights
-from cellscaper.errors import CellscaperError
+from cellscaper.disk.weights import check_classes, read_weights
 from cellscaper.plan.provenance import record
 from cellscaper.run import stage
 from cellscaper.run.devices import device
+from cellscaper.run.methods import chosen
 
 
 def main() -> None:
     args = stage.arguments(__doc__, inputs=["cells", "images", "model"], outputs=["detections"])
     cells, images = read_split(args.cells, args.images, "test")
     weights, facts = read_weights(args.model)
-    settings = facts["section"]
-    if tuple(facts["classes"]) != cells.classes:
-        raise CellscaperError(f"{args.model} detects {facts['classes']}, {args.cells} has {list(cells.classes)}")
-    method = detector(settings["method"])
+    section = facts["section"]
+    check_classes(args.model, facts, cells.classes, args.cells)
+    method: Detector
+    method, settings = chosen("detectors", section)
     model = method.build(settings, cells.n_classes).to(device()).eval()
     model.load_state_dict(weights)
     find = partial(detect, method.maps, method.cells, model, settings=settings, device=device())
     detections = found_in(cells, images, find)
     how = {key: facts[key] for key in ("val_f1", "best_step", "initialised") if key in facts}
-    methods = [f"detectors.{settings['method']}"]
-    provenance = record("detect_cells", {**settings, **how}, None, args.inputs, methods)
+    methods = [f"detectors.{section['method']}"]
+    provenance = record("detect_cells", {**section, **how}, None, args.inputs, methods)
     write_layouts(args.detections, detections, provenance)
 
 

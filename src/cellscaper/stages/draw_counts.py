@@ -1,10 +1,8 @@
-"""draw_counts: how many cells training crops, test patches and generated layouts have.
+"""draw_counts: how many cells training crops, test windows and generated layouts have.
 
-``--columns`` is a JSON list of [label, layouts file, decoder]; ``--region`` the side of the training crops in px.
+``--layouts``, ``--decoders`` and ``--labels`` are lists of equal length: what is drawn beside the real layouts.
+``--region`` is the side of the training crops in px.
 """
-
-import json
-from pathlib import Path
 
 import torch
 
@@ -19,20 +17,25 @@ CROPS = 5000
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=["cells", "patches"], outputs=["picture"], options=["columns", "region"])
+    args = stage.arguments(
+        __doc__,
+        inputs=["cells", "windows", "layouts*"],
+        outputs=["picture"],
+        options=["decoders*", "labels*", "region"],
+    )
     if not args.region.isdecimal():
         raise CellscaperError(f"--region {args.region!r}: expected the side of the training crops in px, e.g. 256")
-    train, patches = read_layouts(args.cells).where(split="train"), read_layouts(args.patches)
+    train, windows = read_layouts(args.cells).where(split="train"), read_layouts(args.windows)
     batch = CropSampler(train, int(args.region), small="skip").sample(CROPS, torch.Generator().manual_seed(args.seed))
     real = [
         Counts("training crops", to_layouts(batch, train).counts()),
-        Counts("test patches", patches.counts()),
+        Counts("test windows", windows.counts()),
     ]
     generated = []
-    for label, file, decoder in json.loads(args.columns):
-        layouts = read_layouts(Path(file), decoder)
+    for label, file, decoder in stage.matched(args, "labels", "layouts", "decoders"):
+        layouts = read_layouts(file, decoder)
         generated.append(Counts(label, layouts.counts(), layouts.columns.get("requested")))
-    write_picture(count_curves(real, generated, patches.classes), args.picture)
+    write_picture(count_curves(real, generated, windows.classes), args.picture)
 
 
 if __name__ == "__main__":

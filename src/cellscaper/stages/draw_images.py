@@ -1,4 +1,4 @@
-"""draw_images: generated layouts, the H&E images painted for them, and the same with their dots."""
+"""draw_images: generated layouts, the H&E images painted for them, and the same images with their dots."""
 
 from cellscaper.disk.storage import ImageSet, read_layouts
 from cellscaper.report.figures.galleries import image_gallery

@@ -1,12 +1,12 @@
 """draw_intervals: the numbers of a table as dots with intervals between its floor and its ceiling.
 
-``--config`` holds the ids of the rows that are ``floor`` and ``ceiling``, and ``curves`` {row: [line, x]} where the
-rows are points of lines over a number.
+``--config`` holds the ids of the rows that are ``floor`` and ``ceiling``, and ``curves`` {row: [line, x]} if the rows
+are points of lines over a number.
 """
 
 from cellscaper.report.figures.intervals import interval_plot
 from cellscaper.report.figures.sheet import write_picture
-from cellscaper.report.tables.built import read_table
+from cellscaper.report.tables.table_file import read_table
 from cellscaper.run import stage
 
 

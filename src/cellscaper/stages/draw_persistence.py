@@ -1,10 +1,7 @@
-"""draw_persistence: the holes of a test patch and of the layouts generated for it, with their diagrams.
+"""draw_persistence: the holes of a test window and of the layouts generated for it, with their diagrams.
 
-``--columns`` is a JSON list of [label, layouts file, decoder], as of draw_table.
+``--layouts``, ``--decoders`` and ``--labels`` are lists of equal length, a row of the picture each.
 """
-
-import json
-from pathlib import Path
 
 from cellscaper.disk.storage import read_layouts
 from cellscaper.report.figures.matched import common_targets, matched_to
@@ -14,13 +11,18 @@ from cellscaper.run import stage
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=["patches"], outputs=["picture"], options=["columns"])
-    patches = read_layouts(args.patches)
-    columns = [(label, read_layouts(Path(file), decoder)) for label, file, decoder in json.loads(args.columns)]
-    common = common_targets(columns, patches)
-    rarest = patches.counts()[common].min(axis=1)  # the patch that shows holes of every class
+    args = stage.arguments(
+        __doc__, inputs=["windows", "layouts*"], outputs=["picture"], options=["decoders*", "labels*"]
+    )
+    windows = read_layouts(args.windows)
+    rows = [
+        (label, read_layouts(file, decoder))
+        for label, file, decoder in stage.matched(args, "labels", "layouts", "decoders")
+    ]
+    common = common_targets(rows, windows)
+    rarest = windows.counts()[common].min(axis=1)  # of the chosen window, every class shows holes
     chosen = common[rarest.argmax()]
-    write_picture(persistence_gallery(matched_to(columns, patches, chosen[None])), args.picture)
+    write_picture(persistence_gallery(matched_to(rows, windows, chosen[None])), args.picture)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""draw_table: the picture beside a table, row by row: layouts of the same counts, detections on the same images, or
-painted images.
+"""draw_table: the picture beside a table: layouts of the same counts, detections on the same images, or painted images.
+
+``--columns`` and ``--labels`` are lists of equal length; so is ``--decoders`` for layouts, otherwise it is empty.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,11 @@ from cellscaper.run import stage
 ROWS = 4
 
 
-def draw_layouts(columns: list[tuple[str, LayoutSet]], patches: LayoutSet) -> Figure:
-    """Real patches and the layouts matched to them, for up to ROWS patches that all columns have."""
-    common = common_targets(columns, patches)
+def draw_layouts(columns: list[tuple[str, LayoutSet]], windows: LayoutSet) -> Figure:
+    """Real test windows and the layouts matched to them, for up to ROWS windows that all columns have."""
+    common = common_targets(columns, windows)
     chosen = common[evenly_spaced(len(common), ROWS)]
-    return layout_gallery(matched_to(columns, patches, chosen), len(chosen))
+    return layout_gallery(matched_to(columns, windows, chosen), len(chosen))
 
 
 def first_images(file: Path) -> list[NDArray[np.uint8]]:
@@ -34,20 +34,24 @@ def first_images(file: Path) -> list[NDArray[np.uint8]]:
 
 def main() -> None:
     args = stage.arguments(
-        __doc__, inputs=["patches?", "cells?", "images?"], outputs=["picture"], options=["columns", "kind"]
+        __doc__,
+        inputs=["windows?", "cells?", "images?", "columns*"],
+        outputs=["picture"],
+        options=["decoders*", "labels*", "kind"],
     )
-    named = json.loads(args.columns)  # [label, file, decoder or null] of each column
-    if args.kind == "images":
-        _, images = read_split(args.cells, args.images, "test")
-        painted = [(label, first_images(Path(file))) for label, file, _ in named]
-        write_picture(painted_gallery([("real test images", images), *painted], ROWS), args.picture)
-        return
-    columns = [(label, read_layouts(Path(file), decoder)) for label, file, decoder in named]
     if args.kind == "layouts":
-        figure = draw_layouts(columns, read_layouts(args.patches))
+        named = stage.matched(args, "labels", "columns", "decoders")
+        columns = [(label, read_layouts(file, decoder)) for label, file, decoder in named]
+        figure = draw_layouts(columns, read_layouts(args.windows))
     else:
         cells, images = read_split(args.cells, args.images, "test")
-        figure = detection_gallery(images, cells, columns, args.config["radius"])
+        files = stage.matched(args, "labels", "columns")
+        if args.kind == "images":
+            painted = [(label, first_images(file)) for label, file in files]
+            figure = painted_gallery([("real test images", images), *painted], ROWS)
+        else:
+            detections = [(label, read_layouts(file)) for label, file in files]
+            figure = detection_gallery(images, cells, detections, args.config["radius"])
     write_picture(figure, args.picture)
 
 

@@ -1,14 +1,16 @@
-"""draw_training: the losses of all trainings of one kind over their steps."""
+"""draw_training: the losses of all trainings of one kind over their steps.
 
-import json
+``--logs`` and ``--labels`` are lists of equal length.
+"""
+
 from pathlib import Path
 
 import pandas as pd
 
 from cellscaper.disk.checked_csv import without_checks
 from cellscaper.errors import CellscaperError
-from cellscaper.report.figures.curves import training_curves
 from cellscaper.report.figures.sheet import write_picture
+from cellscaper.report.figures.training_curves import training_curves
 from cellscaper.run import stage
 
 
@@ -26,8 +28,8 @@ def read_log(path: Path) -> pd.DataFrame:
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=[], outputs=["picture"], options=["logs"])
-    runs = [(label, read_log(Path(file))) for label, file in json.loads(args.logs)]
+    args = stage.arguments(__doc__, inputs=["logs+"], outputs=["picture"], options=["labels+"])
+    runs = [(label, read_log(file)) for label, file in stage.matched(args, "labels", "logs")]
     write_picture(training_curves(runs), args.picture)
 
 

@@ -2,21 +2,24 @@
 
 from pathlib import Path
 
-from cellscaper.datasets.registry import reader
+from cellscaper.datasets.protocol import Reader
 from cellscaper.disk.files import checksum, write_text
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.provenance import canonical
 from cellscaper.run import stage
+from cellscaper.run.methods import chosen
 from cellscaper.run.progress import Progress
 
 
 def main() -> None:
     args = stage.arguments(__doc__, inputs=[], outputs=["manifest"])
-    source = reader(args.config["reader"])
-    root = source.fetch(args.config, args.manifest.parent / "download")
-    files = source.files(args.config, root)
-    if not files and args.config["reader"] != "phantom":
-        raise CellscaperError(f"{root} holds no files of a {args.config['reader']} dataset; check datasets.*.path")
+    name = args.config["method"]
+    reader: Reader
+    reader, settings = chosen("datasets", args.config)
+    root = reader.fetch(settings, args.manifest.parent / "download")
+    files = reader.files(settings, root)
+    if not files and name != "phantom":
+        raise CellscaperError(f"{root} holds no files of a {name} dataset; check datasets.*.path")
     sums = {}
     with Progress(len(files), "checksums of files") as progress:
         for file in files:

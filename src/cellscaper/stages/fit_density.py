@@ -1,24 +1,28 @@
 """fit_density: one density map for each class of each training image, and the quantile that normalises them."""
 
+from typing import Any
+
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
 
 from cellscaper.density.maps import density_map, quantile_scale
-from cellscaper.density.registry import estimator
+from cellscaper.density.protocol import Estimator
 from cellscaper.disk.storage import read_layouts, write_density
 from cellscaper.layouts import Layout
 from cellscaper.plan.provenance import record
 from cellscaper.run import stage
+from cellscaper.run.methods import chosen
 from cellscaper.run.progress import Progress
 
 
-def image_maps(layout: Layout, classes: int, config: dict, seed: int) -> NDArray[np.float32]:
+def image_maps(layout: Layout, classes: int, config: Any, seed: int) -> NDArray[np.float32]:
     """Maps (C, h, w) of one image."""
-    method = estimator(config["method"])
+    method: Estimator
+    method, settings = chosen("density", config)
     return np.stack(
         [
-            density_map(method.fit, method.evaluate, layout.of_class(k), layout.size, config["stride"], config, seed)
+            density_map(method.fit, method.evaluate, layout.of_class(k), layout.size, config["stride"], settings, seed)
             for k in range(classes)
         ]
     )

@@ -1,38 +1,44 @@
 """paint_images: an H&E image for each generated layout."""
 
 from cellscaper.disk.storage import read_layouts, write_images
-from cellscaper.disk.weights import read_weights
-from cellscaper.errors import CellscaperError
-from cellscaper.painters.diffusion import Painter, paint
+from cellscaper.disk.weights import check_classes, read_weights
+from cellscaper.painters.protocol import Painter, Request
 from cellscaper.plan.provenance import record
 from cellscaper.run import stage
 from cellscaper.run.devices import device
+from cellscaper.run.methods import method
 from cellscaper.run.progress import Progress
 from cellscaper.run.seeds import sample_seeds
+from cellscaper.run.settings import read
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=["layouts", "model"], outputs=["images"], options=["decoder"])
-    where = device()
+    args = stage.arguments(
+        __doc__, inputs=["layouts", "model?", "cells?", "images?"], outputs=["painted"], options=["decoder"]
+    )
+    name = args.config["method"]
+    painter: Painter = method("painters", name)
     layouts = read_layouts(args.layouts, args.decoder)
-    weights, facts = read_weights(args.model)
-    section, classes = facts["section"], layouts.n_classes
-    if tuple(facts["classes"]) != layouts.classes:
-        raise CellscaperError(f"{args.model} paints {facts['classes']}, {args.layouts} has {list(layouts.classes)}")
-    region = section["grid"]["region"]
-    if layouts.common_size() != (region, region):
-        raise CellscaperError(f"{args.model} paints {region} px, {args.layouts} has {layouts.common_size()} px")
-    model = Painter(section, classes).to(where).eval()
-    model.load_state_dict(weights)
-    seeds, step = sample_seeds(args.seed, len(layouts), use=3), args.config["batch"]
-    provenance = record("paint_images", args.config, args.seed, args.inputs)
-    bar = Progress(len(layouts), f"{args.images.parent}: images")
-    with write_images(args.images, provenance) as images, bar as progress:
-        for start in range(0, len(layouts), step):
-            batch = list(layouts[start : start + step])
-            for image in paint(section, model, batch, classes, seeds[start : start + step], args.config, where):
-                images.append(image)
-            progress.update(len(batch))
+    weights, facts = read_weights(args.model) if args.model else ({}, {})
+    if args.model:
+        check_classes(args.model, facts, layouts.classes, args.layouts)
+    kind = "Sampling" if args.model else "Settings"
+    request = Request(
+        layouts=layouts,
+        seeds=sample_seeds(args.seed, len(layouts), use=3),
+        settings=read(getattr(painter, kind), args.config["settings"], f"painters {name}"),
+        weights=weights,
+        facts=facts,
+        cells=args.cells,
+        images=args.images,
+        device=device(),
+    )
+    provenance = record("paint_images", args.config, args.seed, args.inputs, [f"painters.{name}"])
+    bar = Progress(len(layouts), f"{args.painted.parent}: images")
+    with write_images(args.painted, provenance) as painted, bar as progress:
+        for image in painter.paint(request):
+            painted.append(image)
+            progress.update()
 
 
 if __name__ == "__main__":

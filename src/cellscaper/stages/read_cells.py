@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cellscaper.datasets.registry import reader
+from cellscaper.datasets.protocol import Reader
 from cellscaper.disk.storage import write_images, write_layouts
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.plan.provenance import record
 from cellscaper.run import stage
+from cellscaper.run.methods import chosen
 from cellscaper.run.progress import log
 
 MPP_20X = (0.4, 0.6)  # µm a pixel: all lengths of the package are px at 20×
@@ -26,25 +27,26 @@ def dataset_folder(manifest: Path) -> Path:
 
 def main() -> None:
     args = stage.arguments(__doc__, inputs=["manifest"], outputs=["cells", "images"])
-    source = reader(args.config["reader"])
+    reader: Reader
+    reader, settings = chosen("datasets", args.config)
     root = dataset_folder(args.manifest)
-    scale = source.mpp(args.config)
+    scale = reader.mpp(settings)
     if not MPP_20X[0] <= scale <= MPP_20X[1]:
         raise CellscaperError(
             f"dataset of {scale} µm a pixel: expected 20×, {MPP_20X[0]} to {MPP_20X[1]}; "
             "resize images and dots to 0.5 µm a pixel"
         )
-    provenance = record("read_cells", args.config, None, args.inputs, [f"datasets.{args.config['reader']}"])
+    provenance = record("read_cells", args.config, None, args.inputs, [f"datasets.{args.config['method']}"])
     layouts, splits = [], []
     with write_images(args.images, provenance) as images:
-        for one in source.read(args.config, root):
+        for one in reader.read(settings, root):
             images.append(one.image)
             height, width = one.image.shape[:2]
             layouts.append(Layout(one.points, one.labels, (height, width), one.image_id))
             splits.append(one.split)
         if not layouts:
             raise CellscaperError(f"{root} holds no images with dots; check datasets.*.path and its split files")
-    cells = LayoutSet.build(layouts, source.classes(args.config), scale, {"split": np.array(splits)})
+    cells = LayoutSet.build(layouts, reader.classes(settings), scale, {"split": np.array(splits)})
     write_layouts(args.cells, cells, provenance)
     for split in np.unique(cells.columns["split"]):
         part = cells.where(split=split)

@@ -41,11 +41,11 @@ def main() -> None:
         pooled = scores(array[:, radii.index(radius)].sum(axis=0), cells.classes, protocol)
         values |= {f"{name}{suffix}": by_class for name, by_class in pooled.items()}
     values["setup"] = setup(read_provenance(args.detections)["config"])
-    about = {"dataset": args.dataset, "experiment": args.experiment, "seed": args.seed}
+    about = {"dataset": args.dataset, "experiment": args.experiment, "detector": args.detector, "seed": args.seed}
     images = [str(source) for source in cells.source]
     # the larger file first: on a full disk nothing is left
-    write_counts(args.counts, {**about, "detector": args.detector}, counts, images, radii, cells.classes)
-    write_scores(args.scores, {**about, "decoder": args.detector}, values, len(cells))
+    write_counts(args.counts, about, counts, images, radii, cells.classes)
+    write_scores(args.scores, about, values, len(cells))
 
 
 if __name__ == "__main__":

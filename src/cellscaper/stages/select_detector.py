@@ -5,16 +5,13 @@ from pathlib import Path
 
 from cellscaper.disk.files import atomic
 from cellscaper.disk.weights import read_weights
-from cellscaper.errors import CellscaperError
 from cellscaper.run import stage
 from cellscaper.run.progress import log
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=[], outputs=["model"], options=["models"])
-    files = [Path(file) for file in args.models.split()]
-    if not files:
-        raise CellscaperError("--models names no weights; give those of one training for each mixing ratio")
+    args = stage.arguments(__doc__, inputs=["models+"], outputs=["model"])
+    files: list[Path] = args.models
     facts = [read_weights(file)[1] for file in files]
     for file, one in zip(files, facts, strict=True):
         score, part = one["val_f1"], one["section"]["synthetic_fraction"]

@@ -6,11 +6,12 @@ The weights carry ``val_f1``, their mean F1 on the real validation images, by wh
 import torch
 
 from cellscaper.detectors.data import TrainingData
-from cellscaper.detectors.registry import detector
+from cellscaper.detectors.protocol import Detector
 from cellscaper.detectors.training import Validation
 from cellscaper.disk.storage import ImageSet, read_layouts, read_split
 from cellscaper.errors import CellscaperError
 from cellscaper.run import stage
+from cellscaper.run.methods import chosen
 from cellscaper.training.fit import fit
 
 
@@ -22,28 +23,32 @@ def main() -> None:
         options=["decoder"],
         gpus=True,
     )
-    settings = args.config
-    cells, images = read_split(args.cells, args.images, "train")
-    val_cells, val_images = read_split(args.cells, args.images, "val")
+    method: Detector
+    method, settings = chosen("detectors", args.config)
+    (cells, images), (val_cells, val_images) = (read_split(args.cells, args.images, s) for s in ("train", "val"))
     synthetic = None
     if args.layouts:
         layouts = read_layouts(args.layouts, args.decoder)
         if layouts.classes != cells.classes:
-            raise CellscaperError(f"{args.layouts} has classes {layouts.classes}, {args.cells} has {cells.classes}")
+            own, real = ", ".join(layouts.classes), ", ".join(cells.classes)
+            raise CellscaperError(
+                f"{args.layouts} has the classes {own}, {args.cells} has {real}; take layouts of the same dataset"
+            )
         with ImageSet(args.painted) as painted:
             synthetic = list(painted), layouts
-    method = detector(settings["method"])
     torch.manual_seed(args.seed)
     model = method.build(settings, cells.n_classes)
-    data = TrainingData((images, cells), synthetic, settings)
+    fraction = args.config["synthetic_fraction"]
+    data = TrainingData((images, cells), synthetic, settings.crop, settings.dot_radius, fraction)
     training = method.training(model, settings, data, Validation(val_images, val_cells))
     fit(
         "train_detector",
         args,
         training.module,
         training.loss,
-        settings,
-        [f"detectors.{settings['method']}"],
+        settings.training,
+        args.config,
+        [f"detectors.{args.config['method']}"],
         on_step=training.on_step,
         finish=training.finish,
         classes=list(cells.classes),

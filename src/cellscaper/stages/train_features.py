@@ -3,25 +3,28 @@
 import torch
 
 from cellscaper.disk.storage import read_layouts
-from cellscaper.features.registry import feature_method
+from cellscaper.features.protocol import FeatureMethod
 from cellscaper.features.training import batch_loss
 from cellscaper.run import stage
 from cellscaper.run.devices import device
+from cellscaper.run.methods import chosen
 from cellscaper.training.fit import fit
 
 
 def main() -> None:
     args = stage.arguments(__doc__, inputs=["cells"], outputs=["model", "losses"], gpus=True)
-    section = args.config
+    method: FeatureMethod
+    method, settings = chosen("features", args.config)
     cells = read_layouts(args.cells).where(split="train")
     torch.manual_seed(args.seed)
     fit(
         "train_features",
         args,
-        feature_method(section["method"]).build(section, cells.n_classes),
-        batch_loss(section, cells, device()),
-        section,
-        [f"features.{section['method']}"],
+        method.build(settings, cells.n_classes),
+        batch_loss(settings, cells, device()),
+        settings.training,
+        args.config,
+        [f"features.{args.config['method']}"],
         classes=list(cells.classes),
         mpp=cells.mpp,
     )

@@ -1,28 +1,30 @@
-"""train_image: train the model that paints H&E images for layouts."""
+"""train_image: train a painter, the model that makes H&E images for layouts."""
 
 import torch
 
 from cellscaper.disk.storage import read_split
-from cellscaper.painters.diffusion import Painter, batch_loss
+from cellscaper.painters.protocol import Painter
 from cellscaper.run import stage
 from cellscaper.run.devices import device
+from cellscaper.run.methods import chosen
 from cellscaper.training.fit import fit
-from cellscaper.views.crops import CropSampler
 
 
 def main() -> None:
     args = stage.arguments(__doc__, inputs=["cells", "images"], outputs=["model", "losses"], gpus=True)
-    section = args.config
-    cells, pixels = read_split(args.cells, args.images, "train")
-    images = [torch.from_numpy(one).permute(2, 0, 1) for one in pixels]
-    crops = CropSampler(cells, section["grid"]["region"], small=section["small"])
+    painter: Painter
+    painter, settings = chosen("painters", args.config)
+    cells, images = read_split(args.cells, args.images, "train")
     torch.manual_seed(args.seed)
+    model, loss = painter.prepare(settings, cells, images, device())
     fit(
         "train_image",
         args,
-        Painter(section, cells.n_classes),
-        batch_loss(section, crops, images, cells.n_classes, device()),
-        section,
+        model,
+        loss,
+        training=settings.training,
+        section=args.config,
+        methods=[f"painters.{args.config['method']}"],
         classes=list(cells.classes),
         mpp=cells.mpp,
     )

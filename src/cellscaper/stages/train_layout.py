@@ -7,10 +7,11 @@ import torch
 from cellscaper.density.maps import normalise
 from cellscaper.disk.storage import DensitySet, read_layouts
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.registry import trained_system
+from cellscaper.generators.protocol import Generator, grid_of, read_recipe
 from cellscaper.layouts import LayoutSet
 from cellscaper.run import stage
 from cellscaper.run.devices import device
+from cellscaper.run.methods import method
 from cellscaper.training.fit import fit
 
 
@@ -27,20 +28,22 @@ def density_maps(path: Path, cells: LayoutSet, stride: int) -> list[torch.Tensor
 
 def main() -> None:
     args = stage.arguments(__doc__, inputs=["cells", "density?"], outputs=["model", "losses"], gpus=True)
-    section, cells = args.config, read_layouts(args.cells).where(split="train")
-    density = density_maps(args.density, cells, section["grid"]["stride"]) if args.density else None
+    recipe, cells = read_recipe(args.config), read_layouts(args.cells).where(split="train")
+    density = density_maps(args.density, cells, grid_of(recipe).stride) if args.density else None
     torch.manual_seed(args.seed)
-    training = trained_system(section["generator"]).prepare(section, cells, density, device())
+    generator: Generator = method("generators", recipe.method)
+    prepared = generator.prepare(recipe, cells, density, device())
     fit(
         "train_layout",
         args,
-        training.model,
-        training.loss,
-        training.section,
-        [f"generators.{section['generator']}"],
+        prepared.model,
+        prepared.loss,
+        training=prepared.recipe.training,
+        section=prepared.recipe.model_dump(mode="json"),
+        methods=[f"generators.{recipe.method}"],
         classes=list(cells.classes),
         mpp=cells.mpp,
-        **training.facts,
+        **prepared.facts,
     )
 
 

@@ -1,17 +1,17 @@
 """1-dimensional persistence of discs growing around points, with the points that give each birth and death.
 
-The alpha complex (Edelsbrunner & Mücke 1994) without building it. By duality a hole of the union of discs is a
-component of what the discs leave free: it begins, seen from large radii, at the circumcentre of an acute Delaunay
-triangle, and joins an older one through the middle of an edge. So:
+The persistence of the alpha complex (Edelsbrunner & Mücke 1994) without building it. By duality a hole of the union of
+discs is a component of the free area between the discs. When the radius falls from large values, the component begins
+at the circumcentre of an acute Delaunay triangle, and joins an older component through the middle of an edge. So:
 
-1. An obtuse triangle's circumcentre lies beyond its longest edge: it hands what it has to the neighbour there, and so
+1. An obtuse triangle's circumcentre lies beyond its longest edge. The triangle passes to the neighbour there, and so
    on until an acute triangle or the outside (the flow of Edelsbrunner 2003). Acute triangles are the maxima.
-2. Every other edge is as long as the diameter of an empty disc (Gabriel) and joins two maxima, or one and the outside,
-   at half its length. Along them the younger, with the smaller circumradius, ends (elder rule): birth of the hole at
-   the edge, death at the triangle.
+2. Every other edge is the diameter of an empty disc (Gabriel edge). It joins two maxima, or a maximum and the outside,
+   at half its length. There the younger component, with the smaller circumradius, ends (elder rule): the edge gives the
+   birth of the hole, the triangle its death.
 
-Birth and death are therefore functions of two and of three points alone, smooth until another edge or triangle takes
-their place. Only scipy's Delaunay triangulation (Qhull) is used.
+Birth and death therefore depend on two and on three points only, smoothly until another edge or triangle takes their
+place. Only scipy's Delaunay triangulation (Qhull) is used.
 """
 
 import itertools
@@ -27,7 +27,7 @@ from torch import Tensor
 from cellscaper.errors import CellscaperError
 from cellscaper.topology.matching import match
 
-ROUNDING = 1e-9  # of a squared length: right angles and holes below it are rounding
+ROUNDING = 1e-9  # relative to a squared length: smaller holes, and angles this near to 90°, are rounding errors
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def alpha_pairs(points: NDArray) -> AlphaHoles:
 def alpha_pairs_of_all(sets: Sequence[NDArray]) -> list[AlphaHoles]:
     """Holes of the discs growing around the points (N, 2) px of each set, indices counted within the set.
 
-    Of points that coincide one is named. Fewer than three different points, or points on one line, have no hole.
-    CellscaperError for NaN or infinity.
+    Of points that coincide, the result names only one. Fewer than three different points, or points on one line, have
+    no hole. CellscaperError for NaN or infinity.
     """
     points = [np.asarray(one, np.float64).reshape(-1, 2) for one in sets]
     joint = np.concatenate([*points, np.zeros((0, 2))])
@@ -87,7 +87,7 @@ def _delaunay(points: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
         try:
             mesh = Delaunay(points)
             return mesh.simplices, mesh.neighbors
-        except QhullError:  # on one line, or all in one place
+        except QhullError:  # points on one line or all at the same place
             pass
     return np.zeros((0, 3), np.int64), np.zeros((0, 3), np.int64)
 
@@ -130,10 +130,10 @@ def _pairs(
 def _elder(
     left: NDArray[np.int64], right: NDArray[np.int64], height: NDArray[np.float64], value: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Maxima that end, and the edge at which each does.
+    """Maxima that end, and the edge at which each ends.
 
     Edges join nodes ``left`` and ``right`` at ``height``; ``value`` is the nodes' age. In each round every component
-    looks at its highest edge: nothing else can reach it before, so if the component beyond is older, it ends there.
+    looks at its highest edge. No other component can reach it earlier, so it ends there if the one beyond is older.
     """
     order = np.argsort(height, kind="stable")
     left, right = left[order], right[order]
@@ -162,8 +162,8 @@ def _elder(
 def births_and_deaths(points: Tensor, holes: AlphaHoles) -> Tensor:
     """(k, 2) births and deaths of ``holes`` as functions of the points (N, 2), differentiable.
 
-    Half the length of an edge, and the circumradius a b c / (4 area) of a triangle. Exact, and so is the gradient, as
-    long as ``holes`` are those of the points.
+    Half the length of an edge, and the circumradius a b c / (4 area) of a triangle. Values and gradient are exact as
+    long as ``holes`` belong to the points.
     """
     edge = points[torch.from_numpy(holes.edge).to(points.device)]  # (k, 2, 2)
     triangle = points[torch.from_numpy(holes.triangle).to(points.device)]  # (k, 3, 2)
@@ -177,8 +177,8 @@ def alpha_losses(sets: Sequence[Tensor], targets: Sequence[NDArray]) -> Tensor:
     """(B,) squared Wasserstein-2 distances, px², of the diagrams of B point sets (N, 2) px to their targets (M, 2).
 
     The gradient in the coordinates is exact: matched births and deaths go to their targets, unmatched ones to the
-    diagonal. What is unmatched in a target costs its way to the diagonal and has no gradient; so has a set without a
-    hole, and the number of points.
+    diagonal. An unmatched hole of a target costs its distance to the diagonal, without a gradient. A set without a hole
+    has no gradient, and none acts on the number of points.
     """
     found = alpha_pairs_of_all([one.detach().cpu().double().numpy() for one in sets])
     losses = []

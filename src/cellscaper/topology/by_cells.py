@@ -1,18 +1,19 @@
 """Topology losses by way of the cells: diagrams from their places, and gradients that move, raise or fade them.
 
-The holes of the distance to the nearest cell are those of discs growing around the cells, so diagrams come from the
-alpha complex of the cells' places (:mod:`cellscaper.topology.alpha`), without a distance map. A cell counts as a point
-here, so births and deaths are about a pixel above those of the distance to its marker. Backwards:
+The holes of the distance to the nearest cell are the holes between discs growing around the cells. So diagrams come
+from the alpha complex of the cells' places (:mod:`cellscaper.topology.alpha`), without a distance map. A cell counts as
+a point here, so births and deaths are about a pixel above those of the distance to its marker. The gradient has three
+parts:
 
-moving    births and deaths are exact functions of two and three places, and places of pixels
-          (:mod:`cellscaper.topology.cells`): the chain rule shifts cells, pixels in front rise and those behind fall.
-raising   a hole of the target that nothing matches has no exact derivative, and one whose match is more than ``FAR``
-          off would have cells go a long way. Where ``missing``, such a hole has an additional gradient where the clean
-          layout has it: its cells that lack rise, and predicted cells inside it fade.
-fading    of a prediction with more cells than the target the least supported ones are too many: they fade where they
-          make a hole begin or end too early.
+moving    births and deaths are exact functions of two and three places, and places are functions of pixels
+          (:mod:`cellscaper.topology.cells`). The chain rule shifts cells: pixels in front rise, pixels behind fall.
+raising   a hole of the target without a match has no exact derivative, and a match more than ``FAR`` away would move
+          cells a long way. With ``missing``, the gradient then also acts where the clean layout has that hole: cells
+          of the hole that the prediction lacks rise, and predicted cells inside the hole fade.
+fading    if the prediction has more cells than the target, its surplus cells (those with the smallest map sums) fade
+          where they make a hole begin or end too early.
 
-Raising and fading share what the hole costs equally among the cells that have to change, and a cell's share
+Raising and fading share the cost of a hole equally among the cells that have to change, and a cell's share
 among its pixels, as if the cost fell in proportion.
 """
 
@@ -27,18 +28,18 @@ from cellscaper.topology.cells import TIES, Cells, find_cells
 from cellscaper.topology.matching import assign, rotated
 from cellscaper.topology.settings import Gradient, Topology
 
-NEAR = 1.0  # pixels: a predicted cell nearer than this to a place of the target stands for it
-FAR = 1 / 3  # markers: matched holes further apart in the diagram have the gradient of missing ones as well
-BLOT = 4  # markers: a larger component stands in the way of every hole
-SPARE, MORE = 0.5, 32  # cells of a prediction: at most (1 + SPARE) times as many as the target's and MORE
-BORDER = 64  # places on each side of the map at which its largest distance is looked for
+NEAR = 1.0  # pixels: a predicted cell nearer than this to a cell of the target counts as that cell
+FAR = 1 / 3  # markers: matched holes further apart in the diagram have the gradient of missing holes as well
+BLOT = 4  # markers: a larger component counts as lying inside every hole
+SPARE, MORE = 0.5, 32  # most cells of a prediction: (1 + SPARE) times the cells of the target, plus MORE
+BORDER = 64  # places on each side of the map at which its largest distance is searched
 
 
 @dataclass(frozen=True)
 class CellHoles:
     """Cells (n, 2) of a layer, pixels, and their holes, pixels; losses compare the diagrams divided by ``scale``.
 
-    Where the scale is the largest distance on the map, ``void`` (2,) is a place that is so far from any cell.
+    If the scale is the largest distance on the map, ``void`` (2,) is the place with that distance to any cell.
     """
 
     points: NDArray[np.float64]
@@ -52,7 +53,7 @@ class CellHoles:
 
 
 def diagrams(maps: NDArray[np.float32], settings: Topology, intra: bool, inter: bool) -> list[list[CellHoles]]:
-    """Of each sample of maps (B, C, H, W): of its classes (``intra``), then of their maximum (``inter``)."""
+    """Holes of each sample of maps (B, C, H, W): of its classes (``intra``), then of their maximum (``inter``)."""
     _, found = _cell_holes(maps, settings, intra, inter)
     layers = intra * maps.shape[1] + inter
     return [found[i * layers : (i + 1) * layers] for i in range(len(maps))]
@@ -90,7 +91,7 @@ def _border(height: int, width: int) -> NDArray[np.float64]:
 def _largest(
     points: NDArray[np.float64], holes: AlphaHoles, border: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64] | None]:
-    """Largest distance to the nearest cell on the map, and where: on the border or in a hole; (1, None) if empty."""
+    """Largest distance to the nearest cell on the map and its place, on the border or in a hole; (1, None) if empty."""
     if not len(points):
         return 1.0, None
     square = ((border**2).sum(axis=1)[:, None] - 2 * border @ points.T + (points**2).sum(axis=1)).min(axis=1)
@@ -140,7 +141,7 @@ def compare(
 
 
 def _ends(sizes: list[int]) -> list[slice]:
-    """Where each of consecutive parts of the given sizes lies."""
+    """Slices of consecutive parts of the given sizes."""
     ends = [0, *itertools.accumulate(sizes)]
     return [slice(a, b) for a, b in itertools.pairwise(ends)]
 
@@ -148,10 +149,10 @@ def _ends(sizes: list[int]) -> list[slice]:
 def _match_all(
     found: list[CellHoles], goals: list[CellHoles], rows: list[slice], columns: list[slice]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Costs (M,) of the layers; how far each birth and death of them is off (K, 2); what the goals' holes cost (N,).
+    """Costs (M,) of the layers; errors (K, 2) of their births and deaths; costs (N,) of the goals' holes.
 
-    Holes stand layer after layer, in ``rows`` and ``columns``. One of a goal costs the squared distance to its match,
-    or to the diagonal where nothing matches it.
+    Holes come layer after layer, in ``rows`` and ``columns``. A hole of a goal costs the squared distance to its match,
+    or to the diagonal if nothing matches it.
     """
     mine, theirs = (np.concatenate([one.diagram for one in side]) for side in (found, goals))
     (u, v), (u_goal, v_goal) = rotated(mine), rotated(theirs)
@@ -171,7 +172,7 @@ def _match_all(
 def _to_channels(
     maps: NDArray[np.float32], pixel: NDArray[np.int64], slope: NDArray[np.float64], intra: bool, inter: bool
 ) -> Gradient:
-    """Gradient of the layers → of the channels: those that are largest at a pixel share that of the maximum."""
+    """Gradient of the layers → of the channels: the largest channels at a pixel share the gradient of the maximum."""
     classes, size = maps.shape[1], maps[0, 0].size
     pixel, slope = pixel[slope != 0], slope[slope != 0]
     term = pixel // size
@@ -194,7 +195,7 @@ def _to_channels(
 def _too_many(
     holes: AlphaHoles, residual: NDArray[np.float64], mass: NDArray[np.float64], count: int
 ) -> NDArray[np.float64]:
-    """(n,) costs of early births and deaths, shared by their points; 0 for the ``count`` best-supported cells."""
+    """(n,) costs of early births and deaths, shared by their points; 0 for the ``count`` cells of largest ``mass``."""
     share: NDArray[np.float64] = np.zeros(len(mass))
     early = np.minimum(residual, 0) ** 2
     share += np.bincount(holes.edge.ravel(), np.repeat(early[:, 0] / 2, 2), len(mass))
@@ -211,7 +212,7 @@ def _missing(
     points: NDArray[np.float64],
     blot: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Shares of the ``cost`` (k,) of holes ``chosen``: of predicted cells inside (n,), of lacking target cells (m,)."""
+    """Shares of the ``cost`` (k,) of holes ``chosen``: predicted cells inside them (n,), missing target cells (m,)."""
     holes = goal.holes[chosen]
     needs = np.zeros((len(holes), len(goal.points)), bool)
     rows = np.arange(len(holes))[:, None]
@@ -227,9 +228,9 @@ def _missing(
 
 
 def _void(found: CellHoles, goal: CellHoles, rise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What the goal's holes cost for the scale alone: shares of cells in its void (n,), or in ``rise`` of one lacking.
+    """Cost of the goal's holes from the scale alone: shares (n,) of the predicted cells in the goal's void.
 
-    If the prediction's void is larger, the goal's cell nearest to it lacks.
+    If the prediction's void is larger, the cost goes to ``rise`` instead, of the goal's cell nearest to that void.
     """
     fade = np.zeros(len(found.points))
     if found.void is None or goal.void is None:
@@ -244,7 +245,7 @@ def _void(found: CellHoles, goal: CellHoles, rise: NDArray[np.float64]) -> NDArr
 
 
 def _square(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squared distances of all points of ``first`` (k, 2) to those of ``second`` (n, 2): (k, n)."""
+    """Squared distances of all points of ``first`` (k, 2) to all points of ``second`` (n, 2): (k, n)."""
     y, x = np.subtract.outer(first[:, 0], second[:, 0]), np.subtract.outer(first[:, 1], second[:, 1])
     y *= y
     x *= x
@@ -261,10 +262,10 @@ def _circles(triangle: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
 
 
 def _moves(cells: Cells, holes: list[AlphaHoles], slope: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2) derivative by the places of the cells, from that by births and deaths.
+    """(N, 2) derivative by the places of the cells, from the derivative by births and deaths.
 
-    A birth is half an edge. A death is a circumradius, whose derivative by a corner p is λ (p − o) / R with the
-    circumcentre o = Σ λ p.
+    A birth is half the length of an edge. A death is a circumradius, whose derivative by a corner p is λ (p − o) / R
+    with the circumcentre o = Σ λ p.
     """
     edge = np.concatenate([one.edge + k for one, k in zip(holes, cells.first, strict=False)])
     triangle = np.concatenate([one.triangle + k for one, k in zip(holes, cells.first, strict=False)])
@@ -282,7 +283,7 @@ def _moves(cells: Cells, holes: list[AlphaHoles], slope: NDArray[np.float64]) ->
 def _markers(
     slope: NDArray[np.float64], goals: list[CellHoles], marker: int, height: int, width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Flat pixels of the layers and slopes: that of each cell of the targets spread over its marker."""
+    """Flat pixels of the layers, and slopes: the slope of each cell of the targets, spread over its marker."""
     points = np.concatenate([goal.points for goal in goals])
     layer = np.repeat(np.arange(len(goals)), [len(goal.points) for goal in goals])
     rows = np.flatnonzero(slope)

@@ -1,9 +1,10 @@
 """Topology losses by way of the pixels: holes of the distance to the nearest cell, gradients at their critical pixels.
 
-Each critical pixel of the matching has a wished distance: that of the matched hole of the target, or the
-middle of a hole matched to the diagonal. :mod:`cellscaper.topology.routing` takes the derivative to the map. A hole
-of the target that is matched to the diagonal costs the same wherever the prediction moves, so its exact derivative is
-0 and a prediction with too few holes would stay as it is; ``missing`` wishes such a hole where the clean layout has it.
+Each critical pixel of the matching has a wished distance: the value of the matched hole of the target, or, for a hole
+that is matched to the diagonal, the mean of its birth and death. :mod:`cellscaper.topology.routing` makes the gradient
+on the map. A hole of the target without a match costs the same wherever the prediction moves, so its exact derivative
+is 0, and a prediction with too few holes would not change. With ``missing``, the pixels where the clean layout has
+that hole get its values as wished distances.
 """
 
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ class Diagrams:
 
 
 def diagrams(arrays: NDArray[np.float32], settings: Topology, intra: bool, inter: bool) -> list[list[Diagrams]]:
-    """Of each sample of maps (B, C, H, W): of its classes (``intra``), then of their maximum (``inter``)."""
+    """Holes of each sample of maps (B, C, H, W): of its classes (``intra``), then of their maximum (``inter``)."""
     return _diagrams([_distances(one, settings, intra, inter) for one in arrays], settings)
 
 
@@ -53,12 +54,12 @@ def compare(
 
 
 def _layers(sample: NDArray[np.float32], intra: bool, inter: bool) -> list[NDArray[np.float32]]:
-    """The classes of a sample (C, H, W), then their maximum; those that are asked for."""
+    """The requested layers of a sample (C, H, W): its classes (``intra``), then their maximum (``inter``)."""
     return [*(sample if intra else []), *([sample.max(axis=0)] if inter else [])]
 
 
 def _distances(sample: NDArray[np.float32], settings: Topology, intra: bool, inter: bool) -> list[DistanceMap]:
-    """Of each layer. The distance to the maximum of all classes is the smallest of the classes' distances."""
+    """Distance map of each layer. The distance to cells of any class is the smallest of the classes' distances."""
     own = _layers(sample, intra, inter and not intra)
     found = [distance_map(one > settings.threshold, settings.backend) for one in own]
     return [*found, union(found)] if intra and inter else found
@@ -67,7 +68,7 @@ def _distances(sample: NDArray[np.float32], settings: Topology, intra: bool, int
 def _to_classes(
     sample: NDArray[np.float32], pixels: NDArray[np.int64], slope: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Gradient of the maximum of the classes → of the classes (C, H, W): those that are largest share it."""
+    """Gradient of the maximum of the classes → of the classes (C, H, W): the largest classes at a pixel share it."""
     values = sample.reshape(len(sample), -1)[:, pixels]
     largest = values == values.max(axis=0)
     label, row = np.nonzero(largest)
@@ -75,7 +76,7 @@ def _to_classes(
 
 
 def _diagrams(distances: list[list[DistanceMap]], settings: Topology) -> list[list[Diagrams]]:
-    """Of every layer of every sample, in one call; pixels are flat indices of the whole map. No cell, no hole."""
+    """Holes of every layer of every sample, in one call; pixels are flat indices of the whole map. No cell, no hole."""
     blocks = [_windows(one, settings.window) for sample in distances for one in sample]
     found = iter(holes_of_all([block for windows in blocks for _, _, block in windows]))
     numbered = iter(blocks)
@@ -83,7 +84,7 @@ def _diagrams(distances: list[list[DistanceMap]], settings: Topology) -> list[li
 
 
 def _windows(distance: DistanceMap, side: int | None) -> list[tuple[int, int, NDArray[np.float32]]]:
-    """Corner (y, x) and values of each window; an empty map stands for its windows with zeros."""
+    """Corner (y, x) and values of each window; the values of an empty map are zeros."""
     values = np.zeros_like(distance.values) if distance.empty else distance.values
     height, width = values.shape
     side = side or max(height, width)
@@ -120,7 +121,7 @@ def _compare(
 
 
 def _wishes(found: Holes, target: Holes, settings: Topology) -> tuple[float, NDArray[np.int64], NDArray[np.float64]]:
-    """Matching cost, the critical pixels, and the distance that each should have."""
+    """Matching cost, the critical pixels, and their wished distances."""
     cost = 0.0
     limit = max(settings.max_pairs, len(target))
     if len(found) > limit:

@@ -1,12 +1,12 @@
 """Cells of binarised maps, and how their places depend on the pixels.
 
 A cell is a 4-connected component of the pixels above the threshold (on grids with 1×1 markers each such pixel), as
-the decoder ``components`` counts them; markers that touch are one cell. Its place is the centroid of the map over the
-component and the pixels around it (its box, one pixel wider, without other components),
+in the decoder ``components``; markers that touch are one cell. Its place is the centroid of the map over the
+component and the pixels around it (its bounding box, one pixel wider, without other components),
 
     c = Σ m q / Σ m,    m = the map within 0…1,
 
-so that a pixel in front of the cell that rises, or one behind that falls, moves it by (q − c) / Σ m.
+so that the derivative of the place by the map at pixel q is (q − c) / Σ m.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-TIES = np.random.default_rng(0).random(4096)  # orders equally supported cells, so that none is favoured by its place
+TIES = np.random.default_rng(0).random(4096)  # order of cells with equal sums, so that no place is favoured
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Cells:
     points (N, 2) float64, y then x in pixels, layer after layer; first (M + 1,): layer i has the rows
     first[i]:first[i + 1]; mass (N,): Σ m of each.
     pixel (K,), cell (K,): the pixels that each place depends on, flat indices of (M, H, W), cell after cell;
-    offset (K, 2): how far they lie from the place; own (K,): whether they are above the threshold.
+    offset (K, 2): their position minus the place; own (K,): whether they are above the threshold.
     """
 
     points: NDArray[np.float64]
@@ -49,8 +49,8 @@ def find_cells(
     """Cells of the layers of maps (B, C, H, W) in unit range.
 
     Layers are, sample after sample, the C channels (``intra``) and then their maximum (``inter``). ``single``: each
-    pixel above the threshold is a cell. Of more cells than ``limit`` (M,) those with the largest sum of the map over
-    their component are kept, equal ones in a fixed random order. NaN counts as background.
+    pixel above the threshold is a cell. A layer keeps at most ``limit`` (M,) cells: those with the largest sum of the
+    map over their component; equal sums have a fixed random order. NaN counts as background.
     """
     height, width = maps.shape[2:]
     batch, classes = maps.shape[:2]

@@ -1,16 +1,16 @@
 """Sublevel persistence of a map, with the pixels where each hole is born and dies.
 
 Construction: pixels are the *vertices* of the cubical complex, so sublevel sets are 4-connected and their holes
-8-connected (``CONSTRUCTION``, "V"). The other choice, pixels as top-dimensional cells, finds three times as many
-holes in the distance map of a raster: one in each diagonal step of two touching discs. Of the V holes longer than
-half a pixel there are as many as in the alpha complex of the cells.
+8-connected (``CONSTRUCTION``, "V"). The other choice, pixels as top-dimensional cells, gives three times as many
+holes in the distance map of a raster: one in each diagonal step of two touching discs. The number of V holes longer
+than half a pixel equals the number of holes in the alpha complex of the cells.
 
-gudhi's fast two-dimensional code knows top-dimensional cells alone, returns values without positions, and breaks
-ties as it likes. Three steps get around that. By duality the holes of the sublevel sets are the components of the
+gudhi's fast two-dimensional code accepts only top-dimensional cells, returns values without positions, and breaks
+ties arbitrarily. Three steps solve this. First, by duality the holes of the sublevel sets are the components of the
 superlevel sets that do not reach the border: the V holes of f are the top-cell components of −f with a lowest
-frame around it. Each pixel gets a unique key that sorts by value and then by position, so that a key in the answer
-*is* a pixel. Keys are whole numbers below 2⁵³, exact in float64: the ordered bits of the float32 value, then the
-pixel's number in C order (gudhi's own indices are in Fortran order and are not used).
+frame around it. Second, each pixel gets a unique key that sorts by value and then by position, so that a key in the
+answer *is* a pixel. Third, keys are whole numbers below 2⁵³, exact in float64: the ordered bits of the float32 value,
+then the pixel's number in C order (gudhi's own indices are in Fortran order and are not used).
 """
 
 from collections.abc import Sequence
@@ -55,9 +55,9 @@ def holes(values: NDArray) -> Holes:
 
 
 def holes_of_all(maps: Sequence[NDArray]) -> list[Holes]:
-    """Holes of the sublevel sets of each map (H, W), finite values ≥ 0 taken as float32; those with birth < death.
+    """Holes with birth < death of the sublevel sets of each map (H, W); finite values ≥ 0 taken as float32.
 
-    Values are exact; among equal values the pixel is any of them that does.
+    Values are exact. If several pixels with the same value are possible, the result has one of them.
     Raises ValueError for another shape, values below 0 or not finite, or more than 2²¹ pixels.
     """
     flat = [np.ascontiguousarray(one, np.float32) for one in maps]

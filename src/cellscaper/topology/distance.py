@@ -4,8 +4,8 @@ The soft distance of a pixel p over seeds with presence b in [0, 1] is the gener
 
     D(p) = min over q of ( |p − q| + v (1 − b_q) )
 
-(Felzenszwalb & Huttenlocher 2012; what geodesic distance libraries compute with λ = 0). A present seed (b = 1) is as
-far as it is, an absent one v px further. Where the minimum is unique its gradient is −v at the arg-min and 0 elsewhere.
+(Felzenszwalb & Huttenlocher 2012; geodesic distance libraries compute it with λ = 0). A present seed (b = 1) counts
+with its distance, an absent one v px more. If the minimum is unique, its gradient is −v at the arg-min and 0 elsewhere.
 """
 
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ class Discs:
 def discs(shape: tuple[int, int], pixels: NDArray[np.integer], radius: NDArray) -> Discs:
     """Pixels nearer than ``radius`` (k,) to each of ``pixels`` (k,), flat indices of an (H, W) map.
 
-    All of them up to a radius of ``LATTICE`` px; of larger discs a square lattice of the same number of samples.
+    Up to a radius of ``LATTICE`` px all these pixels; in larger discs a square lattice with the same number of samples.
     """
     height, width = shape
     step = np.maximum(radius / LATTICE, 1).astype(np.float32)[:, None]

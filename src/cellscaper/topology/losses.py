@@ -1,9 +1,9 @@
 """TopoCellGen's three losses on predicted clean layouts, with gradients (TC section 3.2, Eqs. 3–8).
 
-Maps are (B, C, H, W) in unit range, 0 background … 1 marker. The topology losses binarise them at a threshold, take
-the holes of the distance to the nearest cell and their optimal matching to the holes of the clean layout. The value is
-their squared Wasserstein-2 distance. Diagrams and gradients come by way of the cells
-(:mod:`cellscaper.topology.by_cells`) or of the pixels (:mod:`cellscaper.topology.by_pixels`).
+Maps are (B, C, H, W) in unit range, 0 background … 1 marker. The topology losses binarise them at a threshold and match
+the holes of the distance to the nearest cell optimally to the holes of the clean layout. The value is the squared
+Wasserstein-2 distance of the two diagrams. Diagrams and gradients are computed from the cells
+(:mod:`cellscaper.topology.by_cells`) or from the pixels (:mod:`cellscaper.topology.by_pixels`).
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ METHODS: dict[str, Any] = {"alpha": by_cells, "cubical": by_pixels}
 
 @dataclass(frozen=True)
 class Targets:
-    """Holes of B clean layouts: of each class (B lists of C), of all classes together (B). None if not asked for."""
+    """Holes of B clean layouts: of each class (B lists of C), of all classes together (B). None if not requested."""
 
     intra: list[list[CellHoles]] | list[list[Diagrams]] | None
     inter: list[CellHoles] | list[Diagrams] | None
@@ -35,10 +35,10 @@ def count_loss(
 ) -> Tensor:
     """(B,) Eq. 3–4: |cells − counts| averaged over classes, cells = pixels above ``threshold`` / ``area`` of a marker.
 
-    maps (B, C, H, W) unit range, counts (B, C). Backwards the step function is replaced (straight-through): without
-    ``width`` by the identity, so that each pixel has the gradient ± 1 / (area · C); with it by a logistic function of
-    this width in unit range, of slope 1 at the threshold, so that undecided pixels move and sure background hardly
-    does.
+    maps (B, C, H, W) unit range, counts (B, C). The backward pass replaces the step function (straight-through).
+    Without ``width`` it takes the identity: each pixel has the gradient ± 1 / (area · C). With ``width`` it takes a
+    logistic function of this width in unit range and slope 1 at the threshold: pixels near the threshold move, clear
+    background hardly does.
     """
     hard = (maps.detach() > threshold).to(maps.dtype)
     soft = maps if width is None else 4 * width * ((maps - threshold) / width).sigmoid()
@@ -47,7 +47,7 @@ def count_loss(
 
 
 def targets(maps: Tensor, settings: Topology, intra: bool = True, inter: bool = True) -> Targets:
-    """Diagrams of clean maps (B, C, H, W) in unit range, made as those of the predictions are; no gradient."""
+    """Diagrams of clean maps (B, C, H, W) in unit range, computed like the predictions' diagrams; no gradient."""
     if not (intra or inter):
         return Targets(None, None)
     found = METHODS[settings.diagrams].diagrams(_numpy(maps), settings, intra, inter)
@@ -68,11 +68,11 @@ def inter_loss(maps: Tensor, targets: Targets, settings: Topology) -> Tensor:
 def topology_losses(
     maps: Tensor, targets: Targets, settings: Topology, active: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """``intra`` and ``inter``, (B,) each, of maps (B, C, H, W) in unit range; those that ``targets`` has.
+    """``intra`` and ``inter``, (B,) each, of maps (B, C, H, W) in unit range; only the losses that ``targets`` has.
 
     Both together are cheaper than one after the other.
-    Samples where ``active`` (B,) is False are left out: loss and gradient 0 at no cost. A map without a cell has no
-    holes: it costs all of its target, and has a gradient only through what ``missing`` wishes.
+    Samples where ``active`` (B,) is False are left out: loss and gradient are 0, without computation. A map without a
+    cell has no holes: all holes of its target count as unmatched, and only ``missing`` gives it a gradient.
     """
     if targets.intra is None and targets.inter is None:
         return {}
@@ -86,7 +86,7 @@ def topology_losses(
 
 
 class _Wasserstein(torch.autograd.Function):
-    """maps (B, C, H, W) → (B, L) matching costs of the layers; numpy on the CPU, backwards one sparse scatter."""
+    """maps (B, C, H, W) → (B, L) matching costs of the layers; numpy on the CPU; the gradient is a sparse scatter."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, targets: Targets, settings: Topology, active: list[bool] | None) -> Tensor:

@@ -1,13 +1,14 @@
 """Optimal matching of two persistence diagrams, and the Wasserstein distances that it gives.
 
-A point may stay unmatched, at the cost of its way to the diagonal. With u = (death - birth) / √2, the distance
-to the diagonal, and v = (birth + death) / √2, the place along it, a matched pair saves
+A point may stay unmatched, at the cost of its distance to the diagonal. With u = (death - birth) / √2, the distance
+to the diagonal, and v = (birth + death) / √2, the place along it, the cost of a matched pair minus the cost of the two
+points unmatched is
 
-    |p - q|² - u² - u'² = (v - v')² - 2 u u'
+    |p - q|² - u² - u'² = (v - v')² - 2 u u'.
 
-against two unmatched points. So the full problem over points and copies of the diagonal is an assignment over
-the points alone with the cost min(0, saving): pairs that save nothing are unmatched. Points that save with
-nobody are left out before.
+It is negative if the match saves cost. So the full problem over points and copies of the diagonal is an assignment over
+the points alone with the cost min(0, saving): pairs that save nothing are unmatched. Points without a saving partner
+are left out beforehand.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from cellscaper.errors import CellscaperError
 class Matching:
     """Matched pairs (row of the first diagram, row of the second), (k, 2) int64; all other points go to the diagonal.
 
-    ``cost`` is the squared Wasserstein-2 distance, the unmatched points' part included.
+    ``cost`` is the squared Wasserstein-2 distance, including the cost of unmatched points.
     """
 
     pairs: NDArray[np.int64]
@@ -59,7 +60,7 @@ def wasserstein1(first: NDArray, second: NDArray) -> float:
 
 
 def assign(saving: NDArray) -> NDArray[np.int64]:
-    """Pairs (k, 2) of rows and columns of ``saving`` (n, m), each used once at most, with the least sum.
+    """Pairs (k, 2) of rows and columns of ``saving`` (n, m), each used once at most, with the smallest sum.
 
     Only pairs with a negative entry are taken.
     """

@@ -1,13 +1,13 @@
 """Persistence diagrams of cell centres.
 
-Discs of radius r grow around all centres at once. A 1-dimensional feature is a hole of their union: born at
-the radius where a loop of discs closes, dead where the hole is filled. The alpha complex gives the same
-diagram from the Delaunay triangulation of the centres (Edelsbrunner & Mücke 1994) without any raster.
+Discs of radius r grow around all centres at once. A 1-dimensional feature is a hole of their union. Its birth is the
+radius at which a loop of discs closes, its death the radius at which the hole is filled. The alpha complex gives the
+same diagram from the Delaunay triangulation of the centres (Edelsbrunner & Mücke 1994) without any raster.
 
 The Rips complex instead fills every triangle as soon as its edges are there, so that three centres never make a
-hole; its values are distances between centres, not radii. It is what the released TopoFD is made of.
+hole; its values are distances between centres, not radii. The released TopoFD uses it.
 
-gudhi's alpha complex is built on CGAL: the gudhi wheels are MIT, this part of them is GPL-3.
+gudhi's alpha complex is built on CGAL: the gudhi wheels are MIT, but this part of them is GPL-3.
 """
 
 import gudhi

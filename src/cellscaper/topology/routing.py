@@ -2,15 +2,15 @@
 
 A critical pixel p has distance D and wished distance w. Its derivative reaches the map through the soft distance
 (:mod:`cellscaper.topology.distance`) with presence b = map / threshold in [0, 1] and v = penalty · max(D, w): −v at
-the pixel that rules the distance. v is a constant backwards; with penalty 1 it is the most that D would gain or lose
+the pixel that determines the distance. v has no gradient; with penalty 1 it is the most that D would gain or lose
 if that pixel's cell vanished or appeared. Presence passes its gradient on beyond [0, 1] (straight-through). The soft
 distance has different arg-mins on either side of the threshold:
 
-too near (D < w)  every cell pixel closer than w has to go before D reaches w: they share the −v equally. (All −v at the
-    nearest one would nibble markers away pixel by pixel.)
-too far (D > w)   a pixel below the threshold that beats the nearest cell, |p − q| + v (1 − b_q) < D, is the arg-min:
-    the prediction half believes in a cell there, and it gets the −v. Otherwise the arg-mins are the cells
-    nearest to p, which are present already: they come closer, by the pixels at distance w on the ways from p to them.
+too near (D < w)  every cell pixel closer than w has to vanish before D reaches w, so these pixels share the −v equally.
+    (If the nearest pixel had all of it, markers would shrink pixel by pixel.)
+too far (D > w)   a pixel q below the threshold is the arg-min if |p − q| + v (1 − b_q) < D. The prediction has a weak
+    cell there, and q gets the −v. Otherwise the arg-mins are the cells nearest to p, which are present already. They
+    come closer: the pixels at distance w on the lines from p to them get the −v.
 """
 
 import numpy as np
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from cellscaper.topology.distance import DistanceMap, discs
 
-TOLERANCE = 0.25  # px; smaller residuals are the raster's and are not passed on
-_AROUND = np.array([[0, 0], [2, 0], [-2, 0], [0, 2], [0, -2]])  # where the nearest cells of a critical pixel are seen
+TOLERANCE = 0.25  # px; smaller residuals come from the raster and are not passed on
+_AROUND = np.array([[0, 0], [2, 0], [-2, 0], [0, 2], [0, -2]])  # px: places whose nearest cells are found
 
 # rows (n,) of the critical pixels, flat pixels (n,) of the map, shares (n,) of −v
 Shares = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
@@ -35,9 +35,8 @@ def route(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Gradient of Σ (D(p) − w)² over ``pixels`` (k,) with ``wished`` (k,) px, on a map (H, W) in unit range.
 
-    Returns flat pixels (n,) and their slopes (n,); a pixel may be there more than once. ``distance`` is that of
-    layer > threshold. Where the layer has no cell at all, D is taken as 2 w: what the prediction believes in up to
-    there is raised.
+    Returns flat pixels (n,) and their slopes (n,); a pixel may be there more than once. ``distance`` belongs to
+    layer > threshold. If the layer has no cell, D is taken as 2 w, so that weak cells up to that distance rise.
     """
     now = 2 * wished if distance.empty else distance.values.ravel()[pixels].astype(np.float64)
     keep = np.flatnonzero(np.abs(now - wished) > TOLERANCE)
@@ -58,7 +57,7 @@ def route(
 def _blocking(
     presence: NDArray[np.float32], distance: DistanceMap, pixels: NDArray[np.int64], wished: NDArray[np.float64]
 ) -> Shares:
-    """Cell pixels closer than ``wished``, the nearest among them in any case."""
+    """Cell pixels closer than ``wished``, and in any case the nearest one."""
     disc = discs(presence.shape, pixels, wished)
     nearest = distance.seed.ravel()[pixels].astype(np.int64)
     blocks = (disc.reach < np.inf) & (presence.ravel()[disc.pixel] > 1) & (disc.pixel != nearest[:, None])
@@ -74,7 +73,7 @@ def _believed(
     now: NDArray[np.float64],
     penalty: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Arg-mins of the soft distance below the threshold where they beat the nearest cell, and for which pixels."""
+    """Arg-mins of the soft distance below the threshold that are nearer than the nearest cell, and for which pixels."""
     disc = discs(presence.shape, pixels, now)
     there = presence.ravel()[disc.pixel]
     absent = np.where(there > 1, np.inf, 1 - np.maximum(there, 0))
@@ -93,7 +92,7 @@ def _closer(
     now: NDArray[np.float64],
     wished: NDArray[np.float64],
 ) -> Shares:
-    """Pixels at ``wished`` px, at least one px short of the cell, on the ways to the cells nearest to ``pixels``."""
+    """Pixels at ``wished`` px, at least 1 px before the cell, on the lines from ``pixels`` to their nearest cells."""
     height, width = presence.shape
     here = np.stack([pixels // width, pixels % width], axis=1)[:, None]  # (k, 1, 2)
     seen = np.clip(here + _AROUND, 0, [height - 1, width - 1])

@@ -14,13 +14,13 @@ Gradient = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Topology:
-    """How maps become diagrams, and diagrams gradients.
+    """How maps give diagrams, and how diagrams give gradients.
 
-    threshold  cells are pixels above it, unit range
-    diagrams   alpha: holes between the cells' places, from the alpha complex; cubical: of the distance to the nearest
-               cell, from its pixels
-    normalise  none: distances in pixels; max: divided by the largest of each map (taken as a constant backwards)
-    missing    whether holes that the prediction lacks have a gradient where the clean layout has them
+    threshold  pixels above it are cells, unit range
+    diagrams   alpha: holes between the cells' places, from the alpha complex; cubical: holes of the distance to the
+               nearest cell, from its pixels
+    normalise  none: distances in pixels; max: divided by the largest distance of each map (without gradient)
+    missing    if the prediction lacks a hole of the target, the gradient acts where the clean layout has that hole
 
     for alpha (:mod:`cellscaper.topology.by_cells`):
     marker     pixels on each side of a cell
@@ -28,11 +28,11 @@ class Topology:
     for cubical (:mod:`cellscaper.topology.by_pixels`):
     penalty    v of the soft distance, in units of a critical pixel's own distance; the gradient scales with it
     window     side in pixels of non-overlapping windows that have a diagram each (the last ones smaller), or None
-    max_pairs  longest holes of a map (or window) that are matched, or as many as the target has if that is more; the
-               others, noise, count with their way to the diagonal and have no gradient
+    max_pairs  number of longest holes of a map (or window) that are matched; if the target has more, its number. The
+               other holes are noise: they cost their distance to the diagonal and have no gradient
     backend    distance backend (:func:`cellscaper.topology.distance.distance_map`)
 
-    CellscaperError for a window or another backend than edt without the pixels they belong to.
+    CellscaperError for a window, or a backend other than edt, with diagrams alpha.
     """
 
     threshold: float = 0.5

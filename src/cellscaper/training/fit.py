@@ -1,4 +1,4 @@
-"""What the training stages share: resume state, provenance and weights around the trainer."""
+"""The common part of the training stages: resume state, provenance and weights around the trainer."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -15,9 +15,9 @@ from cellscaper.run import launch
 from cellscaper.run.devices import device
 from cellscaper.run.progress import log
 from cellscaper.run.stage import Arguments
-from cellscaper.training.trainer import BatchLoss, clear_state, train
-
-Finish = Callable[[dict[str, Tensor]], tuple[dict[str, Tensor], dict[str, Any]]]
+from cellscaper.training.contract import BatchLoss, Finish
+from cellscaper.training.settings import Training
+from cellscaper.training.trainer import clear_state, train
 
 
 def fit(
@@ -25,7 +25,8 @@ def fit(
     args: Arguments,
     model: nn.Module,
     loss: BatchLoss,
-    section: dict[str, Any],
+    training: Training,
+    section: Any,
     methods: Sequence[str] = (),
     on_step: Callable[[int, nn.Module], None] | None = None,
     finish: Finish | None = None,
@@ -33,18 +34,19 @@ def fit(
 ) -> None:
     """Train ``model`` and write ``args.model`` (weights with ``section`` and ``facts``) and ``args.losses`` (CSV).
 
-    With ``training.snapshot_every`` the weights on the way lie in ``snapshots/`` beside the model.
-    The state of an unfinished training and its losses so far lie in ``state/`` beside the model, which Snakemake does
-    not know, so that a killed job resumes; ``tensorboard/`` beside it holds the same losses to watch. The state is
-    bound to the config, seed, inputs and code of the training, that of the chosen ``methods`` (see
-    :func:`cellscaper.plan.provenance.record`) included. ``on_step`` as in :func:`cellscaper.training.trainer.train`;
-    ``finish`` turns the trained state dict into the weights to write and more facts. Of several processes (torchrun)
-    rank 0 writes.
+    ``section`` is the JSON that a reader needs to build and use the model again; it is kept unchanged in the weights.
+    With ``training.snapshot_every`` intermediate weights are saved in ``snapshots/`` in the folder of the model.
+    The state of an unfinished training and its losses so far are in ``state/`` in the same folder. Snakemake does not
+    know this folder, so that a killed job resumes. ``tensorboard/`` has the same losses. The state is valid only for
+    the same section, seed, inputs and code of the training, including the code of the chosen ``methods`` (see
+    :func:`cellscaper.plan.provenance.record`). ``on_step`` as in :func:`cellscaper.training.trainer.train`;
+    ``finish`` turns the trained state dict into the weights to write and more facts. If there are several processes
+    (torchrun), rank 0 writes.
     """
     provenance = record(stage, section, args.seed, args.inputs, methods)
     state = Path(args.model).parent / "state"
     bound = [provenance[key] for key in ("config", "inputs", "seed", "code")]
-    what = str(Path(args.model).parent)  # several trainings may talk into one terminal
+    what = str(Path(args.model).parent)  # several trainings may print to the same terminal
     millions = sum(p.numel() for p in model.parameters()) / 1e6
     if launch.rank() == 0:
         several = f" each of {launch.count()} processes" if launch.count() > 1 else ""
@@ -57,7 +59,7 @@ def fit(
     weights = train(
         model,
         loss,
-        {key: value for key, value in section["training"].items() if key != "batch"},
+        training,
         state=state,
         fingerprint=digest(bound),
         seed=args.seed,

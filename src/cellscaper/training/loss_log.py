@@ -1,4 +1,4 @@
-"""Where a training's losses go while it runs: a CSV file, and TensorBoard events for those who watch."""
+"""The log of a training's losses while it runs: a CSV file, and TensorBoard events."""
 
 import shutil
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from cellscaper.disk.files import write_text
 class LossLog:
     """The losses of a training as CSV and, with a folder ``events``, for TensorBoard.
 
-    The saved state of a training holds all rows, so both are made anew from ``rows`` (step, then values by ``names``)
-    at the start: they may have been lost, or hold rows of steps that will be repeated after a kill.
+    The saved state of a training holds all rows, so both are written anew from ``rows`` (step, then values by
+    ``names``) at the start. The old files may be lost, or hold rows of steps that will be repeated after a kill.
     """
 
     def __init__(self, csv: Path | None, events: Path | None, rows: Sequence[Sequence[float]], names: Sequence[str]):
@@ -27,7 +27,7 @@ class LossLog:
         self.write(rows, names)
 
     def write(self, rows: Sequence[Sequence[float]], names: Sequence[str]) -> None:
-        """Append the rows that are not written yet; to the CSV the first ones with the header."""
+        """Append the rows that are not written yet; the first rows of the CSV come with its header."""
         new, first = rows[self._written :], self._written == 0
         if not new:
             return

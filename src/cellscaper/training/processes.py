@@ -1,9 +1,9 @@
-"""One training in several processes of one machine (torchrun), without a word of it in any loss.
+"""One training in several processes of one machine (torchrun); the code of the losses does not know it.
 
-Every process draws the same global batch from (seed, step). The network sees a process's own rows of it only; the
-outputs of all are gathered, so every process takes the loss of the whole batch, whatever that loss is (Dice, matchings,
-persistence). DistributedDataParallel adds the processes' gradients. Losses and weights are those of one process with
-the same global batch, but for rounding. What is not shared is the loss itself: each process computes it whole.
+Every process samples the same global batch from (seed, step). In each process the network sees only its own rows of the
+batch. The outputs of all processes are gathered, so that every process computes any loss (Dice, matchings, persistence)
+of the whole batch. DistributedDataParallel adds the processes' gradients. Except for rounding, losses and weights equal
+those of one process with the same global batch. The loss itself is not shared: each process computes all of it.
 """
 
 import atexit
@@ -20,7 +20,7 @@ from cellscaper.run import launch
 
 
 class Processes:
-    """The processes of a training: ``rank`` of ``size``, 0 of 1 for a training by itself."""
+    """The processes of a training: ``rank`` of ``size``; 0 of 1 for a training in one process."""
 
     def __init__(self, device: torch.device):
         self.rank, self.size = launch.rank(), launch.count()
@@ -32,7 +32,7 @@ class Processes:
             atexit.register(distributed.destroy_process_group)
 
     def share(self, model: nn.Module) -> nn.Module:
-        """The model as a function of the global batch: see :class:`Shared`. A training by itself gets it as it is.
+        """The model as a function of the global batch: see :class:`Shared`. With one process it is the model itself.
 
         Raises CellscaperError for batch normalisation, whose statistics would be those of a process's rows.
         """
@@ -53,15 +53,15 @@ class Processes:
         return bool(flags.item())
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes are here."""
         self.any(False)
 
 
 class Shared(nn.Module):
     """Calls a model on this process's rows of a batch; returns the outputs for all rows, gathered from all processes.
 
-    All tensors that the model is given have the batch as their first axis, B rows; CellscaperError where they do not
-    agree or B is less than the number of processes. It may return tensors (B, …) and tuples, lists and maps of them.
+    All tensors in the model's arguments have the batch as their first axis, B rows; CellscaperError if they differ or B
+    is less than the number of processes. It may return tensors (B, …) and tuples, lists and maps of them.
     """
 
     def __init__(self, model: nn.Module, rank: int, size: int):
@@ -89,9 +89,9 @@ class Shared(nn.Module):
 
 
 class _Gather(torch.autograd.Function):
-    """(total, …) of all processes' rows; a gradient goes back to the own rows alone.
+    """(total, …) of all processes' rows; the gradient goes back only to the rows of this process.
 
-    It is multiplied by the number of processes because DistributedDataParallel divides the sum of gradients by it.
+    The gradient is multiplied by the number of processes because DistributedDataParallel divides the sum by it.
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Random training crops, made in batches in memory on the training device; never files (papers.md section 1)."""
+"""Random training crops, made in batches on the training device, never as files (docs/methods.md, section 1.3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,15 +38,15 @@ class CropBatch:
 
 
 class CropSampler:
-    """Draws crops from the cells of a whole split, kept in memory as flat tensors on ``device``.
+    """Samples crops from the cells of a whole split, kept in memory as flat tensors on ``device``.
 
     Each crop takes a layout (all are equally likely), a window inside it (uniform over corners, which are
     multiples of ``align`` px) and, with ``flips``, mirrors each axis with probability ½. A mirrored cell at
-    pixel y comes to region − 1 − y, so that cells, images and maps flip alike. (A cell less than one pixel
-    from the far edge would leave the crop that way: it comes to 0.)
+    pixel y moves to region − 1 − y, so that cells, images and maps flip alike. (A cell less than one pixel
+    from the far edge would then leave the crop: it moves to 0.)
 
-    Raises CellscaperError for layouts smaller than the region (left out with ``small="skip"``), and if none
-    is left.
+    Raises CellscaperError for layouts smaller than the region (left out with ``small="skip"``), and if no layout
+    remains.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class CropSampler:
         self._size = torch.from_numpy(cells.size).long().to(device)
 
     def sample(self, n: int, generator: torch.Generator) -> CropBatch:
-        """n crops. What is drawn depends on the generator alone, not on the device of the cells."""
+        """n crops. They depend only on the generator, not on the device of the cells."""
         random = torch.rand((n, 5), generator=generator, dtype=torch.float64, device=generator.device)
         random = random.to(self._rows.device)
         row = self._rows[(random[:, 0] * len(self._rows)).long()]  # (n,)
@@ -114,10 +114,10 @@ def cut_maps(maps: Sequence[Tensor], batch: CropBatch, stride: int = 1) -> Tenso
 
 
 def to_layouts(batch: CropBatch, cells: LayoutSet) -> LayoutSet:
-    """The crops as a LayoutSet, flips applied; ``cells`` is the set they were drawn from.
+    """The crops as a LayoutSet, flips applied; ``cells`` is the set they were cut from.
 
-    ``source`` is kept, ``origin`` is the window's corner in the source image; columns are those of the layout
-    cut from, with ``image`` (int64), its row in ``cells``, added.
+    ``source`` is kept, ``origin`` is the window's corner in the source image. A crop has the columns of its layout and
+    ``image`` (int64), the layout's row in ``cells``.
     """
     rows = batch.layout_index.cpu().numpy()
     cuts = torch.bincount(batch.index, minlength=batch.n).cumsum(0)

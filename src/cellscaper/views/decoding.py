@@ -1,9 +1,9 @@
-"""From a sampled map to cells: three decoders (papers.md section 6).
+"""From a sampled map to cells: three decoders (docs/methods.md, section 6.1).
 
 A decoder takes one map (C, h, w) in unit range, 0 background and 1 marker, without the padding
 (:func:`cellscaper.views.rasters.to_unit`), and gives points (N, 2) float32, y then x, in px of the region, and
 labels (N,) uint8, class after class. Pixel (i, j) of a grid with stride s has its centre at
-((i + ½)s − ½, (j + ½)s − ½): at stride 1 the integer dot comes back, and every point lies in the region.
+((i + ½)s − ½, (j + ½)s − ½): at stride 1 this is the integer dot, and every point lies in the region.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ def components(maps: NDArray, grid: Grid, threshold: float = 0.5) -> Cells:
     """Protocol ``paper``: one cell at the centroid of each 4-connected component above the threshold.
 
     On a grid with 1×1 markers each pixel above the threshold is a cell, which inverts the raster exactly.
-    A marker cut by the border is found at the centroid of what is left, half a pixel inside.
+    A marker cut by the border gives a cell at the centroid of its rest, half a pixel inside.
     """
     found: list[NDArray] = []
     for one in maps:
@@ -68,11 +68,11 @@ def requested(maps: NDArray, grid: Grid, counts: ArrayLike) -> Cells:
     """Exactly ``counts[k]`` cells of class k: its best-supported peaks whose markers do not overlap.
 
     The support of a pixel is the mean of the map over the marker around it (the part inside the map). Pixels
-    are taken greedily by support; one rules out those of its class nearer than ``marker`` pixels along both
-    axes. Equal support (a sampler clips its maps, so large parts are equal) is ordered by fixed random
-    numbers, so that cells nothing speaks for are spread rather than crowded into a corner.
+    are taken greedily by support; each excludes the pixels of its class nearer than ``marker`` pixels along both
+    axes. Fixed random numbers order pixels with equal support (a sampler clips its maps, so large areas are equal),
+    so that cells without support are spread and not crowded into a corner.
 
-    Raises CellscaperError if counts are not C whole numbers ≥ 0, or more than find a place.
+    Raises CellscaperError if counts are not C whole numbers ≥ 0, or if there is no place for so many cells.
     """
     wanted = _whole(counts, len(maps))
     area, tie = _marker_area(maps.shape[-2:], grid.marker)
@@ -110,7 +110,7 @@ def decode(
     (B, C), the requested numbers of cells, are needed by ``requested`` and ignored by the others.
 
     Raises CellscaperError for an unknown decoder or setting, maps that do not fit the grid or are not finite,
-    missing counts, and whatever the decoder raises.
+    missing counts, and for errors of the decoder.
     """
     if decoder not in DECODERS:
         raise CellscaperError(f"decoder {decoder!r} is unknown; choose one of {', '.join(DECODERS)}")
@@ -129,7 +129,7 @@ def decode(
 def released_counts(labels: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
     """(C,) the counts that the papers' code reports for labels (N,) of :func:`released`.
 
-    It counts the watershed's labels with the background among them: one too many in every class.
+    It counts the background among the watershed's labels: one too many in every class.
     """
     return np.bincount(labels, minlength=classes) + 1
 
@@ -175,6 +175,6 @@ def _whole(counts: ArrayLike, classes: int) -> list[int]:
 
 @lru_cache(maxsize=4)
 def _marker_area(shape: tuple[int, int], marker: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(h, w) the share of the marker around each pixel that lies inside the map, and the order of ties."""
+    """(h, w) the share of the marker around each pixel that lies inside the map, and random numbers to order ties."""
     area = ndimage.uniform_filter(np.ones(shape), marker, mode="constant")
     return area, _TIE * np.random.default_rng(0).random(shape)

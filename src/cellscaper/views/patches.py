@@ -1,4 +1,4 @@
-"""Test patches: the sliding windows of TopoCellGen (papers.md section 1)."""
+"""Test patches: the sliding windows of TopoCellGen (docs/methods.md, section 1.2)."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ def sliding_windows(cells: LayoutSet, region: int, stride: int, small: Literal["
     """Every ``region`` × ``region`` px window, ``stride`` px apart, that lies wholly inside its layout.
 
     Windows come layout by layout, row by row. ``source`` is kept, ``origin`` is the window's corner in the
-    source image; columns are those of the layout cut from, with ``image`` (int64), its row in ``cells``, added.
+    source image. A window has the columns of its layout and ``image`` (int64), the layout's row in ``cells``.
     Layouts smaller than the region are an error, or are left out with ``small="skip"``.
 
     Raises CellscaperError if a layout is too small, or if no window fits anywhere.
@@ -37,7 +37,7 @@ def sliding_windows(cells: LayoutSet, region: int, stride: int, small: Literal["
 def large_enough(cells: LayoutSet, region: int, small: Literal["error", "skip"]) -> NDArray[np.bool_]:
     """(L,) bool: the layouts that hold a ``region`` × ``region`` px window.
 
-    Raises CellscaperError for a layout that does not, unless ``small="skip"``, and if none does.
+    Raises CellscaperError for a smaller layout, unless ``small="skip"``, and if all layouts are smaller.
     """
     if small not in ("error", "skip"):
         raise CellscaperError(f"small={small!r} for layouts below the region: expected 'error' or 'skip'")

@@ -1,8 +1,10 @@
 """Layouts as maps: the papers' 3×3-marker raster and the compact grid, made on the device that needs them."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import ConfigDict, Field
 from torch import Tensor
 
 from cellscaper.errors import CellscaperError
@@ -13,15 +15,17 @@ class Grid:
     """A raster of ``region`` px at 20× with ``stride`` px a pixel, ``marker`` pixels a cell, ``pad`` pixels around.
 
     TC: region 256, stride 1, marker 3, values {0, 1}. SD: region 464, stride 2, marker 3, pad 12, values {-1, 1}
-    (papers.md section 1). Compact grid: region 256, stride 4, marker 1.
+    (docs/methods.md, section 1.4). Compact grid: region 256, stride 4, marker 1.
     """
 
-    region: int
-    stride: int = 1
-    marker: int = 3
-    pad: int = 0
-    low: float = 0.0
-    high: float = 1.0
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    region: Annotated[int, Field(ge=1, description="side of the region, px")]
+    stride: Annotated[int, Field(ge=1, description="side of a raster pixel, px")] = 1
+    marker: Annotated[int, Field(ge=1, description="side of a cell's marker, raster pixels")] = 3
+    pad: Annotated[int, Field(ge=0, description="background around the region, raster pixels")] = 0
+    low: Annotated[float, Field(description="value of the background")] = 0.0
+    high: Annotated[float, Field(description="value of a marker")] = 1.0
 
     def __post_init__(self) -> None:
         if self.region < 1 or self.stride < 1 or self.region % self.stride:
@@ -52,7 +56,7 @@ def rasterise(points: Tensor, labels: Tensor, index: Tensor, n: int, classes: in
     """
     inner, side = grid.inner, grid.side
     shape = (n, classes, side, side)
-    # zeros come from the system as they are touched, without a pass over the maps
+    # the system gives zeros when memory is first used, without a pass over the maps
     maps = (
         torch.full(shape, float(grid.low), device=points.device)
         if grid.low

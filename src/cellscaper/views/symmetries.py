@@ -10,7 +10,7 @@ def transform(points: NDArray, symmetry: int, side: int) -> NDArray[np.float32]:
     """Points (N, 2) px of a ``side`` × ``side`` px window, mirrored or turned by one of EIGHT; 0 leaves them.
 
     Bit 1 mirrors y, bit 2 mirrors x, bit 4 then swaps the axes. As in training crops, a mirrored cell at pixel y
-    comes to side - 1 - y (0 at least), so that cells and rasters turn alike.
+    moves to side - 1 - y (at least 0), so that cells and rasters turn alike.
     """
     out = np.array(points, np.float32)
     for axis in (0, 1):

@@ -1,25 +1,25 @@
 """`cellscaper check` on folders made from simulated tissue, in every format; what it says against the truth."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
 from scipy.io import savemat
+from snakemake.utils import update_config
 
 from cellscaper import cli
 from cellscaper.datasets import dots, phantom
 from cellscaper.errors import CellscaperError
+from cellscaper.plan.configuration import configuration
+from cellscaper.plan.outputs import Outputs
+from cellscaper.run.settings import read
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 CLASSES = ("lymphocyte", "epithelial", "stromal")
-SETTINGS = {
-    "reader": "phantom",
-    "classes": 3,
-    "images": {"train": 5, "val": 1, "test": 4},
-    "size": [160, 144],
-    "seed": 3,
-}
+SETTINGS = phantom.Settings(images=phantom.Images(train=5, val=1, test=4), size=(160, 144), seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,13 @@ def check(folder, *more):
     return yaml.safe_load((folder / "own.yaml").read_text(encoding="utf-8"))
 
 
+def written(overlay):
+    """The settings of the reader that a configuration names."""
+    block = overlay["datasets"]["mine"]
+    assert block["reader"] == "dots"
+    return read(dots.Settings, {key: value for key, value in block.items() if key != "reader"}, "datasets mine")
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_is_found_and_read_as_it_was_written(records, tmp_path, capsys, name):
     folder = make(tmp_path, records, name)
@@ -91,7 +98,7 @@ def test_every_format_is_found_and_read_as_it_was_written(records, tmp_path, cap
     said = capsys.readouterr().out
     total = sum(len(record.labels) for record in records)
     assert f"dots       {total} (" in said and "images     10 (img/*.png), 144 to 160 px" in said
-    back = {record.image_id: record for record in dots.read(settings, folder)}
+    back = {record.image_id: record for record in dots.read(written(overlay), folder)}
     numbered = settings["classes"] == ["class_1", "class_2", "class_3"]
     order = [settings["classes"].index(f"class_{k + 1}" if numbered else one) for k, one in enumerate(CLASSES)]
     for record in records:
@@ -133,13 +140,46 @@ def test_the_scale_is_guessed_from_the_distances_of_cells(records, tmp_path, cap
 
 def test_a_dataset_at_40x_is_read_at_20x(records, tmp_path):
     folder = make(tmp_path, records, scale=2)
-    settings = check(folder, "--mpp", "0.25")["datasets"]["mine"]
-    assert settings["rescale"] is True and dots.mpp(settings) == 0.5
+    settings = written(check(folder, "--mpp", "0.25"))
+    assert settings.rescale is True and dots.mpp(settings) == 0.5
     back = {record.image_id: record for record in dots.read(settings, folder)}
     for record in records:
         one = back[record.image_id]
         np.testing.assert_allclose(one.points, record.points, atol=1e-3)
         assert np.array_equal(one.image, record.image)  # pixels that were repeated are averaged again
+
+
+@pytest.mark.parametrize(("scale", "preset"), [(1, "demo"), (2, "brca-small")])
+def test_what_is_written_is_a_configuration_over_the_preset_that_it_names(records, tmp_path, scale, preset):
+    folder = make(tmp_path, records, scale=scale)
+    own = check(folder, "--mpp", "0.5")
+    named = f"workflow/presets/{preset}.yaml"
+    assert f"--configfile {named} this.yaml" in (folder / "own.yaml").read_text(encoding="utf-8")
+    whole = yaml.safe_load((REPOSITORY / named).read_text(encoding="utf-8"))
+    update_config(whole, own)
+    config = configuration(whole, files=[REPOSITORY / named, folder / "own.yaml"])
+    assert config["run"]["datasets"] == ["mine"] and config["datasets"]["mine"]["reader"] == "dots"
+    outputs = Outputs(config)
+    field = config["fields"]["w256"]
+    for name in ("adm", "tc_sd_gmm", "topocellgen", "point_diffusion", "retrieval", "random"):
+        assert outputs.experiments[name].field == "w256", name
+    assert field["windows"]["stride"] == own["fields"]["w256"]["windows"]["stride"]
+    assert field["small"] == config["painters"]["tc"]["small"] == config["features"]["tc_released"]["small"]
+    half = config["metrics"]["topofd"]["samples"]
+    if "metrics" in own:  # fewer test windows than the preset compares
+        assert config["metrics"]["mmd"]["layouts"] == config["metrics"]["copies"]["layouts"] == half
+        assert config["features"]["tc"]["width"] <= half // 2
+
+
+def test_images_below_the_region_are_left_out_everywhere(records, tmp_path, capsys):
+    folder = make(tmp_path, records)
+    Image.fromarray(np.full((100, 100, 3), 9, np.uint8)).save(folder / "img" / "small.png")
+    (folder / "labels" / "small.csv").write_text("x,y,type\n5,5,stromal\n")
+    own = check(folder, "--mpp", "0.5")
+    assert "1 images are smaller than 128 px" in capsys.readouterr().out
+    assert own["fields"]["w256"]["small"] == "skip" and own["painters"] == {"tc": {"small": "skip"}}
+    assert {block["small"] for block in own["features"].values()} == {"skip"}
+    assert "experiments" not in own
 
 
 def test_what_is_wrong_is_said_and_no_configuration_written(records, tmp_path):

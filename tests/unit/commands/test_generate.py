@@ -30,7 +30,7 @@ def weights(tmp_path_factory):
     """An untrained model of the kind that `--weights` takes."""
     torch.manual_seed(0)
     network = {"width": 16, "layers": 1, "heads": 2, "neighbours": 4, "edge_width": 8, "expansion": 2}
-    section = {"grid": {"region": 256}, "points": {"network": network}}
+    section = {"method": "point_diffusion", "region": 256, "settings": {"network": network}}
     path = tmp_path_factory.mktemp("model") / "own.safetensors"
     state = PointDenoiser(3, 256, **network).state_dict()
     write_weights(path, state, {}, classes=list(CLASSES), mpp=0.5, section=section)
@@ -218,7 +218,7 @@ def test_the_wheel_holds_the_command_and_the_weights():
     assert all((path.parent / "__init__.py").exists() for path in source.rglob("*.py"))
 
 
-def test_the_first_command_of_the_documentation_works_with_the_weights_in_the_box(tmp_path):
+def test_the_first_command_of_the_documentation_works_with_the_packaged_weights(tmp_path):
     """As a program of its own, in an empty folder; the layouts have the short range of tissue (real: 9.8 px)."""
     what = ["--counts", "lymphocyte=12,epithelial=60,stromal=20", "-n", "8"]
     words = [*what, "-o", "out.h5", "--png", "out.png", "--threads", "1"]

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from cellscaper.datasets import brca_m2c
+from cellscaper.datasets.brca_m2c import Settings
 from cellscaper.disk.files import checksum
 from cellscaper.errors import CellscaperError
 
@@ -33,13 +34,13 @@ def label(root: Path, split: str = "train") -> Path:
 
 
 def test_lines_are_y_x_class_and_names_may_contain_dots(folder: Path) -> None:
-    records = list(brca_m2c.read({}, folder))
+    records = list(brca_m2c.read(Settings(), folder))
     assert {r.split: r.image_id for r in records} == STEMS
     np.testing.assert_array_equal(records[0].points, np.array([[3, 39], [29, 0], [10, 20]], np.float32))
     assert [brca_m2c.CLASSES[i] for i in records[0].labels] == ["lymphocyte", "epithelial", "stromal"]
     assert records[0].image.shape == (30, 40, 3)
-    assert brca_m2c.classes({}) == brca_m2c.CLASSES
-    assert brca_m2c.mpp({}) == 0.5
+    assert brca_m2c.classes(Settings()) == brca_m2c.CLASSES
+    assert brca_m2c.mpp(Settings()) == 0.5
 
 
 @pytest.mark.parametrize(
@@ -57,38 +58,38 @@ def test_lines_are_y_x_class_and_names_may_contain_dots(folder: Path) -> None:
 def test_a_bad_label_line_is_named(folder: Path, text: str, message: str) -> None:
     label(folder).write_text(text)
     with pytest.raises(CellscaperError, match=message):
-        list(brca_m2c.read({}, folder))
+        list(brca_m2c.read(Settings(), folder))
 
 
 def test_missing_parts_are_named(folder: Path) -> None:
     label(folder, "val").unlink()
     with pytest.raises(CellscaperError, match=r"TCGA-B_1_2_3_0.93_gt_class_coords.txt does not exist"):
-        list(brca_m2c.read({}, folder))
+        list(brca_m2c.read(Settings(), folder))
     (folder / "images" / f"{STEMS['val']}.png").unlink()
     with pytest.raises(CellscaperError, match=r"brca_ds_val.txt:1: there is no image 'TCGA-B_1_2_3_0.93.png'"):
-        list(brca_m2c.read({}, folder))
+        list(brca_m2c.read(Settings(), folder))
     (folder / "brca_ds_val.txt").unlink()
     with pytest.raises(CellscaperError, match=r"brca_ds_val.txt does not exist"):
-        list(brca_m2c.read({}, folder))
+        list(brca_m2c.read(Settings(), folder))
     with pytest.raises(CellscaperError, match="no image matches"):
-        list(brca_m2c.read({}, folder / "none"))
+        list(brca_m2c.read(Settings(), folder / "none"))
 
 
 def test_an_image_in_two_splits_is_refused(folder: Path) -> None:
     (folder / "brca_ds_test.txt").write_text(f"{STEMS['test']}.png\n{STEMS['train']}.png\n")
     with pytest.raises(CellscaperError, match=r"brca_ds_test.txt:2: .* also in .*brca_ds_train.txt:1"):
-        list(brca_m2c.read({}, folder))
+        list(brca_m2c.read(Settings(), folder))
 
 
 def test_an_empty_split_is_refused(folder: Path) -> None:
     (folder / "brca_ds_val.txt").write_text("\n")
     with pytest.raises(CellscaperError, match=r"brca_ds_val.txt lists no image"):
-        list(brca_m2c.read({}, folder))
+        list(brca_m2c.read(Settings(), folder))
 
 
 def test_files_are_all_inputs(folder: Path) -> None:
-    assert brca_m2c.files({}, folder) == sorted(path for path in folder.rglob("*") if path.is_file())
-    assert brca_m2c.files({}, folder / "none") == []
+    assert brca_m2c.files(Settings(), folder) == sorted(path for path in folder.rglob("*") if path.is_file())
+    assert brca_m2c.files(Settings(), folder / "none") == []
 
 
 def test_the_packaged_list_has_every_file_of_the_dataset() -> None:
@@ -125,9 +126,9 @@ def mirror(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_fetch_downloads_the_dataset_from_the_url(folder: Path, mirror: str, tmp_path: Path) -> None:
-    root = brca_m2c.fetch({"path": None, "url": mirror}, tmp_path / "data")
+    root = brca_m2c.fetch(Settings(path=None, url=mirror), tmp_path / "data")
     assert root == tmp_path / "data"
-    same = zip(brca_m2c.read({}, root), brca_m2c.read({}, folder), strict=True)
+    same = zip(brca_m2c.read(Settings(), root), brca_m2c.read(Settings(), folder), strict=True)
     assert all(np.array_equal(a.points, b.points) and np.array_equal(a.image, b.image) for a, b in same)
 
 
@@ -135,21 +136,21 @@ def test_a_failed_download_names_the_url_and_the_manual_way(folder: Path, mirror
     missing = next((folder / "images").iterdir())
     missing.unlink()
     with pytest.raises(CellscaperError) as caught:
-        brca_m2c.fetch({"url": mirror}, tmp_path / "data")
+        brca_m2c.fetch(Settings(url=mirror), tmp_path / "data")
     url = urlsplit(mirror)
     for part in (f"{url.netloc}/images/{missing.name}", "HTTP 404", str(tmp_path / "data"), "datasets.brca_m2c.path"):
         assert part in str(caught.value)
 
 
 def test_a_given_folder_is_used_and_a_wrong_one_told(folder: Path) -> None:
-    assert brca_m2c.fetch({"path": str(folder)}, Path("elsewhere")) == folder
+    assert brca_m2c.fetch(Settings(path=str(folder)), Path("elsewhere")) == folder
     with pytest.raises(CellscaperError, match=r"none is not a folder; download github.com/TopoXLab"):
-        brca_m2c.fetch({"path": str(folder / "none")}, Path("elsewhere"))
+        brca_m2c.fetch(Settings(path=str(folder / "none")), Path("elsewhere"))
 
 
 def test_records_come_by_name_whatever_the_order_of_the_lists(folder: Path) -> None:
     for split, other in (("train", "test"), ("test", "train")):
         (folder / f"brca_ds_{split}.txt").write_text(f"{STEMS[other]}.png\n")
-    records = list(brca_m2c.read({}, folder))
+    records = list(brca_m2c.read(Settings(), folder))
     assert [r.image_id for r in records] == sorted(STEMS.values())
     assert [r.split for r in records] == ["test", "val", "train"]

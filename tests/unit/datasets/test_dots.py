@@ -10,6 +10,7 @@ from PIL import Image
 from cellscaper.datasets import dots
 from cellscaper.datasets.dot_file import DotFormat, parse_dots
 from cellscaper.errors import CellscaperError
+from cellscaper.run.settings import read
 
 NAMES = {"tumour": 0, "t cell": 1}
 
@@ -145,8 +146,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def settings(**other: Any) -> dict[str, Any]:
+def block(**other: Any) -> dict[str, Any]:
     return {
+        "path": "data",
         "images": "images/*.png",
         "dots": "labels/{stem}.csv",
         "columns": ["y", "x", "class"],
@@ -156,6 +158,10 @@ def settings(**other: Any) -> dict[str, Any]:
         "split": {"train": "train.txt", "val": "val.txt", "test": "test.txt"},
         **other,
     }
+
+
+def settings(**other: Any) -> dots.Settings:
+    return read(dots.Settings, block(**other), "datasets dots")
 
 
 def test_a_folder_is_read_in_order_with_its_splits(folder: Path) -> None:
@@ -244,11 +250,11 @@ def test_a_fault_names_its_file_and_line(folder: Path, file: str, text: str | No
         ({"images": "pictures/*.png"}, "no image matches .*pictures"),
         ({"images": "/images/*.png"}, "glob below the dataset's folder"),
         ({"images": "**/*.*"}, "have the same name"),
-        ({"dots": "labels/dots.csv"}, "{stem}"),
+        ({"dots": "labels/dots.csv"}, r"^datasets dots\.dots = 'labels/dots.csv': .*{stem"),
         ({"classes": ["a"]}, "class_map: 'B' → 'b'"),
         ({"classes": ["a", "a"]}, "different names"),
-        ({"split": {"train": "train.txt"}}, "expected a list file each, or fractions"),
-        ({"split": {"train": 0.5, "rest": 0.5}}, "expected a list file each, or fractions"),
+        ({"split": {"train": "train.txt"}}, r"^datasets dots\.split\S* = "),
+        ({"split": {"train": 0.5, "rest": 0.5}}, r"^datasets dots\.split\S* = "),
         ({"split": {"train": 0.99, "val": 0.01}}, "val = 0.01 of 10 images"),
     ],
 )
@@ -257,17 +263,34 @@ def test_a_wrong_setting_is_told(folder: Path, change: dict[str, Any], message: 
         list(dots.read(settings(**change), folder))
 
 
-@pytest.mark.parametrize("key", ["images", "dots", "columns", "classes", "split"])
-def test_a_missing_setting_is_told(folder: Path, key: str) -> None:
-    chosen = settings()
+def test_a_wrong_split_is_told_what_it_may_be() -> None:
+    expected = dots.Settings.model_json_schema()["properties"]["split"]["expected"]
+    assert expected == "a list file each, or fractions, of train, val, test"
+
+
+@pytest.mark.parametrize("key", ["path", "images", "dots", "classes", "mpp", "split"])
+def test_a_missing_setting_is_told(key: str) -> None:
+    chosen = block()
     del chosen[key]
-    with pytest.raises(CellscaperError, match=f"lack '{key}'"):
-        list(dots.read(chosen, folder))
+    with pytest.raises(CellscaperError, match=rf"^datasets dots\.{key}.* required"):
+        read(dots.Settings, chosen, "datasets dots")
 
 
-@pytest.mark.parametrize("value", [0, -1, 1000])
-def test_an_absurd_pixel_size_is_told(value: float) -> None:
-    with pytest.raises(CellscaperError, match="µm a pixel"):
+def test_text_tables_need_columns_and_other_formats_do_not(folder: Path) -> None:
+    chosen = block()
+    del chosen["columns"]
+    with pytest.raises(CellscaperError, match="lack 'columns'"):
+        list(dots.read(read(dots.Settings, chosen, "datasets dots"), folder))
+    other = read(dots.Settings, {**chosen, "format": "geojson"}, "datasets dots")
+    assert dots.dot_format(other, ("a", "b")).columns == ("y", "x", "class")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0, r"dots\.mpp = 0: .*greater than 0"), (-1, r"dots\.mpp = -1: .*greater than 0"), (1000, "µm a pixel")],
+)
+def test_an_absurd_pixel_size_is_told(value: float, words: str) -> None:
+    with pytest.raises(CellscaperError, match=words):
         dots.mpp(settings(mpp=value))
 
 
@@ -275,5 +298,5 @@ def test_fetch_gives_the_folder_and_never_downloads(folder: Path) -> None:
     assert dots.fetch(settings(path=str(folder)), Path("elsewhere")) == folder
     with pytest.raises(CellscaperError, match="is not a folder; set the dataset's path"):
         dots.fetch(settings(path=str(folder / "none")), folder)
-    with pytest.raises(CellscaperError, match="cannot be downloaded"):
-        dots.fetch(settings(), folder)
+    with pytest.raises(CellscaperError, match=r"^datasets dots\.path = ''"):
+        settings(path="")

@@ -11,9 +11,12 @@ from scipy.io import savemat
 from scipy.ndimage import center_of_mass
 
 from cellscaper.datasets import lizard
+from cellscaper.datasets.lizard import Settings
 from cellscaper.errors import CellscaperError
+from cellscaper.run.settings import read
 
 SIZE = (40, 60)
+INFO = Settings(split="info")
 SPLIT = {"consep_1": "3", "crag_1": "1", "dpath_1": "1", "glas_1": "2", "pannuke_1": "3"}
 OUTER = ("lizard_images1/", "lizard_images2/", "lizard_labels/")
 DEEPER = ("archive/lizard_images1/", "archive/lizard_images2/", "archive/lizard_labels/")
@@ -65,27 +68,27 @@ def mat(root: Path, stem: str = "crag_1") -> Path:
 @pytest.mark.parametrize("outer", [OUTER, DEEPER, ("", "", "")])
 def test_the_tree_is_read_with_and_without_outer_folders(tmp_path: Path, outer: tuple[str, str, str]) -> None:
     root = write(tmp_path, outer)
-    records = list(lizard.read({"split": "info"}, root))
+    records = list(lizard.read(INFO, root))
     assert [r.image_id for r in records] == sorted(SPLIT)
     assert {r.image_id: r.split for r in records} == {
         stem: {"1": "train", "2": "val", "3": "test"}[split] for stem, split in SPLIT.items()
     }
     assert all(r.image.shape == (*SIZE, 3) for r in records)
-    assert lizard.files({"split": "info"}, root) == sorted(p for p in root.rglob("*") if p.is_file())
-    assert len(lizard.files({"split": {"random": {}}}, root)) == 10
+    assert lizard.files(INFO, root) == sorted(p for p in root.rglob("*") if p.is_file())
+    assert len(lizard.files(Settings(), root)) == 10
 
 
 def test_each_row_gives_its_own_place_and_class(folder: Path) -> None:
     raw = content([1, 2, 5, 9, 20, 21, 300], seed=len("crag_1"))
-    one = next(r for r in lizard.read({}, folder) if r.image_id == "crag_1")
+    one = next(r for r in lizard.read(INFO, folder) if r.image_id == "crag_1")
     assert one.points.dtype == np.float32
     for point, label, value, kind in zip(one.points, one.labels, raw["id"][:, 0], raw["class"][:, 0], strict=True):
         rows, columns = np.nonzero(raw["inst_map"] == value)
         np.testing.assert_allclose(point, [rows.mean(), columns.mean()], rtol=1e-6)
         assert label == kind - 1
-    assert lizard.classes({})[one.labels[0]] == "neutrophil"
-    assert lizard.classes({})[4:] == ("eosinophil", "connective")
-    assert lizard.mpp({}) == 0.5
+    assert lizard.classes(INFO)[one.labels[0]] == "neutrophil"
+    assert lizard.classes(INFO)[4:] == ("eosinophil", "connective")
+    assert lizard.mpp(INFO) == 0.5
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float64])
@@ -130,7 +133,7 @@ def test_a_centroid_rounded_over_the_border_is_moved_inside(
     one = content([1, 2, 3])
     one["centroid"][0] = (x, y)
     savemat(mat(folder), one)
-    record = next(r for r in lizard.read({}, folder) if r.image_id == "crag_1")
+    record = next(r for r in lizard.read(INFO, folder) if r.image_id == "crag_1")
     np.testing.assert_allclose(record.points[0], expected, atol=1e-5)
     assert (record.points < SIZE).all()
     assert (record.points >= 0).all()
@@ -143,7 +146,7 @@ def test_a_centroid_further_out_is_refused(folder: Path, place: tuple[float, flo
     one["centroid"][row] = place
     savemat(mat(folder), one)
     with pytest.raises(CellscaperError, match=r"crag_1.mat: nucleus 30: dot .* lies outside its image of 40×60 px"):
-        list(lizard.read({}, folder))
+        list(lizard.read(INFO, folder))
 
 
 @pytest.mark.parametrize(
@@ -192,20 +195,20 @@ def test_damaged_label_files_give_one_line(folder: Path) -> None:
 def test_a_tree_with_gaps_is_told(folder: Path) -> None:
     (folder / "lizard_images1" / "Lizard_Images1" / "consep_1.png").unlink()
     with pytest.raises(CellscaperError, match=r"consep_1.mat has no image"):
-        list(lizard.read({}, folder))
+        list(lizard.read(INFO, folder))
     mat(folder, "consep_1").unlink()
     with pytest.raises(CellscaperError, match=r"info.csv: 'consep_1' has no image"):
-        list(lizard.read({}, folder))
+        list(lizard.read(INFO, folder))
     mat(folder, "glas_1").unlink()
     with pytest.raises(CellscaperError, match=r"glas_1.png has no label"):
-        list(lizard.read({}, folder))
+        list(lizard.read(INFO, folder))
 
 
 def test_a_folder_that_is_not_lizard_is_told_with_the_manual_way(tmp_path: Path) -> None:
     for root in (tmp_path, tmp_path / "none"):
         with pytest.raises(CellscaperError, match=r"has 0 Lizard images and 0 labels; download lizard_images1.zip"):
-            list(lizard.read({}, root))
-        assert lizard.files({}, root) == []
+            list(lizard.read(INFO, root))
+        assert lizard.files(INFO, root) == []
 
 
 def test_the_same_image_twice_is_refused(folder: Path) -> None:
@@ -213,7 +216,7 @@ def test_the_same_image_twice_is_refused(folder: Path) -> None:
     twin.parent.mkdir()
     twin.write_bytes((folder / "lizard_images1" / "Lizard_Images1" / "crag_1.png").read_bytes())
     with pytest.raises(CellscaperError, match="same file twice"):
-        list(lizard.read({}, folder))
+        list(lizard.read(INFO, folder))
 
 
 @pytest.mark.parametrize(
@@ -229,31 +232,33 @@ def test_the_same_image_twice_is_refused(folder: Path) -> None:
 def test_a_wrong_split_table_is_told(folder: Path, text: str, message: str) -> None:
     (mat(folder).parent.parent / "info.csv").write_text(text)
     with pytest.raises(CellscaperError, match=message):
-        list(lizard.read({}, folder))
+        list(lizard.read(INFO, folder))
 
 
 def test_the_random_split_needs_no_table(folder: Path) -> None:
     (mat(folder).parent.parent / "info.csv").unlink()
     split = {"random": {"test_fraction": 0.2, "val_fraction": 0.2, "seed": 1}}
-    splits = [r.split for r in lizard.read({"split": split}, folder)]
+    settings = read(Settings, {"split": split}, "datasets lizard")
+    splits = [r.split for r in lizard.read(settings, folder)]
     assert [splits.count(name) for name in ("train", "val", "test")] == [3, 1, 1]
-    assert splits == [r.split for r in lizard.read({"split": split}, folder)]
+    assert splits == [r.split for r in lizard.read(settings, folder)]
     with pytest.raises(CellscaperError, match=r"has 0 Lizard_Labels/info.csv, expected one"):
-        list(lizard.read({"split": "info"}, folder))
+        list(lizard.read(INFO, folder))
 
 
 @pytest.mark.parametrize("split", ["random", {"test": 0.2}, None])
-def test_an_unknown_split_is_told(folder: Path, split: Any) -> None:
-    with pytest.raises(CellscaperError, match=r"expected info or {random"):
-        list(lizard.read({"split": split}, folder))
+def test_an_unknown_split_is_told(split: Any) -> None:
+    with pytest.raises(CellscaperError, match=r"^datasets lizard\.split\S* = "):
+        read(Settings, {"split": split}, "datasets lizard")
+    assert Settings.model_json_schema()["properties"]["split"]["expected"].startswith("info or {random")
 
 
 def test_lizard_is_never_downloaded(folder: Path) -> None:
-    assert lizard.fetch({"path": str(folder)}, Path("elsewhere")) == folder
+    assert lizard.fetch(Settings(path=str(folder)), Path("elsewhere")) == folder
     with pytest.raises(CellscaperError, match=r"cannot be downloaded .*datasets.lizard.path"):
-        lizard.fetch({"path": None}, folder)
+        lizard.fetch(Settings(), folder)
     with pytest.raises(CellscaperError, match=r"none is not a folder; download lizard_images1"):
-        lizard.fetch({"path": str(folder / "none")}, folder)
+        lizard.fetch(Settings(path=str(folder / "none")), folder)
 
 
 def test_the_downloaded_zip_files_are_unpacked(tmp_path: Path, folder: Path) -> None:
@@ -261,7 +266,7 @@ def test_the_downloaded_zip_files_are_unpacked(tmp_path: Path, folder: Path) -> 
     downloads.mkdir()
     for name in ("lizard_images1", "lizard_images2", "lizard_labels"):
         shutil.make_archive(str(downloads / name), "zip", folder / name)
-    settings = {"path": str(downloads), "split": "info"}
+    settings = Settings(path=str(downloads), split="info")
     for _ in range(2):  # a second call finds everything unpacked
         root = lizard.fetch(settings, tmp_path / "unpacked")
         assert [one.image_id for one in lizard.read(settings, root)] == sorted(SPLIT)

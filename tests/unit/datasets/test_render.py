@@ -3,7 +3,9 @@ import pytest
 from scipy import ndimage
 from skimage.color import rgb2hed
 
-from cellscaper.datasets.render import EOSIN, HAEMATOXYLIN, NUCLEI, _develop, render, smooth_noise
+from cellscaper.datasets.noise import smooth_noise
+from cellscaper.datasets.nuclei import NUCLEI
+from cellscaper.datasets.render import EOSIN, HAEMATOXYLIN, _develop, render
 from cellscaper.errors import CellscaperError
 
 THREE = ("lymphocyte", "epithelial", "stromal")

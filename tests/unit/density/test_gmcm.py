@@ -8,11 +8,12 @@ from scipy.optimize import brentq
 from scipy.stats import multivariate_normal, norm
 
 from cellscaper.density.em import Mixture, log_density
-from cellscaper.density.gmcm import CopulaModel, evaluate, fit
+from cellscaper.density.gmcm import CopulaModel, Settings, evaluate, fit
 from cellscaper.density.maps import density_map, grid_points
 from cellscaper.errors import CellscaperError
+from cellscaper.run.settings import read
 
-SETTINGS = {
+FEW = {
     "components": "bic",
     "max_components": 4,
     "marginal_components": 5,
@@ -34,7 +35,7 @@ KNOWN = CopulaModel(MARGINS, COPULA, "pixels")
 
 
 def settings(**changes):
-    return {**SETTINGS, **changes}
+    return read(Settings, {**FEW, **changes}, "density gmcm")
 
 
 def mixture_of(mixture, j, x, function):
@@ -166,10 +167,10 @@ def test_copula_of_a_fit_is_standardised():
 def test_grid_and_single_points_give_the_same_values():
     points = draw(KNOWN, 60, np.random.default_rng(10))
     where = grid_points((90, 130), 10)
-    params = fit(points, SETTINGS, 0)
+    params = fit(points, settings(), 0)
     alone = np.concatenate([evaluate(params, row) for row in where])
     np.testing.assert_allclose(evaluate(params, where), alone, rtol=1e-9)
-    density = density_map(fit, evaluate, points, (90, 130), 10, SETTINGS, 0)
+    density = density_map(fit, evaluate, points, (90, 130), 10, settings(), 0)
     np.testing.assert_allclose(density.ravel(), alone, rtol=1e-6)
 
 
@@ -206,7 +207,7 @@ def test_degenerate_cells_give_a_finite_density_without_warnings(points, compone
 
 
 def test_cells_on_a_line_have_their_density_along_it():
-    params = fit([(10 * i, 20 * i) for i in range(20)], SETTINGS, 0)
+    params = fit([(10 * i, 20 * i) for i in range(20)], settings(), 0)
     on, off = evaluate(params, [(95, 190), (95, 60)])
     assert on > 20 * off
 
@@ -224,13 +225,17 @@ def test_same_seed_same_model():
     [
         (np.zeros((2, 2)), {}, "2 points"),
         ([(0, 0), (1, 1), (np.nan, 2)], {}, "finite"),
-        (np.eye(3, 2), {"regularise": 0}, "regularise is 0 px²"),
-        (np.eye(3, 2), {"regularise_copula": 0}, "regularise_copula is 0"),
-        (np.eye(3, 2), {"components": "aic"}, "'aic'"),
-        (np.eye(3, 2), {"components": 0}, "components is 0"),
-        (np.eye(3, 2), {"max_components": 0}, "max_components is 0"),
-        (np.eye(3, 2), {"marginal_components": 0}, "marginal_components is 0"),
-        (np.eye(3, 2), {"space": "square"}, "'square'"),
+        (np.eye(3, 2), {"regularise": 0}, r"density gmcm\.regularise = 0: .*greater than 0"),
+        (np.eye(3, 2), {"regularise_copula": 0}, r"density gmcm\.regularise_copula = 0: .*greater than 0"),
+        (np.eye(3, 2), {"components": "aic"}, r"density gmcm\.components\S* = 'aic': "),
+        (np.eye(3, 2), {"components": 0}, r"density gmcm\.components\S* = 0: "),
+        (np.eye(3, 2), {"max_components": 0}, r"density gmcm\.max_components = 0: .*greater than or equal to 1"),
+        (
+            np.eye(3, 2),
+            {"marginal_components": 0},
+            r"density gmcm\.marginal_components = 0: .*greater than or equal to 1",
+        ),
+        (np.eye(3, 2), {"space": "square"}, r"density gmcm\.space = 'square': .*'pixels' or 'copula'"),
     ],
 )
 def test_refuses_too_few_points_and_bad_settings(points, changes, message):

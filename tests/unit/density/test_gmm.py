@@ -6,15 +6,17 @@ from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
 from cellscaper.density import gmm
-from cellscaper.density.gmm import evaluate, fit
+from cellscaper.density.gmm import Settings, evaluate, fit
 from cellscaper.density.maps import density_map
 from cellscaper.errors import CellscaperError
-
-BIC = {"components": "bic", "max_components": 10, "regularise": 64.0}
+from cellscaper.run.settings import read
 
 
 def settings(**changes):
-    return {**BIC, **changes}
+    return read(Settings, {"components": "bic", "max_components": 10, "regularise": 64.0, **changes}, "density gmm")
+
+
+BIC = settings()
 
 
 def clusters(rng, *centres, n=60, sd=12.0):
@@ -121,10 +123,10 @@ def test_same_seed_same_mixture():
     [
         (np.zeros((2, 2)), {}, "2 points"),
         ([(0, 0), (1, 1), (np.nan, 2)], {}, "finite"),
-        (np.eye(3, 2), {"regularise": 0}, "regularise is 0"),
-        (np.eye(3, 2), {"components": "aic"}, "'aic'"),
-        (np.eye(3, 2), {"components": 0}, "components is 0"),
-        (np.eye(3, 2), {"max_components": 0}, "max_components is 0"),
+        (np.eye(3, 2), {"regularise": 0}, r"density gmm\.regularise = 0: .*greater than 0"),
+        (np.eye(3, 2), {"components": "aic"}, r"density gmm\.components\S* = 'aic': "),
+        (np.eye(3, 2), {"components": 0}, r"density gmm\.components\S* = 0: "),
+        (np.eye(3, 2), {"max_components": 0}, r"density gmm\.max_components = 0: .*greater than or equal to 1"),
     ],
 )
 def test_refuses_too_few_points_and_bad_settings(points, changes, message):

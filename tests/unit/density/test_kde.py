@@ -7,15 +7,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy.stats import gaussian_kde
 
-from cellscaper.density.kde import CHUNK, evaluate, fit
+from cellscaper.density.kde import CHUNK, Settings, evaluate, fit
 from cellscaper.density.maps import density_map
 from cellscaper.errors import CellscaperError
-
-SCOTT = {"bandwidth": "scott", "regularise": 1e-9}
+from cellscaper.run.settings import read
 
 
 def settings(**changes):
-    return {**SCOTT, **changes}
+    return read(Settings, {"bandwidth": "scott", "regularise": 1e-9, **changes}, "density kde")
+
+
+SCOTT = settings()
 
 
 def slanted(seed, n):
@@ -98,11 +100,11 @@ def test_any_cells_have_a_density_whose_largest_value_is_at_most_one_kernels_pea
     [
         (np.zeros((2, 2)), {}, "2 points"),
         ([(0, 0), (1, 1), (np.nan, 2)], {}, "finite"),
-        (np.eye(3, 2), {"regularise": 0}, "regularise is 0"),
-        (np.eye(3, 2), {"bandwidth": "silverman"}, "'silverman'"),
-        (np.eye(3, 2), {"bandwidth": 0}, "bandwidth is 0"),
-        (np.eye(3, 2), {"bandwidth": True}, "bandwidth is True"),
-        (np.eye(3, 2), {"bandwidth": float("nan")}, "bandwidth is nan"),
+        (np.eye(3, 2), {"regularise": 0}, r"density kde\.regularise = 0: .*greater than 0"),
+        (np.eye(3, 2), {"bandwidth": "silverman"}, r"density kde\.bandwidth\S* = 'silverman': "),
+        (np.eye(3, 2), {"bandwidth": 0}, r"density kde\.bandwidth\S* = 0: "),
+        (np.eye(3, 2), {"bandwidth": True}, r"density kde\.bandwidth\S* = True: "),
+        (np.eye(3, 2), {"bandwidth": float("nan")}, r"density kde\.bandwidth\S* = nan: "),
     ],
 )
 def test_refuses_too_few_points_and_bad_settings(points, changes, message):

@@ -8,7 +8,11 @@ from cellscaper.detectors.data import TrainingData, channels_first, dot_owners, 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout
 
-SETTINGS = {"dot_radius": 3, "crop": 64, "synthetic_fraction": 0.25}
+
+def data_of(real, synthetic=None, crop=64, dot_radius=3, synthetic_fraction=0.25):
+    return TrainingData(real, synthetic, crop, dot_radius, synthetic_fraction)
+
+
 CPU = torch.device("cpu")
 
 
@@ -43,7 +47,7 @@ def test_an_image_without_cells_has_no_owners() -> None:
 
 
 def test_a_batch_has_crops_of_the_right_size_on_the_networks_range(scenes) -> None:
-    inputs, owners = TrainingData(scenes(range(3)), None, SETTINGS).batch(5, seeded(), CPU)
+    inputs, owners = data_of(scenes(range(3))).batch(5, seeded(), CPU)
     assert inputs.shape == (5, 3, 64, 64) and owners.shape == (5, 64, 64)
     assert inputs.min() >= -1 and inputs.max() <= 1
     assert owners.dtype == torch.int64 and owners.min() == 0 and owners.max() <= 3 * 22
@@ -52,7 +56,7 @@ def test_a_batch_has_crops_of_the_right_size_on_the_networks_range(scenes) -> No
 def test_images_and_owners_move_together(scenes, colours) -> None:
     """Every pixel of a disc keeps the colour of its cell's class through all flips, turns and jitter."""
     images, cells = scenes(range(4))
-    data = TrainingData((images, cells), None, {**SETTINGS, "dot_radius": 2})
+    data = data_of((images, cells), dot_radius=2)
     known = to_input(torch.from_numpy(colours).float())
     generator = seeded()
     for _ in range(4):
@@ -64,7 +68,7 @@ def test_images_and_owners_move_together(scenes, colours) -> None:
 
 
 def test_the_generator_decides_the_batch(scenes) -> None:
-    data = TrainingData(scenes(range(3)), None, SETTINGS)
+    data = data_of(scenes(range(3)))
     one, same, other = (data.batch(3, seeded(seed), CPU)[0] for seed in (4, 4, 5))
     assert torch.equal(one, same) and not torch.equal(one, other)
 
@@ -73,7 +77,7 @@ def test_the_generator_decides_the_batch(scenes) -> None:
 def test_synthetic_pairs_have_their_share_and_owners_of_their_own(scenes, fraction: float) -> None:
     images, cells = scenes(range(2))
     dark = [np.zeros_like(image) for image in images]
-    data = TrainingData((images, cells), (dark, cells), {**SETTINGS, "synthetic_fraction": fraction})
+    data = data_of((images, cells), (dark, cells), synthetic_fraction=fraction)
     assert torch.equal(data.labels[:44], data.labels[44:]) and len(data.images) == len(data.layouts) == 4
     generator, shares = seeded(), []
     for _ in range(20):
@@ -87,7 +91,7 @@ def test_synthetic_pairs_have_their_share_and_owners_of_their_own(scenes, fracti
 
 def test_images_below_the_crop_stand_on_glass(scenes) -> None:
     images, cells = scenes(range(2))  # 96 × 80 px
-    data = TrainingData((images, cells), None, {**SETTINGS, "crop": 120})
+    data = data_of((images, cells), crop=120)
     inputs, owners = data.batch(6, seeded(), CPU)
     assert inputs.shape[2:] == (120, 120)
     glass = (inputs > 0.8).all(1)
@@ -99,11 +103,11 @@ def test_images_below_the_crop_stand_on_glass(scenes) -> None:
 def test_images_that_do_not_fit_their_layouts_are_told(scenes) -> None:
     images, cells = scenes(range(2))
     with pytest.raises(CellscaperError, match="1 images and 2 layouts differ"):
-        TrainingData((images[:1], cells), None, SETTINGS)
+        data_of((images[:1], cells))
     with pytest.raises(CellscaperError, match="2 images and 2 layouts differ"):
-        TrainingData(([image.transpose(1, 0, 2) for image in images], cells), None, SETTINGS)
+        data_of(([image.transpose(1, 0, 2) for image in images], cells))
     with pytest.raises(CellscaperError, match=r"synthetic_fraction 1\.5"):
-        TrainingData((images, cells), (images, cells), {**SETTINGS, "synthetic_fraction": 1.5})
+        data_of((images, cells), (images, cells), synthetic_fraction=1.5)
 
 
 def test_channels_first_and_input_range() -> None:

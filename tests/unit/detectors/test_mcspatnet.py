@@ -14,14 +14,24 @@ from torch import nn
 from cellscaper.detectors import mcspatnet
 from cellscaper.detectors.data import TrainingData
 from cellscaper.detectors.kfunction import cross_k
-from cellscaper.detectors.mcspatnet import K_SCALE, VGG16, MCSpatNet, build, k_error, load_imagenet, losses
+from cellscaper.detectors.mcspatnet import (
+    K_SCALE,
+    VGG16,
+    MCSpatNet,
+    Settings,
+    build,
+    k_error,
+    load_imagenet,
+    losses,
+)
 from cellscaper.detectors.peaks import detect
 from cellscaper.detectors.subclasses import cluster, features_at_cells
 from cellscaper.detectors.training import Validation
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.run.settings import read
 
-SETTINGS = {
+FEW = {
     "width": 0.125,
     "norm": "group",
     "init": "he",
@@ -33,14 +43,22 @@ SETTINGS = {
     "dot_radius": 3,
     "crop": 64,
     "min_area": 5,
-    "training": {"batch": 2, "steps": 9},
+    "training": {"batch": 2, "steps": 9, "lr": 3e-3},
 }
 CPU = torch.device("cpu")
 
 
+def settings(**changes) -> Settings:
+    return read(Settings, {**FEW, **changes}, "detectors mcspatnet")
+
+
+def data_of(pairs) -> TrainingData:
+    return TrainingData(pairs, None, crop=64, dot_radius=3)
+
+
 def small(**changes) -> MCSpatNet:
     torch.manual_seed(0)
-    return build({**SETTINGS, **changes}, 3)
+    return build(settings(**changes), 3)
 
 
 # -- network ----------------------------------------------------------------------------------------------------
@@ -87,6 +105,8 @@ def test_every_parameter_takes_part():
 
 def test_sizes_that_make_no_network_are_refused():
     with pytest.raises(CellscaperError, match="0 clusters"):
+        MCSpatNet(3, 0, 3, 0.125, "group", 0.2)
+    with pytest.raises(CellscaperError, match=r"mcspatnet\.clusters = 0: .*greater than or equal to 1"):
         small(clusters=0)
 
 
@@ -124,8 +144,8 @@ def test_imagenet_weights_come_in_the_order_of_the_layers(papers, monkeypatch):
 
 
 def test_narrow_networks_are_he_initialised_and_the_facts_say_so(scenes, capsys):
-    data = TrainingData(scenes(range(1)), None, SETTINGS)
-    training = mcspatnet.training(small(), {**SETTINGS, "init": "imagenet"}, data, Validation(*scenes(range(1))))
+    data = data_of(scenes(range(1)))
+    training = mcspatnet.training(small(), settings(init="imagenet"), data, Validation(*scenes(range(1))))
     assert training.finish(training.module.state_dict())[1]["initialised"] == "he"
     assert "width 1 only" in capsys.readouterr().err
 
@@ -206,7 +226,7 @@ def test_sub_classes_are_the_clusters_of_what_is_seen_at_the_cells(scenes):
     for i, (image, layout) in enumerate(zip(images, cells, strict=True)):
         y, x = layout.points.astype(int).T
         image[y, x] = np.where(kind[cells.offsets[i] : cells.offsets[i + 1], None] == 1, 250, 10)
-    data = TrainingData((images, cells), None, SETTINGS)
+    data = data_of((images, cells))
     model, centroids = Reds(), torch.full((3, 2, 3), float("nan"))
     assert features_at_cells(model, data, CPU).shape == (66, 3)
     found = cluster(model, data, centroids).numpy()
@@ -223,10 +243,10 @@ def test_sub_classes_are_the_clusters_of_what_is_seen_at_the_cells(scenes):
 def test_classes_with_fewer_cells_than_clusters(scenes):
     images, cells = scenes(range(1), cells=4)
     centroids = torch.full((3, 5, 3), float("nan"))
-    found = cluster(Reds(), TrainingData((images, cells), None, SETTINGS), centroids)
+    found = cluster(Reds(), data_of((images, cells)), centroids)
     assert (found // 5 == torch.from_numpy(cells.labels)).all()
     for _ in range(2):
-        assert torch.equal(cluster(Reds(), TrainingData((images, cells), None, SETTINGS), centroids), found)
+        assert torch.equal(cluster(Reds(), data_of((images, cells)), centroids), found)
 
 
 # -- training ---------------------------------------------------------------------------------------------------
@@ -246,9 +266,9 @@ def test_the_k_error_is_that_of_the_head_at_the_cells(scenes):
 
 
 def made(scenes, **changes):
-    settings = {**SETTINGS, **changes}
-    data = TrainingData(scenes(range(4)), None, settings)
-    return mcspatnet.training(small(), settings, data, Validation(*scenes(range(100, 102))))
+    return mcspatnet.training(
+        small(), settings(**changes), data_of(scenes(range(4))), Validation(*scenes(range(100, 102)))
+    )
 
 
 def run(training, start, stop, lr=3e-3):
@@ -295,20 +315,19 @@ def test_images_without_a_cell_take_part(scenes):
     images, cells = scenes(range(3))
     none = Layout(np.zeros((0, 2), np.float32), np.zeros(0, np.uint8), cells.layout(0).size, "empty")
     with_empty = LayoutSet.build([none, *cells[1:]], cells.classes, 0.5)
-    data = TrainingData((images, with_empty), None, SETTINGS)
-    training = mcspatnet.training(small(), SETTINGS, data, Validation(images[:2], with_empty[:2]))
+    data = data_of((images, with_empty))
+    training = mcspatnet.training(small(), settings(), data, Validation(images[:2], with_empty[:2]))
     assert torch.isfinite(run(training, 0, 3)["loss"])
 
 
 def test_averaged_weights_are_refused(scenes):
     with pytest.raises(CellscaperError, match="set its training.ema to 0"):
-        made(scenes, training={"batch": 1, "steps": 2, "ema": 0.9})
+        made(scenes, training={"batch": 1, "steps": 2, "lr": 3e-3, "ema": 0.9})
 
 
 def test_it_learns_to_find_and_name_coloured_discs_and_their_surroundings(scenes):
-    settings = {**SETTINGS, "training": {"batch": 4, "steps": 60}, "epoch": 30}
-    data = TrainingData(scenes(range(6)), None, settings)
-    training = mcspatnet.training(small(), settings, data, Validation(*scenes(range(100, 103))))
+    chosen = settings(training={"batch": 4, "steps": 60, "lr": 5e-3}, epoch=30)
+    training = mcspatnet.training(small(), chosen, data_of(scenes(range(6))), Validation(*scenes(range(100, 103))))
     before = training.loss(training.module, torch.Generator().manual_seed(0), 0)["val_k"].item()
     run(training, 0, 60, 5e-3)
     weights, facts = training.finish(training.module.state_dict())
@@ -317,5 +336,5 @@ def test_it_learns_to_find_and_name_coloured_discs_and_their_surroundings(scenes
     model = small()
     model.load_state_dict(weights)
     images, cells = scenes(range(100, 103))
-    found = partial(detect, mcspatnet.maps, mcspatnet.cells, model.eval(), settings=settings)
+    found = partial(detect, mcspatnet.maps, mcspatnet.cells, model.eval(), settings=chosen)
     assert Validation(images, cells).f1(found) == pytest.approx(facts["val_f1"])

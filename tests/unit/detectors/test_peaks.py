@@ -125,7 +125,7 @@ def test_detect_gives_cells_of_an_image_by_row_and_column() -> None:
     image = np.zeros((40, 70, 3), np.uint8)
     image[8:13, 50:55, 2] = 255
     image[30:33, 20:23, 0] = 255
-    settings = {"min_area": AREA}
+    settings = unet.Settings(min_area=AREA)
     points, labels = detect(unet.maps, unet.cells, Painted(), image, settings)
     assert points.tolist() == [[31, 21], [10, 52]] and labels.tolist() == [0, 2]
     assert np.array_equal(detect(unet.maps, unet.cells, Painted(), torch.from_numpy(image), settings)[0], points)

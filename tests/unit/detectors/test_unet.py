@@ -11,10 +11,11 @@ from cellscaper.detectors import unet
 from cellscaper.detectors.data import TrainingData
 from cellscaper.detectors.peaks import detect
 from cellscaper.detectors.training import Validation
-from cellscaper.detectors.unet import BACKGROUND_WEIGHT, UNet, build, segmentation_loss
+from cellscaper.detectors.unet import BACKGROUND_WEIGHT, Settings, UNet, build, segmentation_loss
 from cellscaper.errors import CellscaperError
+from cellscaper.training.settings import Training
 
-SETTINGS = {"dot_radius": 3, "crop": 64, "min_area": 5, "training": {"batch": 4}}
+SETTINGS = Settings(dot_radius=3, crop=64, min_area=5, training=Training(steps=60, lr=5e-3, batch=4))
 
 
 def small(classes: int = 2, depth: int = 3) -> UNet:
@@ -28,7 +29,7 @@ def test_any_size_comes_back_with_a_channel_a_class_and_background(height: int, 
 
 
 def test_width_doubles_with_depth() -> None:
-    model = build({"width": 6, "depth": 4, "method": "unet"}, 3)
+    model = build(Settings(width=6, depth=4), 3)
     assert [block[0].out_channels for block in model.down] == [6, 12, 24, 48, 96]
 
 
@@ -89,7 +90,8 @@ def test_it_learns_to_find_coloured_discs_in_unseen_scenes_and_says_so(scenes) -
     torch.manual_seed(0)
     model = UNet(3, width=8, depth=3)
     validation = Validation(*scenes(range(100, 104), size=(90, 110)))
-    training = unet.training(model, SETTINGS, TrainingData(scenes(range(6)), None, SETTINGS), validation)
+    data = TrainingData(scenes(range(6)), None, SETTINGS.crop, SETTINGS.dot_radius)
+    training = unet.training(model, SETTINGS, data, validation)
     optimizer = torch.optim.AdamW(model.parameters(), 5e-3)
     generator = torch.Generator().manual_seed(0)
     for step in range(60):

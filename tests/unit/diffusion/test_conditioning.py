@@ -6,13 +6,16 @@ import torch
 from torch import nn
 
 from cellscaper.diffusion.conditioning import Denoiser, NoCondition, count_edges, make_condition
+from cellscaper.diffusion.settings import CategoryCondition, Condition, CountsCondition, Unconditional
 from cellscaper.errors import CellscaperError
+from cellscaper.run.settings import Settings, read
 
 RELEASED = [73.0, 148.0, 194.0, 276.0]  # cut points of Spatial Diffusion
+QUINTILES = CategoryCondition(kind="count_category", categories=5, edges=RELEASED)
 
 
 def test_category_is_the_number_of_edges_at_or_below_the_total():
-    condition = make_condition({"kind": "count_category", "categories": 5, "edges": RELEASED}, classes=3, width=8)
+    condition = make_condition(QUINTILES, classes=3, width=8)
     totals = [0, 72, 73, 74, 147, 148, 194, 275, 276, 5000]
     counts = torch.tensor([[t // 3, t // 3, t - 2 * (t // 3)] for t in totals]).float()
     category = [sum(edge <= total for edge in RELEASED) for total in totals]
@@ -21,20 +24,19 @@ def test_category_is_the_number_of_edges_at_or_below_the_total():
 
 
 def test_categories_depend_on_the_total_alone():
-    condition = make_condition({"kind": "count_category", "categories": 5, "edges": RELEASED}, classes=3, width=8)
+    condition = make_condition(QUINTILES, classes=3, width=8)
     same = condition(torch.tensor([[100.0, 0, 0], [0, 50, 50]]))
     assert torch.equal(same[0], same[1])
 
 
 def test_edges_travel_with_the_weights():
-    settings = {"kind": "count_category", "categories": 5, "edges": RELEASED}
-    other = make_condition({**settings, "edges": [1.0, 2.0, 3.0, 4.0]}, 3, 8)
-    other.load_state_dict(make_condition(settings, 3, 8).state_dict())
+    other = make_condition(QUINTILES.model_copy(update={"edges": (1.0, 2.0, 3.0, 4.0)}), 3, 8)
+    other.load_state_dict(make_condition(QUINTILES, 3, 8).state_dict())
     assert other.edges.tolist() == RELEASED
 
 
 def test_class_counts_is_a_two_layer_mlp_of_scaled_counts():
-    condition = make_condition({"kind": "class_counts", "scale": 50.0}, classes=3, width=16)
+    condition = make_condition(CountsCondition(kind="class_counts", scale=50.0), classes=3, width=16)
     counts = np.array([[10.0, 0.0, 200.0], [1.0, 2.0, 3.0]])
     (w1, b1), (w2, b2) = (
         (layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy())
@@ -47,7 +49,7 @@ def test_class_counts_is_a_two_layer_mlp_of_scaled_counts():
 
 
 def test_no_condition_is_zero_and_has_nothing_to_learn():
-    condition = make_condition({"kind": "none"}, classes=3, width=8)
+    condition = make_condition(Unconditional(), classes=3, width=8)
     assert torch.equal(condition(torch.tensor([[1.0, 2.0, 3.0]])), torch.zeros(1, 8))
     assert not list(condition.parameters())
 
@@ -68,18 +70,24 @@ def test_count_edges_refuse_totals_that_leave_a_category_empty(totals, categorie
         count_edges(totals, categories)
 
 
+class Conditioned(Settings):
+    condition: Condition
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"kind": "text"}, "'text' is unknown"),
+        ({"kind": "text"}, "'text' .* the expected tags: 'none', 'count_category', 'class_counts'"),
         ({"kind": "count_category", "categories": 5, "edges": [1.0, 2.0]}, "need 4 rising edges"),
         ({"kind": "count_category", "categories": 3, "edges": [2.0, 2.0]}, "need 2 rising edges"),
-        ({"kind": "class_counts", "scale": 0.0}, "scale 0.0"),
+        ({"kind": "class_counts", "scale": 0.0}, "condition.scale = 0.0: Input should be greater than 0"),
+        ({"kind": "count_category", "categories": 5, "edges": "quartiles"}, "expected quantiles or a list of numbers"),
+        ({"kind": "count_category", "categories": 5, "edges": "quantiles"}, "edges are found from the training crops"),
     ],
 )
 def test_bad_settings_are_refused(settings, words):
     with pytest.raises(CellscaperError, match=words):
-        make_condition(settings, classes=3, width=8)
+        make_condition(read(Conditioned, {"condition": settings}, "train_layout").condition, classes=3, width=8)
 
 
 def test_denoiser_gives_the_net_its_condition():

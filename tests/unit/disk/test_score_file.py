@@ -31,6 +31,15 @@ def test_each_metric_and_class_is_one_row_with_what_was_scored(tmp_path):
     assert all({**row, **{k: str(v) for k, v in ABOUT.items()}, "n": "1550"} == row for row in rows)
 
 
+def test_a_decoder_and_a_detector_have_columns_of_their_own(tmp_path):
+    about = {"dataset": "d", "experiment": "adm/points", "detector": "unet", "seed": 0}
+    write_scores(tmp_path / "detections.csv", about, {"f1": {"mean": 0.5}}, 3)
+    write_scores(tmp_path / "layouts.csv", ABOUT, {"tce": {"total": 1.0}}, 3)
+    for name, expected in (("detections.csv", ("", "unet")), ("layouts.csv", ("components", ""))):
+        row = pd.read_csv(tmp_path / name, keep_default_na=False).iloc[0]
+        assert (row["decoder"], row["detector"]) == expected
+
+
 def test_values_come_back_exactly(tmp_path):
     write_scores(tmp_path / "scores.csv", ABOUT, SCORES, 1)
     found = pd.read_csv(tmp_path / "scores.csv", float_precision="round_trip")["value"].to_numpy()

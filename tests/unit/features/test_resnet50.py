@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from cellscaper.errors import CellscaperError
-from cellscaper.features.resnet50 import build
+from cellscaper.features.resnet50 import Settings, build
+from cellscaper.run.settings import read
+
+
+def settings(width):
+    return read(Settings, {"width": width}, "features resnet50")
 
 
 def parameters(module: torch.nn.Module) -> int:
@@ -31,7 +36,7 @@ def published(classes: int, base: int, stages: int) -> int:
 
 @pytest.mark.parametrize("classes", [3, 6])
 def test_trunk_has_the_published_number_of_parameters(classes):
-    model = build({"width": 512}, classes)
+    model = build(settings(512), classes)
     assert parameters(model.encoder) == published(classes, 64, 2)
     assert parameters(model.encoder) + parameters(model.decoder[:2]) == published(classes, 64, 4)
 
@@ -42,7 +47,7 @@ def test_all_stages_on_rgb_are_the_known_resnet50():
 
 
 def test_shapes_at_another_width_and_any_size():
-    model = build({"width": 32}, classes=3).eval()
+    model = build(settings(32), classes=3).eval()
     for size in ((64, 64), (50, 37)):
         maps = torch.rand(2, 3, *size)
         assert model(maps).shape == maps.shape
@@ -51,7 +56,7 @@ def test_shapes_at_another_width_and_any_size():
 
 
 def test_features_are_the_average_of_the_pooled_second_stage():
-    model = build({"width": 32}, classes=2).eval()
+    model = build(settings(32), classes=2).eval()
     hidden = model.encoder(torch.rand(2, 2, 64, 64))
     padded = torch.nn.functional.pad(hidden, (1, 1, 1, 1), value=-torch.inf)
     pooled = torch.stack(
@@ -62,5 +67,5 @@ def test_features_are_the_average_of_the_pooled_second_stage():
 
 @pytest.mark.parametrize("width", [0, 4, 100])
 def test_a_width_that_is_no_multiple_of_8_is_refused(width):
-    with pytest.raises(CellscaperError, match=f"width {width} must be a multiple of 8"):
-        build({"width": width}, classes=3)
+    with pytest.raises(CellscaperError, match=f"width = {width}: .*(greater than or equal to 8|multiple of 8)"):
+        build(settings(width), classes=3)

@@ -5,20 +5,23 @@ import pytest
 import torch
 
 from cellscaper.errors import CellscaperError
-from cellscaper.features.registry import feature_method
 from cellscaper.features.training import batch_loss, marker_weight, reconstruction_loss
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.run.methods import method as module_of
+from cellscaper.run.settings import Settings, read
 from cellscaper.views.rasters import Grid
 
 GRID = {"region": 64, "stride": 4, "marker": 1, "pad": 0, "low": -0.2, "high": 4}
 SECTIONS = {
-    "autoencoder": {"method": "autoencoder", "width": 8, "depth": 2, "level": 1},
-    "resnet50": {"method": "resnet50", "width": 16},
+    "autoencoder": {"width": 8, "depth": 2, "level": 1},
+    "resnet50": {"width": 16},
 }
 
 
-def section(method: str, **changes: object) -> dict:
-    return {**SECTIONS[method], "grid": GRID, "small": "error", "training": {"batch": 8}, **changes}
+def section(method: str, batch: int = 8) -> Settings:
+    training = {"steps": 30, "lr": 5e-3, "batch": batch}
+    block = {**SECTIONS[method], "grid": GRID, "small": "error", "training": training}
+    return read(module_of("features", method).Settings, block, f"features {method}")
 
 
 def cells(n: int = 6, size: int = 80, classes: int = 2) -> LayoutSet:
@@ -53,7 +56,7 @@ def test_a_few_steps_lower_the_loss(method):
     torch.manual_seed(0)
     settings = section(method)
     data = cells()
-    model, loss = feature_method(method).build(settings, 2), batch_loss(settings, data, torch.device("cpu"))
+    model, loss = module_of("features", method).build(settings, 2), batch_loss(settings, data, torch.device("cpu"))
     optimizer = torch.optim.AdamW(model.parameters(), 5e-3)
     values = []
     for step in range(30):
@@ -77,7 +80,8 @@ def test_the_network_sees_the_grid_values_and_the_loss_unit_targets():
 
 def test_the_generator_decides_the_batch():
     settings = section("autoencoder")
-    model, loss = feature_method("autoencoder").build(settings, 2), batch_loss(settings, cells(), torch.device("cpu"))
+    model = module_of("features", "autoencoder").build(settings, 2)
+    loss = batch_loss(settings, cells(), torch.device("cpu"))
     one, same, other = (loss(model, torch.Generator().manual_seed(seed), 0)["loss"].item() for seed in (4, 4, 5))
     assert one == same != other
 
@@ -86,9 +90,9 @@ def test_small_layouts_and_batches_of_one_are_refused():
     with pytest.raises(CellscaperError, match="smaller than the 64×64 px region"):
         batch_loss(section("autoencoder"), cells(size=60), torch.device("cpu"))
     with pytest.raises(CellscaperError, match="batch 1 must be at least 2"):
-        batch_loss(section("autoencoder", training={"batch": 1}), cells(), torch.device("cpu"))
+        batch_loss(section("autoencoder", batch=1), cells(), torch.device("cpu"))
 
 
 def test_unknown_methods_are_refused():
-    with pytest.raises(CellscaperError, match="'vgg' is unknown"):
-        feature_method("vgg")
+    with pytest.raises(CellscaperError, match="'vgg' is no method of features; there are autoencoder, resnet50"):
+        module_of("features", "vgg")

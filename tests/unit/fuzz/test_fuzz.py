@@ -47,14 +47,15 @@ from cellscaper.disk.storage import (
 from cellscaper.disk.weights import read_weights, write_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.plan import sections as sections
-from cellscaper.plan.validation import validate
+from cellscaper.plan import sections
+from cellscaper.plan.configuration import complete, configuration, defaults
+from cellscaper.plan.figures import Figures
+from cellscaper.plan.outputs import Outputs
 from cellscaper.report.tables.build import collect
 from cellscaper.stages.draw_training import read_log
 from cellscaper.stages.read_cells import dataset_folder
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-SCHEMA = REPOSITORY / "workflow/schemas/config.schema.yaml"
 CASES = int(os.environ.get("CELLSCAPER_FUZZ", "60"))
 SECONDS = 30  # a reader that needs longer hangs
 CAMPAIGN = "CELLSCAPER_FUZZ" in os.environ
@@ -452,25 +453,47 @@ def test_archives(name, whole, folder, edits):
 
 @pytest.fixture(scope="module")
 def papers():
-    return yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
+    return defaults()
 
 
 def use(config):
-    """All that the Snakefile takes from a valid configuration."""
-    validate(config, SCHEMA, [])
-    for dataset, table in sections.wanted_tables(config):
+    """All that the Snakefile takes from a configuration whose bases and defaults are written out."""
+    outputs = Outputs(config)
+    experiments, tables, figures = outputs.experiments, outputs.tables, Figures(outputs)
+    figures.run_files()
+    figures.galleries()
+    for dataset in config["run"]["datasets"]:
+        sections.dataset_section(config, dataset)
+        figures.gallery_inputs(dataset)
+    for dataset, table in tables.wanted():
         assert dataset in config["datasets"]
-        sections.table_section(config, table)
-        for row in sections.rows(config, table):
-            if row["experiment"]:
-                sections.training_section(config, row["experiment"])
-                sections.sampling_section(config, row["experiment"])
-                sections.reading_section(config, row["experiment"])
-                sections.shared_training(config, row["experiment"])
-                sections.shared_features(config, row["experiment"])
-                sections.shared_image_model(config, row["experiment"])
-                sections.density_stride(config, row["experiment"])
+        tables.section(table)
+        tables.intervals_section(table)
+        outputs.table_scores(dataset, table)
+        figures.picture_inputs(dataset, table)
+        for detector in tables.detectors(table):
+            sections.detector_section(config, detector, 0)
+        for row in tables.rows(table):
+            if row.experiment:
+                use_row(dataset, row, outputs, experiments)
     return True
+
+
+def use_row(dataset, row, outputs, experiments):
+    config, name, field = outputs.config, row.experiment, experiments[row.experiment].field
+    outputs.layout_weights(dataset, name, "0")
+    outputs.density(dataset, name)
+    outputs.painting(dataset, name, "0")
+    outputs.networks(dataset, name, row.decoder)
+    experiments.recipe(name)
+    sections.windows_section(config, field)
+    sections.sampling_section(experiments, name, "test")
+    sections.scoring_section(experiments, name, row.decoder, outputs.tables.metrics(name, row.decoder))
+    sections.image_scoring_section(experiments, name)
+    sections.painter_section(config, experiments.painter(name))
+    sections.painting_section(config, experiments.painter(name))
+    for network in experiments.features(name):
+        sections.features_section(config, network)
 
 
 @few
@@ -478,12 +501,39 @@ def use(config):
 def test_configurations(papers, changes):
     tree = changed(papers, changes)
     if isinstance(tree, dict):  # Snakemake takes nothing else
-        refuses_or_reads(use, tree)
+        refuses_or_reads(lambda: use(complete(tree)))
+
+
+@few
+@given(changes=CHANGES, name=st.sampled_from(["ci", "brca-small", "brca-points-topology"]))
+def test_overlays(folder, changes, name):
+    own = changed(yaml.safe_load((REPOSITORY / f"workflow/presets/{name}.yaml").read_text(encoding="utf-8")), changes)
+    if isinstance(own, dict):
+        refuses_or_reads(lambda: use(configuration(own)))
+
+
+ENTRIES = st.sampled_from(["adm", "topocellgen", "tc_count", "random", "sd_gmm", "a", "b"])
+BASED = st.dictionaries(
+    ENTRIES,
+    st.none()
+    | TREES
+    | st.fixed_dictionaries(
+        {}, optional={"base": ENTRIES | TREES, "generator": st.sampled_from(["adm", "random", "tmccg"]) | SCALARS,
+                      "settings": st.none() | TREES, "density": st.none() | st.just("kde")}
+    ),
+    max_size=4,
+)  # fmt: skip
+
+
+@few
+@given(entries=BASED, section=st.sampled_from(["experiments", "experiments", "tables"]))
+def test_bases_of_all_kinds(entries, section):
+    refuses_or_reads(lambda: use(configuration({section: entries})))
 
 
 @few
 @given(edits=EDITS)
-def test_configuration_files_of_broken_text(papers, folder, edits):
+def test_configuration_files_of_broken_text(folder, edits):
     """A file that YAML reads as a map; of the others Snakemake says what is wrong."""
     data = broken((REPOSITORY / "workflow/presets/ci.yaml").read_bytes(), edits)
     try:
@@ -492,4 +542,4 @@ def test_configuration_files_of_broken_text(papers, folder, edits):
         return
     if isinstance(own, dict) and all(isinstance(key, str) for key in own):
         path = put(folder, "own.yaml", data)
-        refuses_or_reads(lambda: validate(sections.overlay(papers, own), SCHEMA, [path]))
+        refuses_or_reads(lambda: use(configuration(own, files=[path])))

@@ -6,13 +6,15 @@ import torch
 from cellscaper.errors import CellscaperError
 from cellscaper.generators import adm
 
+GRID = {"region": 64}
 
-def test_the_maps_are_the_layout():
+
+def test_the_maps_are_the_layout(recipe):
     layout = torch.rand(2, 3, 8, 8)
-    assert adm.channels({"density": None}, 3) == 3
+    assert adm.channels(recipe("adm", 64, {}, grid=GRID), 3) == 3
     assert adm.compose(layout, None) is layout
 
 
-def test_a_density_is_refused():
+def test_a_density_is_refused(recipe):
     with pytest.raises(CellscaperError, match="adm takes no density"):
-        adm.channels({"density": {"method": "gmm"}}, 3)
+        adm.channels(recipe("adm", 64, {}, grid=GRID, density={"method": "gmm", "settings": {}}), 3)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.real_halves import place
+from cellscaper.generators import real_halves
+from cellscaper.generators.protocol import Request
 from cellscaper.layouts import Layout, LayoutSet
 
 
@@ -20,9 +21,14 @@ def patches(per_image, seed=0):
     return LayoutSet.build([items[i] for i in order], ("a",), 0.5)
 
 
+def split(targets, by, seeds):
+    request = Request(targets, seeds, real_halves.Settings(halves=by), targets[:0], 50)
+    return real_halves.generate(request).sets["points"]
+
+
 def halves(by, targets, seed=0):
     """Rows of the targets that stand for others, and those they stand for."""
-    made = place(targets, {"sampling": {"halves": by}}, [seed], targets[:0])
+    made = split(targets, by, [seed])
     row_of = {tuple(point): row for row, point in enumerate(targets.points.tolist())}
     return [row_of[tuple(point)] for point in made.points.tolist()], made.columns["target"].tolist(), made
 
@@ -73,4 +79,4 @@ def test_every_patch_may_come_into_either_half_and_stand_for_any_other():
 def test_what_cannot_be_split_is_refused(by, per_image):
     n = sum(per_image) if by == "patches" else len(per_image)
     with pytest.raises(CellscaperError, match=f"at least 2 {by} to split into halves, {n} given"):
-        place(patches(per_image), {"sampling": {"halves": by}}, [0] * sum(per_image), patches([]))
+        split(patches(per_image), by, [0] * sum(per_image))

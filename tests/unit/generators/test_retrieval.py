@@ -5,9 +5,12 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.retrieval import place, repair, window_counts
+from cellscaper.generators import retrieval
+from cellscaper.generators.protocol import Request
+from cellscaper.generators.retrieval import repair, window_counts
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.run.seeds import sample_seeds
+from cellscaper.run.settings import read
 from cellscaper.views.patches import sliding_windows
 from cellscaper.views.symmetries import EIGHT, transform
 
@@ -21,9 +24,9 @@ def images(sizes, cells=60, seed=0):
     return LayoutSet.build(items, ("a", "b", "c"), 0.5)
 
 
-def settings(repaired=False, stride=5, small="error"):
-    sampling = {"window_stride": stride, "repair": repaired, "min_distance": 2.0}
-    return {"grid": {"region": 32}, "small": small, "sampling": sampling}
+def retrieved(targets, seeds, train, repaired=False, small="error"):
+    settings = retrieval.Settings(window_stride=5, repair=repaired, min_distance=2.0)
+    return retrieval.generate(Request(targets, seeds, settings, train, 32, small)).sets["points"]
 
 
 def targets(n=25, seed=7):
@@ -50,7 +53,7 @@ def test_counts_of_all_windows_equal_those_of_the_windows_cut_out(stride):
 
 def test_no_training_window_has_nearer_counts():
     train, wanted = images([(50, 41), (64, 70)]), targets()
-    made = place(wanted, settings(), sample_seeds(0, 25, 1), train)
+    made = retrieved(wanted, sample_seeds(0, 25, 1), train)
     windows = sliding_windows(train, 32, 5).counts()
     for asked, got in zip(wanted.counts(), made.counts(), strict=True):
         assert np.abs(asked - got).sum() == min(np.abs(asked - one).sum() for one in windows)
@@ -60,7 +63,7 @@ def test_no_training_window_has_nearer_counts():
 
 def test_a_layout_is_its_window_in_one_of_the_eight_symmetries():
     train = images([(50, 41), (64, 70)])
-    made = place(targets(), settings(), sample_seeds(0, 25, 1), train)
+    made = retrieved(targets(), sample_seeds(0, 25, 1), train)
     used = set()
     for layout in made:
         image = train.layout(int(layout.source[-1]))
@@ -77,13 +80,13 @@ def test_windows_with_equal_counts_are_all_drawn():
     one = Layout(np.array([[3, 3]], np.float32), np.zeros(1, np.uint8), (32, 32))
     train = LayoutSet.build([Layout(one.points + i, one.labels, one.size, f"image_{i}") for i in range(4)], "abc", 0.5)
     wanted = LayoutSet.build([one] * 60, "abc", 0.5)
-    made = place(wanted, settings(), sample_seeds(0, 60, 1), train)
+    made = retrieved(wanted, sample_seeds(0, 60, 1), train)
     assert set(made.source) == {f"image_{i}" for i in range(4)}
 
 
 def test_repaired_layouts_have_the_exact_counts():
     wanted = targets()
-    made = place(wanted, settings(repaired=True), sample_seeds(0, 25, 1), images([(50, 41), (64, 70)]))
+    made = retrieved(wanted, sample_seeds(0, 25, 1), images([(50, 41), (64, 70)]), repaired=True)
     np.testing.assert_array_equal(made.counts(), wanted.counts())
 
 
@@ -114,16 +117,16 @@ def test_repair_from_and_to_nothing():
 
 def test_a_layout_depends_on_its_own_seed_and_target_alone():
     train, wanted, seeds = images([(50, 41), (64, 70)]), targets(4), sample_seeds(0, 4, 1)
-    together = place(wanted, settings(repaired=True), seeds, train)
+    together = retrieved(wanted, seeds, train, repaired=True)
     for i in range(4):
-        alone = place(wanted[[i]], settings(repaired=True), [seeds[i]], train)
+        alone = retrieved(wanted[[i]], [seeds[i]], train, repaired=True)
         np.testing.assert_array_equal(alone.points, together.layout(i).points)
 
 
 def test_small_images_and_bad_strides_are_refused():
     with pytest.raises(CellscaperError, match="smaller than"):
-        place(targets(2), settings(), [0, 1], images([(20, 64), (40, 40)]))
-    made = place(targets(2), settings(small="skip"), [0, 1], images([(20, 64), (40, 40)]))
+        retrieved(targets(2), [0, 1], images([(20, 64), (40, 40)]))
+    made = retrieved(targets(2), [0, 1], images([(20, 64), (40, 40)]), small="skip")
     assert set(made.source) == {"image_1"}
-    with pytest.raises(CellscaperError, match="window_stride = 0 px, expected 1 or more"):
-        place(targets(2), settings(stride=0), [0, 1], images([(40, 40)]))
+    with pytest.raises(CellscaperError, match="window_stride = 0: Input should be greater than or equal to 1"):
+        read(retrieval.Settings, {"window_stride": 0}, "generators retrieval")

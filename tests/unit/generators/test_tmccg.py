@@ -1,6 +1,5 @@
 """The TMCCG-style generator: its statistics, its networks, and that the two players learn beside each other."""
 
-import json
 import math
 
 import numpy as np
@@ -20,7 +19,8 @@ from cellscaper.generators.gan.statistics import (
     k_loss,
     l_functions,
 )
-from cellscaper.generators.tmccg import Tmccg, draw_layouts
+from cellscaper.generators.protocol import Request, read_recipe
+from cellscaper.generators.tmccg import Tmccg, sample_layouts
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.topology.persistence import alpha_diagrams
 
@@ -33,13 +33,13 @@ SETTINGS = {
     "weights": {"adversarial": 0.1, "k": 1.0, "holes": 0.2, "r1": 1.0},
 }
 SECTION = {
-    "density": None,
-    "losses": None,
+    "method": "tmccg",
+    "region": REGION,
     "small": "error",
-    "grid": {"region": REGION},
-    "training": {"batch": 4, "steps": 60},
-    "tmccg": SETTINGS,
+    "settings": SETTINGS,
+    "training": {"batch": 4, "steps": 60, "lr": 1e-2},
 }
+CPU = torch.device("cpu")
 
 
 def pattern(sizes, seed=0, width=24, dtype=torch.float64):
@@ -210,7 +210,7 @@ def test_the_discriminator_hears_the_condition():
 
 def prepared():
     torch.manual_seed(0)
-    return tmccg.SYSTEM.prepare(SECTION, spaced(8, 0), None, torch.device("cpu"))
+    return tmccg.prepare(read_recipe(SECTION), spaced(8, 0), None, CPU)
 
 
 def test_each_player_is_trained_by_its_own_terms_alone():
@@ -251,12 +251,13 @@ def test_players_stay_in_balance_and_the_statistics_come_nearer():
 
 def test_other_settings_are_refused():
     for change, message in (
-        ({"density": {}}, "no density"),
-        ({"losses": {}}, "no density"),
-        ({"tmccg": None}, "needs the"),
+        ({"density": {}}, "tmccg takes no density"),
+        ({"losses": {}}, "train_layout.losses = .*: this key is unknown"),
+        ({"settings": {**SETTINGS, "losses": {}}}, "generators tmccg.losses = .*: this key is unknown"),
+        ({"settings": None}, "generators tmccg = None: Input should be a valid dictionary"),
     ):
         with pytest.raises(CellscaperError, match=message):
-            tmccg.SYSTEM.prepare({**SECTION, **change}, spaced(2, 0), None, torch.device("cpu"))
+            tmccg.prepare(read_recipe({**SECTION, **change}), spaced(2, 0), None, CPU)
 
 
 def test_several_processes_are_refused(monkeypatch):
@@ -274,13 +275,11 @@ def trained():
 
 
 def drawn(trained, targets, seeds, batch=8):
-    facts = {"section": json.loads(json.dumps(trained.section))}
-    config = {"sampling": {"batch": batch}}
-    made, arrays = tmccg.SYSTEM.draw(
-        trained.model.state_dict(), facts, targets, seeds, config, torch.device("cpu"), "layouts"
-    )
-    assert arrays == {}
-    return made["points"]
+    facts = {"section": trained.recipe.model_dump(mode="json"), **trained.facts}
+    sampling, weights = tmccg.Sampling(batch=batch), trained.model.state_dict()
+    made = tmccg.generate(Request(targets, seeds, sampling, targets[:0], REGION, weights=weights, facts=facts))
+    assert made.arrays == {}
+    return made.sets["points"]
 
 
 def test_counts_are_exact_and_a_seed_gives_the_same_layout_in_any_batch(trained):
@@ -307,7 +306,7 @@ def test_what_is_asked_for_is_the_nearest_training_crop_and_never_the_target(tra
 
 
 def test_the_bank_holds_real_crops(trained):
-    model = Tmccg(SETTINGS, CLASSES, REGION)
+    model = Tmccg(tmccg.Settings(**SETTINGS), CLASSES, REGION)
     assert model.bank.abs().sum() == 0
     assert trained.model.bank_counts.sum(1).min() > 5
     assert torch.allclose(50 * trained.model.bank[:, :CLASSES], trained.model.bank_counts)
@@ -318,4 +317,4 @@ def test_targets_of_another_region_are_refused(trained):
         [Layout(np.zeros((1, 2), np.float32), np.zeros(1, np.uint8), (32, 64))], ("a", "b", "c"), 0.5
     )
     with pytest.raises(CellscaperError, match="64 px regions of 3 classes, asked for 32×64 px of 3"):
-        draw_layouts(trained.model, wrong, [0], 4, "layouts")
+        sample_layouts(trained.model, wrong, [0], 4, "layouts")

@@ -15,15 +15,23 @@ LOSSES = {
     "after": 0.5, "weights": {"count": 2.0, "intra": 3.0, "inter": 5.0}, "threshold": 0.5, "width": None,
     "diagrams": "alpha", "normalise": "none", "window": None, "snr_limit": None,
 }  # fmt: skip
-SECTION = {
-    "grid": GRID, "density": None, "losses": LOSSES, "training": {"steps": 10},
-    "diffusion": {"schedule": "cosine", "steps": 100},
-}  # fmt: skip
 T = torch.tensor([5, 90])
 
 
-def with_losses(**changes):
-    return {**SECTION, "losses": {**LOSSES, **changes}}
+@pytest.fixture(scope="module")
+def run(recipe):
+    """run(step, prediction, changed losses): terms, what is shown beside them, the prediction."""
+
+    def terms(step, x0_hat=None, seed=1, **losses):
+        settings = {"losses": {**LOSSES, **losses}, "diffusion": {"schedule": "cosine", "steps": 100}}
+        x0, counts = clean()
+        x0_hat = clean(seed=seed)[0] if x0_hat is None else x0_hat
+        x0_hat = x0_hat.clone().requires_grad_()
+        asked = recipe("topocellgen", GRID["region"], settings, {"steps": 10}, grid=GRID)
+        found, shown = topocellgen.extra(asked, x0, counts, step)(x0_hat, T)
+        return found, shown, x0_hat
+
+    return terms
 
 
 def clean(cells=30, seed=0):
@@ -37,27 +45,19 @@ def clean(cells=30, seed=0):
     return rasterise(points, labels, index, 2, 2, Grid(**GRID)), counts
 
 
-def run(section, step, x0_hat=None, seed=1):
-    x0, counts = clean()
-    x0_hat = clean(seed=seed)[0] if x0_hat is None else x0_hat
-    x0_hat = x0_hat.clone().requires_grad_()
-    terms, shown = topocellgen.extra(section, x0, counts, step)(x0_hat, T)
-    return terms, shown, x0_hat
-
-
-def test_before_their_part_of_the_training_the_losses_are_zero_and_the_count_error_is_shown():
+def test_before_their_part_of_the_training_the_losses_are_zero_and_the_count_error_is_shown(run):
     x0, _ = clean()
     missing = x0.clone()
     missing[:, 0] = GRID["low"]  # 15 cells of class 0 less in each sample
-    terms, shown, _ = run(SECTION, 4, missing)
+    terms, shown, _ = run(4, missing)
     assert {name: value.tolist() for name, value in terms.items()} == {n: [0, 0] for n in ("count", "intra", "inter")}
     assert shown["count_error"].tolist() == [7.5, 7.5]
     assert set(shown) == {"count_error", "grad_count", "grad_intra", "grad_inter"}
 
 
-def test_terms_are_weighted_and_in_px_at_20x():
+def test_terms_are_weighted_and_in_px_at_20x(run):
     x0, _ = clean()
-    terms, shown, x0_hat = run(SECTION, 5)
+    terms, shown, x0_hat = run(5)
     unit = [(maps[..., 2:-2, 2:-2] + 0.2) / 4.2 for maps in (x0, x0_hat.detach())]
     raw = topology_losses(unit[1], targets(unit[0], Topology(marker=1)), Topology(marker=1))
     assert raw["intra"].min() > 0
@@ -66,37 +66,41 @@ def test_terms_are_weighted_and_in_px_at_20x():
     torch.testing.assert_close(terms["count"].detach(), 2 * shown["count_error"].detach())
 
 
-def test_normalised_distances_have_no_unit():
-    terms = run(with_losses(normalise="max"), 5)[0]
+def test_normalised_distances_have_no_unit(run):
+    terms = run(5, normalise="max")[0]
     assert 0 < float(terms["intra"].detach().max()) < 3
 
 
-def test_perfect_predictions_cost_nothing():
-    terms, shown, _ = run(SECTION, 9, clean()[0])
+def test_perfect_predictions_cost_nothing(run):
+    terms, shown, _ = run(9, clean()[0])
     assert all(value.abs().max() == 0 for value in (*terms.values(), shown["count_error"]))
 
 
-def test_gradients_reach_the_prediction_and_their_norms_are_shown():
-    terms, shown, x0_hat = run(SECTION, 9)
+def test_gradients_reach_the_prediction_and_their_norms_are_shown(run):
+    terms, shown, x0_hat = run(9)
     (slope,) = torch.autograd.grad(terms["intra"].sum(), x0_hat, retain_graph=True)
     torch.testing.assert_close(shown["grad_intra"], slope.flatten(1).norm(dim=1))
     assert shown["grad_intra"].min() > 0
     assert slope[..., :2, :].abs().max() == 0  # the padding
 
 
-def test_the_losses_of_steps_that_are_too_noisy_are_left_out():
-    terms, _, _ = run(with_losses(snr_limit=1.0), 9, clean(cells=20)[0])
+def test_the_losses_of_steps_that_are_too_noisy_are_left_out(run):
+    terms, _, _ = run(9, clean(cells=20)[0], snr_limit=1.0)
     assert all(value[0] > 0 for value in terms.values())
     assert all(value[1] == 0 for value in terms.values())
 
 
-def test_a_loss_without_weight_is_not_taken():
-    terms, shown, _ = run(with_losses(weights={"count": 1.0, "intra": 0, "inter": 0}), 9, clean(cells=20)[0])
+def test_a_loss_without_weight_is_not_taken(run):
+    terms, shown, _ = run(9, clean(cells=20)[0], weights={"count": 1.0, "intra": 0, "inter": 0})
     assert terms["count"].min() > 0
     assert terms["intra"].max() == terms["inter"].max() == shown["grad_intra"].max() == 0
 
 
-@pytest.mark.parametrize("change", [{"losses": None}, {"density": {"method": "gmm"}}])
-def test_it_needs_losses_and_takes_no_density(change):
-    with pytest.raises(CellscaperError, match="topocellgen takes losses and no density"):
-        topocellgen.channels({**SECTION, **change}, 3)
+def test_it_needs_losses_and_takes_no_density(recipe):
+    with pytest.raises(
+        CellscaperError, match="generators topocellgen.losses = None: Input should be a valid dictionary"
+    ):
+        recipe("topocellgen", GRID["region"], {"losses": None}, grid=GRID)
+    both = recipe("topocellgen", GRID["region"], {}, grid=GRID, density={"method": "gmm", "settings": {}})
+    with pytest.raises(CellscaperError, match="generator topocellgen takes no density"):
+        topocellgen.channels(both, 3)

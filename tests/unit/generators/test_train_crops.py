@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.train_crops import place
+from cellscaper.generators import train_crops
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.run.seeds import sample_seeds
-
-SETTINGS = {"grid": {"region": 32}, "small": "error"}
 
 
 def images(sizes, cells=60, seed=0):
@@ -21,9 +19,9 @@ def images(sizes, cells=60, seed=0):
     return LayoutSet.build(items, ("a", "b", "c"), 0.5)
 
 
-def test_each_layout_is_a_window_of_its_image_up_to_mirroring():
+def test_each_layout_is_a_window_of_its_image_up_to_mirroring(place):
     train, targets = images([(50, 40), (64, 70)]), images([(32, 32)] * 30, cells=3)
-    made = place(targets, SETTINGS, sample_seeds(0, 30, 1), train)
+    made = place(train_crops, targets, sample_seeds(0, 30, 1), train, 32)
     assert made.columns["target"].tolist() == list(range(30))
     assert set(made.source) == {"image_0", "image_1"}
     for layout in made:
@@ -41,19 +39,19 @@ def test_each_layout_is_a_window_of_its_image_up_to_mirroring():
         assert sorted((y, x, k) for (y, x), k in zip(layout.points, layout.labels, strict=True)) in mirrored
 
 
-def test_a_crop_depends_on_its_own_seed():
+def test_a_crop_depends_on_its_own_seed(place):
     train, targets, seeds = images([(50, 40), (64, 70)]), images([(32, 32)] * 4, cells=3), sample_seeds(0, 4, 1)
-    together = place(targets, SETTINGS, seeds, train)
+    together = place(train_crops, targets, seeds, train, 32)
     for i in range(4):
         np.testing.assert_array_equal(
-            place(targets[[i]], SETTINGS, [seeds[i]], train).points, together.layout(i).points
+            place(train_crops, targets[[i]], [seeds[i]], train, 32).points, together.layout(i).points
         )
     assert len(set(map(tuple, together.origin.tolist()))) > 1
 
 
-def test_small_images_are_an_error_or_left_out():
+def test_small_images_are_an_error_or_left_out(place):
     train, targets = images([(20, 40), (64, 70)]), images([(32, 32)] * 8, cells=3)
     with pytest.raises(CellscaperError, match="smaller than"):
-        place(targets, SETTINGS, sample_seeds(0, 8, 1), train)
-    made = place(targets, {**SETTINGS, "small": "skip"}, sample_seeds(0, 8, 1), train)
+        place(train_crops, targets, sample_seeds(0, 8, 1), train, 32)
+    made = place(train_crops, targets, sample_seeds(0, 8, 1), train, 32, "skip")
     assert set(made.source) == {"image_1"}

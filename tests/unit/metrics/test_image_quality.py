@@ -10,6 +10,7 @@ from cellscaper.metrics.image_quality import (
     dots_found,
     image_fid,
     image_fid_name,
+    image_windows,
     optical_density,
     stain,
     stain_distances,
@@ -23,6 +24,20 @@ def layouts(*cells):
         table = np.array(one, np.float32).reshape(-1, 3)
         items.append(Layout(table[:, :2], table[:, 2].astype(np.uint8), (64, 64), str(i)))
     return LayoutSet.build(items, ("a", "b"), 0.5)
+
+
+def test_windows_lie_evenly_and_hold_their_own_pixels_and_cells():
+    y, x = np.mgrid[:50, :70]
+    image = np.stack([y, x, x], axis=-1).astype(np.uint8)
+    points = np.array([[10, 20], [45, 60]], np.float32)
+    cells = LayoutSet.build([Layout(points, np.array([0, 1], np.uint8), (50, 70), "i")], ("a", "b"), 0.5)
+    layouts, pixels = image_windows(cells, [image], 32)
+    assert layouts.origin.tolist() == [[0, 0], [0, 38], [18, 0], [18, 38]]
+    for layout, window in zip(layouts, pixels, strict=True):
+        assert window[0, 0, :2].tolist() == list(layout.origin) and window.shape == (32, 32, 3)
+        for point, label in zip(layout.points, layout.labels, strict=True):
+            assert (point + layout.origin).tolist() == points[label].tolist()
+    assert [len(layout) for layout in layouts] == [1, 0, 0, 1]
 
 
 def test_recall_of_a_hand_made_case():

@@ -2,10 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.covariance import LedoitWolf
 
+from cellscaper.disk.weights import write_weights
 from cellscaper.errors import CellscaperError
-from cellscaper.metrics.spatial_fid import metric_name, spatial_fid
+from cellscaper.features import autoencoder, resnet50
+from cellscaper.features.extraction import features
+from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.metrics.frechet import fid_name
+from cellscaper.metrics.protocol import Comparison
+from cellscaper.metrics.spatial_fid import Settings, score, spatial_fid
 
 
 def whitened(n: int, d: int, seed: int) -> np.ndarray:
@@ -58,7 +65,29 @@ def test_few_layouts_are_scored_with_ledoit_wolf_covariances(by_square_root):
 
 
 def test_names_tell_network_and_shrinkage():
-    assert metric_name("autoencoder", "none") == "spatial_fid"
-    assert metric_name("autoencoder", "ledoit_wolf") == "spatial_fid_shrinkage"
-    assert metric_name("resnet50", "none") == "spatial_fid_released"
-    assert metric_name("resnet50", "ledoit_wolf") == "spatial_fid_released_shrinkage"
+    assert fid_name(autoencoder.SCORE, "none") == "spatial_fid"
+    assert fid_name(autoencoder.SCORE, "ledoit_wolf") == "spatial_fid_shrinkage"
+    assert fid_name(resnet50.SCORE, "none") == "spatial_fid_released"
+    assert fid_name(resnet50.SCORE, "ledoit_wolf") == "spatial_fid_released_shrinkage"
+
+
+def layouts(n: int, seed: int) -> LayoutSet:
+    rng = np.random.default_rng(seed)
+    items = [Layout(rng.uniform(0, 64, (9, 2)), rng.integers(0, 2, 9).astype(np.uint8), (64, 64)) for _ in range(n)]
+    return LayoutSet.build(items, ("a", "b"), 0.5)
+
+
+def test_the_score_is_the_distance_of_the_features_of_the_weights(tmp_path):
+    grid = {"region": 64, "stride": 4, "marker": 1}
+    section = {"method": "autoencoder", "settings": {"width": 8, "depth": 3, "level": 2, "grid": grid}}
+    settings = autoencoder.Settings(**section["settings"])
+    model, file = autoencoder.build(settings, 2).eval(), tmp_path / "features.safetensors"
+    write_weights(file, model.state_dict(), {}, section=section, classes=["a", "b"], mpp=0.5)
+    real, made = layouts(20, 0), layouts(20, 1)
+    compared = Comparison(real, made, real, real, "points", network=file)
+    one, two = (features(model, settings.grid, side, 7, torch.device("cpu")) for side in (real, made))
+    for shrinkage, name in (("none", "spatial_fid"), ("ledoit_wolf", "spatial_fid_shrinkage")):
+        (found,) = score(compared, Settings(shrinkage=shrinkage)).items()
+        assert found == (name, {"total": pytest.approx(spatial_fid(one, two, shrinkage), rel=1e-4)})
+    with pytest.raises(CellscaperError, match="needs a feature network"):
+        score(Comparison(real, made, real, real, "points"), Settings())

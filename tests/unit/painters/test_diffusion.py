@@ -6,16 +6,18 @@ import torch
 
 from cellscaper.diffusion import objective
 from cellscaper.diffusion.schedule import make_schedule
+from cellscaper.diffusion.settings import Ddim
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.painters.diffusion import Painter, batch_loss, paint
-from cellscaper.plan.sections import overlay
+from cellscaper.painters.diffusion import ImageNetwork, Settings, batch_loss, paint_batch
+from cellscaper.plan.merging import overlay
+from cellscaper.run.settings import read
 from cellscaper.views.crops import CropSampler
-from cellscaper.views.rasters import Grid, rasterise
+from cellscaper.views.rasters import rasterise
 
 CPU = torch.device("cpu")
 CLASSES = 2
-SECTION = {
+BLOCK = {
     "grid": {"region": 32, "stride": 1, "marker": 3, "pad": 0, "low": -1, "high": 1},
     "small": "error",
     "condition": {"kind": "markers"},
@@ -23,12 +25,13 @@ SECTION = {
     "diffusion": {
         "schedule": "linear", "steps": 100, "prediction": "noise", "learn_variance": True, "p2_gamma": 1.0, "p2_k": 1.0,
     },
-    "training": {"batch": 4},
+    "training": {"steps": 10, "batch": 4, "lr": 1e-3},
 }  # fmt: skip
 
 
-def section(**changes):
-    return overlay(SECTION, changes)
+def settings_with(**changes):
+    """Settings with keys of their blocks replaced: settings_with(grid={"pad": 4})."""
+    return read(Settings, overlay(BLOCK, changes), "painters diffusion")
 
 
 def tissue(n=3):
@@ -78,7 +81,7 @@ def test_image_and_markers_of_a_batch_show_the_same_window(pad, monkeypatch):
             return torch.zeros(len(x), 6, *x.shape[2:])
 
     monkeypatch.setattr(objective, "noised", spy)
-    settings = section(grid={"pad": pad}, training={"batch": 12})
+    settings = settings_with(grid={"pad": pad}, training={"batch": 12})
     loss_of(settings)(Model(), torch.Generator().manual_seed(0), 0)
     x0, markers = seen["x0"], seen["markers"]
     assert x0.shape == (12, 3, 32 + 2 * pad, 32 + 2 * pad)
@@ -103,9 +106,9 @@ CONDITIONS = [{"kind": "markers"}, {"kind": "distance", "reach": 5}, {"kind": "c
 
 @pytest.mark.parametrize(("prediction", "condition"), [("noise", CONDITIONS[0]), *(("v", one) for one in CONDITIONS)])
 def test_a_few_steps_bring_the_loss_down(prediction, condition):
-    settings = section(diffusion={"prediction": prediction}, condition=condition)
+    settings = settings_with(diffusion={"prediction": prediction}, condition=condition)
     torch.manual_seed(0)
-    model, loss = Painter(settings, CLASSES), loss_of(settings)
+    model, loss = ImageNetwork(settings, CLASSES), loss_of(settings)
 
     def mean():
         with torch.no_grad():
@@ -123,7 +126,7 @@ def test_a_few_steps_bring_the_loss_down(prediction, condition):
 
 def test_the_network_is_as_large_as_the_padded_region_and_sees_the_markers():
     torch.manual_seed(0)
-    model = Painter(section(grid={"pad": 4}), CLASSES)
+    model = ImageNetwork(settings_with(grid={"pad": 4}), CLASSES)
     for parameter in model.parameters():
         parameter.data.add_(0.05 * torch.randn_like(parameter))
     x, markers = torch.rand(1, 3, 40, 40), torch.rand(1, CLASSES, 40, 40)
@@ -132,14 +135,15 @@ def test_the_network_is_as_large_as_the_padded_region_and_sees_the_markers():
     t = torch.zeros(1, dtype=torch.long)
     assert model(x, t, markers).shape == (1, 6, 40, 40)
     assert (model(x, t, markers) - model(x, t, other)).abs().max() > 0
-    assert Painter(section(diffusion={"learn_variance": False}), CLASSES)(x, t, markers).shape == (1, 3, 40, 40)
+    fixed = ImageNetwork(settings_with(diffusion={"learn_variance": False}), CLASSES)
+    assert fixed(x, t, markers).shape == (1, 3, 40, 40)
 
 
 def test_grids_that_images_do_not_have_are_refused():
     with pytest.raises(CellscaperError, match="grid stride 2 must be 1"):
-        Painter(section(grid={"stride": 2}), CLASSES)
+        ImageNetwork(settings_with(grid={"stride": 2}), CLASSES)
     with pytest.raises(CellscaperError, match="multiples of 4"):
-        Painter(section(grid={"region": 30}), CLASSES)
+        ImageNetwork(settings_with(grid={"region": 30}), CLASSES)
 
 
 # -- painting ----------------------------------------------------------------------------------------------
@@ -148,7 +152,7 @@ def test_grids_that_images_do_not_have_are_refused():
 @pytest.mark.parametrize(("pad", "prediction"), [(0, "noise"), (4, "noise"), (4, "v")])
 def test_a_model_that_knows_the_image_paints_it_exactly(pad, prediction):
     """Closed form, as for layouts; also: it is given the markers, and no pixel is lost or moved."""
-    settings = section(grid={"pad": pad}, diffusion={"prediction": prediction})
+    settings = settings_with(grid={"pad": pad}, diffusion={"prediction": prediction})
     schedule = make_schedule("linear", 100)
     cells, _ = tissue()
     layouts = [
@@ -156,7 +160,7 @@ def test_a_model_that_knows_the_image_paints_it_exactly(pad, prediction):
     ]
     images = np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3), np.uint8)
     x0 = torch.nn.functional.pad(torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1, (pad,) * 4, value=1.0)
-    expected = markers_of(layouts, Grid(**settings["grid"]))
+    expected = markers_of(layouts, settings.grid)
 
     def model(x, t, markers):
         assert torch.equal(markers, expected)
@@ -165,26 +169,26 @@ def test_a_model_that_knows_the_image_paints_it_exactly(pad, prediction):
         wanted = eps if prediction == "noise" else bar.sqrt() * eps - (1 - bar).sqrt() * x0
         return torch.cat([wanted, torch.full_like(wanted, 5.0)], dim=1)
 
-    painted = paint(settings, model, layouts, CLASSES, [1, 2, 3], {"steps": 5, "eta": 0.0}, CPU)
+    painted = paint_batch(settings, model, layouts, CLASSES, [1, 2, 3], Ddim(steps=5, eta=0.0), CPU)
     assert painted.dtype == np.uint8
     np.testing.assert_array_equal(painted, images)
 
 
 @pytest.mark.parametrize(("fold", "condition"), [*((fold, CONDITIONS[0]) for fold in (1, 2, 4)), (2, CONDITIONS[2])])
 def test_an_image_is_the_same_whatever_the_batch(fold, condition):
-    settings = section(grid={"pad": 4}, network={"fold": fold}, condition=condition)
+    settings = settings_with(grid={"pad": 4}, network={"fold": fold}, condition=condition)
     torch.manual_seed(0)
-    model = Painter(settings, CLASSES).eval()
+    model = ImageNetwork(settings, CLASSES).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     empty = Layout(np.zeros((0, 2), np.float32), np.zeros(0, np.uint8), (32, 32))
     one = Layout(np.array([[3, 4], [20, 30]], np.float32), np.array([0, 1], np.uint8), (32, 32))
-    layouts, seeds, sampling = [one, empty, one, empty], [9, 9, 4, 2**62], {"steps": 4, "eta": 0.3}
-    together = paint(settings, model, layouts, CLASSES, seeds, sampling, CPU)
+    layouts, seeds, sampling = [one, empty, one, empty], [9, 9, 4, 2**62], Ddim(steps=4, eta=0.3)
+    together = paint_batch(settings, model, layouts, CLASSES, seeds, sampling, CPU)
     assert together.shape == (4, 32, 32, 3)
     for i in range(4):
-        alone = paint(settings, model, [layouts[i]], CLASSES, [seeds[i]], sampling, CPU)[0]
+        alone = paint_batch(settings, model, [layouts[i]], CLASSES, [seeds[i]], sampling, CPU)[0]
         assert np.abs(alone.astype(int) - together[i]).max() <= 1  # rounding of sums in another order
     assert (together[0] != together[1]).any()  # same noise, other cells
     assert (together[0] != together[2]).any()  # same cells, other noise

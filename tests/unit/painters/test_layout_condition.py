@@ -6,7 +6,15 @@ import torch
 from scipy import ndimage
 
 from cellscaper.errors import CellscaperError
-from cellscaper.painters.layout_condition import CellTokens, layout_condition
+from cellscaper.painters.diffusion import Settings
+from cellscaper.painters.layout_condition import (
+    AttentionCondition,
+    CellTokens,
+    DistanceCondition,
+    MarkerCondition,
+    layout_condition,
+)
+from cellscaper.run.settings import read
 from cellscaper.views.rasters import Grid, rasterise
 
 CLASSES = 3
@@ -24,7 +32,7 @@ def cells(n=4, side=40, seed=0):
 
 def test_markers_are_the_grid_s_raster():
     grid = Grid(40, marker=3, pad=4, low=-1, high=1)
-    one = layout_condition({"kind": "markers"}, grid, CLASSES)
+    one = layout_condition(MarkerCondition(), grid, CLASSES)
     points, labels, index, n = cells()
     assert one.channels == CLASSES
     assert torch.equal(one.encode(points, labels, index, n), rasterise(points, labels, index, n, CLASSES, grid))
@@ -34,7 +42,8 @@ def test_markers_are_the_grid_s_raster():
 def test_distance_maps_are_scipy_s(pad, reach, low, high):
     grid = Grid(40, pad=pad, low=low, high=high)
     points, labels, index, n = cells()
-    maps = layout_condition({"kind": "distance", "reach": reach}, grid, CLASSES).encode(points, labels, index, n)
+    one = layout_condition(DistanceCondition(kind="distance", reach=reach), grid, CLASSES)
+    maps = one.encode(points, labels, index, n)
     assert maps.shape == (n, CLASSES, 40 + 2 * pad, 40 + 2 * pad)
     for i in range(n):
         for k in range(CLASSES):
@@ -49,7 +58,7 @@ def test_distance_maps_are_scipy_s(pad, reach, low, high):
 def test_cells_are_padded_and_told_apart_from_padding():
     grid = Grid(40, pad=4)
     points, labels, index, n = cells()
-    one = layout_condition({"kind": "cross_attention", "width": 8}, grid, CLASSES)
+    one = layout_condition(AttentionCondition(kind="cross_attention", width=8), grid, CLASSES)
     encoded = one.encode(points, labels, index, n)
     assert (one.channels, one.context) == (0, 8)
     for i in range(n):
@@ -68,7 +77,11 @@ def test_cells_are_padded_and_told_apart_from_padding():
 
 
 def test_wrong_settings_are_refused():
-    with pytest.raises(CellscaperError, match="condition reach 0.5 px must be from 1 to"):
-        layout_condition({"kind": "distance", "reach": 0.5}, Grid(40), CLASSES)
-    with pytest.raises(CellscaperError, match="condition kind 'attention'; use one of markers, distance, cross"):
-        layout_condition({"kind": "attention"}, Grid(40), CLASSES)
+    with pytest.raises(CellscaperError, match="condition reach 41 px must be from 1 to the map's 40 px"):
+        layout_condition(DistanceCondition(kind="distance", reach=41), Grid(40), CLASSES)
+    for condition, words in (
+        ({"kind": "distance", "reach": 0.5}, "condition.reach = 0.5: Input should be greater than or equal to 1"),
+        ({"kind": "attention"}, "'attention' .* the expected tags: 'markers', 'distance', 'cross_attention'"),
+    ):
+        with pytest.raises(CellscaperError, match=words):
+            read(Settings, {"condition": condition}, "painters diffusion")

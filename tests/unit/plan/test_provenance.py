@@ -138,8 +138,8 @@ def test_fields_that_newer_pythons_add_to_the_syntax_tree_do_not_count(package, 
     expected = fingerprint(package, MODULE)
     parse = ast.parse
 
-    def newer(source):
-        tree = parse(source)
+    def newer(source, **named):
+        tree = parse(source, **named)
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 node.type_params = []
@@ -208,6 +208,7 @@ def test_a_module_that_is_not_there_is_an_error(package):
 
 # -- the conventions that closures rest on -------------------------------------------------------------------
 
+BY_NAME = "cellscaper.run.methods"  # imports the chosen method
 LOCAL_IMPORTS = {
     "cellscaper.plan.provenance": "reads checksums for records alone; at module level the Snakefile would load h5py",
 }
@@ -229,11 +230,11 @@ def own_imports(node):
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_own_modules_are_imported_at_module_level_except_by_registries(name):
+def test_own_modules_are_imported_at_module_level(name):
     """What is imported elsewhere is missing from the stage's fingerprint. Commands name it in their records."""
     tree = ast.parse(SOURCES[name].read_bytes())
     elsewhere = [node.lineno for node in ast.walk(tree) if own_imports(node) and node not in tree.body]
-    if name.endswith(".registry") or name in LOCAL_IMPORTS:
+    if name in LOCAL_IMPORTS:
         assert elsewhere, f"{name} needs no exception"
     elif not name.startswith("cellscaper.commands."):
         assert not elsewhere, f"{name}: import at module level, lines {elsewhere}"
@@ -254,7 +255,17 @@ def test_imports_are_absolute_and_by_name(name):
             continue
         data = ("importlib.metadata", "importlib.resources")  # they read files, not code
         dynamic = [m for m in modules if m.split(".")[0] in ("importlib", "runpy", "pkgutil") and m not in data]
-        assert not dynamic, f"{name}:{node.lineno}: {dynamic}"
+        assert not dynamic or name == BY_NAME, f"{name}:{node.lineno}: {dynamic}"
+
+
+def test_methods_are_imported_by_name_in_one_place():
+    """A rule names the chosen method's fingerprint, which is that of ``cellscaper.<kind>.<name>``."""
+    tree = ast.parse(SOURCES[BY_NAME].read_bytes())
+    uses = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "importlib"
+    ]
+    calls = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Call) and node.func in uses]
+    assert calls == ["importlib.import_module(f'cellscaper.{kind}.{name}')"] and len(uses) == 1
 
 
 def test_packages_hold_no_code_of_their_own():

@@ -140,11 +140,48 @@ def test_all_that_is_given_is_parsed():
     assert args.inputs == {"cells": Path("a/cells.h5"), "model": Path("m")}
 
 
-def test_an_optional_input_may_be_left_out():
-    args = parse(*GIVEN)
+@pytest.mark.parametrize("empty", [(), ("--model",)])
+def test_an_optional_input_may_be_left_out(empty):
+    args = parse(*empty, *GIVEN)
     assert args.model is None
     assert args.inputs == {"cells": Path("a/cells.h5")}
     assert (args.config, args.seed) == ({}, 0)
+
+
+LISTS = {"inputs": ("scores+", "counts*", "cells"), "options": ("detectors+", "labels*"), "outputs": ()}
+
+
+def test_lists_are_given_as_words_and_their_files_are_numbered():
+    odd = "my results (ä) 'x'/\"b\".csv"
+    words = ("--scores", odd, "s.csv", "--counts", "--cells", "c.h5", "--detectors", "unet", "a b", "--labels", "l")
+    args = parse(*words, **LISTS)
+    assert (args.scores, args.counts, args.cells) == ([Path(odd), Path("s.csv")], [], Path("c.h5"))
+    assert (args.detectors, args.labels) == (["unet", "a b"], ["l"])
+    assert args.inputs == {"scores_0": Path(odd), "scores_1": Path("s.csv"), "cells": Path("c.h5")}
+
+
+def test_a_list_that_may_be_empty_may_be_left_out():
+    args = parse("--scores", "s.csv", "--cells", "c.h5", "--detectors", "unet", **LISTS)
+    assert (args.counts, args.labels) == ([], [])
+
+
+def test_lists_are_matched_value_by_value():
+    words = ("--scores", "s.csv", "t.csv", "--cells", "c.h5", "--detectors", "unet", "a b", "--labels", "l")
+    args = parse(*words, **LISTS)
+    assert stage.matched(args, "detectors", "scores") == [("unet", Path("s.csv")), ("a b", Path("t.csv"))]
+    with pytest.raises(CellscaperError, match="2 --scores, 1 --labels: expected as many of each"):
+        stage.matched(args, "scores", "labels")
+
+
+@pytest.mark.parametrize("name", ["scores", "detectors"])
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_list_of_at_least_one_must_be_given(name, empty, capsys):
+    words = {"scores": ["s.csv"], "cells": ["c.h5"], "detectors": ["unet"], name: []}
+    given = [word for one, values in words.items() if values or empty for word in (f"--{one}", *values)]
+    with pytest.raises(SystemExit) as caught:
+        parse(*given, **LISTS)
+    assert caught.value.code == 2
+    assert f"--{name}" in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -195,3 +232,24 @@ def test_a_stage_keeps_to_its_threads_whenever_its_libraries_are_loaded(before):
     assert (threads, torch_threads) == (1, 1)
     assert pools
     assert set(pools.values()) == {1}
+
+
+# -- the section --------------------------------------------------------------------------------------------------
+
+
+def test_a_section_without_a_key_is_an_error_line_that_names_the_keys(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["cut_patches.py", "--config", '{"region": 64}'])
+    section = stage.arguments("", [], []).config
+    assert section["region"] == 64
+    assert section.get("small") is None
+    with pytest.raises(CellscaperError, match=r"--config has no 'small', it has region; give the section"):
+        section["small"]
+
+
+@pytest.mark.parametrize(("text", "why"), [("{region: 64}", "is not JSON"), ("[64]", "is not a JSON object")])
+def test_a_section_that_is_not_an_object_is_refused(monkeypatch, capsys, text, why):
+    monkeypatch.setattr(sys, "argv", ["cut_patches.py", "--config", text])
+    with pytest.raises(SystemExit) as caught:
+        stage.arguments("", [], [])
+    assert caught.value.code == 2
+    assert why in capsys.readouterr().err

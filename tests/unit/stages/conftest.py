@@ -19,14 +19,14 @@ def some_layouts(n: int, side: int, seed: int, **columns: np.ndarray) -> LayoutS
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files that the drawing stages read: cells, patches, two samplings, fitted maps."""
+    """A folder with the files that the drawing stages read: cells, windows, two samplings, fitted maps."""
     folder = tmp_path_factory.mktemp("files")
     split = np.array(["train", "train", "test"])
     write_layouts(folder / "cells.h5", some_layouts(3, 96, 0, split=split), {})
-    patches = some_layouts(4, 64, 1)
-    write_layouts(folder / "patches.h5", patches, {})
+    windows = some_layouts(4, 64, 1)
+    write_layouts(folder / "windows.h5", windows, {})
     for seed, name in enumerate(("a", "b"), 2):
-        made = some_layouts(4, 64, seed, target=np.arange(4), requested=patches.counts())
+        made = some_layouts(4, 64, seed, target=np.arange(4), requested=windows.counts())
         density = np.random.default_rng(seed).random((3, 3, 16, 16)).astype(np.float32)
         write_layouts(folder / f"{name}.h5", {"points": made}, {}, arrays={"density": density})
     write_layouts(folder / "plain.h5", {"points": some_layouts(4, 64, 9)}, {})

@@ -11,10 +11,13 @@ from cellscaper.disk.storage import read_layouts, write_layouts
 from cellscaper.disk.weights import write_weights
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.detection import detection_scores
+from cellscaper.report.tables.notes import read_notes
 from cellscaper.stages import draw_radii, make_tables, score_detections, select_detector
 
 CLASSES = ("a", "b")
-COLUMNS = [{"metric": m, "class": "mean", "label": m, "detector": "unet"} for m in ("f1", "f1_released")]
+COLUMNS = [
+    {"metric": m, "class": "mean", "label": m, "detector": "unet", "lower": False} for m in ("f1", "f1_released")
+]
 TABLE = {
     "title": "A table",
     "kind": "detections",
@@ -29,7 +32,8 @@ TABLE = {
 
 
 def run(monkeypatch, module, **flags):
-    given = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+    many = {name: value if isinstance(value, list) else [value] for name, value in flags.items()}
+    given = [str(word) for name, values in many.items() for word in (f"--{name}", *values)]
     monkeypatch.setattr("sys.argv", ["stage", *given])
     module.main()
 
@@ -80,13 +84,14 @@ def test_scores_are_those_of_both_protocols(folder):
 
 
 def test_the_table_has_a_gain_with_its_interval(folder, monkeypatch):
-    made = {kind: folder / f"t.{end}" for kind, end in (("csv", "csv"), ("markdown", "md"), ("latex", "tex"))}
+    ends = {"csv": "csv", "notes": "notes.json", "markdown": "md", "latex": "tex"}
+    made = {kind: folder / f"t.{end}" for kind, end in ends.items()}
     run(
         monkeypatch,
         make_tables,
         cells=folder / "cells.h5",
-        scores=f"{folder}/real_only.csv {folder}/adm.csv",
-        counts=f"{folder}/real_only_counts.csv {folder}/adm_counts.csv",
+        scores=[folder / "real_only.csv", folder / "adm.csv"],
+        counts=[folder / "real_only_counts.csv", folder / "adm_counts.csv"],
         dataset="d",
         table="t",
         config=json.dumps(TABLE),
@@ -99,9 +104,12 @@ def test_the_table_has_a_gain_with_its_interval(folder, monkeypatch):
     assert np.isnan(real["gain"])
     text = made["markdown"].read_text()
     assert "3 test images (200 resamples)" in text and "within 6 px of a dot, one to one" in text
-    assert "protocol `released`" in text
+    assert "protocol “released”" in text
     assert "unet: encoder with He initialisation (no ImageNet weights)" in text
-    assert "unet: part of the crops that is synthetic, best of those tried by validation F1: + ours 0.5" in text
+    assert "unet: share of synthetic crops, the best of those tried by validation F1: + ours 0.5" in text
+    assert pd.read_csv(made["csv"])["detector"].eq("unet").all()
+    for note in read_notes(made["notes"]):
+        assert f"- {note.mark} {note.text}".replace("-  ", "- ") in text
 
 
 @pytest.mark.parametrize(("f1", "chosen"), [((0.4, 0.6, 0.5), 1), ((0.6, 0.6, 0.1), 0)])
@@ -109,9 +117,9 @@ def test_the_mixing_ratio_with_the_best_validation_is_taken(tmp_path, monkeypatc
     files = []
     for i, score in enumerate(f1):
         files.append(tmp_path / f"{i}.safetensors")
-        section = {"synthetic_fraction": 0.25 * (i + 1)}
+        section = {"method": "unet", "settings": {}, "synthetic_fraction": 0.25 * (i + 1)}
         write_weights(files[-1], {"w": torch.full((2,), float(i))}, {}, section=section, val_f1=score)
-    run(monkeypatch, select_detector, models=" ".join(map(str, files)), model=tmp_path / "best.safetensors")
+    run(monkeypatch, select_detector, models=files, model=tmp_path / "best.safetensors")
     assert (tmp_path / "best.safetensors").read_bytes() == files[chosen].read_bytes()
     assert f"50 % synthetic crops, F1 on validation images {f1[1]:.4f}" in capsys.readouterr().err
     assert sorted(p.name for p in tmp_path.iterdir()) == [
@@ -123,7 +131,7 @@ def test_the_mixing_ratio_with_the_best_validation_is_taken(tmp_path, monkeypatc
 
 
 def test_thresholds_are_drawn(folder, monkeypatch):
-    rows = json.dumps([["real only", "real_only"], ["+ ours", "adm/points"]])
-    files = f"{folder}/real_only_counts.csv {folder}/adm_counts.csv"
-    run(monkeypatch, draw_radii, counts=files, rows=rows, detectors="unet", picture=folder / "r.png")
+    rows = {"labels": ["real only", "+ ours"], "rows": ["real_only", "adm/points"]}
+    files = [folder / "real_only_counts.csv", folder / "adm_counts.csv"]
+    run(monkeypatch, draw_radii, counts=files, **rows, detectors="unet", picture=folder / "r.png")
     assert (folder / "r.png").read_bytes().startswith(b"\x89PNG")

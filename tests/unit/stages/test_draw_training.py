@@ -1,5 +1,3 @@
-import json
-
 import pytest
 
 from cellscaper.errors import CellscaperError
@@ -15,8 +13,8 @@ def test_a_file_that_is_no_training_log_is_named(tmp_path, text):
 
 def test_it_draws_the_logs_it_is_given(tmp_path, monkeypatch):
     (tmp_path / "log.csv").write_text("step,loss,count\n20,0.5,\n40,0.4,3\n")
-    logs = json.dumps([["A", str(tmp_path / "log.csv")]])
     picture = tmp_path / "figures" / "out.png"
-    monkeypatch.setattr("sys.argv", ["draw_training", "--logs", logs, "--picture", str(picture)])
+    words = ["--logs", str(tmp_path / "log.csv"), "--labels", "A", "--picture", str(picture)]
+    monkeypatch.setattr("sys.argv", ["draw_training", *words])
     draw_training.main()
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -12,10 +12,12 @@ from cellscaper.disk.storage import write_images, write_layouts
 from cellscaper.disk.weights import write_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.metrics.image_quality import image_windows
 from cellscaper.stages import score_images
 
 CLASSES = ("a", "b")
-DETECTOR = {"method": "unet", "width": 4, "depth": 2, "min_area": 4}
+SETTINGS = unet.Settings(width=4, depth=2, min_area=4)
+DETECTOR = {"method": "unet", "settings": SETTINGS.model_dump()}
 CONFIG = {"region": 32, "small": "error", "tile": 16, "glass": 0.15, "shrinkage": "none", "radius": 6}
 SIDE = 64
 
@@ -39,14 +41,14 @@ def folder(tmp_path_factory):
     with write_images(folder / "images.h5", {}) as file:
         for image in pixels:
             file.append(image)
-    layouts, images = score_images.windows(cells.where(split="train"), pixels[:4], CONFIG)
+    layouts, images = image_windows(cells.where(split="train"), pixels[:4], CONFIG["region"])
     write_layouts(folder / "layouts.h5", {"points": layouts}, {})
     with write_images(folder / "painted.h5", {}) as file:
         for image in images:
             file.append(image)
     torch.manual_seed(0)
     write_weights(
-        folder / "unet.safetensors", unet.build(DETECTOR, 2).state_dict(), {}, section=DETECTOR, classes=list(CLASSES)
+        folder / "unet.safetensors", unet.build(SETTINGS, 2).state_dict(), {}, section=DETECTOR, classes=list(CLASSES)
     )
     return folder
 
@@ -70,20 +72,6 @@ def scores(folder, monkeypatch, model="unet.safetensors", **config):
     score_images.main()
     frame = pd.read_csv(folder / "scores.csv", keep_default_na=False)
     return frame.set_index(["metric", "class"])["value"].astype(float), frame["n"].iloc[0]
-
-
-def test_windows_lie_evenly_and_hold_their_own_pixels_and_cells():
-    y, x = np.mgrid[:50, :70]
-    image = np.stack([y, x, x], axis=-1).astype(np.uint8)
-    points = np.array([[10, 20], [45, 60]], np.float32)
-    cells = LayoutSet.build([Layout(points, np.array([0, 1], np.uint8), (50, 70), "i")], CLASSES, 0.5)
-    layouts, pixels = score_images.windows(cells, [image], CONFIG)
-    assert layouts.origin.tolist() == [[0, 0], [0, 38], [18, 0], [18, 38]]
-    for layout, window in zip(layouts, pixels, strict=True):
-        assert window[0, 0, :2].tolist() == list(layout.origin) and window.shape == (32, 32, 3)
-        for point, label in zip(layout.points, layout.labels, strict=True):
-            assert (point + layout.origin).tolist() == points[label].tolist()
-    assert [len(layout) for layout in layouts] == [1, 0, 0, 1]
 
 
 def test_the_training_images_themselves_are_at_distance_zero(folder, monkeypatch):

@@ -14,9 +14,10 @@ from torch import nn
 
 from cellscaper.errors import CellscaperError
 from cellscaper.run import launch
+from cellscaper.training.settings import Training
 from cellscaper.training.trainer import train
 
-SETTINGS = {"steps": 12, "lr": 0.01, "weight_decay": 0.1, "ema": 0.9, "grad_clip": 0.5, "log_every": 1}
+SETTINGS = Training(steps=12, lr=0.01, weight_decay=0.1, ema=0.9, grad_clip=0.5, log_every=1)
 PROCESSES = 2
 
 
@@ -63,7 +64,7 @@ class Normalised(Net):
 def run(folder, name, loss=batch_loss, net=Net, on_step=None, **settings):
     """Train in ``folder``; the state stays there."""
     return train(
-        net(), loss, {**SETTINGS, **settings}, folder / name, "f", 1,
+        net(), loss, SETTINGS.model_copy(update=settings), folder / name, "f", 1,
         log_path=folder / f"{name}.csv", tensorboard=folder / f"{name}.events", on_step=on_step,
     )  # fmt: skip
 
@@ -118,7 +119,7 @@ def test_two_processes_have_the_losses_and_weights_of_one(two, tmp_path, precisi
     one, other = (torch.load(folder / f"{precision}.{rank}.pt", weights_only=True) for rank in range(PROCESSES))
     mine, theirs = curve(tmp_path / f"{precision}.csv"), curve(folder / f"{precision}.csv")
     for name in mine:
-        assert len(mine[name]) == len(theirs[name]) == SETTINGS["steps"]
+        assert len(mine[name]) == len(theirs[name]) == SETTINGS.steps
         assert theirs[name] == pytest.approx(mine[name], rel=off, abs=off), name
     for name, wanted in alone.items():
         assert torch.equal(one[name], other[name])
@@ -149,7 +150,7 @@ def test_a_signal_to_one_process_stops_both_after_the_same_step_and_one_goes_on(
 def test_one_process_writes_and_talks(two):
     folder, said = two
     assert said.count("after step 5, state saved") == 1
-    assert said.count(f"training {SETTINGS['steps']}/{SETTINGS['steps']} done") == 2  # fp32 and bf16
+    assert said.count(f"training {SETTINGS.steps}/{SETTINGS.steps} done") == 2  # fp32 and bf16
     assert len(list((folder / "fp32.events").iterdir())) == 1
     assert not list(folder.rglob("*partial*"))
 

@@ -14,11 +14,18 @@ import torch
 from torch import nn
 
 from cellscaper.errors import CellscaperError
+from cellscaper.run.settings import read
+from cellscaper.training.settings import Training
 from cellscaper.training.trainer import clear_state, train
 
-SETTINGS = {
+BLOCK = {
     "steps": 14, "lr": 0.01, "weight_decay": 0.1, "ema": 0.9, "warmup": 3, "grad_clip": 1.0, "log_every": 4
 }  # fmt: skip
+EACH_STEP = 1e-9  # seconds between saved states
+
+
+def settings(**changes):
+    return read(Training, {**BLOCK, **changes}, "training")
 
 
 def make_model() -> nn.Module:
@@ -39,11 +46,11 @@ def slow_run(state: str, log: str) -> None:
         print(step, flush=True)
         time.sleep(0.05)
 
-    train(make_model(), batch_loss, SETTINGS, Path(state), "f", 1, log_path=Path(log), on_step=tell)
+    train(make_model(), batch_loss, settings(), Path(state), "f", 1, log_path=Path(log), on_step=tell)
 
 
 def run(state, **named):
-    options = {"settings": SETTINGS, "fingerprint": "f", "seed": 1, **named}
+    options = {"settings": settings(), "fingerprint": "f", "seed": 1, **named}
     model = options.pop("model", None) or make_model()
     return train(model, options.pop("batch_loss", batch_loss), options.pop("settings"), state, **options)
 
@@ -99,19 +106,19 @@ def test_training_equals_a_plain_loop(tmp_path):
 
 def test_without_averaging_the_last_weights_come_back(tmp_path):
     model = make_model()
-    assert_same(run(tmp_path, model=model, settings={**SETTINGS, "ema": 0.0}), model.state_dict())
+    assert_same(run(tmp_path, model=model, settings=settings(ema=0.0)), model.state_dict())
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_killed_and_resumed_run_ends_bit_for_bit_the_same(tmp_path, precision):
-    settings = {**SETTINGS, "precision": precision, "save_every": 0.0}
-    whole = run(tmp_path / "a", settings=settings, log_path=tmp_path / "a.csv")
+    each = settings(precision=precision, save_every=EACH_STEP)
+    whole = run(tmp_path / "a", settings=each, log_path=tmp_path / "a.csv")
     for step in (3, 7, 12):
         with pytest.raises(KilledError):
-            run(tmp_path / "b", settings=settings, log_path=tmp_path / "b.csv", on_step=kill_at(step))
+            run(tmp_path / "b", settings=each, log_path=tmp_path / "b.csv", on_step=kill_at(step))
     (tmp_path / "b.csv").unlink()  # a workflow removes the outputs of a failed job
     torch.rand(17)  # the global generator is elsewhere in the second process
-    assert_same(run(tmp_path / "b", settings=settings, log_path=tmp_path / "b.csv"), whole)
+    assert_same(run(tmp_path / "b", settings=each, log_path=tmp_path / "b.csv"), whole)
     assert (tmp_path / "b.csv").read_text() == (tmp_path / "a.csv").read_text()
 
 
@@ -149,7 +156,7 @@ def test_terminated_process_exits_143_and_goes_on_to_the_same_end(tmp_path):
 
 def stopped(state):
     with pytest.raises(KilledError):
-        run(state, settings={**SETTINGS, "save_every": 0.0}, on_step=kill_at(9))
+        run(state, settings=settings(save_every=EACH_STEP), on_step=kill_at(9))
     return state / "checkpoint.pt"
 
 
@@ -182,7 +189,7 @@ def test_damaged_state_starts_anew_and_says_so(tmp_path, damage, capfd):
 
 
 def test_state_is_not_saved_more_often_than_asked(tmp_path):
-    run(tmp_path / "s", settings={**SETTINGS, "save_every": 3600.0})
+    run(tmp_path / "s", settings=settings(save_every=3600.0))
     assert not (tmp_path / "s").exists()
 
 
@@ -233,7 +240,7 @@ def test_bf16_is_for_the_model_alone(tmp_path):
         return {"loss": out.float().square().mean()}
 
     model = make_model()
-    run(tmp_path, model=model, batch_loss=probe, settings={**SETTINGS, "precision": "bf16"})
+    run(tmp_path, model=model, batch_loss=probe, settings=settings(precision="bf16"))
     assert set(seen) == {(torch.bfloat16, torch.float32)}
     assert {p.dtype for p in model.parameters()} == {torch.float32}
 
@@ -253,10 +260,15 @@ def test_dropout_is_on_and_differs_between_steps(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"weight_decy": 1.0}, "weight_decy"), ({"precision": "fp8"}, "'fp8'"), ({"ema": 1.0}, "ema 1.0")],
+    [
+        ({"weight_decy": 1.0}, r"training\.weight_decy = 1\.0"),
+        ({"precision": "fp8"}, r"training\.precision = 'fp8': .*'fp32' or 'bf16'"),
+        ({"ema": 1.0}, r"training\.ema = 1\.0: .*less than 1"),
+    ],
 )
-def test_bad_settings_are_refused(tmp_path, change, words):
+def test_bad_settings_are_refused(change, words):
     with pytest.raises(CellscaperError, match=words):
-        run(tmp_path, settings={**SETTINGS, **change})
-    with pytest.raises(CellscaperError, match="steps and lr are needed"):
-        run(tmp_path, settings={"steps": 3})
+        settings(**change)
+    for name in ("steps", "lr"):
+        with pytest.raises(CellscaperError, match=rf"training\.{name}.* required"):
+            read(Training, {key: value for key, value in BLOCK.items() if key != name}, "training")

@@ -1,4 +1,4 @@
-"""Annotated cells as other programs write them: GeoJSON (QuPath), HoVer-Net's JSON, ``.mat`` of Lizard and HoVer-Net.
+"""Annotated cells in other programs' files: GeoJSON (QuPath), HoVer-Net's JSON, ``.mat`` of Lizard and HoVer-Net.
 
 Each reader gives the cells of one image with their classes as written in the file.
 """
@@ -16,7 +16,7 @@ from cellscaper.disk.formats.matlab import read_arrays
 from cellscaper.errors import CellscaperError
 
 FORMATS = ("table", "geojson", "hovernet", "mat")
-UNCLASSIFIED = "unclassified"  # the class of what has none
+UNCLASSIFIED = "unclassified"  # the class of cells without a class
 _MAT_KEYS = {  # (classes, centroids x y) of the kinds of label files
     "Lizard": ("class", "centroid"),
     "HoVer-Net": ("inst_type", "inst_centroid"),
@@ -25,14 +25,14 @@ _MAT_KEYS = {  # (classes, centroids x y) of the kinds of label files
 
 @dataclass(frozen=True, eq=False)
 class Annotated:
-    """points (N, 2) float64 y, x px; names (N) of their classes as the file has them."""
+    """points (N, 2) float64 y, x px; names (N) of their classes as written in the file."""
 
     points: NDArray[np.float64]
     names: list[str]
 
 
 def format_of(path: Path) -> str:
-    """The format of a dot file by its ending; of ``.json`` by what it holds."""
+    """The format of a dot file by its ending; of a ``.json`` file by its contents."""
     ending = path.suffix.lower()
     if ending == ".geojson":
         return "geojson"
@@ -46,7 +46,7 @@ def format_of(path: Path) -> str:
 
 
 def read_annotated(path: Path, form: str) -> Annotated:
-    """The cells of a file in one of FORMATS but ``table``; CellscaperError where it is none."""
+    """The cells of a file in one of FORMATS except ``table``; CellscaperError for any other file."""
     if form == "geojson":
         return read_geojson(path)
     if form == "hovernet":
@@ -57,7 +57,7 @@ def read_annotated(path: Path, form: str) -> Annotated:
 
 
 def read_geojson(path: Path) -> Annotated:
-    """Points, and centroids of outlines; what has no classification is UNCLASSIFIED."""
+    """Points, and centroids of outlines; features without a classification are UNCLASSIFIED."""
     text = read_text(path)
     cells = Cells([], [], [])
     with reading(path, "GeoJSON of points or outlines"):

@@ -1,11 +1,11 @@
-"""COCO: an image a layout, an annotation a cell, a category a class (ids from 1).
+"""COCO: an image for each layout, an annotation for each cell, a category for each class (ids from 1).
 
 A cell is one visible keypoint, ``keypoints: [x, y, 2]``, with a box of 1 px around it. ``info.cellscaper`` is the head,
 ``cellscaper`` of each image its facts (:mod:`cellscaper.disk.formats.facts`). Reading takes any COCO file: the first
 keypoint of an annotation, else the centre of its box.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from cellscaper.disk.files import atomic
 from cellscaper.disk.formats.facts import (
     Append,
     Cells,
+    Columns,
     Given,
     assemble,
     decimals,
@@ -41,7 +42,7 @@ def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
         file.write('"annotations": [')
         n = 0
 
-        def append(layout: Layout, columns: Mapping[str, Any]) -> None:
+        def append(layout: Layout, columns: Columns) -> None:
             nonlocal n
             height, width = layout.size
             images.append(
@@ -64,7 +65,7 @@ def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
 
 
 def read(path: Path, given: Given) -> LayoutSet:
-    """The layouts of a COCO file, in the order of its images; CellscaperError where it is none."""
+    """The layouts of a COCO file, in the order of its images; CellscaperError for any other file."""
     text = read_text(path)
     with reading(path, "COCO with images, annotations and categories"):
         data = parse(text)

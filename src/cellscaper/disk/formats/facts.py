@@ -1,8 +1,8 @@
-"""What a LayoutSet holds besides cells, as JSON in the files of other programs, and how their cells are assembled.
+"""The contents of a LayoutSet besides its cells, as JSON in the formats of other programs, and the reading of cells.
 
-Our own files carry a *head*, ``{"version": 1, "classes": [...], "mpp": 0.5}``, and the *facts* of each layout,
+Files of cellscaper have a *head*, ``{"version": 1, "classes": [...], "mpp": 0.5}``, and the *facts* of each layout,
 ``{"size": [height, width], "source": "...", "origin": [y, x], "columns": {name: {dtype: value}}}``. With both a file
-is read back to the equal LayoutSet. Files without them are other programs' (:class:`Given` says what they lack).
+is read back to the equal LayoutSet. Other programs' files lack them (:class:`Given` has the missing facts).
 Coordinates are written as the shortest decimals that give the same float32.
 """
 
@@ -23,12 +23,13 @@ from cellscaper.layouts import Layout, LayoutSet
 VERSION = 1
 LARGEST = 1e9  # px
 _TYPES = ("bool", "float16", "float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)))
-Append = Callable[[Layout, Mapping[str, Any]], None]  # adds one layout with the values of its columns
+Columns = Mapping[str, Any]  # the values of one layout's columns by name
+Append = Callable[[Layout, Columns], None]  # adds one layout with the values of its columns
 
 
 @dataclass(frozen=True)
 class Given:
-    """What a file of another program does not say: size (height, width) px, µm a pixel, ordered class names."""
+    """Facts that a file of another program lacks: size (height, width) px, µm a pixel, ordered class names."""
 
     size: tuple[int, int] | None = None
     mpp: float | None = None
@@ -39,12 +40,12 @@ class Given:
 
 
 def head(classes: Sequence[str], mpp: float) -> dict[str, Any]:
-    """What all layouts of a file share."""
+    """The facts that all layouts of a file share."""
     return {"version": VERSION, "classes": list(classes), "mpp": float(mpp)}
 
 
-def facts(layout: Layout, columns: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file says of one layout; ``columns`` are its values in the free columns."""
+def facts(layout: Layout, columns: Columns) -> dict[str, Any]:
+    """The facts of one layout; ``columns`` are its values in the free columns."""
     return {
         "size": [int(side) for side in layout.size],
         "source": layout.source,
@@ -61,7 +62,7 @@ def _column(name: str, value: NDArray) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """NaN and infinities, which JSON has not, as text."""
+    """The value for JSON: NaN and infinities, which JSON lacks, as text."""
     if isinstance(value, list):
         return [_plain(one) for one in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
@@ -87,7 +88,7 @@ def dump(value: Any) -> str:
 
 @contextmanager
 def reading(path: Path, what: str) -> Iterator[None]:
-    """Any complaint about the contents of a file becomes one line; ``what`` says what was expected."""
+    """Turn any error about the contents of a file into one line; ``what`` names the expected format."""
     try:
         yield
     except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, AttributeError, MemoryError) as error:
@@ -96,7 +97,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 file; CellscaperError where there is none."""
+    """The text of a UTF-8 file; CellscaperError if it cannot be read."""
     try:
         return Path(path).read_bytes().decode("utf-8-sig")  # line ends inside names stay as they are
     except FileNotFoundError as error:
@@ -108,20 +109,20 @@ def read_text(path: Path) -> str:
 
 
 def parse(text: str) -> Any:
-    """JSON; ValueError (or RecursionError) where it is none."""
+    """The value of JSON text; ValueError (or RecursionError) for other text."""
     return json.loads(text)
 
 
 @dataclass
 class Cells:
-    """Cells as a file lists them: points (N, 2) y, x; a class name each; the number of the layout each is in."""
+    """Cells in the order of the file: points (N, 2) y, x; the class name of each; the number of its layout."""
 
     points: list[tuple[float, float]]
     names: list[str]
     layout: list[int]
 
     def add(self, y: Any, x: Any, name: Any, layout: Any = 0) -> None:
-        """One cell; ValueError for what is no number, no text or no layout."""
+        """Add one cell; ValueError if a value is no number, no text or no layout."""
         self.points.append((number(y, "y"), number(x, "x")))
         if not isinstance(name, str) or not name:
             raise ValueError(f"cell {len(self.points)} has class {name!r}, expected a name")
@@ -146,10 +147,10 @@ def whole(value: Any, name: str) -> int:
 def assemble(
     path: Path, cells: Cells, own: Mapping[str, Any] | None, layouts: Sequence[Any] | None, given: Given
 ) -> LayoutSet:
-    """A LayoutSet from the cells of a file: its own head and facts, or what is ``given`` for another program's file.
+    """A LayoutSet from the cells of a file and its own head and facts, or those ``given`` for another program's file.
 
-    Cells keep their order within each layout. CellscaperError where the file holds no head and size or µm a pixel
-    are not given, and for anything that does not fit together.
+    Cells keep their order within each layout. CellscaperError if the file has no head and size or µm a pixel
+    are not given, and if its contents do not fit together.
     """
     classes, mpp = _head(path, cells, own, given)
     rows = list(layouts) if layouts is not None else _other(path, cells, given)

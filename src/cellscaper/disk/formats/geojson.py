@@ -1,12 +1,12 @@
-"""GeoJSON as QuPath writes and opens it (File → Import objects from file).
+"""GeoJSON in the form of QuPath (File → Import objects from file).
 
-A FeatureCollection with a point a cell: ``objectType: detection``, ``classification: {name, color: [r, g, b]}``,
+A FeatureCollection with a point for each cell: ``objectType: detection``, ``classification: {name, color: [r, g, b]}``,
 coordinates x, y in px. ``properties.layout`` is the number of the layout; the member ``cellscaper`` of the collection
 holds head and facts (:mod:`cellscaper.disk.formats.facts`). Reading takes points, point lists and outlines (their
 centroids) of any program, from a FeatureCollection, a list of features or a single feature.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from cellscaper.disk.files import atomic
 from cellscaper.disk.formats.facts import (
     Append,
     Cells,
+    Columns,
     Given,
     assemble,
     decimals,
@@ -39,7 +40,7 @@ def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
         file.write('{"type": "FeatureCollection", "features": [')
         comma = ""
 
-        def append(layout: Layout, columns: Mapping[str, Any]) -> None:
+        def append(layout: Layout, columns: Columns) -> None:
             nonlocal comma
             for (y, x), label in zip(decimals(layout.points), layout.labels.tolist(), strict=True):
                 file.write(
@@ -56,7 +57,7 @@ def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
 
 
 def read(path: Path, given: Given) -> LayoutSet:
-    """The layouts of a GeoJSON file; CellscaperError where it is none."""
+    """The layouts of a GeoJSON file; CellscaperError for any other file."""
     text = read_text(path)
     with reading(path, "GeoJSON of classified points"):
         data = parse(text)

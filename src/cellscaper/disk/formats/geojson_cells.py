@@ -17,9 +17,9 @@ def features(data: Any) -> list[Any]:
 
 
 def add_features(cells: Cells, found: list[Any], unclassified: str | None = None) -> None:
-    """Add the cells of all features; ValueError with the number of the first that is none.
+    """Add the cells of all features; ValueError with the number of the first invalid feature.
 
-    ``unclassified`` is the class of features without one, which are an error otherwise.
+    ``unclassified`` is the class of features without a class; without it, such features are an error.
     """
     for i, feature in enumerate(found):
         try:
@@ -42,7 +42,7 @@ def _add(cells: Cells, feature: Any, unclassified: str | None) -> None:
 
 
 def _places(geometry: Any) -> list[tuple[Any, Any]]:
-    """x, y of each point; of outlines the centroid."""
+    """x, y of each point, or of the centroid of each outline."""
     kind, found = geometry["type"], geometry["coordinates"]
     if kind == "Point":
         return [(found[0], found[1])]
@@ -56,7 +56,7 @@ def _places(geometry: Any) -> list[tuple[Any, Any]]:
 
 
 def _centroid(ring: Any) -> tuple[float, float]:
-    """Centroid of the area inside a ring; the mean of its corners where it has none."""
+    """Centroid of the area inside a ring, or the mean of its corners if the area is 0."""
     corners = np.array([[float(place[0]), float(place[1])] for place in ring])
     here = corners - corners[0]
     cross = here[:-1, 0] * here[1:, 1] - here[1:, 0] * here[:-1, 1]

@@ -1,8 +1,8 @@
 """Numeric arrays of a MATLAB 5 file (``.mat``, also compressed), read strictly.
 
 scipy.io.loadmat reads them, too, but on some damaged files it ends the whole program (segmentation fault).
-Format: "MAT-File Format", MathWorks. A file is a header of 128 bytes and elements: a tag (type, bytes), then data that
-are padded to a multiple of 8.
+Format: "MAT-File Format", MathWorks. A file is a header of 128 bytes and elements. An element is a tag (type, bytes)
+and data, padded to a multiple of 8 bytes.
 """
 
 import struct
@@ -23,9 +23,9 @@ _MOST_AXES = 8
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray]:
-    """The named arrays that a file holds, in MATLAB's shape (at least two axes) and type.
+    """The named arrays of a file, as far as it has them, in MATLAB's shape (at least two axes) and type.
 
-    CellscaperError for what is no MATLAB 5 file, a damaged one, and for a named variable that is no real numeric array.
+    CellscaperError if the file is damaged or no MATLAB 5 file, or if a named variable is no real numeric array.
     """
     wanted, found = set(names), {}
     try:

@@ -1,13 +1,13 @@
-"""CSV: a line a cell, ``layout,y,x,class,cellscaper``.
+"""CSV: a line for each cell, ``layout,y,x,class,cellscaper``.
 
-The last field is empty but for the first line of each layout, which holds its facts as JSON; that of layout 0 also
-the head (:mod:`cellscaper.disk.formats.facts`). A layout without cells is a line without y, x and class.
+In the first line of each layout the last field has the layout's facts as JSON, in layout 0 also the head
+(:mod:`cellscaper.disk.formats.facts`); elsewhere it is empty. A layout without cells is a line without y, x and class.
 Other programs' files need the columns y, x and class, in any order; ``layout`` and any other column are optional.
 """
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,6 +16,7 @@ from cellscaper.disk.files import atomic
 from cellscaper.disk.formats.facts import (
     Append,
     Cells,
+    Columns,
     Given,
     assemble,
     decimals,
@@ -32,7 +33,7 @@ FIELDS = ["layout", "y", "x", "class", "cellscaper"]
 
 
 class _UnixLines:
-    """Ends rows in a line feed; csv.writer quotes a carriage return in a field only where its rows end in both."""
+    """Ends rows with a line feed; csv.writer quotes a carriage return in a field only if its rows end with both."""
 
     def __init__(self, file: TextIO):
         self._file = file
@@ -49,7 +50,7 @@ def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
         out.writerow(FIELDS)
         n = 0
 
-        def append(layout: Layout, columns: Mapping[str, Any]) -> None:
+        def append(layout: Layout, columns: Columns) -> None:
             nonlocal n
             own = facts(layout, columns) | ({} if n else {"file": head(classes, mpp)})
             rows = [
@@ -66,7 +67,7 @@ def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
 
 
 def read(path: Path, given: Given) -> LayoutSet:
-    """The layouts of a CSV file; CellscaperError where it is none."""
+    """The layouts of a CSV file; CellscaperError for any other file."""
     text = read_text(path)
     with reading(path, "a table of cells with the columns y, x and class"):
         table = csv.reader(io.StringIO(text), strict=True)

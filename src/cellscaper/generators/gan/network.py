@@ -1,6 +1,6 @@
-"""Networks of the TMCCG-style generator: one that moves cells, one that judges splatted layouts.
+"""The two networks of the TMCCG-style generator: the mover of cells, and the discriminator of splatted layouts.
 
-Neither depends on the order of the cells.
+Neither network depends on the order of the cells.
 """
 
 from itertools import pairwise
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cellscaper.generators.gan.statistics import Pattern, distances
 
-RANK = 4  # of the pair forces of two cells at each distance
+RANK = 4  # rank of the pair forces of two cells at each distance
 REACH = 64.0  # px: the largest distance that radial functions tell apart
 
 
@@ -19,8 +19,8 @@ class PointMover(nn.Module):
     """Cells at uniform places → cells of a layout: ``layers`` rounds of pair forces and messages.
 
     Each cell carries ``width`` features of its class, the condition and the layout's noise. In a round two cells push
-    or pull each other by a force that depends on their distance (``radial`` functions of it) and their features; a
-    cell moves at most ``step`` px. At the border of the region places are mirrored, so cells never leave it.
+    or pull each other. The force depends on their features and on ``radial`` functions of their distance. A cell moves
+    at most ``step`` px in a round. Places are mirrored at the border of the region, so cells never leave it.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class PointMover(nn.Module):
 
 
 class _Round(nn.Module):
-    """Forces (B, N, N) between cells and their features after hearing from all others."""
+    """Forces (B, N, N) between cells, and the cells' features after a message from all other cells."""
 
     def __init__(self, width: int, radial: int):
         super().__init__()

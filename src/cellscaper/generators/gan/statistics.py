@@ -1,7 +1,7 @@
-"""What the TMCCG-style generator is asked for beside counts: cross K-functions and 1-dimensional persistence.
+"""The statistics that the TMCCG-style generator must match besides counts: cross K-functions and persistence of holes.
 
-Both are functions of the coordinates with gradients: K by soft counts of pairs, persistence through the points that
-give each birth and death (``topology/alpha.py``).
+Both are differentiable functions of the coordinates: K counts pairs softly, and each birth and death of a hole is a
+function of two or three points (``topology/alpha.py``).
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from torch import Tensor
 from cellscaper.topology.alpha import alpha_losses, alpha_pairs_of_all
 
 SOFTNESS = 1.0  # px: width of the step at each radius
-HOLES = 6  # of each class and of all cells that the description names, most persistent first
+HOLES = 6  # holes of each class, and of all cells, in a description: the most persistent ones
 HOLE_SCALE = 16.0  # px
 COUNT_SCALE = 50.0  # cells
 
@@ -39,10 +39,10 @@ def distances(points: Tensor) -> Tensor:
 
 
 def l_functions(pattern: Pattern, classes: int, radii: Sequence[float], region: int) -> tuple[Tensor, Tensor]:
-    """Besag's L = √(K/π) in px for all class pairs, (B, C, C, R), and which are defined, (B, C, C) bool.
+    """Besag's L = √(K/π) in px for all class pairs, (B, C, C, R), and whether each is defined, (B, C, C) bool.
 
-    Ordered pairs of different cells within r are counted softly, without edge correction: both sides of a comparison
-    live in the same window. 0 where a layout lacks a pair.
+    Ordered pairs of different cells within r are counted softly. There is no edge correction, because both sides of a
+    comparison have the same window. L is 0 where a layout lacks a pair.
     """
     near = ((pattern.points.new_tensor(radii) - distances(pattern.points)[..., None]) / SOFTNESS).sigmoid()
     near = near * (1 - torch.eye(near.shape[1], device=near.device, dtype=near.dtype))[..., None]
@@ -78,9 +78,9 @@ def diagrams(pattern: Pattern, classes: int) -> list[NDArray[np.float64]]:
 
 
 def hole_loss(found: Pattern, wanted: Sequence[NDArray], classes: int) -> Tensor:
-    """Squared Wasserstein-2 distance to the wanted diagrams over their own to the empty one (at least 1 px²).
+    """Squared Wasserstein-2 distance to the wanted diagrams, divided by theirs to the empty diagram (at least 1 px²).
 
-    Mean over the sets that shall have holes: 0 where all match, about 1 for layouts without any.
+    Mean over the sets whose wanted diagram has holes: 0 where all holes match, about 1 for layouts without holes.
     """
     size = np.array([((one[:, 1] - one[:, 0]) ** 2).sum() / 2 for one in wanted])
     distance = alpha_losses(by_class(found, classes), wanted)
@@ -92,7 +92,7 @@ def hole_loss(found: Pattern, wanted: Sequence[NDArray], classes: int) -> Tensor
 def describe(pattern: Pattern, wanted: Sequence[NDArray], classes: int, radii: Sequence[float], region: int) -> Tensor:
     """(B, D) the condition: counts, L/r − 1 of the unordered class pairs (0 where undefined), the largest holes.
 
-    Of each class and of all cells: the number of holes, and persistence and death of the HOLES most persistent.
+    For each class and for all cells: the number of holes, and persistence and death of the HOLES most persistent ones.
     """
     found, defined = l_functions(pattern, classes, radii, region)
     upper = torch.triu_indices(classes, classes)

@@ -1,7 +1,7 @@
-"""Padded batches of labelled points, and drawing layouts with them."""
+"""Padded batches of labelled points, and the sampling of layouts in such batches."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,13 +11,14 @@ from torch import Tensor
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.pointsets.network import PointDenoiser, in_precision
 from cellscaper.generators.pointsets.sampler import Denoise, Noise, noise_levels, sample
+from cellscaper.generators.pointsets.settings import LevelSampling
 from cellscaper.layouts import LayoutSet
 from cellscaper.views.crops import CropBatch, CropSampler
 
-PAIRS = 300_000  # a call takes at most so many pairs of cells (or one layout): its arrays then stay in the cache
-KEPT = 31 * 2**20  # bytes; below the 32 MiB from which the C library always asks the system for memory
-PAD = 16  # the number of cells of a batch is a multiple: sums then run the same way however much padding there is
-POOL = 8  # a training batch is cut from so many times as many crops, ordered by size
+PAIRS = 300_000  # most pairs of cells in a call (unless one layout has more): its arrays then stay in the cache
+KEPT = 31 * 2**20  # bytes; the C library asks the system for every block of 32 MiB or more
+PAD = 16  # a batch is padded to a multiple of this number of cells, so that padding does not change the sums' rounding
+POOL = 8  # a training batch of n crops is chosen from POOL · n crops, ordered by size
 
 
 def padded(n: int) -> int:
@@ -34,7 +35,7 @@ class Points(NamedTuple):
 
 
 def check_targets(who: str, region: int, classes: int, targets: LayoutSet) -> tuple[int, int]:
-    """The size of the layouts that a model of these regions and classes draws; CellscaperError for other targets."""
+    """The size of the layouts of a model with this region and these classes; CellscaperError for other targets."""
     side = (region, region)
     if len(targets) and (targets.common_size() != side or targets.n_classes != classes):
         height, width = targets.size[0]
@@ -66,16 +67,15 @@ def denoiser_of(model: PointDenoiser, points: Points) -> Denoise:
     return denoise
 
 
-def draw(
-    model: PointDenoiser, labels: Sequence[NDArray], seeds: Sequence[int], sampling: Mapping[str, Any]
+def sample_points(
+    model: PointDenoiser, labels: Sequence[NDArray], seeds: Sequence[int], sampling: LevelSampling
 ) -> list[NDArray[np.float32]]:
     """Positions (N_i, 2) px, y then x, in the model's region, for the labels (N_i,) of each layout; one seed each.
 
-    sampling: ``steps``, ``sigma_max``, ``sigma_min``, ``rho``, ``heun``, ``churn``, ``churn_above``, ``precision`` of
-    the network's products. Cells start uniform in the region, with the noise of the largest level. Layouts of one
-    padded size are drawn together: what is computed for a layout, and how it is rounded, does not depend on the others.
+    Cells start uniform in the region, with the noise of the largest level. Only layouts of the same padded size are
+    sampled together, so that a layout, down to its rounding, does not depend on the others.
     """
-    model = in_precision(model, sampling["precision"])
+    model = in_precision(model, sampling.precision)
     _keep_memory()
     placed: list[NDArray] = [np.zeros((0, 2), np.float32)] * len(labels)
     sizes = np.array([len(one) for one in labels], np.int64)
@@ -85,28 +85,28 @@ def draw(
         together = max(PAIRS // width**2, 1)
         for first in range(0, len(alike), together):
             rows = alike[first : first + together]
-            drawn = _draw_padded(model, [labels[row] for row in rows], [seeds[row] for row in rows], sampling)
+            drawn = _sample_padded(model, [labels[row] for row in rows], [seeds[row] for row in rows], sampling)
             for row, points in zip(rows, drawn, strict=True):
                 placed[row] = points
     return placed
 
 
 def _keep_memory() -> None:
-    """Let the process keep what it frees: else glibc returns each large array to the system, and faults it in again.
+    """Let the process keep memory that it frees; otherwise glibc returns each large array to the system at once.
 
-    To free a block of so many bytes raises the sizes from which it does.
+    Freeing one block of KEPT bytes raises the size from which glibc does that.
     """
     torch.empty(KEPT, dtype=torch.uint8)
 
 
-def _draw_padded(
-    model: PointDenoiser, labels: Sequence[NDArray], seeds: Sequence[int], sampling: Mapping[str, Any]
+def _sample_padded(
+    model: PointDenoiser, labels: Sequence[NDArray], seeds: Sequence[int], sampling: LevelSampling
 ) -> list[NDArray[np.float32]]:
     device, region = next(model.parameters()).device, model.region
     points = Points(*(one.to(device) for one in pad_labels(labels, model.classes)))
     sizes = [len(one) for one in labels]
     noise = Noise(seeds, sizes, points.mask.shape[1])
-    levels = noise_levels(sampling["steps"], sampling["sigma_max"], sampling["sigma_min"], sampling["rho"])
+    levels = noise_levels(sampling.steps, sampling.sigma_max, sampling.sigma_min, sampling.rho)
     start = region * noise.uniform() + levels[0] * noise.normal()
     half = region / 2
     x = sample(
@@ -114,9 +114,9 @@ def _draw_padded(
         start.to(device),
         levels,
         lambda: noise.normal().to(device),
-        heun=sampling["heun"],
-        churn=sampling["churn"],
-        churn_above=sampling["churn_above"],
+        heun=sampling.heun,
+        churn=sampling.churn,
+        churn_above=sampling.churn_above,
         constrain=lambda x0, sigma: x0.clamp(-half, half),
     )
     last = np.nextafter(np.float32(region), np.float32(0))
@@ -127,9 +127,9 @@ def _draw_padded(
 def crop_batch(crops: CropSampler, n: int, classes: int, generator: torch.Generator) -> tuple[Tensor, Points]:
     """Random crops of about equal numbers of cells: positions (B, N, 2) px from the centre, and their points.
 
-    One of POOL groups of POOL · n crops, ordered by their number of cells: groups have equal numbers of cells, about
-    as many as n crops have, so all crops and all cells stay equally likely. To the mirrors of ``crops`` comes a swap
-    of the axes with probability ½.
+    POOL · n crops are ordered by their number of cells and split into POOL groups with equal total numbers of cells;
+    the batch is one random group. So all crops and all cells stay equally likely. Besides the mirrors of ``crops``,
+    the axes are swapped with probability ½.
     """
     pool = crops.sample(POOL * n, generator)
     sizes = torch.bincount(pool.index, minlength=pool.n)
@@ -145,7 +145,7 @@ def crop_batch(crops: CropSampler, n: int, classes: int, generator: torch.Genera
 
 
 def _padded(pool: CropBatch, rows: Tensor, sizes: Tensor, swap: Tensor, classes: int) -> tuple[Tensor, Points]:
-    """The chosen crops of a pool, padded, axes swapped where ``swap`` says so."""
+    """The chosen crops of a pool, padded, with axes swapped where ``swap`` is True."""
     begin = sizes.cumsum(0) - sizes
     width = padded(int(sizes[rows].max()))
     place = torch.arange(width, device=sizes.device)

@@ -1,4 +1,4 @@
-"""What a layout must keep exactly: the area where cells may lie, and the shortest distance between two cells.
+"""Exact constraints on a layout: the area where cells may lie, and the minimum distance between two cells.
 
 Pure functions on positions (N, 2), y then x, px. Nothing here is random: equal input gives equal output.
 A position lies in the pixel (⌊y⌋, ⌊x⌋), as in the rasters.
@@ -19,10 +19,10 @@ Points = NDArray[np.float64]
 MARGIN = 1 / 64  # px between a projected position and the border of its pixel: no float32 rounds across it
 LARGEST_SIDE = 1 << 17  # px: float32 still has steps of MARGIN
 PUSHES = 300  # rounds of pushing apart before cells are moved to other gaps
-MOVES = 4  # rounds of moving cells to other gaps that bring nothing before it is given up
+MOVES = 4  # rounds of moving cells to other gaps without progress before an error
 KEPT = 4_000_000  # blocks of maps that an area keeps
-GAPS = 200_000  # positions at most at which gaps are looked for
-GOLDEN = math.pi * (3 - math.sqrt(5))  # rad: cells in one place part in directions that differ
+GAPS = 200_000  # most positions at which gaps are searched
+GOLDEN = math.pi * (3 - math.sqrt(5))  # rad: cells at the same place are pushed in different directions
 
 
 # -- where cells may lie -----------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ class Area:
         return inside
 
     def nearest(self, points: Points) -> Points:
-        """(N, 2) the positions themselves where they are allowed, else the nearest one in the nearest allowed pixel."""
+        """(N, 2) the positions themselves if they are allowed, else the nearest place in the nearest allowed pixel."""
         last = np.array(self.size) - MARGIN
         clipped = points.clip(0, last)
         if self.mask is None:
@@ -71,8 +71,8 @@ class Area:
     def expected(self, points: Points, deviation: float) -> Points:
         """(N, 2) the mean position of cells that lie in the area, if they are normal around ``points`` otherwise.
 
-        deviation: px, of each coordinate. The mean may lie outside (that of a ring is its centre); from below 1 px on
-        it is :meth:`nearest`. The border of the rectangle is none here: a mask goes on beyond it as at its edge.
+        deviation: px, of each coordinate. The mean may lie outside (a ring's mean is its centre). Below 1 px the result
+        is :meth:`nearest`. The rectangle has no border here: beyond it, the mask continues with its edge values.
         """
         if self.mask is None or deviation < 1:
             return self.nearest(points)
@@ -88,7 +88,7 @@ class Area:
         return start + np.stack([read(one, start) for one in shift], axis=1)
 
     def _shifts(self, deviation: float, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """On blocks of step × step px: mean position minus own one (2, h, w) px, and the share of the area (h, w)."""
+        """On blocks of step × step px: mean position minus the block's (2, h, w) px, and the area's share (h, w)."""
         if (deviation, step) not in self._kept:
             assert self.mask is not None
             if sum(maps[1].size for maps in self._kept.values()) > KEPT:
@@ -111,11 +111,11 @@ class Area:
 
     @cached_property
     def _kept(self) -> dict[tuple[float, int], tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Results of :meth:`_shifts`: layouts go through the same noise levels."""
+        """Results of :meth:`_shifts`, kept because all layouts go through the same noise levels."""
         return {}
 
 
-# -- the shortest distance ---------------------------------------------------------------------------------
+# -- the minimum distance ----------------------------------------------------------------------------------
 
 
 def too_close(points: NDArray, distance: float) -> NDArray[np.int64]:
@@ -132,8 +132,8 @@ def too_close(points: NDArray, distance: float) -> NDArray[np.int64]:
 def push(points: Points, fixed: NDArray, distance: float, area: Area, rounds: int) -> Points:
     """Positions pushed apart where they are less than ``distance`` px apart, at most ``rounds`` times.
 
-    Both of a pair step back by half of what is missing, or one by all of it where the other is ``fixed`` (M, 2);
-    a cell in several pairs takes the mean of its steps, lengthened by half. Each round ends in the area.
+    Both cells of a pair step back by half of the missing distance; if one is ``fixed`` (M, 2), the other steps back by
+    all of it. A cell in several pairs takes 1.5 times the mean of its steps. Each round ends with cells in the area.
     """
     n = len(points)
     cells = np.concatenate([points, fixed])
@@ -162,8 +162,8 @@ def separate(points: NDArray, fixed: NDArray, distance: float, area: Area) -> ND
     """(N, 2) float32: the positions moved as little as needed to lie in the area, ``distance`` px from each other
     and from ``fixed`` (M, 2).
 
-    Cells are pushed apart (:func:`push`); what then still is too close moves to the nearest gap, or to the widest
-    one, and is pushed again. The result is verified. CellscaperError where that brings nothing any more.
+    Cells are pushed apart (:func:`push`). Cells that are still too close move to the nearest gap, or to the widest one,
+    and are pushed again. The result is verified. CellscaperError if several rounds bring no progress.
     """
     fixed = np.asarray(fixed, np.float64).reshape(-1, 2)
     placed = area.nearest(np.asarray(points, np.float64).reshape(-1, 2))
@@ -187,7 +187,7 @@ def separate(points: NDArray, fixed: NDArray, distance: float, area: Area) -> ND
 
 
 def _to_move(placed: Points, fixed: Points, distance: float) -> list[int]:
-    """Cells without which no two are too close, once rounded to float32: the later one of each pair that is left."""
+    """Cells to move: without them, no two cells are too close once rounded to float32. The later cell of each pair."""
     n = len(placed)
     moved: set[int] = set()
     rounded = np.concatenate([placed.astype(np.float32), fixed.astype(np.float32)])
@@ -212,7 +212,7 @@ class _Gaps:
         self._tree = cKDTree(lattice) if len(lattice) else None
 
     def near(self, point: Points, others: Points) -> Points:
-        """The nearest position ``distance`` px from all others; where there is none, the one farthest from them."""
+        """The nearest position ``distance`` px from all others; if there is none, the position farthest from them."""
         if self._tree is None:
             return point
         tree = cKDTree(others) if len(others) else None
@@ -226,12 +226,12 @@ class _Gaps:
 
 
 def most(area: Area, distance: float, fixed: NDArray) -> int:
-    """A number that no layout exceeds: cells in the area ``distance`` px apart and from ``fixed`` (M, 2).
+    """Upper bound on the number of cells in the area, ``distance`` px from each other and from ``fixed`` (M, 2).
 
-    In a convex region of area A and perimeter P there are at most 2A/(√3 d²) + P/(2d) + 1 (Oler 1961), here in the
-    rectangle around the open pixels. In any region, the part of each cell's Voronoi polygon within d/√3 has at least
-    √3/2 d² (Rogers 1964), so at most the region widened by d/√3 divided by that. The smaller of the two; given
-    cells inside take their number from it, and pixels that they shut are not counted.
+    The smaller of two bounds. A convex region of area A and perimeter P holds at most 2A/(√3 d²) + P/(2d) + 1 cells
+    (Oler 1961); here it is the rectangle around the open pixels. In any region, the part of each cell's Voronoi polygon
+    within d/√3 has an area of at least √3/2 d² (Rogers 1964), so the bound is the area of the region widened by d/√3,
+    divided by √3/2 d². Fixed cells lower it: by their number, or by the pixels that they block if that gives less.
     """
     if distance < 1e-3:  # no float32 layout is that full
         return int(1e15) if area.pixels else 0
@@ -265,7 +265,7 @@ def _oler(size: tuple[int, ...], distance: float) -> int:
 
 
 def _close(free: NDArray[np.bool_], fixed: Points, distance: float) -> None:
-    """Take the pixels that lie wholly within ``distance`` of a fixed cell out of ``free``."""
+    """Remove from ``free`` the pixels that lie wholly within ``distance`` of a fixed cell."""
     reach = distance - math.sqrt(0.5)
     if reach <= 0:
         return

@@ -1,39 +1,42 @@
 """The network of point diffusion: a transformer that moves labelled noisy points to where cells would be.
 
-Points are tokens. Each layer lets them attend to all others, with a bias from distance and class pair, and take
-messages from their nearest neighbours. Noise level and counts modulate every layer (adaptive norm). Around it stands
-the preconditioning of EDM (Karras et al. 2022, Table 1): at little noise the answer is nearly the input.
+Points are tokens. In each layer they attend to all others, with a bias from distance and class pair, and receive
+messages from their nearest neighbours. Noise level and counts modulate every layer (adaptive norm). Input and output
+are scaled by the preconditioning of EDM (Karras et al. 2022, Table 1): at little noise the output is nearly the input.
 
-Nothing depends on the order of the points: swapping two of a class swaps their answers.
+Nothing depends on the order of the points: if two points of a class are swapped, so are their outputs.
 """
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, cast
+from collections.abc import Iterator
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-DATA_SCALE = 0.29  # standard deviation of a uniform coordinate, as a part of the region's side
+from cellscaper.generators.pointsets.settings import PointNetwork
+
+DATA_SCALE = 0.29  # standard deviation of a uniform coordinate, as a fraction of the region's side
 DISTANCES = 6  # Gaussians of the attention's distance bias, each half as wide as the one before
 RADIAL = 14  # Gaussians of log2 distance in the messages
-FREQUENCIES = (0.5, 1.0, 2.0, 4.0, 8.0)  # of a position, cycles in the region
-FAR = 1e6  # px: where padding lies
-TINY = 1e-8  # of a Gaussian; less is 0, or its fourth power would be a denormal number, which is slow
+FREQUENCIES = (0.5, 1.0, 2.0, 4.0, 8.0)  # waves of a position, cycles in the region
+FAR = 1e6  # px: coordinate of padding
+TINY = 1e-8  # smaller values of a Gaussian become 0: their fourth power would be a denormal number, which is slow
 MASKED = -3e4  # a logit of padding
 ROWS = 16  # products of fewer rows are rounded in another way: a layout would depend on its batch
-SPREAD = 3.0  # about √neighbours: what the sum of their messages is divided by
+SPREAD = 3.0  # about √neighbours: divisor of the sum of their messages
 
 
 class Edges(NamedTuple):
     """The k nearest neighbours of each point.
 
-    own, other (B·N·k,) int64, the two points of each edge among the B·N; direction (B, N, k, 2) towards the neighbour,
-    unit length; weight (B·N, 1, k): 1 for near ones, falling to 0 at the first point that is no neighbour any more,
-    so that messages do not jump where neighbours change; hidden (B·N·k, E) features, before the layer ``out`` that
-    each reader of them joins with its own
+    own, other (B·N·k,) int64: the two points of each edge among the B·N
+    direction (B, N, k, 2): unit vector towards the neighbour
+    weight (B·N, 1, k): 1 for near points, falling to 0 at the distance of the first point that is no neighbour, so that
+        messages do not jump when neighbours change
+    hidden (B·N·k, E): features before the last layer ``out``, which each block joins with its own first layer
     """
 
     own: Tensor
@@ -45,16 +48,16 @@ class Edges(NamedTuple):
 
 
 class Product(nn.Linear):
-    """A linear layer that computes, and answers, in the precision of its weights: see :func:`in_precision`."""
+    """A linear layer whose computation and output have the precision of its weights: see :func:`in_precision`."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
 
 
 class PointDenoiser(nn.Module):
-    """Denoised positions of labelled points, given the noise level and the counts asked for.
+    """Denoised positions of labelled points, given the noise level and the requested counts.
 
-    classes of cells; ``region`` px, the side of the square it is trained on; ``width`` of a token, ``layers``,
+    ``classes`` of cells; ``region`` px, the side of the square it is trained on; ``width`` of a token, ``layers``,
     ``heads``; ``neighbours`` and ``edge_width`` of the messages; ``expansion`` of the token MLPs.
     """
 
@@ -92,9 +95,9 @@ class PointDenoiser(nn.Module):
 
     def forward(self, x: Tensor, sigma: Tensor, labels: Tensor, counts: Tensor, mask: Tensor) -> Tensor:
         """x (B, N, 2) noisy positions, px from the region's centre; sigma (B,) px; labels (B, N) long; counts (B, C)
-        cells asked for; mask (B, N) bool, False for padding → (B, N, 2) expected clean positions.
+        requested cells; mask (B, N) bool, False for padding → (B, N, 2) expected clean positions.
 
-        Padding may hold anything finite; its answer is 0. Computes in the precision of the weights.
+        Padding may hold any finite value; its output is 0. The computation has the precision of the weights.
         """
         exact = self.final.weight.dtype
         sigma, mask = sigma.to(exact)[:, None, None], mask[..., None]
@@ -129,11 +132,11 @@ class PointDenoiser(nn.Module):
         return (cast(_Block, block) for block in self.blocks)
 
     def _bias(self, square: Tensor, norm: Tensor, classes: Tensor, mask: Tensor, distance: Tensor) -> Tensor:
-        """(B, layers · heads, N, N) of all layers' attention, in the precision of the products.
+        """(B, layers · heads, N, N) bias of all layers' attention, in the precision of the products.
 
-        A function of the squared distance (B, N, N), another for points of one class: ``distance``
-        (B, layers · heads, 2 · DISTANCES) has their coefficients; a number for each pair of classes; and MASKED for
-        padding as a key.
+        The sum of: a function of the squared distance (B, N, N), and a second one for points of the same class, with
+        coefficients ``distance`` (B, layers · heads, 2 · DISTANCES); a number for each pair of classes; MASKED where
+        the key is padding.
         """
         precision = self.token.weight.dtype
         b, n, _ = classes.shape
@@ -173,13 +176,13 @@ class PointDenoiser(nn.Module):
         return Edges(own, other, direction, weight.view(b * n, 1, k).to(precision), hidden, self.edge_out)
 
 
-def network(section: Mapping[str, Any], classes: int) -> PointDenoiser:
-    """The network of a training section, on the default device."""
-    return PointDenoiser(classes, section["grid"]["region"], **section["points"]["network"])
+def network(settings: PointNetwork, classes: int, region: int) -> PointDenoiser:
+    """The network of these settings for regions of ``region`` px, on the default device."""
+    return PointDenoiser(classes, region, **dict(settings))
 
 
 def in_precision(model: PointDenoiser, precision: str) -> PointDenoiser:
-    """The model for drawing, with the products of its tokens and edges in ``fp32`` (itself) or ``bf16`` (a copy).
+    """The model for sampling, with the products of its tokens and edges in ``fp32`` (itself) or ``bf16`` (a copy).
 
     Positions, distances, norms and the sums over layers stay as they are.
     """
@@ -193,7 +196,7 @@ def in_precision(model: PointDenoiser, precision: str) -> PointDenoiser:
 
 
 class _Block(nn.Module):
-    """Attention and messages side by side, then an MLP, each from a norm that the noise level modulates."""
+    """Attention and messages in parallel, then an MLP; the noise level modulates the norm before each."""
 
     def __init__(self, classes: int, width: int, heads: int, edge_width: int, expansion: int):
         super().__init__()
@@ -210,7 +213,7 @@ class _Block(nn.Module):
         nn.init.zeros_(self.modulate.bias)
 
     def modulated(self, level: Tensor, b: int) -> tuple[Tensor, Tensor]:
-        """Of levels (B or more, width): modulation (B, 1, 6 · width), weights of distance (B, heads, 2 · DISTANCES)."""
+        """Levels (B or more, width) → modulation (B, 1, 6 · width), weights of distance (B, heads, 2 · DISTANCES)."""
         modulation, distance = self.modulate(level)[:b].split([6 * self.width, 2 * DISTANCES * self.heads], dim=1)
         return modulation[:, None], distance.view(b, self.heads, -1)
 
@@ -229,9 +232,9 @@ class _Block(nn.Module):
 
 
 def _near(square: Tensor, norm: Tensor, classes: Tensor, precision: torch.dtype) -> Tensor:
-    """(B, 2 · DISTANCES, N²) Gaussians of the distance (B, N, N; squared, px²), and again for points of one class.
+    """(B, 2 · DISTANCES, N²) Gaussians of the distance (B, N, N; squared, px²), and again for points of the same class.
 
-    The first is twice as wide as the points' scale ``norm`` (B, 1, 1) px, each other half as wide as the one before.
+    The first is twice as wide as the points' scale ``norm`` (B, 1, 1) px; each next one is half as wide.
     """
     near = square.new_empty(len(square), 2, DISTANCES, *square.shape[1:], dtype=precision)
     same = classes @ classes.transpose(1, 2)
@@ -245,7 +248,7 @@ def _near(square: Tensor, norm: Tensor, classes: Tensor, precision: torch.dtype)
 
 
 def _messages(ends: Tensor, layer: nn.Linear, edges: Edges) -> Tensor:
-    """(B·N·k, E) what each neighbour says: a function of both points (``ends`` (B, N, 2 E)) and of the edge."""
+    """(B·N·k, E) the message of each neighbour: a function of both points (``ends`` (B, N, 2 E)) and of the edge."""
     precision = ends.dtype
     own, other = ends.flatten(0, 1).chunk(2, dim=-1)
     own = own + (layer.bias + layer.weight @ edges.out.bias).to(precision)
@@ -255,12 +258,12 @@ def _messages(ends: Tensor, layer: nn.Linear, edges: Edges) -> Tensor:
 
 
 def _at_least(rows: Tensor, n: int) -> Tensor:
-    """(max(B, n), F): rows (B, F), and below them zeros."""
+    """(max(B, n), F): rows (B, F), then rows of zeros."""
     return F.pad(rows, (0, 0, 0, max(n - len(rows), 0)))
 
 
 def _level_features(sigma: Tensor, counts: Tensor) -> Tensor:
-    """(B, 17 + 2 (C + 1)) of noise levels (B, 1) px and counts (B, C)."""
+    """(B, 17 + 2 (C + 1)) features of noise levels (B, 1) px and counts (B, C)."""
     octave = sigma.log2()
     waves = octave * (2 * math.pi / 2.0 ** torch.arange(1, 5, device=sigma.device))  # periods 2 … 16 octaves
     fine = torch.exp(-0.5 * (octave - torch.arange(-1, 8, device=sigma.device) * 1.25).square())
@@ -269,7 +272,7 @@ def _level_features(sigma: Tensor, counts: Tensor) -> Tensor:
 
 
 def _position_features(x: Tensor, norm: Tensor, region: int) -> Tensor:
-    """(B, N, 2 + 4 · frequencies + 8) of positions px: scaled, as waves, and as nearness to the four borders."""
+    """(B, N, 2 + 4 · frequencies + 8) features of positions px: scaled, as waves, as nearness to the four borders."""
     place = (x / region).clamp(-1.5, 1.5)  # ±½ at the borders
     waves = (place[..., None] * (2 * math.pi * x.new_tensor(FREQUENCIES))).flatten(2)
     inside = region * (0.5 - torch.cat([place, -place], dim=-1)).abs()  # px to each border

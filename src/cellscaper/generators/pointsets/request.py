@@ -1,4 +1,4 @@
-"""What is asked of a generator of layouts, checked before anything is computed."""
+"""A request to a generator of layouts, checked before anything is computed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +19,9 @@ class Request:
     counts (C,) new cells of each class; size (height, width) px; ``min_distance`` px between any two cells
     mask   (height, width) bool, where new cells may lie; None: everywhere
     fixed  (M, 2) float32 and fixed_labels (M,): cells that are there already
-    spread (C, height, width) or (1, …) float, how dense new cells of a class are where; None: even
+    spread (C, height, width) or (1, …) float, relative density of new cells of each class; None: even
 
-    Raises CellscaperError, in the words of the command line, for what cannot be.
+    Raises CellscaperError for an impossible request, in the words of the command line.
     """
 
     counts: NDArray[np.int64]
@@ -93,7 +93,7 @@ class Request:
 
 
 def class_counts(wanted: Mapping[str, float], classes: Sequence[str], option: str) -> NDArray[np.float64]:
-    """(C,) the number for each class, 0 for those that are not named; CellscaperError for an unknown class."""
+    """(C,) the number for each class, 0 for classes that are not named; CellscaperError for an unknown class."""
     for name in wanted:
         if name not in classes:
             near = get_close_matches(name, classes, 1, 0.4)

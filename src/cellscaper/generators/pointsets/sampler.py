@@ -1,8 +1,8 @@
-"""From noise to positions for any denoiser: the sampler of EDM (Karras et al. 2022, Algorithm 2), of second order, or
-an exponential multistep method of third order (as DPM-Solver++, Lu et al. 2022), which needs half as many calls.
+"""From noise to positions for any denoiser: the second-order sampler of EDM (Karras et al. 2022, Algorithm 2), or an
+exponential multistep method of third order (as DPM-Solver++, Lu et al. 2022), which needs half as many calls.
 
 Positions are px from the region's centre. Noise comes from one generator a layout, so a seed gives the same layout
-whatever the batch it is drawn in.
+in any batch.
 """
 
 import math
@@ -19,7 +19,7 @@ MAX_CHURN = 2**0.5 - 1  # EDM's limit: a step doubles the variance at most
 
 
 def noise_levels(steps: int, largest: float, smallest: float, rho: float) -> list[float]:
-    """``steps`` falling noise levels, px (EDM Eq. 5, without the last 0): large ``rho`` is even in the logarithm.
+    """``steps`` falling noise levels, px (EDM Eq. 5, without the last 0); for large ``rho`` even in the logarithm.
 
     Raises CellscaperError unless steps ≥ 1 and largest > smallest > 0 (one step: ≥) and rho > 0.
     """
@@ -71,11 +71,11 @@ def sample(
 ) -> Tensor:
     """Clean positions (…, 2) float64 from noisy ones ``x`` (…, 2) at ``levels[0]``.
 
-    levels: falling noise levels px; after the last one the denoised positions are the answer. One call of ``denoise``
-        a level and third order, by the two levels before where there are, or with ``heun`` two calls (one at the last).
-    normal() draws standard normal noise of the shape of x. ``churn``: at levels above ``churn_above`` px the noise
-        level is first raised by this part with fresh noise (EDM's γ, at most √2 - 1; 0 is deterministic). Without
-        ``heun`` such levels are of first order.
+    levels: falling noise levels px; the denoised positions at the last level are the answer. By default one call of
+        ``denoise`` a level, of third order from the third level on. With ``heun`` two calls (one at the last level).
+    normal(): standard normal noise of the shape of x. ``churn``: at levels above ``churn_above`` px, fresh noise first
+        raises the noise level by this fraction (EDM's γ, at most √2 - 1; 0 is deterministic). Without ``heun`` such
+        levels are of first order.
     constrain(x0, sigma) → x0, after each call of ``denoise``.
 
     Raises CellscaperError for a churn outside 0…√2 - 1.
@@ -110,10 +110,10 @@ def sample(
 
 
 def weights(levels: Sequence[float], after: float) -> list[float]:
-    """What the denoised positions at ``levels`` (rising, from the present one) count in the step to ``after``.
+    """Weights of the denoised positions at ``levels`` (rising, from the present one) in the step to ``after``.
 
-    With λ = -log σ the positions obey x' = x0 - x. Here x0 is the polynomial in λ through those at the levels, and the
-    step is its exact solution (an exponential Adams-Bashforth method): with one level, Euler's step.
+    With λ = -log σ the positions obey x' = x0 - x. Here x0 is the polynomial in λ through the denoised positions at the
+    levels, and the step is the exact solution (an exponential Adams-Bashforth method): with one level, Euler's step.
     """
     present = levels[0]
     h = math.log(present / after)

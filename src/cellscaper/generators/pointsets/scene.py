@@ -1,9 +1,9 @@
-"""A request as the model sees it: a canvas of windows, with tissue around the region where there is none.
+"""A request in the form that the model needs: a canvas of windows, filled with tissue around the region.
 
-The model knows squares of its training size that are filled with tissue. So a region smaller than that lies in the
-middle of a square, and the pixels that a mask forbids are filled too: with cells as dense as those asked for, denoised
-along and thrown away. Where cells are given (inpainting) they are the surroundings, and a mask's pixels stay empty of
-others.
+The model knows only squares of its training size that are filled with tissue. So a smaller region lies in the middle
+of a square, and surrounding cells fill the rest of it as well as the pixels that a mask forbids. They are as dense as
+the requested cells; they are denoised with them and then dropped. If cells are given (inpainting), these are the
+surroundings, and the pixels that the mask forbids get no other cells.
 """
 
 import math
@@ -18,18 +18,18 @@ from cellscaper.generators.pointsets.network import DATA_SCALE
 from cellscaper.generators.pointsets.request import Request
 from cellscaper.generators.pointsets.tiling import windows
 
-DENSEST = 200  # cells in 256 × 256 px to which surroundings are filled at most: BRCA-M2C's images have up to 188
+DENSEST = 200  # most surrounding cells in 256 × 256 px: BRCA-M2C's images have up to 188
 FULL = 2048  # cells that a window may hold at most: memory grows with the square
 PUSHES = 3  # rounds of pushing apart at each of the last steps
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What is denoised.
+    """The canvas and the cells that are denoised.
 
     size (height, width) px of the canvas; ``shift`` (2,) px from its corner to the region's; ``corners`` (W, 2) of the
     windows; ``area`` for new cells and ``outside`` for surrounding ones, both on the canvas. Cells come in the
-    order new, given (those that a window can see), surrounding: ``labels`` (N,), ``numbers`` of each of the three.
+    order new, given (if a window can see them), surrounding: ``labels`` (N,), ``numbers`` of each of the three.
     ``scale`` px is the standard deviation of a coordinate in a window.
     """
 
@@ -60,10 +60,10 @@ class Scene:
         return places
 
     def constrain(self, clean: NDArray[np.float64], sigma: float, distance: float) -> NDArray[np.float64]:
-        """Clean positions (L, N, 2) that keep what is asked: areas and given cells always; near the end, distances.
+        """Clean positions (L, N, 2) that respect areas and given cells and, near the end, the minimum distance.
 
-        A clean position at noise ``sigma`` is the mean of where the cell may be; in an area it becomes the mean there,
-        as for a normal distribution with the variance of a cell that lies anywhere in a window.
+        A clean position at noise ``sigma`` is the mean of the cell's possible places. It becomes the mean of those
+        inside the area, for a normal distribution: the posterior of a cell that lies anywhere in a window.
         """
         new, given, _ = self.numbers
         clean[:, new : new + given] = self.given
@@ -77,7 +77,7 @@ class Scene:
         return clean
 
     def belonging(self, clean: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Where clean positions (L, N, 2) belong: means that lie outside their area count as the nearest position."""
+        """Clean positions (L, N, 2), each moved to the nearest position of its area."""
         new, given, _ = self.numbers
         where = clean.copy()
         for row in where:
@@ -88,7 +88,7 @@ class Scene:
 
 
 def scene(request: Request, window: int) -> Scene:
-    """The canvas of a request for a model of windows of ``window`` px; CellscaperError where one is too full."""
+    """The canvas of a request for a model of windows of ``window`` px; CellscaperError if a window is too full."""
     size = (max(request.size[0], window), max(request.size[1], window))
     shift = np.array([(size[0] - request.size[0]) // 2, (size[1] - request.size[1]) // 2], np.int64)
     corners = windows(size, window)
@@ -128,7 +128,7 @@ def _outside(
     region: NDArray[np.bool_] | None,
     given: bool,
 ) -> Area | None:
-    """Where surrounding cells lie: where no new cell may; with given cells, beyond the region alone."""
+    """The area of surrounding cells: pixels where no new cell may lie; with given cells, those beyond the region."""
     kept = region if given else allowed
     if kept is None:
         return None
@@ -153,7 +153,7 @@ def _surrounding(request: Request, outside: Area | None, window: int) -> NDArray
 
 
 def _weights(request: Request, area: Area, shift: NDArray) -> NDArray[np.float64]:
-    """(1 or C, height, width) of the canvas: the request's density maps, stretched to the region, where allowed."""
+    """(1 or C, height, width) density maps of the canvas: the request's, stretched to the region; 0 off the area."""
     assert request.spread is not None
     maps = np.zeros((len(request.spread), *area.size))
     height, width = request.size
@@ -179,7 +179,7 @@ def _check_full(request: Request, window: int) -> None:
 
 
 def spread_evenly(unit: NDArray[np.float64], area: Area) -> NDArray[np.float64]:
-    """(…, 2) positions even over an area, from uniform numbers (…, 2) in 0…1."""
+    """(…, 2) positions, uniform over an area, from uniform numbers (…, 2) in 0…1."""
     if area.mask is None:
         return unit * area.size
     pixels = np.flatnonzero(area.mask)
@@ -189,7 +189,7 @@ def spread_evenly(unit: NDArray[np.float64], area: Area) -> NDArray[np.float64]:
 
 
 def spread_by(unit: NDArray[np.float64], density: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(…, 2) positions by a density (height, width), from uniform numbers (…, 2) in 0…1."""
+    """(…, 2) positions, distributed by a density (height, width), from uniform numbers (…, 2) in 0…1."""
     pixels = np.flatnonzero(density)
     total = np.cumsum(density.ravel()[pixels])
     at = unit[..., 0] * total[-1]

@@ -1,10 +1,10 @@
 """Regions of any size by overlapping windows of the training size, denoised jointly.
 
-A cell belongs to all windows that hold its current clean estimate. Each window sees its cells' noisy positions from
-its own centre and its own class counts; a cell's new estimate is the mean of its windows' answers with weights that
-fall from 1 at a window's centre to 0 at its border. With windows half a side apart the weights are those of linear
-interpolation: at large noise, where each window answers near its own centre, the mean is where the cell was
-(:func:`sharpness` for less noise).
+A cell belongs to all windows that hold its current clean estimate. Each window sees the noisy positions of its cells
+relative to its own centre, and its own class counts. A cell's new estimate is the mean of its windows' answers, with
+weights that fall from 1 at a window's centre to 0 at its border. With windows half a side apart, these are the weights
+of linear interpolation. At large noise each window's answer is near its own centre, and the mean is the cell's previous
+place (:func:`sharpness` for less noise).
 """
 
 from collections.abc import Callable, Sequence
@@ -17,8 +17,8 @@ from torch import Tensor
 
 from cellscaper.generators.pointsets.batches import padded
 
-PAIRS = 400_000  # pairs of cells in one call of the network: bounds its memory
-LEAST = 1e-3  # weight at a window's border, so that cells on the border of the region have one
+PAIRS = 400_000  # most pairs of cells in one call of the network: bounds its memory
+LEAST = 1e-3  # smallest weight, at a window's border: cells on the border of the region need a weight above 0
 
 
 class Network(Protocol):
@@ -53,9 +53,9 @@ def weights(offset: NDArray, window: int) -> NDArray:
 def sharpness(sigma: float, window: int) -> float:
     """Power of the weights at which uniform cells at noise ``sigma`` px do not drift between windows.
 
-    At large noise a window pulls all its cells to its centre, in proportion, and the power is 1. At less it pulls those
-    near its border alone, by about σ, and must count for less there: computed for normal noise cut to windows, the best
-    powers are 1.1 at 60 px, 1.5 at 40, 2.5 at 30 and 4 at 20, for windows of 256 px.
+    At large noise a window pulls all its cells to its centre, in proportion, and the power is 1. At smaller noise it
+    pulls only the cells near its border, by about σ, so its weight must be smaller there. For normal noise cut to
+    windows of 256 px, the best powers are 1.1 at 60 px, 1.5 at 40, 2.5 at 30 and 4 at 20.
     """
     return min(4.0, 1 + (0.131 * window / sigma) ** 4)
 
@@ -63,9 +63,9 @@ def sharpness(sigma: float, window: int) -> float:
 class Tiles:
     """``denoise(x (L, N, 2), sigma)`` for L layouts of N cells each in a region of ``size`` px; x from its centre.
 
-    labels (L, N); ``corners`` (W, 2) are the windows, which together hold all cells that matter. ``estimate``
-    (L, N, 2), px from the region's top-left corner, says which windows a cell belongs to: set it after each step. The
-    answer for cells in no window is their estimate.
+    labels (L, N); ``corners`` (W, 2) of the windows, which together hold all cells that matter. ``estimate``
+    (L, N, 2), px from the region's top-left corner, decides which windows a cell belongs to: set it after each step.
+    The answer for cells in no window is their estimate.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Tiles:
         return torch.from_numpy(total - self._half)
 
     def _batches(self) -> list[list[tuple[int, NDArray, NDArray, NDArray]]]:
-        """(layout, window's centre, members, their weights), windows of about equal numbers of cells together."""
+        """Batches of (layout, window's centre, its cells, their weights) of windows with similar numbers of cells."""
         tiles = []
         side = self._network.region
         for layout, estimate in enumerate(self.estimate):

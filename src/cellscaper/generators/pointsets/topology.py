@@ -1,7 +1,7 @@
 """The topology losses of TopoCellGen (section 5) on coordinates: holes between cells, of each class and of all cells.
 
 Births and deaths of the alpha complex are functions of two and three cells, so the gradient of a hole moves exactly the
-cells around it. Nothing is drawn, and no distance map is smoothed.
+cells around it. No map is rasterised, and no distance map is smoothed.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def topology_terms(found: Tensor, clean: Tensor, points: Points) -> tuple[Tensor
 
 
 def _distances(found: Tensor, clean: Tensor, chosen: Tensor) -> Tensor:
-    """(B,) of the chosen (B, N) cells of each layout."""
+    """(B,) squared distances between the diagrams of the chosen (B, N) cells of each layout."""
     wanted: list[NDArray[np.float64]] = [
         holes.diagram
         for holes in alpha_pairs_of_all([one[row].cpu().numpy() for one, row in zip(clean, chosen, strict=True)])

@@ -20,7 +20,7 @@ TOTAL = "all cells"
 
 @dataclass(frozen=True)
 class Counts:
-    """Cells of each class in n layouts: counts (n, C), and what was asked for, (n, C) or None."""
+    """Cells of each class in n layouts: counts (n, C), and the requested counts (n, C) or None."""
 
     title: str
     counts: NDArray[np.int64]
@@ -31,21 +31,22 @@ class Counts:
         if self.counts.ndim != 2 or not len(self.counts) or asked.shape != self.counts.shape:
             raise CellscaperError(
                 f"counts of {self.title!r}: {self.counts.shape} generated, {asked.shape} requested; "
-                "expected one row a layout, one column a class, and at least one layout"
+                "expected one row for each layout, one column for each class, and at least one layout; sample again"
             )
 
     @property
     def exact(self) -> bool:
-        """Whether every layout has just the cells that were asked for."""
+        """Whether every layout has exactly the requested counts."""
         return self.requested is not None and np.array_equal(self.counts, self.requested)
 
 
 def count_curves(real: Sequence[Counts], generated: Sequence[Counts], classes: Sequence[str]) -> Figure:
-    """Distributions of the cells a layout has, by class and in all; below, generated against requested counts.
+    """Distributions of the cells of a layout, for each class and for all; below, generated against requested counts.
 
     The first row holds the share of layouts with at most so many cells, a line for each of ``real`` (thick) and
-    ``generated``, a dot at its median. Each generator that was asked for counts has a row of its own with a dot
-    for each layout, on the line where it did as asked; one that always did is only named so in the legend.
+    ``generated``, with a dot at its median. Each generator with requested counts has a row of its own with a dot for
+    each layout; a dot on the line has the requested counts. A generator whose layouts all have them has no row: the
+    legend says so.
     """
     sources = [*real, *generated]
     if {one.counts.shape[1] for one in sources} != {len(classes)}:
@@ -69,7 +70,7 @@ def count_curves(real: Sequence[Counts], generated: Sequence[Counts], classes: S
 
 
 def _column(counts: NDArray | None, c: int) -> NDArray:
-    """Counts (n,) of class ``c``; of all classes where there is no such class."""
+    """Counts (n,) of class ``c``; of all classes together if there is no such class."""
     if counts is None:
         return np.zeros(0, np.int64)
     return counts[:, c] if c < counts.shape[1] else counts.sum(axis=1)

@@ -37,13 +37,13 @@ class DensityRow:
 
 
 def density_gallery(rows: Sequence[DensityRow]) -> Figure:
-    """A row for each experiment (real ones too): a few of its layouts, each followed by the map of every class.
+    """A row for each experiment or estimator: a few of its layouts, each followed by the map of every class.
 
-    The examples are spread evenly over the layouts of a row: give all rows layouts of the same counts, and these
-    stand below each other. Each map has the colour of its class; its cells are drawn over it as white dots.
+    The examples are spread evenly over the layouts of a row. If all rows have layouts of the same counts, these stand
+    below each other. Each map has the colour of its class; the cells of the class are white dots on it.
     """
     if not rows:
-        raise CellscaperError("a density figure of 0 rows shows nothing; give it --rows or --fitted")
+        raise CellscaperError("a density figure of 0 rows shows nothing; give it --layouts or --fitted")
     classes = same_classes([row.layouts for row in rows])
     each = 1 + len(classes)
     examples = min(n_examples(len(classes)), *(len(row.layouts) for row in rows))
@@ -71,14 +71,15 @@ def fitted_windows(
     """Up to ``n`` windows of real images with the maps fitted to them: layouts and (n, C, h, w) in 0…1.
 
     ``maps`` holds (C, h, w) for each layout of ``cells``, ``stride`` px a pixel, ``scale`` the value that becomes 1.
-    Windows of ``region`` px are cut from the middle of the images that are large enough; those shown are spread
-    evenly over the ones with at least FEWEST cells of every class, or over all where there is no such window.
+    Windows of ``region`` px are cut from the middle of the images that are large enough. The shown windows are spread
+    evenly over the windows with at least FEWEST cells of every class, or over all windows if none has so many.
     """
     large = np.flatnonzero((cells.size >= region).all(axis=1))
     if len(maps) != len(cells) or not len(large) or region % stride:
         raise CellscaperError(
             f"{len(maps)} density maps of {stride} px pixels, {len(cells)} training images, {len(large)} of them at "
-            f"least {region} px wide and high: expected a map for each, whole pixels; fit_density again on these cells"
+            f"least {region} px wide and high: expected a map for each image, of whole pixels; fit_density again on "
+            "these cells"
         )
     corner = (cells.size[large] - region) // 2 // stride  # (M, 2) pixels of the map
     windows = [crop(cells.layout(row), y * stride, x * stride, region, region)
@@ -94,7 +95,7 @@ def fitted_windows(
 
 
 def _draw_map(ax: Axes, density: NDArray, layout: Layout, label: int, shade: str, side: float) -> None:
-    """One class's map with its cells over it."""
+    """The map of one class with its cells on top."""
     height, width = layout.size
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     ax.imshow(density, cmap=tint(shade), vmin=0, vmax=1, extent=extent, interpolation="nearest")

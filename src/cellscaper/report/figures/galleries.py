@@ -28,8 +28,8 @@ _MARKS = {"hit": "o", "wrong class": "D", "missed": "s", "false positive": "x"}
 def layout_gallery(columns: Sequence[tuple[str, LayoutSet]], rows: int) -> Figure:
     """Layouts side by side: a column for each (title, set), a row for each of the first ``rows`` layouts.
 
-    Layout i of every set should have been asked for with the same counts. Cells of each class are counted
-    below every panel; a set with fewer layouts leaves its panels empty.
+    Layouts i of all sets should have the same requested counts. Below each panel stands the number of cells of each
+    class. The panels of a set with fewer layouts are empty.
     """
     classes = same_classes([layouts for _, layouts in columns])
     side = 1.9 if len(columns) <= 6 else 1.6
@@ -46,7 +46,7 @@ def layout_gallery(columns: Sequence[tuple[str, LayoutSet]], rows: int) -> Figur
 
 
 def layout_sheet(layouts: LayoutSet, columns: int = 4) -> Figure:
-    """The layouts of one set in rows, with their counts; panels grow with the layouts' size, up to 9 inches in all."""
+    """The layouts of one set in rows, with their counts; panels grow with the layouts, up to 9 inches side by side."""
     columns = min(columns, len(layouts))
     rows = -(-len(layouts) // columns)
     side = float(np.clip(1.9 * layouts.size.max() / 256, 1.9, 9 / columns))
@@ -71,8 +71,8 @@ def detection_gallery(
     """Detected cells on the image: a column for each (title, detections), a row for each of the first images.
 
     A hit lies within ``radius`` px of its own reference dot of the same class; a detection matched to a dot of
-    another class has the wrong class. Shape tells the outcome, colour the class (of the detection; of the dot
-    where it was missed).
+    another class has the wrong class. The shape of a mark tells the outcome; its colour is the class of the
+    detection, or of the dot that was missed.
     """
     classes = same_classes([reference, *(found for _, found in detections)])
     sheet = Sheet(min(rows, len(images)), ["reference", *(title for title, _ in detections)], 2.9, below=0.26)
@@ -88,9 +88,9 @@ def detection_gallery(
 
 
 def image_gallery(columns: Sequence[tuple[str, Arrays]], layouts: LayoutSet, rows: int = 4) -> Figure:
-    """Layouts and the images painted from them: layout | for each (title, images): image | the same with its dots.
+    """Layouts and their painted images: layout | for each (title, images): image | the same image with its dots.
 
-    All have the same index. Give the real images of real layouts as one of the columns to compare with.
+    Row i shows layout i and image i of each column. A column may hold real images to compare with.
     """
     classes = layouts.classes
     titles = ["layout", *(text for title, _ in columns for text in (title, f"{title} + cells"))]
@@ -112,7 +112,7 @@ def image_gallery(columns: Sequence[tuple[str, Arrays]], layouts: LayoutSet, row
 
 
 def painted_gallery(columns: Sequence[tuple[str, Arrays]], rows: int = 4) -> Figure:
-    """Images side by side, a column for each (title, images), unlike its neighbours in what they show.
+    """Images side by side, a column for each (title, images); the images of a row show different cells.
 
     All panels have the scale of the smallest image: larger ones show their middle.
     """

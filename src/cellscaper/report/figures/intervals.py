@@ -1,4 +1,4 @@
-"""The numbers of a table as dots with intervals between floor and ceiling; over a numeric axis, as lines."""
+"""The numbers of a table as dots with intervals between floor and ceiling, or as lines over a numeric axis."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from cellscaper.report.figures.sheet import Sheet
 FLOOR, CEILING, OURS, PAPER = "#009E73", "#777777", "#0072B2", "#D55E00"
 _WIDE = 30  # largest over smallest value from which an axis is logarithmic
 _LETTER = 0.058  # inches
-_UNFRAMED = ("cce", "tce")  # random layouts have no count error by construction, real ones pair unrelated counts
+_UNFRAMED = ("cce", "tce")  # count errors: random layouts have none, real layouts are compared with unrelated ones
 
 
 def interval_plot(
@@ -30,10 +30,10 @@ def interval_plot(
 ) -> Figure:
     """A built table (:func:`cellscaper.report.tables.build.build`): a panel for each column that has a number.
 
-    Rows stand below each other: mean over the seeds, ± one sd as a bar, and the paper's number where both mean the
-    same. Rows named in ``floor`` and ``ceiling`` are drawn through the panel as lines with their sd as bands, except
-    for count errors, which they do not frame.
-    ``curves`` {row: (line, x)} draws those rows as lines over x instead and leaves all others out.
+    Rows stand below each other: the mean over the seeds, ± one sd as a bar, and the paper's number if both mean the
+    same. Rows named in ``floor`` (real against real) and ``ceiling`` (random layouts) are lines through the panel with
+    their sd as bands; panels of count errors have neither.
+    With ``curves`` {row: (line, x)} the plot shows only these rows, as lines over x.
     CellscaperError for a table without a number.
     """
     done = frame[(frame["status"] == "ok") & frame["mean"].notna()]
@@ -43,7 +43,7 @@ def interval_plot(
         shown = [row for row in shown if row in curves]
     columns: list[str] = list(dict.fromkeys(done.loc[done["row"].isin(shown), "column_label"]))
     if not columns:
-        raise CellscaperError("a table without a number of a system has nothing to draw; run a row of it")
+        raise CellscaperError("a table without the number of a system has nothing to draw; run at least one row of it")
     labels = dict(zip(frame["row"], frame["row_label"], strict=True))
     across = min(4, len(columns))
     left = 0.3 if curves else min(0.25 + _LETTER * max(len(labels[row]) for row in shown), 3.4)
@@ -103,7 +103,7 @@ def _styles() -> Iterator[tuple[str, Any]]:
 
 
 def _draw_frame(ax: Axes, part: pd.DataFrame, rows: Collection[str], shade: str, across: bool) -> None:
-    """The line of each floor or ceiling row and a band of ± its sd; horizontal where ``across``."""
+    """The line of each floor or ceiling row and a band of ± its sd; horizontal if ``across``."""
     line, band = (ax.axhline, ax.axhspan) if across else (ax.axvline, ax.axvspan)
     for row in rows:
         if row in part.index:
@@ -154,7 +154,7 @@ def _draw_curves(ax: Axes, part: pd.DataFrame, shown: Sequence[str], curves: Map
 
 
 def _scale(ax: Axes, part: pd.DataFrame, horizontal: bool) -> None:
-    """A logarithmic value axis where positive values differ much; otherwise one that shows 0 where that is near."""
+    """A logarithmic value axis if positive values differ much; otherwise a linear axis, which shows 0 if it is near."""
     values = pd.concat([part["mean"], part.loc[part["note"] == "", "paper"]]).dropna().to_numpy(float)
     axis = ax.xaxis if horizontal else ax.yaxis
     if values.min() > 0 and values.max() > _WIDE * values.min():

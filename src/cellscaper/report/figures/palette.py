@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from cellscaper.errors import CellscaperError
 
-# Okabe & Ito's palette, told apart by colour-blind readers too.
+# Okabe & Ito's palette: colour-blind readers can tell the colours apart, too.
 CLASS_COLOURS = {
     "lymphocyte": "#0072B2",
     "epithelial": "#D55E00",
@@ -26,11 +26,13 @@ FONT = 8.0  # pt
 
 
 def colour(classes: Sequence[str]) -> list[str]:
-    """One colour for each class, always the same for a known name. CellscaperError where the palette is too small."""
+    """One colour for each class, always the same for a known name. CellscaperError if the palette is too small."""
     known = [CLASS_COLOURS.get(name) for name in classes]
     left = [c for c in _OTHER_COLOURS if c not in known]
     if known.count(None) > len(left) or len({c for c in known if c}) < len(known) - known.count(None):
-        raise CellscaperError(f"no {len(classes)} different colours for the classes {', '.join(classes)}; merge some")
+        raise CellscaperError(
+            f"there are no {len(classes)} different colours for the classes {', '.join(classes)}; merge some classes"
+        )
     rest = iter(left)
     return [c or next(rest) for c in known]
 
@@ -45,7 +47,7 @@ def rgb(classes: Sequence[str]) -> list[tuple[int, int, int]]:
 
 
 def tint(shade: str) -> LinearSegmentedColormap:
-    """White, a colour, the same colour at half its lightness: a sequential map that names its class."""
+    """A colour map from white over a colour to the same colour at half its lightness; the colour names the class."""
     red, green, blue = to_rgb(shade)
     dark = to_hex((red / 2, green / 2, blue / 2))
     return LinearSegmentedColormap.from_list(f"white_{shade}", [(0.0, "white"), (0.6, shade), (1.0, dark)])

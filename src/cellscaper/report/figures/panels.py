@@ -1,4 +1,4 @@
-"""What the panels of several figures hold: cells, images, counts, curves. Images and cells with y down."""
+"""What panels of several figures show: cells, images, counts and axes. In images and layouts y points down."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -21,10 +21,12 @@ class Arrays(Protocol):
 
 
 def same_classes(sets: Sequence[LayoutSet]) -> tuple[str, ...]:
-    """The classes of all sets; CellscaperError where they differ."""
+    """The classes of all sets; CellscaperError if they differ."""
     found = {layouts.classes for layouts in sets}
     if len(found) != 1:
-        raise CellscaperError(f"one figure needs one list of classes, not {len(found)}: {sorted(found)}")
+        raise CellscaperError(
+            f"one figure needs one list of classes, its sets have {len(found)}: {sorted(found)}; draw them apart"
+        )
     return found.pop()
 
 
@@ -55,7 +57,7 @@ def draw_image(ax: Axes, image: NDArray) -> None:
 
 
 def write_counts(ax: Axes, counts: NDArray, classes: Sequence[str]) -> None:
-    """The number of cells of each class below the panel, each after a dot of its colour."""
+    """The number of cells of each class below the panel, behind a dot of the colour of the class."""
     for i, (count, shade) in enumerate(zip(counts, colour(classes), strict=True)):
         at = (i + 0.5 - 0.7 / (len(classes) + 1)) / len(classes)
         write_below(ax, at, "●", "center", shade, size=FONT - 3)

@@ -24,7 +24,7 @@ _SAMPLES = 400  # of a landscape
 
 
 def persistence_gallery(rows: Sequence[tuple[str, LayoutSet]]) -> Figure:
-    """The first layout of each (title, set), a row each: its holes by class and in all, its diagrams and landscapes.
+    """The first layout of each (title, set), a row each: holes of each class and of all cells, diagrams, landscapes.
 
     A layout panel shows the union of discs at one radius, the same down the column: halfway through the life of the
     longest hole of the first row that has one. Circles mark the HOLES longest holes: each is the largest disc that
@@ -33,7 +33,7 @@ def persistence_gallery(rows: Sequence[tuple[str, LayoutSet]]) -> Figure:
     classes = same_classes([layouts for _, layouts in rows])
     short = [title for title, layouts in rows if not len(layouts)]
     if short:
-        raise CellscaperError(f"no layout of {', '.join(short)} to draw holes of; sample again")
+        raise CellscaperError(f"there is no layout of {', '.join(short)} whose holes could be drawn; sample again")
     layouts = [one.layout(0) for _, one in rows]
     points = [[*(one.of_class(k) for k in range(len(classes))), one.points] for one in layouts]
     diagrams = [[alpha_diagram(cells) for cells in line] for line in points]
@@ -90,7 +90,7 @@ def _longest(diagram: NDArray) -> NDArray[np.float64]:
 
 
 def _halfway(diagrams: Sequence[NDArray]) -> float:
-    """The radius in the middle of the longest hole's life, of the first diagram with holes; 0 where none has any."""
+    """The radius in the middle of the life of the longest hole, in the first diagram with holes; 0 if none has any."""
     return next((float(_longest(one)[0].mean()) for one in diagrams if len(one)), 0.0)
 
 
@@ -101,7 +101,7 @@ def _limits(diagrams: Sequence[Sequence[NDArray]]) -> tuple[float, float]:
 
 
 def _titles(classes: Sequence[str], radii: Sequence[float]) -> list[str]:
-    """Titles of the columns; spaces in "r = 9 px" do not break."""
+    """Titles of the columns; no line breaks at the spaces in "r = 9 px"."""
     names = zip([*classes, TOTAL], radii, strict=True)
     discs = [f"{name}, r\xa0=\xa0{radius:.0f}\xa0px" if radius else name for name, radius in names]
     return [*discs, "death over birth,\xa0px", "landscape λ1 over\xa0r,\xa0px"]

@@ -23,11 +23,11 @@ def radius_curves(
     """A row of panels for each detector, a panel for each class, their mean and detection, a line for each (label,
     experiment): pooled F1, mean over seeds, at every threshold that was counted.
 
-    CellscaperError where a detector has no counts of one of the experiments.
+    CellscaperError if a detector has no counts of one of the experiments.
     """
     missing = [(name, one) for _, name in rows for one in detectors if (name, one, protocol) not in counts]
     if missing:
-        raise CellscaperError(f"no counts of {missing[0][0]} by {missing[0][1]}; score its detections")
+        raise CellscaperError(f"there are no counts of {missing[0][0]} by {missing[0][1]}; score its detections")
     first = counts[rows[0][1], detectors[0], protocol]
     titles = [*first.classes, "mean", DETECTION]
     sheet = Sheet(len(detectors), titles, 2.0, below=0.45, aside=0.42, names=[f"{one}: F1" for one in detectors])

@@ -1,4 +1,4 @@
-"""The sheet of panels that every figure is, drawn with matplotlib's Agg canvas: no pyplot, no global state."""
+"""The sheet of panels behind every figure, on matplotlib's Agg canvas: without pyplot, without global state."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -76,7 +76,7 @@ class Sheet:
         return ((r, c, ax) for r, line in enumerate(self._axes) for c, ax in enumerate(line))
 
     def finish(self, handles: Sequence[Line2D]) -> Figure:
-        """Add the one legend, in as many rows as it needs."""
+        """Add the legend, in as many rows as it needs."""
         for across in range(len(handles), 0, -1):
             legend = self.figure.legend(
                 handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=0, ncols=across,

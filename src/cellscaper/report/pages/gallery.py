@@ -1,12 +1,9 @@
 """The gallery page: real and generated layouts of the same counts side by side, one HTML file with its data inside."""
 
-import base64
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any
 
 import numpy as np
 from matplotlib.colors import to_rgb
@@ -18,6 +15,7 @@ from cellscaper.layouts import Layout
 from cellscaper.metrics.copies import Neighbour
 from cellscaper.report.figures.palette import colour
 from cellscaper.report.figures.persistence import death_centres
+from cellscaper.report.pages.data_uri import data_uri
 from cellscaper.topology.persistence import alpha_diagram
 
 HOLES = 5  # of each class
@@ -28,7 +26,7 @@ _MAP, _IMAGE = 96, 320  # px: the longest side of density maps and images in the
 
 @dataclass(frozen=True)
 class Panel:
-    """One layout, and where there are some its H&E image (H, W, 3), density maps (C, h, w) in 0…1, nearest crop."""
+    """One layout; if it has them, its H&E image (H, W, 3), density maps (C, h, w) in 0…1 and nearest training crop."""
 
     title: str
     layout: Layout
@@ -39,14 +37,14 @@ class Panel:
 
 @dataclass(frozen=True)
 class Group:
-    """Layouts of the same counts: the real one first where there is one."""
+    """Layouts of the same counts; a real one stands first."""
 
     title: str
     panels: list[Panel] = field(default_factory=list)
 
 
 def gallery_page(title: str, groups: Sequence[Group], classes: Sequence[str]) -> str:
-    """The page. CellscaperError without a layout, and where it would be larger than LARGEST."""
+    """The page. CellscaperError if there is no layout, or if the page would be larger than LARGEST."""
     if not any(group.panels for group in groups):
         raise CellscaperError("a gallery without a layout shows nothing; run a table of layouts")
     shades = colour(classes)
@@ -61,12 +59,12 @@ def gallery_page(title: str, groups: Sequence[Group], classes: Sequence[str]) ->
     page = template.replace("__TITLE__", title).replace("__DATA__", text)
     if len(page.encode()) > LARGEST:
         raise CellscaperError(
-            f"the gallery has {len(page) / 2**20:.1f} MB, {LARGEST >> 20} are allowed; show fewer layouts"
+            f"the gallery has {len(page) / 2**20:.1f} MB, expected at most {LARGEST >> 20} MB; show fewer layouts"
         )
     return page
 
 
-def _panel(panel: Panel, shades: Sequence[str]) -> dict[str, Any]:
+def _panel(panel: Panel, shades: Sequence[str]) -> dict[str, object]:
     layout = panel.layout
     near = panel.near
     return {
@@ -110,9 +108,7 @@ def holes(layout: Layout, classes: int) -> list[list[list[float]]]:
 def _jpeg(image: NDArray[np.uint8]) -> str:
     shown = Image.fromarray(image)
     shown.thumbnail((_IMAGE, _IMAGE), Image.Resampling.LANCZOS)
-    held = io.BytesIO()
-    shown.save(held, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(held.getvalue()).decode()
+    return data_uri(shown, "JPEG", quality=82)
 
 
 def _map(values: NDArray[np.float32], shade: str) -> str:
@@ -122,6 +118,4 @@ def _map(values: NDArray[np.float32], shade: str) -> str:
     pixels[..., 3] = np.rint(np.clip(values, 0, 1) * 230)
     shown = Image.fromarray(pixels)
     shown.thumbnail((_MAP, _MAP), Image.Resampling.BOX)
-    held = io.BytesIO()
-    shown.save(held, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(held.getvalue()).decode()
+    return data_uri(shown, "PNG", optimize=True)

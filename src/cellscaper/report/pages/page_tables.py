@@ -7,13 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from cellscaper.report.tables.text import decimals, gain_text, other_definitions, paper_text, reason_marks
+from cellscaper.report.pages.pictures import Picture
+from cellscaper.report.tables.notes import OTHER_DEFINITION, Note, reason_marks
+from cellscaper.report.tables.text import decimals, gain_text, paper_text
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell as text, '' where there is none: our value, the paper's, the difference, the gain on *real only* with
-    its interval, a footnote mark."""
+    """One cell as texts, '' where there is none: our value, the paper's, the difference, the gain over the row *real
+    only* with its interval, the mark of a footnote."""
 
     ours: str
     paper: str = ""
@@ -26,9 +28,9 @@ class Cell:
 @dataclass(frozen=True)
 class Row:
     label: str
-    kind: str  # floor, ceiling or ''
+    kind: str  # floor, ceiling or '' (neither)
     cells: list[Cell]
-    why: str = ""  # why none of the cells has a number, ours or the paper's
+    why: str = ""  # the reason why no cell has a number, neither ours nor the paper's
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,20 @@ class PageTable:
     columns: list[tuple[str, str, str]]
     rows: list[Row]
     beside_paper: bool
-    seeds: str  # how many are behind each number; '' where that differs and cells say it
-    footnotes: list[tuple[str, str]] = field(default_factory=list)
+    seeds: str  # how many are behind each number; '' where the number differs and the cells give it
+    footnotes: list[Note] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     not_run: list[tuple[str, str]] = field(default_factory=list)
-    pictures: list[Any] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
 
 
 def page_table(
-    name: str, title: str, frame: pd.DataFrame, notes: list[str], floor: Collection[str], ceiling: Collection[str]
+    name: str, title: str, frame: pd.DataFrame, notes: list[Note], floor: Collection[str], ceiling: Collection[str]
 ) -> PageTable:
-    """The parts of a table for the page. ``floor`` and ``ceiling`` are the ids of those rows.
+    """The parts of a table for the page. ``floor`` and ``ceiling`` are the ids of the rows that frame the others.
 
-    ``not_run`` names what has no number and why: whole rows, else single columns of a row.
+    ``footnotes`` are those notes whose mark stands in a cell, ``notes`` the texts of the notes on the whole table.
+    ``not_run`` names what has no number and why: whole rows, or single columns of a row.
     """
     marks = reason_marks(frame)
     numbers = frame.loc[frame["status"] == "ok", "n"].unique().tolist()
@@ -80,8 +83,9 @@ def page_table(
             missing.setdefault(reason, []).append(
                 label if len(labels) == len(cells) else f"{label} ({', '.join(labels)})"
             )
-    differs = other_definitions(frame).items()
-    footnotes = [("†", f"{label}: {note}; no difference is taken") for label, note in differs]
+    marked = {cell.mark for row in rows if not row.why for cell in row.cells}
+    if any(OTHER_DEFINITION in cell.paper for row in rows for cell in row.cells):
+        marked.add(OTHER_DEFINITION)
     return PageTable(
         name,
         title,
@@ -89,8 +93,8 @@ def page_table(
         rows,
         bool(frame["paper"].notna().any()),
         "" if seeds is None else f"{seeds} seed{'s' if seeds > 1 else ''}",
-        footnotes,
-        notes,
+        [note for note in notes if note.mark and note.mark in marked],
+        [note.text for note in notes if not note.mark],
         [(", ".join(labels), reason) for reason, labels in missing.items()],
     )
 

@@ -1,4 +1,4 @@
-"""The rule graph of a run as SVG: what feeds what, drawn in layers without graphviz."""
+"""The rule graph of a run as SVG: which rule reads the files of which, in layers, without graphviz."""
 
 import re
 import subprocess
@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.provenance import canonical
@@ -17,10 +16,10 @@ _NODE = re.compile(r'^\s*(\d+)\[label = "([^"]+)"')
 _EDGE = re.compile(r"^\s*(\d+) -> (\d+)")
 
 
-def rule_edges(snakefile: Path, config: Mapping[str, Any]) -> list[tuple[str, str]]:
+def rule_edges(snakefile: Path, config: Mapping[str, object]) -> list[tuple[str, str]]:
     """(rule, rule that reads what it makes) of everything that this configuration runs, as Snakemake lists it.
 
-    CellscaperError with Snakemake's last line where it cannot say.
+    CellscaperError with Snakemake's last line if Snakemake fails.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "config.json")
@@ -45,7 +44,7 @@ def parse_dot(text: str) -> list[tuple[str, str]]:
 
 
 def reduced(edges: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The edges of an acyclic graph without those that a longer way says already (its transitive reduction)."""
+    """The edges of an acyclic graph without the edges that a longer way implies (its transitive reduction)."""
     after: dict[str, set[str]] = {}
     for one, other in edges:
         after.setdefault(one, set()).add(other)
@@ -103,8 +102,8 @@ def draw_graph(edges: Sequence[tuple[str, str]], jobs: Mapping[str, int]) -> str
         for i, node in enumerate(line):
             at[node] = (width * (i + 0.5) / len(line), 4 + row * (BOX[1] + GAP_Y))
     parts = [
-        f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="Rules and what feeds what; '
-        'the list below says the same in words">'
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" role="img" aria-label="Rules and which of them read '
+        'whose files; the list below says the same in words">'
     ]
     for one, other in edges:
         (x, y), (to_x, to_y) = at[one], at[other]

@@ -13,22 +13,12 @@ import yaml
 from cellscaper.disk.checked_csv import CHECK, without_checks
 from cellscaper.errors import CellscaperError
 
-SCORE_COLUMNS = ("dataset", "experiment", "decoder", "seed", "metric", "class", "value", "n")
-_KEY = ["dataset", "experiment", "decoder", "seed", "metric", "class"]
-_HIGHER_IS_BETTER = (
-    "f1",
-    "precision",
-    "recall",
-    "f1_released",
-    "precision_released",
-    "recall_released",
-    "dot_recall",
-    "dot_precision",
-)
-_NAMES = {"cce": "CCE", "tce": "TCE", "f1": "F1", "spatial_fid": "FID", "mmd": "MMD", "topofd": "TopoFD"}
+SCORE_COLUMNS = ("dataset", "experiment", "decoder", "detector", "seed", "metric", "class", "value", "n")
+Block = Mapping[str, Any]  # of the configuration: a table, a row or a column of it; also the paper's values
+_KEY = ["dataset", "experiment", "decoder", "detector", "seed", "metric", "class"]
 
 
-def load_paper_values() -> dict[str, Any]:
+def load_paper_values() -> Block:
     """The papers' numbers: table id → dataset → row id → (detector →) column → value, {value, sd} or None."""
     return yaml.safe_load(files("cellscaper.report.tables").joinpath("paper_values.yaml").read_text(encoding="utf-8"))
 
@@ -39,22 +29,22 @@ def load_paper_values() -> dict[str, Any]:
 def collect(scores: Sequence[Path]) -> pd.DataFrame:
     """All score files as one table with the columns ``SCORE_COLUMNS``.
 
-    ``value`` is NaN where a score has no value. CellscaperError on a file that is not a score file and
-    on a score that is given twice.
+    ``value`` is NaN if a score has no value. CellscaperError for a file that is not a score file and for a score that
+    is given twice.
     """
     frames = [_read_scores(Path(path)) for path in scores]
     empty = pd.DataFrame(columns=list(SCORE_COLUMNS)).astype({"seed": int, "n": int, "value": float})
     found = pd.concat(frames, ignore_index=True) if frames else empty
     twice = found[found.duplicated(_KEY)]
     if len(twice):
-        name = " ".join(str(twice.iloc[0][key]) for key in _KEY)
+        name = " ".join(text for text in twice.iloc[0][_KEY].astype(str) if text)
         raise CellscaperError(f"score '{name}' is given twice among {len(scores)} score files; pass each file once")
     return found
 
 
 def _read_scores(path: Path) -> pd.DataFrame:
     if not path.exists():
-        raise CellscaperError(f"{path} does not exist; run the stage that makes it")
+        raise CellscaperError(f"{path} does not exist, expected a score file; run the stage that makes it")
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (ValueError, OSError) as error:
@@ -84,23 +74,21 @@ def _read_scores(path: Path) -> pd.DataFrame:
 # -- one table ---------------------------------------------------------------------------------------------
 
 
-def build(
-    table: Mapping[str, Any], dataset: str, classes: Sequence[str], scores: pd.DataFrame, paper: Mapping[str, Any]
-) -> pd.DataFrame:
+def build(table: Block, dataset: str, classes: Sequence[str], scores: pd.DataFrame, paper: Block) -> pd.DataFrame:
     """One table of ``config.yaml`` for one dataset, in long form: one line a row × column, in reading order.
 
     ``scores`` come from :func:`collect`, ``paper`` is ``load_paper_values()[table id]`` (or {}).
-    A row is {label, experiment or null, why, decoder, detector, paper}, a column {metric, class, label, lower, paper,
-    detector, note, why}; all but ``experiment`` and ``metric`` may be left out. ``detector`` (of a row or a column)
-    is what the scores' ``decoder`` column holds in detection scores. A row's ``paper`` is its id in
-    ``paper`` where that differs; a column's ``paper`` says that the paper's column has another definition, so its
-    number is shown and no difference is taken.
+    A row is {label, experiment or null, why, decoder, detector, paper}, a column {metric, lower, class, label, paper,
+    paper_label, detector, note, why}; all but ``experiment``, ``metric`` and ``lower`` may be left out. A row's
+    ``paper`` is its id in ``paper`` where that differs; a column's ``paper`` says that the paper's column has another
+    definition, so its number is shown and no difference is taken.
 
     Returns the columns row, row_label, column_label, metric, class, mean, sd (ddof 1), n (seeds), paper, paper_sd,
-    difference (ours − paper), lower_is_better, status ('ok' or 'not run: why'), decoder, samples (the least
-    number of layouts or images behind a score), note (how the definition differs).
+    difference (ours − paper), lower_is_better, status ('ok' or 'not run: why'), decoder (in a table of detections:
+    detector), samples (the smallest number of layouts or images behind a score), note (how the definition differs).
     """
     lines = []
+    reader = reader_column(table)
     for row_id, row in table["rows"].items():
         row = row or {}
         for column in _expand(table["columns"], classes):
@@ -124,7 +112,7 @@ def build(
                     "difference": math.nan if column["note"] else mean - value,
                     "lower_is_better": column["lower"],
                     "status": f"not run: {why}" if why else "ok",
-                    "decoder": "" if why else values["decoder"].iloc[0],
+                    reader: "" if why else values[reader].iloc[0],
                     "samples": 0 if why else int(values["n"].min()),
                     "note": column["note"],
                 }
@@ -132,13 +120,19 @@ def build(
     return pd.DataFrame(lines)
 
 
-def _expand(columns: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The columns with class "*" written out and every default filled in."""
-    for column in columns:
+def reader_column(table: Block) -> str:
+    """The column that says what read the cells: the ``detector`` of images or the ``decoder`` of layouts."""
+    return "detector" if table.get("kind") == "detections" else "decoder"
+
+
+def _expand(columns: Sequence[Block], classes: Sequence[str]) -> Iterator[Block]:
+    """The columns: class "*" is written out as one column for each class, every default is filled in."""
+    for block in columns:
+        column = {name: value for name, value in block.items() if value is not None}
         metric = column["metric"]
-        label = column.get("label", _NAMES.get(metric, metric))
+        label = column.get("label", metric)
         differs = column.get("paper", metric) != metric
-        theirs = _NAMES.get(column.get("paper", ""), column.get("paper"))
+        theirs = column.get("paper_label", column.get("paper"))
         note = column.get("note", f"the number beside ours is the paper's {theirs}") if differs else ""
         every = column.get("class", "") == "*"
         for name in classes if every else [column.get("class", "")]:
@@ -146,46 +140,44 @@ def _expand(columns: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> Ite
                 **column,
                 "class": name,
                 "label": f"{label} {name}" if every or (name and "label" not in column) else label,
-                "lower": column.get("lower", metric not in _HIGHER_IS_BETTER),
+                "lower": column["lower"],
                 "note": note,
             }
 
 
-def _select(
-    scores: pd.DataFrame, dataset: str, row_id: str, row: Mapping[str, Any], column: Mapping[str, Any]
-) -> tuple[pd.DataFrame, str]:
-    """The scores of one cell (a line a seed) and '', or no scores and the reason why there are none."""
+def _select(scores: pd.DataFrame, dataset: str, row_id: str, row: Block, column: Block) -> tuple[pd.DataFrame, str]:
+    """The scores of one cell (a line for each seed) and '', or no scores and the reason why there are none."""
     none = scores.iloc[:0]
     experiment = row.get("experiment", row_id)
     if experiment is None or row.get("why"):
         return none, row.get("why", "no experiment named")
     found = scores[(scores["dataset"] == dataset) & (scores["experiment"] == experiment)]
-    decoder = row.get("decoder") or column.get("detector") or row.get("detector")
-    if decoder is not None:
-        found = found[found["decoder"] == decoder]
+    wanted = {"decoder": row.get("decoder"), "detector": column.get("detector") or row.get("detector")}
+    for name, value in wanted.items():
+        found = found if value is None else found[found[name] == value]
     if found.empty:
-        return none, f"no scores of experiment {experiment} on {dataset}" + (f" by {decoder}" if decoder else "")
+        by = "".join(f" by {value}" for value in wanted.values() if value)
+        return none, f"no scores of experiment {experiment} on {dataset}{by}"
     found = found[found["metric"] == column["metric"]]
     if found.empty:
         return none, column.get("why", f"{column['metric']} was not computed")
     found = found[found["class"] == column["class"]]
     if found.empty:
         return none, f"{column['metric']} has no score for {column['class'] or 'all classes together'}"
-    if found["decoder"].nunique() > 1:
-        raise CellscaperError(
-            f"table row {row_id!r}: {experiment} has scores by {' and '.join(sorted(set(found['decoder'])))}, "
-            "which must not be averaged; give the row a `decoder`"
-        )
+    for name in ("decoder", "detector"):
+        if found[name].nunique() > 1:
+            raise CellscaperError(
+                f"table row {row_id!r}: {experiment} has scores by {' and '.join(sorted(set(found[name])))}, "
+                f"which must not be averaged; give the row a `{name}`"
+            )
     undefined = int((~np.isfinite(found["value"])).sum())
     if undefined:
         return none, f"{column['metric']} is undefined for {undefined} of {len(found)} seeds"
     return found, ""
 
 
-def _paper_value(
-    paper: Mapping[str, Any], row_id: str, row: Mapping[str, Any], column: Mapping[str, Any]
-) -> tuple[float, float]:
-    """The paper's value and its ± of one cell; NaN where it gives none."""
+def _paper_value(paper: Block, row_id: str, row: Block, column: Block) -> tuple[float, float]:
+    """The paper's value of one cell and its ±; NaN if the paper gives none."""
     values = paper.get(row.get("paper", row_id)) or {}
     detector = column.get("detector") or row.get("detector")
     if detector is not None:
@@ -197,22 +189,3 @@ def _paper_value(
     if isinstance(value, Mapping):
         return float(value["value"]), float(value["sd"])
     return math.nan if value is None else float(value), math.nan
-
-
-def protocol_notes(table: Mapping[str, Any], frame: pd.DataFrame) -> list[str]:
-    """Notes on the scores behind a built table: the source, how many layouts or images, which decoder."""
-    notes = [f"paper: {table['source']}"] if table.get("source") else []
-    done = frame[frame["status"] == "ok"]
-    detections = table.get("kind") == "detections"
-    images = detections or table.get("kind") == "images"
-    if len(done):
-        least, most = done["samples"].min(), done["samples"].max()
-        number = str(least) if least == most else f"{least} to {most}"
-        notes.append(f"scored on {number} {'images' if images else 'layouts'} a seed")
-    by = {str(name): list(dict.fromkeys(part["row_label"])) for name, part in done.groupby("decoder") if name}
-    what = "detector" if detections else "decoder"
-    if by and all(rows == next(iter(by.values())) for rows in by.values()):
-        notes.append(f"{what}: {', '.join(by)}")
-    elif by:
-        notes.append(f"{what}: " + "; ".join(f"{name} ({', '.join(rows)})" for name, rows in by.items()))
-    return notes

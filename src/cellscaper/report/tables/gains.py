@@ -1,8 +1,7 @@
-"""What generated pairs bring a detector: each row's score minus that of *real only*, with a paired bootstrap."""
+"""The gain of a detector by generated pairs: each row's score minus the score of *real only*, by a paired bootstrap."""
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +10,10 @@ from numpy.typing import NDArray
 from cellscaper.disk.count_file import DETECTION, ImageCounts
 from cellscaper.metrics.bootstrap import Difference, paired_differences
 from cellscaper.metrics.detection import ratios
+from cellscaper.report.tables.build import Block
 
 REAL_ONLY = "real_only"
-FEW_IMAGES = 20  # percentile intervals of fewer are too narrow: they know only the tails they saw
+FEW_IMAGES = 20  # of fewer images, percentile intervals are too narrow: they see too little of the tails
 GAIN_COLUMNS = ("gain", "gain_low", "gain_high", "gain_p")
 _METRICS = {
     f"{name}{suffix}": (name, protocol)
@@ -24,7 +24,7 @@ _METRICS = {
 
 def add_gains(
     frame: pd.DataFrame,
-    table: Mapping[str, Any],
+    table: Block,
     counts: Mapping[tuple[str, str, str], ImageCounts],
     radius: float,
     resamples: int,
@@ -38,7 +38,7 @@ def add_gains(
     values = []
     for cell in frame.to_dict("records"):
         experiment = str((table["rows"][cell["row"]] or {}).get("experiment"))
-        detector, metric = str(cell["decoder"]), str(cell["metric"])
+        detector, metric = str(cell["detector"]), str(cell["metric"])
         name, protocol = _METRICS.get(metric, ("", ""))
         one, two = (counts.get((side, detector, protocol)) for side in (experiment, REAL_ONLY))
         if cell["status"] != "ok" or experiment == REAL_ONLY or one is None or two is None:
@@ -47,8 +47,8 @@ def add_gains(
         key = (experiment, detector, metric)
         if key not in found:
             score = partial(_score, name=name, protocol=protocol)
-            drawn = paired_differences(one.at(radius), two.at(radius), score, resamples)
-            found[key] = dict(zip([*one.classes, "mean", DETECTION], drawn, strict=True))
+            differences = paired_differences(one.at(radius), two.at(radius), score, resamples)
+            found[key] = dict(zip([*one.classes, "mean", DETECTION], differences, strict=True))
         gain = found[key][cell["class"]]
         values.append((gain.value, gain.low, gain.high, gain.p))
     return frame.assign(**dict(zip(GAIN_COLUMNS, np.array(values, float).reshape(-1, 4).T, strict=True)))
@@ -62,6 +62,7 @@ def gain_note(images: int, resamples: int) -> str:
     """What the Δ in the cells means."""
     few = "; so few images make the intervals too narrow" if images < FEW_IMAGES else ""
     return (
-        f"Δ: difference to *real only* [95 % interval] and two-sided p, paired bootstrap over the {images} test images "
-        f"({resamples} resamples){few}; it says what other images would change, not what other trainings would"
+        f"Δ: difference to “real only” [95 % interval] and two-sided p, by a paired bootstrap over the {images} test "
+        f"images ({resamples} resamples){few}. The interval says what other images would change, not what other "
+        "trainings would change"
     )

@@ -1,45 +1,29 @@
-"""A built table (see :func:`cellscaper.report.tables.build.build`) as CSV, Markdown and LaTeX, and its cells' texts."""
+"""A built table (see :func:`cellscaper.report.tables.build.build`) as Markdown and LaTeX, and its cells' texts."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-
-@dataclass(frozen=True)
-class _Page:
-    """A table as plain text: header cells, body cells, footnotes as (mark, text)."""
-
-    header: list[str]
-    body: list[list[str]]
-    footnotes: list[tuple[str, str]]
+from cellscaper.report.tables.notes import OTHER_DEFINITION, Note, reason_marks, superscript
 
 
-def to_csv(frame: pd.DataFrame) -> str:
-    """The long form as CSV, numbers in full."""
-    return frame.to_csv(index=False, lineterminator="\n")
-
-
-def to_markdown(frame: pd.DataFrame, title: str, notes: Sequence[str] = ()) -> str:
+def to_markdown(frame: pd.DataFrame, title: str, notes: Sequence[Note] = ()) -> str:
     """A built table as GitHub Markdown, columns padded so that the plain text reads as a table too."""
-    page = _page(frame)
-    cells = [[" ".join(cell.replace("|", "\\|").split()) for cell in line] for line in [page.header, *page.body]]
+    cells = [[" ".join(cell.replace("|", "\\|").split()) for cell in line] for line in _lines(frame)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in cells]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    below = [f"- {mark} {text}" for mark, text in page.footnotes] + [f"- {note}" for note in notes]
+    below = [f"- {_marked(note)}" for note in notes]
     return "\n".join([f"### {title}", "", *lines, "", f"Cells: {_legend(frame)}.", "", *below]).rstrip() + "\n"
 
 
-def to_latex(frame: pd.DataFrame, title: str, notes: Sequence[str] = ()) -> str:
+def to_latex(frame: pd.DataFrame, title: str, notes: Sequence[Note] = ()) -> str:
     """A built table as a LaTeX ``table``; needs the packages booktabs and graphicx."""
-    page = _page(frame)
-    lines = [" & ".join(_escape(cell) for cell in line) + r" \\" for line in [page.header, *page.body]]
-    below = [f"Cells: {_legend(frame)}.", *(f"{mark} {text}." for mark, text in page.footnotes)]
-    below += [note.rstrip(".") + "." for note in notes]
+    cells = _lines(frame)
+    lines = [" & ".join(_escape(cell) for cell in line) + r" \\" for line in cells]
+    below = [f"Cells: {_legend(frame)}.", *(_marked(note).rstrip(".") + "." for note in notes)]
     return "\n".join(
         [
             "% needs \\usepackage{booktabs,graphicx}",
@@ -47,7 +31,7 @@ def to_latex(frame: pd.DataFrame, title: str, notes: Sequence[str] = ()) -> str:
             r"\centering",
             rf"\caption{{{_escape(title)}}}",
             r"\resizebox{\linewidth}{!}{%",
-            rf"\begin{{tabular}}{{{'l' * len(page.header)}}}",
+            rf"\begin{{tabular}}{{{'l' * len(cells[0])}}}",
             r"\toprule",
             lines[0],
             r"\midrule",
@@ -62,7 +46,12 @@ def to_latex(frame: pd.DataFrame, title: str, notes: Sequence[str] = ()) -> str:
     )
 
 
-def _page(frame: pd.DataFrame) -> _Page:
+def _marked(note: Note) -> str:
+    return f"{note.mark} {note.text}".strip()
+
+
+def _lines(frame: pd.DataFrame) -> list[list[str]]:
+    """The cells of the table as texts: the header, then a line for each row."""
     beside_paper = bool(frame["paper"].notna().any())
     marks = reason_marks(frame)
     columns: list[str] = []
@@ -70,22 +59,7 @@ def _page(frame: pd.DataFrame) -> _Page:
     for _, row in frame.groupby("row", sort=False):
         columns = [f"{c.column_label} {'↓' if c.lower_is_better else '↑'}" for c in row.itertuples()]
         body.append([row["row_label"].iloc[0], *(_cell(c, marks, beside_paper) for c in row.itertuples())])
-    footnotes = [(mark, reason) for reason, mark in marks.items()]
-    for label, note in other_definitions(frame).items():
-        footnotes.append(("†", f"{label}: {note}; the definitions differ, so no difference is taken"))
-    return _Page(["", *columns], body, footnotes)
-
-
-def reason_marks(frame: pd.DataFrame) -> dict[str, str]:
-    """The footnote mark of each reason for which cells were not run."""
-    reasons = dict.fromkeys(s.removeprefix("not run: ") for s in frame["status"] if s != "ok")
-    return {reason: superscript(i + 1) for i, reason in enumerate(reasons)}
-
-
-def other_definitions(frame: pd.DataFrame) -> dict[str, str]:
-    """Columns beside whose numbers the paper has one of another definition, and how it differs."""
-    shown = frame[(frame["note"] != "") & frame["paper"].notna()]
-    return dict(zip(shown["column_label"], shown["note"], strict=True))
+    return [["", *columns], *body]
 
 
 def paper_text(cell: Any) -> str:
@@ -93,7 +67,7 @@ def paper_text(cell: Any) -> str:
     if math.isnan(cell.paper):
         return ""
     spread = "" if math.isnan(cell.paper_sd) else f" ± {cell.paper_sd:.3f}"
-    return f"{cell.paper:.3f}{spread}{'†' if cell.note else ''}"
+    return f"{cell.paper:.3f}{spread}{OTHER_DEFINITION if cell.note else ''}"
 
 
 def _cell(cell: Any, marks: Mapping[str, str], beside_paper: bool) -> str:
@@ -120,7 +94,7 @@ def _gain(cell: Any) -> str:
 
 
 def gain_text(cell: Any) -> str:
-    """``Δ +0.012 [−0.003, +0.027], p 0.12``: the difference to *real only*, where there is one."""
+    """``Δ +0.012 [−0.003, +0.027], p 0.12``: the difference to the row *real only*; '' where there is none."""
     if math.isnan(getattr(cell, "gain", math.nan)):
         return ""
     text = f"Δ {cell.gain:+.3f} [{cell.gain_low:+.3f}, {cell.gain_high:+.3f}], "
@@ -142,10 +116,6 @@ def decimals(value: float) -> int:
     if size >= 0.01:
         return 1 if size >= 100 else 2 if size >= 1 else 3
     return min(2 - math.floor(math.log10(size)), 8)
-
-
-def superscript(number: int) -> str:
-    return str(number).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 _LATEX = {
@@ -170,11 +140,12 @@ _LATEX = {
     "Δ": r"$\Delta$",
     "τ": r"$\tau$",
     "σ": r"$\sigma$",
+    "“": "``",
+    "”": "''",
     **{superscript(d): rf"\textsuperscript{{{d}}}" for d in range(10)},
 }
 
 
 def _escape(text: str) -> str:
-    """LaTeX for plain text; ``*words*`` become emphasis."""
-    plain = "".join(_LATEX.get(character, character) for character in text)
-    return re.sub(r"\*([^*\s][^*]*)\*", r"\\emph{\1}", plain)
+    """LaTeX for plain text."""
+    return "".join(_LATEX.get(character, character) for character in text)

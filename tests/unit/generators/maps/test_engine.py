@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from cellscaper.diffusion.schedule import make_schedule
+from cellscaper.diffusion.settings import MapSampling
 from cellscaper.generators import adm, spatial_diffusion
 from cellscaper.generators.maps.engine import (
     TrainingData,
@@ -14,8 +15,9 @@ from cellscaper.generators.maps.engine import (
     layout_maps,
     sample_maps,
 )
+from cellscaper.generators.protocol import read_recipe
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.plan.sections import overlay
+from cellscaper.plan.merging import overlay
 from cellscaper.views.crops import CropSampler
 from cellscaper.views.decoding import decode
 from cellscaper.views.rasters import Grid, rasterise
@@ -23,23 +25,29 @@ from cellscaper.views.rasters import Grid, rasterise
 CPU = torch.device("cpu")
 CLASSES = 3
 SECTION = {
-    "generator": "adm",
+    "method": "adm",
+    "region": 64,
     "grid": {"region": 64, "stride": 4, "marker": 1, "pad": 0, "low": -1, "high": 1},
     "density": None,
     "condition": {"kind": "class_counts", "scale": 10.0},
-    "network": {"channels": 16, "blocks": 1, "multipliers": [1, 2], "attention": [], "head_channels": 16},
-    "diffusion": {
-        "schedule": "cosine", "steps": 100, "prediction": "noise", "learn_variance": True, "p2_gamma": 0.0, "p2_k": 1.0,
-        "density_prediction": None, "density_weight": 1.0,
+    "settings": {
+        "network": {"channels": 16, "blocks": 1, "multipliers": [1, 2], "attention": [], "head_channels": 16},
+        "diffusion": {
+            "schedule": "cosine", "steps": 100, "prediction": "noise", "learn_variance": True, "p2_gamma": 0.0,
+            "p2_k": 1.0, "density_prediction": None, "density_weight": 1.0,
+        },
     },
-    "training": {"batch": 8},
+    "training": {"steps": 10, "batch": 8, "lr": 1e-3},
     "small": "error",
 }  # fmt: skip
 
 
-def section(**changes):
-    """SECTION with keys of its blocks replaced: section(grid={"pad": 2})."""
-    return overlay(SECTION, changes)
+DENSITY = {"method": "gmm", "settings": {}}
+
+
+def recipe(settings=None, **changes):
+    """The recipe of SECTION with keys of its blocks replaced: recipe(grid={"pad": 2})."""
+    return read_recipe(overlay(SECTION, {**changes, "settings": settings or {}}))
 
 
 def tissue(seed=0):
@@ -55,10 +63,10 @@ def data(stride=4, density=None):
     return TrainingData(CropSampler(tissue(), 64, align=stride), CLASSES, density)
 
 
-def random_model(settings, channels, seed=0):
+def random_model(wanted, channels, seed=0):
     """A network whose output is not zero, as it is before training."""
     torch.manual_seed(seed)
-    model = denoiser(settings, channels, CLASSES).eval()
+    model = denoiser(wanted, channels, CLASSES).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -121,14 +129,13 @@ def test_bounds_are_the_grids_for_the_layout_and_minus_one_to_one_for_the_densit
 @pytest.mark.parametrize("prediction", ["noise", "v"])
 @pytest.mark.parametrize("generator", [adm, spatial_diffusion], ids=["adm", "spatial_diffusion"])
 def test_a_few_steps_bring_the_loss_down(generator, prediction):
-    settings = section(diffusion={"prediction": prediction})
-    density = None
+    wanted, density = recipe({"diffusion": {"prediction": prediction}}), None
     if generator is spatial_diffusion:
-        settings["density"] = {"method": "gmm"}
+        wanted = recipe({"diffusion": {"prediction": prediction}}, method="spatial_diffusion", density=DENSITY)
         density = [torch.linspace(-1, 1, 24 * 26).view(1, 24, 26).expand(3, -1, -1) for _ in range(4)]
     torch.manual_seed(0)
-    model = denoiser(settings, generator.channels(settings, CLASSES), CLASSES)
-    loss = batch_loss(settings, generator, data(4, density), CPU)
+    model = denoiser(wanted, generator.channels(wanted, CLASSES), CLASSES)
+    loss = batch_loss(wanted, generator, data(4, density), CPU)
 
     def mean():
         with torch.no_grad():
@@ -147,14 +154,14 @@ def test_a_few_steps_bring_the_loss_down(generator, prediction):
 
 
 def test_an_untrained_noise_prediction_costs_the_variance_of_the_noise():
-    model = denoiser(SECTION, CLASSES, CLASSES)  # its output is zero
-    loss = batch_loss(section(training={"batch": 64}), adm, data(), CPU)
+    model = denoiser(recipe(), CLASSES, CLASSES)  # its output is zero
+    loss = batch_loss(recipe(training={"batch": 64}), adm, data(), CPU)
     assert loss(model, torch.Generator().manual_seed(0), 0)["noise"].item() == pytest.approx(1, abs=0.02)
 
 
 def test_the_loss_of_a_step_depends_on_its_generator_alone():
-    model = random_model(SECTION, CLASSES)
-    loss = batch_loss(SECTION, adm, data(), CPU)
+    model = random_model(recipe(), CLASSES)
+    loss = batch_loss(recipe(), adm, data(), CPU)
     values = [loss(model, torch.Generator().manual_seed(seed), 0)["loss"].item() for seed in (1, 2, 1)]
     assert values[0] == values[2] != values[1]
 
@@ -167,8 +174,8 @@ def test_the_model_is_asked_for_the_counts_of_the_crops():
             asked.append((x.shape, counts))
             return torch.zeros(len(x), 2 * CLASSES, *x.shape[2:])
 
-    batch_loss(SECTION, adm, data(), CPU)(Spy(), torch.Generator().manual_seed(5), 0)
-    _, _, counts = data().batch(8, Grid(**SECTION["grid"]), torch.Generator().manual_seed(5))
+    batch_loss(recipe(), adm, data(), CPU)(Spy(), torch.Generator().manual_seed(5), 0)
+    _, _, counts = data().batch(8, recipe().grid, torch.Generator().manual_seed(5))
     assert asked[0][0] == (8, CLASSES, 16, 16)
     assert torch.equal(asked[0][1], counts)
 
@@ -178,15 +185,15 @@ def test_the_model_is_asked_for_the_counts_of_the_crops():
 
 @pytest.mark.parametrize("prediction", ["noise", "v"])
 def test_a_sample_is_the_same_whatever_the_batch(prediction):
-    settings = section(diffusion={"prediction": prediction})
-    model, grid = random_model(settings, CLASSES), Grid(**settings["grid"])
+    wanted = recipe({"diffusion": {"prediction": prediction}})
+    model, grid = random_model(wanted, CLASSES), wanted.grid
     counts, seeds = torch.tensor([[3.0, 0, 9], [20, 1, 4], [0, 0, 0], [7, 7, 7]]), [11, 5, 8, 2**62]
-    sampling = {"steps": 6, "eta": 0.5, "precision": "fp32"}
-    together = sample_maps(settings, model, CLASSES, counts, seeds, sampling, CPU)
+    sampling = MapSampling(steps=6, eta=0.5, precision="fp32")
+    together = sample_maps(wanted, model, CLASSES, counts, seeds, sampling, CPU)
     for i in range(4):
-        alone = sample_maps(settings, model, CLASSES, counts[[i]], seeds[i : i + 1], sampling, CPU)
+        alone = sample_maps(wanted, model, CLASSES, counts[[i]], seeds[i : i + 1], sampling, CPU)
         torch.testing.assert_close(alone[0], together[i], atol=1e-4, rtol=1e-4)
-        unit = [layout_maps(settings, maps, CLASSES) for maps in (alone, together[[i]])]
+        unit = [layout_maps(grid, maps, CLASSES) for maps in (alone, together[[i]])]
         cells = [decode(one, grid, "requested", counts[[i]].numpy())[0] for one in unit]
         for mine, theirs in zip(*cells, strict=True):
             np.testing.assert_array_equal(mine, theirs)
@@ -194,10 +201,10 @@ def test_a_sample_is_the_same_whatever_the_batch(prediction):
 
 
 def test_bf16_samples_are_fp32s_but_for_its_rounding():
-    settings = section(diffusion={"prediction": "v"})
-    model, counts, seeds = random_model(settings, CLASSES), torch.tensor([[3.0, 0, 9], [20, 1, 4]]), [11, 5]
+    wanted = recipe({"diffusion": {"prediction": "v"}})
+    model, counts, seeds = random_model(wanted, CLASSES), torch.tensor([[3.0, 0, 9], [20, 1, 4]]), [11, 5]
     exact, rounded = (
-        sample_maps(settings, model, CLASSES, counts, seeds, {"steps": 6, "eta": 0.0, "precision": precision}, CPU)
+        sample_maps(wanted, model, CLASSES, counts, seeds, MapSampling(steps=6, eta=0.0, precision=precision), CPU)
         for precision in ("fp32", "bf16")
     )
     assert rounded.dtype == torch.float32
@@ -205,10 +212,10 @@ def test_bf16_samples_are_fp32s_but_for_its_rounding():
 
 
 def test_samples_stay_in_the_bounds_of_their_channels():
-    settings = {**section(grid={"low": -0.2, "high": 4}), "density": {"method": "gmm"}}
-    model = random_model(settings, 6)
-    sampling = {"steps": 4, "eta": 0.0, "precision": "fp32"}
-    maps = sample_maps(settings, model, 6, torch.ones(3, CLASSES), [1, 2, 3], sampling, CPU)
+    wanted = recipe(grid={"low": -0.2, "high": 4}, density=DENSITY)
+    model = random_model(wanted, 6)
+    sampling = MapSampling(steps=4, eta=0.0, precision="fp32")
+    maps = sample_maps(wanted, model, 6, torch.ones(3, CLASSES), [1, 2, 3], sampling, CPU)
     assert maps.shape == (3, 6, 16, 16)
     for channels, low, high in ((slice(0, 3), -0.2, 4), (slice(3, 6), -1, 1)):
         assert maps[:, channels].min() >= low - 1e-5
@@ -218,8 +225,8 @@ def test_samples_stay_in_the_bounds_of_their_channels():
 @pytest.mark.parametrize("prediction", ["noise", "v"])
 def test_a_model_that_knows_the_layout_samples_it_exactly(prediction):
     """Closed form: for known data x0 the best noise is (x_t - √ᾱ x0) / √(1-ᾱ), the best v is √ᾱ ε - √(1-ᾱ) x0."""
-    settings = section(grid={"pad": 2}, diffusion={"prediction": prediction})
-    grid, schedule = Grid(**settings["grid"]), make_schedule("cosine", 100)
+    asked = recipe({"diffusion": {"prediction": prediction}}, grid={"pad": 2})
+    grid, schedule = asked.grid, make_schedule("cosine", 100)
     drawn = CropSampler(tissue(), 64, align=4).sample(2, torch.Generator().manual_seed(1))
     x0 = rasterise(drawn.points, drawn.labels, drawn.index, 2, CLASSES, grid)
 
@@ -229,15 +236,15 @@ def test_a_model_that_knows_the_layout_samples_it_exactly(prediction):
         wanted = eps if prediction == "noise" else bar.sqrt() * eps - (1 - bar).sqrt() * x0
         return torch.cat([wanted, torch.full_like(wanted, 7.0)], dim=1)  # the variance is not used
 
-    sampling = {"steps": 5, "eta": 0.0, "precision": "fp32"}
-    maps = sample_maps(settings, model, CLASSES, drawn.counts(CLASSES), [0, 1], sampling, CPU)
-    unit = layout_maps(settings, maps, CLASSES)
+    sampling = MapSampling(steps=5, eta=0.0, precision="fp32")
+    maps = sample_maps(asked, model, CLASSES, drawn.counts(CLASSES), [0, 1], sampling, CPU)
+    unit = layout_maps(grid, maps, CLASSES)
     plain = rasterise(drawn.points, drawn.labels, drawn.index, 2, CLASSES, Grid(64, 4, 1))
     torch.testing.assert_close(unit, plain, atol=1e-3, rtol=0)
 
 
 def test_only_layout_channels_are_read():
-    settings = {**section(grid={"pad": 1}), "density": {"method": "gmm"}}
+    grid = recipe(grid={"pad": 1}, density=DENSITY).grid
     maps = torch.rand(2, 6, 18, 18) * 2 - 1
-    unit = layout_maps(settings, maps, CLASSES)
+    unit = layout_maps(grid, maps, CLASSES)
     torch.testing.assert_close(unit, (maps[:, :3, 1:-1, 1:-1] + 1) / 2)

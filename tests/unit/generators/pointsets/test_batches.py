@@ -4,21 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from cellscaper.generators.pointsets.batches import PAD, crop_batch, draw, pad_labels
+from cellscaper.generators.pointsets.batches import PAD, crop_batch, pad_labels, sample_points
 from cellscaper.generators.pointsets.network import PointDenoiser
+from cellscaper.generators.pointsets.settings import LevelSampling
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.views.crops import CropSampler
-
-SAMPLING = {
-    "steps": 4,
-    "sigma_max": 300.0,
-    "sigma_min": 0.5,
-    "rho": 7.0,
-    "heun": True,
-    "churn": 0.3,
-    "churn_above": 10.0,
-    "precision": "fp32",
-}
 
 
 @pytest.fixture(scope="module")
@@ -85,18 +75,19 @@ def test_batches_follow_the_generator_alone():
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_layout_does_not_depend_on_its_batch_or_the_threads(model, precision):
-    sampling = {**SAMPLING, "precision": precision}
+    levels = {"steps": 4, "sigma_max": 300.0, "sigma_min": 0.5, "rho": 7.0}
+    sampling = LevelSampling(**levels, heun=True, churn=0.3, churn_above=10.0, precision=precision)
     sizes, seeds = [5, 40, 34, 1, 0], [11, 12, 13, 14, 15]
-    together = draw(model, labels(sizes), seeds, sampling)
+    together = sample_points(model, labels(sizes), seeds, sampling)
     assert [len(one) for one in together] == sizes
-    alone = [draw(model, labels([n]), [seed], sampling)[0] for n, seed in zip(sizes, seeds, strict=True)]
+    alone = [sample_points(model, labels([n]), [seed], sampling)[0] for n, seed in zip(sizes, seeds, strict=True)]
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
     try:
-        alone[0] = draw(model, labels([5]), [11], sampling)[0]
+        alone[0] = sample_points(model, labels([5]), [11], sampling)[0]
     finally:
         torch.set_num_threads(threads)
     for one, two in zip(together, alone, strict=True):
         assert np.abs(one - two).max(initial=0) < 1e-4
         assert ((one >= 0) & (one < 128)).all()
-    assert not np.allclose(draw(model, labels([40]), [99], sampling)[0], together[1], atol=1)
+    assert not np.allclose(sample_points(model, labels([40]), [99], sampling)[0], together[1], atol=1)

@@ -1,11 +1,8 @@
 """Layouts for requests, with denoisers that are known exactly: constraints, surroundings, seams."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
@@ -15,8 +12,8 @@ from cellscaper.generators.pointsets.constraints import Area, separate, too_clos
 from cellscaper.generators.pointsets.generate import BATCH, SAMPLING, calls, generate
 from cellscaper.generators.pointsets.request import Request
 from cellscaper.generators.pointsets.scene import DENSEST, FULL, scene, spread_by, spread_evenly
+from cellscaper.plan.configuration import configuration
 
-CONFIG = Path(__file__).resolve().parents[4] / "config.yaml"
 CPU = torch.device("cpu")
 NONE = np.zeros((0, 2), np.float32)
 
@@ -27,7 +24,7 @@ def disc(size, radius):
 
 
 def draw(network, request, sampling, n=1, seed=0, **changes):
-    return list(generate(network, request, list(range(seed, seed + n)), {**sampling, **changes}, CPU))
+    return list(generate(network, request, list(range(seed, seed + n)), sampling.model_copy(update=changes), CPU))
 
 
 # -- constraints ---------------------------------------------------------------------------------------------
@@ -83,7 +80,7 @@ def test_the_network_sees_given_cells_with_their_own_noise(uniform, sampling):
     request = Request(np.array([7, 0, 0]), (256, 256), 4.0, None, fixed, labels)
     draw(Listener(), request, sampling, churn=0.0)
     noise = np.array([(x - fixed) / sigma for sigma, x in seen])
-    assert len(noise) == sampling["steps"]
+    assert len(noise) == sampling.steps
     assert noise[0].std() > 0.3
     assert noise == pytest.approx(np.broadcast_to(noise[0], noise.shape), abs=2e-3)
 
@@ -98,15 +95,15 @@ def test_a_seed_is_a_layout_whatever_is_drawn_beside_it(uniform, sampling):
 
 
 def test_the_sampler_is_that_of_the_configuration_but_for_its_levels_and_fresh_noise():
-    experiment = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["experiments"]["point_diffusion"]
-    own = {name: SAMPLING[name] for name in ("steps", "sigma_min", "rho", "heun", "churn")}
-    assert {**experiment["sampling"], **own} == {**SAMPLING, "batch": BATCH, "precision": "bf16"}
+    sampling = configuration({})["experiments"]["point_diffusion"]["sampling"]
+    own = SAMPLING.model_dump(include={"steps", "sigma_min", "rho", "heun", "churn"})
+    assert {**sampling, **own} == {**SAMPLING.model_dump(), "batch": BATCH, "precision": "bf16"}
 
 
 def test_progress_counts_every_denoising(uniform, sampling):
     for heun in (False, True):
         told = []
-        settings = {**sampling, "steps": 3, "heun": heun}
+        settings = sampling.model_copy(update={"steps": 3, "heun": heun})
         list(generate(uniform, Request(np.array([5, 0, 0]), (256, 256)), range(40), settings, CPU, told.append))
         assert sum(told) == calls(40, settings)
 

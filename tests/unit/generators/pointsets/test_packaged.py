@@ -1,4 +1,4 @@
-"""The weights in the box."""
+"""The weights that are shipped with the package."""
 
 import numpy as np
 import pytest
@@ -6,16 +6,17 @@ import torch
 
 from cellscaper.disk.files import checksum
 from cellscaper.errors import CellscaperError
-from cellscaper.generators import packaged_points
-from cellscaper.generators.point_diffusion import SYSTEM
+from cellscaper.generators import packaged_points, point_diffusion
 from cellscaper.generators.pointsets import batches, packaged
 from cellscaper.generators.pointsets.network import in_precision
+from cellscaper.generators.protocol import Recipe, read_recipe
 from cellscaper.layouts import Layout, LayoutSet
 
 SAMPLING = {
     **{"steps": 4, "sigma_max": 800.0, "sigma_min": 0.5, "rho": 7.0, "batch": 4},
     **{"heun": False, "churn": 0.0, "churn_above": 0.0, "precision": "fp32"},
 }
+CPU = torch.device("cpu")
 
 
 def targets(classes=("lymphocyte", "epithelial", "stromal"), side=256):
@@ -38,31 +39,44 @@ def test_it_loads_ready_to_draw():
     assert any(p.any() for p in model.head.parameters())
 
 
-def test_place_draws_the_counts_with_one_seed_a_layout():
-    made = packaged_points.place(targets(), {"sampling": SAMPLING}, [3, 4], targets())
+def test_their_section_is_a_recipe_of_today_with_the_settings_of_the_papers_configuration():
+    _, facts = packaged.load_packaged()
+    recipe = read_recipe(facts["section"])
+    assert recipe == Recipe(
+        method="point_diffusion",
+        settings=point_diffusion.Settings(),
+        training=point_diffusion.TRAINING,
+        region=256,
+        small="error",
+    )
+    assert recipe.model_dump(mode="json") == facts["section"]
+
+
+def test_generate_gives_the_counts_with_one_seed_a_layout(place):
+    made = place(packaged_points, targets(), [3, 4], **SAMPLING)
     assert np.array_equal(made.counts(), targets().counts())
     assert made.columns["target"].tolist() == [0, 1]
-    again = packaged_points.place(targets()[[1]], {"sampling": SAMPLING}, [4], targets())
+    again = place(packaged_points, targets()[[1]], [4], **SAMPLING)
     assert np.abs(again.points - made[[1]].points).max() < 1e-4
     with pytest.raises(CellscaperError, match="know lymphocyte, epithelial, stromal, asked for a, b, c"):
-        packaged_points.place(targets(("a", "b", "c")), {"sampling": SAMPLING}, [1, 2], targets())
+        place(packaged_points, targets(("a", "b", "c")), [1, 2], **SAMPLING)
     with pytest.raises(CellscaperError, match="trained on 256 px regions of 3 classes, asked for 300×300 px"):
-        packaged_points.place(targets(side=300), {"sampling": SAMPLING}, [1, 2], targets())
+        place(packaged_points, targets(side=300), [1, 2], **SAMPLING)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_layout_of_real_size_does_not_depend_on_its_call_or_the_threads(precision, monkeypatch):
     model, _ = packaged.load_packaged()
-    rng, sampling = np.random.default_rng(1), {**SAMPLING, "precision": precision}
+    rng, sampling = np.random.default_rng(1), packaged_points.Settings(**{**SAMPLING, "precision": precision})
     labels = [rng.integers(0, 3, n).astype(np.uint8) for n in [80] * 5 + [30] * 3 + [150] * 4]
     seeds = list(range(len(labels)))
-    together = batches.draw(model, labels, seeds, sampling)
-    calls = [batches.draw(model, [one], [seed], sampling)[0] for one, seed in zip(labels, seeds, strict=True)]
+    together = batches.sample_points(model, labels, seeds, sampling)
+    calls = [batches.sample_points(model, [one], [seed], sampling)[0] for one, seed in zip(labels, seeds, strict=True)]
     monkeypatch.setattr(batches, "PAIRS", 3 * 80**2)  # calls of 2, 3 and 1 layouts
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        others = batches.draw(model, labels, seeds, sampling)
+        others = batches.sample_points(model, labels, seeds, sampling)
     finally:
         torch.set_num_threads(threads)
     for one, two, three in zip(together, calls, others, strict=True):
@@ -99,10 +113,10 @@ def test_another_or_no_file_is_refused(tmp_path, monkeypatch):
 def test_fine_tuning_starts_with_them(tmp_path):
     model, facts = packaged.load_packaged()
     cells, section = targets(), facts["section"]
-    points = {**section["points"], "start": "packaged"}
-    started = SYSTEM.prepare({**section, "points": points}, cells, None, torch.device("cpu")).model
+    settings = {**section["settings"], "start": "packaged"}
+    started = point_diffusion.prepare(read_recipe({**section, "settings": settings}), cells, None, CPU).model
     for mine, theirs in zip(started.parameters(), model.parameters(), strict=True):
         assert torch.equal(mine, theirs)
-    points["network"] = {**points["network"], "width": 64}
+    settings["network"] = {**settings["network"], "width": 64}
     with pytest.raises(CellscaperError, match="their own network"):
-        SYSTEM.prepare({**section, "points": points}, cells, None, torch.device("cpu"))
+        point_diffusion.prepare(read_recipe({**section, "settings": settings}), cells, None, CPU)

@@ -32,5 +32,5 @@ def test_sets_without_targets_or_with_none_in_common_are_refused():
     with pytest.raises(CellscaperError, match=r"'A' have no column 'target', only \['image'\]"):
         common_targets([("A", numbered("a", image=np.array([0])))], PATCHES)
     apart = [("A", numbered("a", target=np.array([0]))), ("B", numbered("b", target=np.array([1])))]
-    with pytest.raises(CellscaperError, match="no patch of 5 has a layout in each of A, B"):
+    with pytest.raises(CellscaperError, match="no window of 5 has a layout in each of A, B"):
         common_targets(apart, PATCHES)

@@ -14,7 +14,6 @@ from cellscaper.metrics.copies import Neighbour
 from cellscaper.report.figures.palette import colour
 from cellscaper.report.pages import gallery
 from cellscaper.report.pages.gallery import Group, Panel, cells, gallery_page, holes
-from cellscaper.stages.make_gallery import choose
 
 CLASSES = ("lymphocyte", "epithelial")
 
@@ -74,13 +73,3 @@ def test_a_gallery_of_nothing_or_of_too_much_is_refused(monkeypatch):
     monkeypatch.setattr(gallery, "LARGEST", 1000)
     with pytest.raises(CellscaperError, match="MB"):
         gallery_page("t", [Group("one", [Panel("real", ring())])], CLASSES)
-
-
-def test_some_of_the_chosen_patches_have_density_maps():
-    common = np.arange(0, 300, 3)
-    maps = {target: np.zeros(1) for target in range(0, 48, 3)}
-    chosen = choose(common, [maps, {**maps, 900: np.zeros(1)}])
-    assert len(chosen) == len(set(chosen.tolist())) == 12 and set(chosen.tolist()) <= set(common.tolist())
-    assert sum(target in maps for target in chosen.tolist()) >= 4
-    assert chosen.max() > 250
-    assert choose(np.array([4, 9]), []).tolist() == [4, 9]

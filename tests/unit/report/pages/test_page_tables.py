@@ -3,11 +3,12 @@ import math
 import pandas as pd
 import pytest
 
-from cellscaper.errors import CellscaperError
+from cellscaper.plan.tables import described
 from cellscaper.report.pages.page_tables import page_table
-from cellscaper.report.tables.build import build
-from cellscaper.report.tables.built import read_notes, read_table
-from cellscaper.report.tables.text import to_csv, to_markdown
+from cellscaper.report.tables.build import SCORE_COLUMNS
+from cellscaper.report.tables.build import build as build_table
+from cellscaper.report.tables.notes import Note, cell_notes, notes_json, read_notes
+from cellscaper.report.tables.table_file import read_table, to_csv
 
 TABLE = {
     "title": "Layouts",
@@ -24,9 +25,14 @@ TABLE = {
 PAPER = {"toy": {"a": {"tce": 2.5}, "b": {"tce": {"value": 3.0, "sd": 0.25}}}}
 
 
+def build(table, *rest):
+    """The table with each column's direction and label as planning fills them in."""
+    return build_table({**table, "columns": [described("t", column) for column in table["columns"]]}, *rest)
+
+
 def scores(*rows):
-    names = ["dataset", "experiment", "decoder", "seed", "metric", "class", "value", "n"]
-    return pd.DataFrame([("toy", *row) for row in rows], columns=names)
+    lines = [("toy", experiment, decoder, "", *rest) for experiment, decoder, *rest in rows]
+    return pd.DataFrame(lines, columns=list(SCORE_COLUMNS))
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def frame():
 
 
 def test_cells_hold_ours_the_papers_and_the_difference(frame):
-    page = page_table("t", "Layouts", frame, ["a note"], ["floor"], [])
+    page = page_table("t", "Layouts", frame, [Note("a note")], ["floor"], [])
     assert [row.kind for row in page.rows] == ["floor", "", "", ""]
     cell = page.rows[1].cells[0]
     assert (cell.ours, cell.paper, cell.difference) == ("3.00 ± 1.41", "2.500", "+0.50")
@@ -68,17 +74,29 @@ def test_cells_of_different_numbers_of_seeds_say_theirs(frame):
     assert page.rows[1].cells[0].ours == "3.00 ± 1.41 (2)"
 
 
-def test_a_table_read_back_from_csv_and_markdown_is_the_same(frame, tmp_path):
+def test_footnotes_are_those_whose_mark_stands_in_a_cell(frame):
+    notes = [*cell_notes(frame), Note("of no cell", "⁹"), Note("a note")]
+    page = page_table("t", "Layouts", frame, notes, ["floor"], [])
+    marks = {cell.mark for row in page.rows if not row.why for cell in row.cells} - {""}
+    assert [note.mark for note in page.footnotes] == ["¹", "²"] and marks == {"¹", "²"}
+    assert [note.text for note in page.footnotes] == ["mmd was not computed", "B is not built"]  # C says it in its row
+    assert page.notes == ["a note"]
+
+
+def test_another_definition_of_the_paper_has_its_footnote():
+    column = {"metric": "tce", "label": "TCE", "paper": "other"}
+    table = {**TABLE, "rows": {"a": TABLE["rows"]["a"]}, "columns": [column]}
+    found = build(table, "toy", ["x"], scores(("a", "points", 0, "tce", "", 2.0, 10)), {"toy": {"a": {"other": 1.0}}})
+    page = page_table("t", "Layouts", found, cell_notes(found), [], [])
+    assert page.rows[0].cells[0].paper == "1.000†"
+    assert [note.mark for note in page.footnotes] == ["†"] and "no difference is taken" in page.footnotes[0].text
+
+
+def test_a_table_and_its_notes_read_back_from_their_files_are_the_same(frame, tmp_path):
     (tmp_path / "t.csv").write_text(to_csv(frame))
-    (tmp_path / "t.md").write_text(to_markdown(frame, "Layouts", ["a note", "Δ to *real only* by `paper`"]))
+    notes = [*cell_notes(frame), Note("a note"), Note("Δ to “real only”, σ < 3 *px* `x` | 1")]
+    (tmp_path / "t.notes.json").write_text(notes_json(notes))
     back = read_table(tmp_path / "t.csv")
     assert page_table("t", "T", back, [], ["floor"], []) == page_table("t", "T", frame, [], ["floor"], [])
     assert math.isnan(back["paper"].iloc[0])
-    assert read_notes(tmp_path / "t.md") == ["a note", "Δ to real only by paper"]
-
-
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\x00", "row,mean\nx,high\n"])
-def test_other_files_are_refused_in_one_line(tmp_path, text):
-    (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(CellscaperError, match=r"t\.csv is not a table of this version"):
-        read_table(tmp_path / "t.csv")
+    assert read_notes(tmp_path / "t.notes.json") == notes

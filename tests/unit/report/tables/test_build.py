@@ -8,8 +8,12 @@ import pandas as pd
 import pytest
 
 from cellscaper.errors import CellscaperError
-from cellscaper.report.tables.build import SCORE_COLUMNS, build, collect, load_paper_values, protocol_notes
-from cellscaper.report.tables.text import to_csv, to_latex, to_markdown
+from cellscaper.plan.tables import described
+from cellscaper.report.tables.build import SCORE_COLUMNS, collect, load_paper_values
+from cellscaper.report.tables.build import build as build_table
+from cellscaper.report.tables.notes import Note, cell_notes, protocol_notes
+from cellscaper.report.tables.table_file import to_csv
+from cellscaper.report.tables.text import to_latex, to_markdown
 
 BRCA = ("lymphocyte", "epithelial", "stromal")
 LIZARD = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
@@ -33,13 +37,27 @@ TABLE = {
 ADM_TCE = [5.0, 5.5, 5.9]
 
 
+def build(table, *rest):
+    """The table with each column's direction and label as planning fills them in."""
+    return build_table({**table, "columns": [described("t", column) for column in table["columns"]]}, *rest)
+
+
 @pytest.fixture(scope="module")
 def paper() -> dict:
     return load_paper_values()
 
 
-def line(experiment: str, decoder: str, seed: int, metric: str, name: str, value: object, dataset: str = "brca_m2c"):
-    return (dataset, experiment, decoder, seed, metric, name, value, 1550)
+def line(
+    experiment: str,
+    decoder: str,
+    seed: int,
+    metric: str,
+    name: str,
+    value: object,
+    dataset: str = "brca_m2c",
+    detector: str = "",
+):
+    return (dataset, experiment, decoder, detector, seed, metric, name, value, 1550)
 
 
 def score_file(path: Path, lines: list) -> Path:
@@ -96,7 +114,7 @@ THREE = ["spatial_fid", "tce", "topofd"]
         ("tc_table3", "brca_m2c", "count_intra", THREE, "0.232 6.854 85.672"),
         ("tc_table3", "brca_m2c", "intra_inter", THREE, "0.327 17.573 73.612"),
         ("tc_table4", "brca_m2c", "weight_1e-4", THREE, "0.012 8.275 88.627"),
-        ("tc_table5", "brca_m2c", "lr_1e-5", THREE, "0.015 6.314 81.397"),
+        ("tc_table5", "brca_m2c", "lr_times_0.5", THREE, "0.015 6.314 81.397"),
         ("sd_table1", "brca_m2c", "gmcm", THREE[:1], "0.953"),
         ("sd_table3", "brca_m2c", "k10", THREE[:1], "0.231"),
         ("sd_table4", "brca_m2c", "bandwidth_0.05", THREE[:1], "1.41"),
@@ -168,7 +186,7 @@ def test_the_papers_mean_f1_is_the_mean_of_the_classes(paper, table):
 
 def test_ablations_repeat_the_main_table_where_they_are_the_same_run(paper):
     best = {name: paper["tc_table1"]["brca_m2c"]["topocellgen"][name] for name in THREE}
-    for table, row in (("tc_table3", "all"), ("tc_table4", "weight_5e-4"), ("tc_table5", "lr_2e-5")):
+    for table, row in (("tc_table3", "all"), ("tc_table4", "weight_5e-4"), ("tc_table5", "lr_times_1")):
         assert paper[table]["brca_m2c"][row] == best
     assert paper["sd_table5"]["brca_m2c"]["bic"] == paper["sd_table1"]["brca_m2c"]["gmm"]
 
@@ -177,7 +195,7 @@ def test_ablations_repeat_the_main_table_where_they_are_the_same_run(paper):
 
 
 def test_collect_keeps_the_empty_class_and_reads_a_missing_value_as_nan(tmp_path):
-    text = ",".join(SCORE_COLUMNS) + "\nd,NA,None,3,tce,,1.5,10\nd,NA,None,3,f1,x,,10\n"
+    text = ",".join(SCORE_COLUMNS) + "\nd,NA,None,,3,tce,,1.5,10\nd,NA,None,,3,f1,x,,10\n"
     (tmp_path / "s.csv").write_text(text)
     found = collect([tmp_path / "s.csv"])
     assert found["class"].tolist() == ["", "x"]
@@ -195,10 +213,10 @@ HEADER = ",".join(SCORE_COLUMNS) + "\n"
     [
         ("", "not a readable CSV"),
         ("dataset,experiment\nd,e\n", "no column 'decoder'"),
-        (HEADER + "d,e,x,0,tce,,1.5,10\nd,e,x,1,tce,,much,10\n", "line 3: value 'much' is not a number"),
-        (HEADER + "d,e,x,0.5,tce,,1.5,10\n", "line 2: seed '0.5' is not a whole number"),
-        (HEADER + "d,e,x,0,tce,,1.5,\n", "line 2: n '' is not a whole number"),
-        (HEADER + "d,e,x,0,tce,,1.5,inf\n", "line 2: n 'inf' is not a whole number"),
+        (HEADER + "d,e,x,,0,tce,,1.5,10\nd,e,x,,1,tce,,much,10\n", "line 3: value 'much' is not a number"),
+        (HEADER + "d,e,x,,0.5,tce,,1.5,10\n", "line 2: seed '0.5' is not a whole number"),
+        (HEADER + "d,e,x,,0,tce,,1.5,\n", "line 2: n '' is not a whole number"),
+        (HEADER + "d,e,x,,0,tce,,1.5,inf\n", "line 2: n 'inf' is not a whole number"),
     ],
 )
 def test_a_malformed_score_file_is_named_in_one_line(tmp_path, text, message):
@@ -311,7 +329,7 @@ def test_a_mean_over_classes_stands_beside_the_papers_one_number(tmp_path, paper
 
 def test_detection_columns_pick_the_detector_in_scores_and_paper(tmp_path, paper):
     lines = [
-        line("plus_gmm", detector, seed, "f1", name, value + seed / 100)
+        line("plus_gmm", "", seed, "f1", name, value + seed / 100, detector=detector)
         for detector, value in (("unet", 0.5), ("mcspatnet", 0.7))
         for seed in (0, 1)
         for name in (*BRCA, "mean", "detection")
@@ -330,7 +348,9 @@ def test_detection_columns_pick_the_detector_in_scores_and_paper(tmp_path, paper
     assert frame["paper_sd"].tolist() == [0.006, 0.003, 0.011, 0.005, 0.005, 0.007, 0.012, 0.005]
     assert not frame["lower_is_better"].any()
     assert "0.505 ± 0.007 (2) · 0.647 ± 0.006 · −0.142" in to_markdown(frame, "t")
-    assert protocol_notes(table, frame)[1:] == ["scored on 1550 images a seed", "detector: mcspatnet, unet"]
+    notes = [note.text for note in protocol_notes(table, frame)]
+    assert notes[1:] == ["scored on 1550 images a seed", "detector: mcspatnet, unet"]
+    assert "decoder" not in frame
 
 
 # -- text --------------------------------------------------------------------------------------------------
@@ -354,14 +374,14 @@ def test_markdown_cells_show_ours_paper_and_difference(frame):
 
 
 def test_markdown_lists_the_reasons_and_notes_below(frame):
-    notes = [*protocol_notes(TABLE, frame), "pairs unrelated patches"]
+    notes = [*cell_notes(frame), *protocol_notes(TABLE, frame), Note("pairs unrelated windows")]
     text = to_markdown(frame, "Layout quality", notes)
     assert text.startswith("### Layout quality\n\n|")
     below = text.rpartition("|\n")[2]
     assert "- ⁴ generator not built yet\n" in below
     assert "- † TopoFD (mean landscape): the number beside ours is the paper's TopoFD; the definitions differ" in below
     assert "- paper: TopoCellGen, Table 1\n- scored on 1550 layouts a seed\n" in below
-    assert "- decoder: components (ADM); points (real vs real)\n- pairs unrelated patches\n" in below
+    assert "- decoder: components (ADM); points (real vs real)\n- pairs unrelated windows\n" in below
 
 
 def test_markdown_columns_line_up_and_bars_are_escaped(scores):
@@ -398,11 +418,12 @@ def test_csv_gives_all_numbers_in_full(frame):
 def test_latex_escapes_what_latex_would_read_as_commands(scores, paper):
     rows = {"adm": {"label": r"50% A_b & #1 {x} $5 \o ~ ^", "decoder": "components"}}
     frame = build({**TABLE, "rows": rows}, "brca_m2c", BRCA, scores, paper["tc_table1"])
-    text = to_latex(frame, "Size < 3 µm", ["count errors of *real vs real* pairs"])
+    notes = [*cell_notes(frame), Note("count errors of “real vs real” pairs")]
+    text = to_latex(frame, "Size < 3 µm", notes)
     escaped = r"50\% A\_b \& \#1 \{x\} \$5 \textbackslash{}o \textasciitilde{} \textasciicircum{}"
     assert escaped in text
     assert r"\caption{Size \textless{} 3 $\mu$m}" in text
-    assert r"\emph{real vs real}" in text
+    assert "count errors of ``real vs real'' pairs." in text
     assert r"5.47 $\pm$ 0.45 (3) $\cdot$ 22.465 $\cdot$ $-$17.00" in text
     assert r"not run\textsuperscript{1}" in text
     assert r"133.012\textdagger{} $\cdot$ --" in text
@@ -410,7 +431,7 @@ def test_latex_escapes_what_latex_would_read_as_commands(scores, paper):
 
 
 def test_latex_is_balanced_and_every_line_has_all_columns(frame):
-    text = to_latex(frame, "Layout quality", protocol_notes(TABLE, frame))
+    text = to_latex(frame, "Layout quality", [*cell_notes(frame), *protocol_notes(TABLE, frame)])
     for name in ("table", "tabular"):
         assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 1
     assert text.count("{") == text.count("}")

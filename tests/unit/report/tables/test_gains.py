@@ -9,9 +9,12 @@ import pytest
 from cellscaper.disk.count_file import ImageCounts
 from cellscaper.metrics.bootstrap import paired_differences
 from cellscaper.metrics.detection import ratios, scores
+from cellscaper.plan.tables import described
 from cellscaper.report.figures.radius_curves import radius_curves
-from cellscaper.report.tables.build import build
+from cellscaper.report.tables.build import SCORE_COLUMNS
+from cellscaper.report.tables.build import build as build_table
 from cellscaper.report.tables.gains import add_gains, gain_note
+from cellscaper.report.tables.notes import Note
 from cellscaper.report.tables.text import to_latex, to_markdown
 
 CLASSES = ("a", "b")
@@ -28,6 +31,11 @@ TABLE = {
         for name in (*CLASSES, "mean", "detection")
     ],
 }
+
+
+def build(table, *rest):
+    """The table with each column's direction and label as planning fills them in."""
+    return build_table({**table, "columns": [described("t", column) for column in table["columns"]]}, *rest)
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +61,8 @@ def frame(counts):
         for seed in (0, 1):
             pooled = scores(one.at(6)[seed].sum(axis=0), CLASSES, protocol)["f1"]
             metric = "f1" if protocol == "paper" else "f1_released"
-            lines += [("d", experiment, detector, seed, metric, name, value, 30) for name, value in pooled.items()]
-    names = ["dataset", "experiment", "decoder", "seed", "metric", "class", "value", "n"]
-    built = build(TABLE, "d", CLASSES, pd.DataFrame(lines, columns=names), {})
+            lines += [("d", experiment, "", detector, seed, metric, name, value, 30) for name, value in pooled.items()]
+    built = build(TABLE, "d", CLASSES, pd.DataFrame(lines, columns=list(SCORE_COLUMNS)), {})
     return add_gains(built, TABLE, counts, 6, 400)
 
 
@@ -89,7 +96,7 @@ def test_real_only_and_rows_not_run_have_none(frame, counts):
 
 def test_tables_show_the_interval_and_p(frame):
     found = cell(frame, "gmm", "f1", "a")
-    text = to_markdown(frame, "t", [gain_note(30, 400)])
+    text = to_markdown(frame, "t", [Note(gain_note(30, 400))])
     assert f"Δ {found['gain']:+.3f} [{found['gain_low']:+.3f}, {found['gain_high']:+.3f}], p 0.005" in text
     assert "30 test images (400 resamples)" in text
     (real,) = [line for line in text.splitlines() if line.startswith("| real only")]

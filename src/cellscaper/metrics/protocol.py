@@ -1,0 +1,77 @@
+"""The names that a metric's file defines: its settings, the columns of tables, and the scores of one comparison.
+
+Settings                 the metric's block in ``metrics``
+COLUMNS                  the scores that tables show, by name: label, direction, caveat
+score(comparison, settings)  {name: {class, pair of classes or "total": value, …, "mean": value}}
+
+Metrics of detections (`detection`) and of images (`image_quality`) say so in ``OF``. They have
+stages of their own in place of ``score``.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from cellscaper.errors import CellscaperError
+from cellscaper.layouts import LayoutSet
+from cellscaper.run.settings import Fraction, Settings
+from cellscaper.views.rasters import Grid
+
+Scores = dict[str, dict[str, float]]
+
+
+class Reading(Settings):
+    """How generated maps were decoded, so that real layouts are counted in the same way; no grid for placed points."""
+
+    grid: Grid | None = None
+    threshold: Fraction = 0.5
+
+
+class Column(NamedTuple):
+    """A score that tables show. ``caveat``: what a reader must know before comparing two of its numbers."""
+
+    label: str
+    higher_is_better: bool = False
+    caveat: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Generated layouts, the real layouts whose counts they were made for, and further inputs of metrics.
+
+    real, made   (L) layouts each, row by row: the test window, and the layout made for its counts
+    windows      all test windows; ``train``: the cells of the training images
+    decoder      how the maps of ``made`` were read; ``grid`` and ``threshold``: see `Reading`
+    network      weights of the feature network of spatial-FID
+    threads      processes that may share the work
+    """
+
+    real: LayoutSet
+    made: LayoutSet
+    windows: LayoutSet
+    train: LayoutSet
+    decoder: str
+    grid: Grid | None = None
+    threshold: float = 0.5
+    network: Path | None = None
+    threads: int = 1
+
+
+class Metric(Protocol):
+    """The module of a metric of layouts."""
+
+    COLUMNS: dict[str, Column]
+
+    def score(self, comparison: Comparison, settings: Any) -> Scores: ...
+
+
+def all_scores(name: str, metric: Metric, comparison: Comparison, settings: Any) -> Scores:
+    """The scores of a metric; CellscaperError if one that ``COLUMNS`` promises is not among them."""
+    found = metric.score(comparison, settings)
+    missing = metric.COLUMNS.keys() - found.keys()
+    if missing:
+        raise CellscaperError(
+            f"metrics/{name}.py: COLUMNS has {', '.join(sorted(missing))}, and `score` returned {', '.join(found)}; "
+            "give both the same names"
+        )
+    return found

@@ -1,0 +1,148 @@
+"""Experiments with their bases and defaults written out, and which of them share results.
+
+Experiments share weights if all settings of their training are equal, and layouts and scores if all settings are
+equal. The first of them in the configuration gives the name.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from cellscaper.plan.merging import Config
+from cellscaper.plan.provenance import canonical
+from cellscaper.plan.schema import facts
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One system: its generator, its field of view and its settings.
+
+    ``training`` and ``sampling`` are None if the generator is not trained; ``grid``, ``density``, ``condition`` and
+    ``decoding`` are None if it makes no maps. ``grid`` and ``density`` are names.
+    """
+
+    name: str
+    generator: str
+    field: str
+    settings: Any
+    training: Any = None
+    sampling: Any = None
+    grid: str | None = None
+    density: str | None = None
+    condition: Any = None
+    decoding: Any = None
+
+    @property
+    def is_trained(self) -> bool:
+        return self.training is not None
+
+    @property
+    def is_real(self) -> bool:
+        """Whether its layouts are real and compared with other real layouts."""
+        return self.generator == "real_halves"
+
+
+class Experiments:
+    """The experiments of a configuration (`configuration.configuration`), by name."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self._by_name = {name: self._read(name, block) for name, block in config["experiments"].items()}
+
+    def __getitem__(self, name: str) -> Experiment:
+        return self._by_name[name]
+
+    def _read(self, name: str, block: Any) -> Experiment:
+        known = {key: value for key, value in block.items() if key in Experiment.__dataclass_fields__}
+        experiment = Experiment(name=name, **known)
+        if facts()["generators"][experiment.generator]["decoders"] == ["points"]:
+            return experiment
+        grid = experiment.grid or self.config["fields"][experiment.field]["grid"]
+        return Experiment(**{**vars(experiment), "grid": grid})
+
+    # -- values behind names -------------------------------------------------------------------------------
+
+    def region(self, name: str) -> int:
+        """The side of an experiment's layouts, px."""
+        return int(self.config["fields"][self[name].field]["region"])
+
+    def grid(self, name: str) -> Any:
+        """The raster of an experiment's maps, or None."""
+        grid = self[name].grid
+        return None if grid is None else {"region": self.region(name), **self.config["grids"][grid]}
+
+    def density(self, name: str) -> Any:
+        """The method and settings of the density maps that an experiment generates with its layouts, or None."""
+        density = self[name].density
+        return None if density is None else method_block(self.config["densities"][density])
+
+    # -- sharing -------------------------------------------------------------------------------------------
+
+    def recipe(self, name: str) -> Any:
+        """All settings that determine the weights: the section of `train_layout`."""
+        one, field = self[name], self.config["fields"][self[name].field]
+        recipe = {
+            "method": one.generator,
+            "settings": one.settings,
+            "training": one.training,
+            "region": field["region"],
+            "small": field["small"],
+            "grid": self.grid(name),
+            "density": self.density(name),
+            "condition": one.condition,
+        }
+        return {key: value for key, value in recipe.items() if value is not None}
+
+    def _everything(self, name: str) -> Any:
+        one, field = self[name], dict(self.config["fields"][self[name].field])
+        field["painter"] = self.config["painters"][field["painter"]]
+        field["features"] = [self.config["features"][feature] for feature in field["features"]]
+        del field["grid"]
+        return [self.recipe(name), one.sampling, one.decoding, field]
+
+    @cached_property
+    def _first_alike(self) -> dict[str, str]:
+        return _first({name: canonical(self._everything(name)) for name in self._by_name})
+
+    @cached_property
+    def _first_trained_alike(self) -> dict[str, str]:
+        return _first({name: canonical(self.recipe(name)) for name, one in self._by_name.items() if one.is_trained})
+
+    def shared(self, name: str) -> str:
+        """The first experiment with all settings equal: ``name`` uses its layouts and scores."""
+        return self._first_alike[name]
+
+    def shared_training(self, name: str) -> str:
+        """The first experiment with the same recipe: ``name`` uses its weights."""
+        return self._first_trained_alike[name]
+
+    @cached_property
+    def _first_painter(self) -> dict[str, str]:
+        return _first({name: canonical(block) for name, block in self.config["painters"].items()})
+
+    @cached_property
+    def _first_feature(self) -> dict[str, str]:
+        return _first({name: canonical(block) for name, block in self.config["features"].items()})
+
+    def painter(self, name: str) -> str:
+        """The painter of an experiment's layouts: the first painter with equal settings."""
+        return self._first_painter[self.config["fields"][self[name].field]["painter"]]
+
+    def features(self, name: str) -> list[str]:
+        """The feature networks that may score an experiment: of networks with equal settings, the first."""
+        return [self._first_feature[one] for one in self.config["fields"][self[name].field]["features"]]
+
+
+def method_block(block: Any, *apart: str) -> Any:
+    """A method's block in the form for its stages: ``method`` and ``settings``; keys in ``apart`` stay outside them."""
+    choosing = "reader" if "reader" in block else "method"
+    settings = {key: value for key, value in block.items() if key not in (choosing, *apart)}
+    return {"method": block[choosing], "settings": settings}
+
+
+def _first(content: dict[str, str]) -> dict[str, str]:
+    """For each name the first name with the same content."""
+    firsts: dict[str, str] = {}
+    for name, text in content.items():
+        firsts.setdefault(text, name)
+    return {name: firsts[text] for name, text in content.items()}

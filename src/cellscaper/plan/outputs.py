@@ -1,0 +1,130 @@
+"""The files of a run: the path of each result, and the results that each rule needs. Figures and pages: figures.py."""
+
+from cellscaper.plan.experiments import Experiments
+from cellscaper.plan.merging import Config
+from cellscaper.plan.schema import facts
+from cellscaper.plan.tables import REAL_ONLY, Tables
+
+
+class Outputs:
+    """The files of a run of this configuration."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.experiments = Experiments(config)
+        self.tables = Tables(self.experiments)
+        self.results: str = config["results"]
+        self.first_seed = f"seed{config['seeds'][0]}"  # the seed that pictures show
+
+    def folder(self, dataset: str) -> str:
+        return f"{self.results}/{dataset}"
+
+    # -- files by stage ----------------------------------------------------------------------------------------
+
+    def cells(self, dataset: str) -> str:
+        return f"{self.folder(dataset)}/read_cells/cells.h5"
+
+    def images(self, dataset: str) -> str:
+        return f"{self.folder(dataset)}/read_cells/images.h5"
+
+    def windows(self, dataset: str, field: str) -> str:
+        return f"{self.folder(dataset)}/cut_patches/{field}.h5"
+
+    def windows_of(self, dataset: str, experiment: str) -> str:
+        """The test windows whose counts an experiment's layouts have."""
+        return self.windows(dataset, self.experiments[experiment].field)
+
+    def density(self, dataset: str, experiment: str) -> list[str]:
+        """The density maps that an experiment generates with its layouts, if any."""
+        one, grid = self.experiments[experiment], self.experiments.grid(experiment)
+        if one.density is None:
+            return []
+        return [f"{self.folder(dataset)}/fit_density/{one.density}/stride{grid['stride']}.h5"]
+
+    def layout_weights(self, dataset: str, experiment: str, seed: str) -> list[str]:
+        """The weights with which an experiment samples, if any: of the first experiment with its recipe."""
+        if not self.experiments[experiment].is_trained:
+            return []
+        name = self.experiments.shared_training(experiment)
+        return [f"{self.folder(dataset)}/train_layout/{name}/seed{seed}/model.safetensors"]
+
+    def layouts(self, dataset: str, experiment: str, targets: str, seed: str) -> str:
+        return f"{self.folder(dataset)}/sample_layouts/{experiment}/{targets}/{seed}/layouts.h5"
+
+    def painted(self, dataset: str, experiment: str, decoder: str | None, seed: str) -> str:
+        return f"{self.folder(dataset)}/paint_images/{experiment}/{decoder}/{seed}/images.h5"
+
+    def painting(self, dataset: str, experiment: str, seed: str) -> dict[str, list[str]]:
+        """Inputs of a painter besides the layouts: its weights, or the training images if it is not trained."""
+        name = self.experiments.painter(experiment)
+        if self.is_trained_painter(name):
+            model = f"{self.folder(dataset)}/train_image/{name}/seed{seed}/model.safetensors"
+            return {"model": [model], "cells": [], "images": []}
+        return {"model": [], "cells": [self.cells(dataset)], "images": [self.images(dataset)]}
+
+    def is_trained_painter(self, name: str) -> bool:
+        return bool(facts()["painters"][self.config["painters"][name]["method"]]["trained"])
+
+    def pairs(self, dataset: str, experiment: str, decoder: str, seed: str) -> dict[str, str]:
+        """The layouts and painted images for the training of a detector: none for real images alone."""
+        if experiment == REAL_ONLY:
+            return {}
+        return {
+            "layouts": self.layouts(dataset, experiment, "train", f"seed{seed}"),
+            "painted": self.painted(dataset, experiment, decoder, f"seed{seed}"),
+        }
+
+    def scored_pairs(self, dataset: str, experiment: str, decoder: str, seed: str) -> dict[str, str]:
+        """The layouts and painted images to score: none for rows of real images (other inputs of the stage)."""
+        return {} if self.experiments[experiment].is_real else self.pairs(dataset, experiment, decoder, seed)
+
+    def networks(self, dataset: str, experiment: str, decoder: str) -> dict[str, str]:
+        """The networks that score an experiment, by method; all rows and seeds use the network of the first seed."""
+        folder, blocks = f"{self.folder(dataset)}/train_features", self.config["features"]
+        names = self.tables.networks(experiment, decoder)
+        return {blocks[name]["method"]: f"{folder}/{name}/{self.first_seed}/model.safetensors" for name in names}
+
+    def mixed_detectors(self, dataset: str, detector: str, experiment: str, decoder: str, seed: str) -> list[str]:
+        """The weights of a detector with each fraction of synthetic crops."""
+        folder = f"{self.folder(dataset)}/train_detector/{detector}/{experiment}/{decoder}"
+        generated = None if experiment == REAL_ONLY else experiment
+        return [f"{folder}/mix{mix}/seed{seed}/model.safetensors" for mix in self.mixes(detector, generated)]
+
+    def image_judge(self, dataset: str) -> str:
+        """The detector that judges painted images: trained on real images alone, with the first seed."""
+        folder = f"train_detector/{self.config['metrics']['image_quality']['detector']}/{REAL_ONLY}/points/mix0"
+        return f"{self.folder(dataset)}/{folder}/{self.first_seed}/model.safetensors"
+
+    def mixes(self, detector: str, experiment: str | None) -> list[int]:
+        """Percentages of synthetic crops with which a detector is trained: none without generated pairs."""
+        if experiment is None:
+            return [0]
+        return [round(100 * fraction) for fraction in self.config["detectors"][detector]["synthetic_fractions"]]
+
+    def detector_weights(self, dataset: str, detector: str, experiment: str, decoder: str, seed: str) -> str:
+        """The weights with which a detector detects: its only weights, or the best on the validation images."""
+        models = self.mixed_detectors(dataset, detector, experiment, decoder, seed)
+        if len(models) == 1:
+            return models[0]
+        folder = f"{self.folder(dataset)}/select_detector/{detector}/{experiment}/{decoder}"
+        return f"{folder}/seed{seed}/model.safetensors"
+
+    # -- tables --------------------------------------------------------------------------------------------------
+
+    def table_scores(self, dataset: str, table: str) -> list[str]:
+        """Score files of all rows of a table that are run, over all seeds."""
+        kind, found = self.tables.kind(table), set()
+        for row in self.tables.rows(table):
+            if kind == "detections":
+                stems = [f"score_detections/{name}/{row.pairs}" for name in self.tables.detectors(table)]
+            else:
+                stems = [f"score_{kind}/{row.experiment}/{row.decoder}"]
+            for stem in stems:
+                found |= {f"{self.folder(dataset)}/{stem}/seed{seed}/scores.csv" for seed in self.config["seeds"]}
+        return sorted(found)
+
+    def table_counts(self, dataset: str, table: str) -> list[str]:
+        """The files of image counts for a table of detections, over all seeds."""
+        if self.tables.kind(table) != "detections":
+            return []
+        return [file.replace("/scores.csv", "/counts.csv") for file in self.table_scores(dataset, table)]

@@ -1,0 +1,66 @@
+"""The generated schema and facts that planning reads: keys, their defaults, facts of methods.
+
+``workflow/schemas/generate.py`` writes both files; no method's module is imported here.
+"""
+
+import copy
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cellscaper.plan.merging import overlay
+
+ROOT = Path(__file__).resolve().parents[3]  # folder of the repository
+SCHEMAS = ROOT / "workflow" / "schemas"
+
+
+@cache
+def schema() -> Any:
+    """The schema of the whole configuration."""
+    return json.loads((SCHEMAS / "config.schema.json").read_text(encoding="utf-8"))
+
+
+@cache
+def facts() -> Any:
+    """Facts of the methods: ``generators``, ``painters`` (trained, decoders), ``columns`` (scores that tables show)."""
+    return json.loads((SCHEMAS / "methods.json").read_text(encoding="utf-8"))
+
+
+def filled(node: Any, value: Any) -> Any:
+    """A value with the defaults of its schema node filled in, at every depth; unknown keys stay, to be refused later.
+
+    If a key chooses the others (``choose``), only the defaults of the chosen kind are filled in. With ``prune`` keys
+    of another kind are dropped: an overlay that changes the kind leaves keys of the previous kind.
+    """
+    if not isinstance(value, dict):
+        return value
+    default = node.get("default")
+    key = node.get("choose")
+    if isinstance(default, dict) and (key is None or value.get(key, default.get(key)) == default.get(key)):
+        value = overlay(default, value)
+    if key is not None:
+        return _chosen(node, key, value)
+    found = dict(value)
+    for name, child in node.get("properties", {}).items():
+        if name in found:
+            found[name] = filled(child, found[name])
+        elif "default" in child:
+            found[name] = filled(child, copy.deepcopy(child["default"]))
+    inner = node.get("additionalProperties")
+    if isinstance(inner, dict):
+        own = node.get("properties", {})
+        found = {name: one if name in own else filled(inner, one) for name, one in found.items()}
+    return found
+
+
+def _chosen(node: Any, key: str, value: Any) -> Any:
+    variants = {branch["if"]["properties"][key]["const"]: branch["then"] for branch in node["allOf"]}
+    kind = value.get(key)
+    if not isinstance(kind, str) or kind not in variants:
+        return dict(value)
+    if node.get("prune"):
+        others = {name for one in variants.values() for name in one.get("properties", {})}
+        mine = variants[kind].get("properties", {})
+        value = {name: one for name, one in value.items() if name in mine or name not in others}
+    return filled(variants[kind], value)

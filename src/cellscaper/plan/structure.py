@@ -1,0 +1,116 @@
+"""The parts of the configuration that belong to no method: run, fields, grids, experiments, tables, resources.
+
+``workflow/schemas/generate.py`` makes the schema and ``docs/config.md`` from these classes and from the methods'
+``Settings``. Planning reads the generated files and never this module, which needs pydantic.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cellscaper.run.settings import Count, Settings, Small
+
+Decoder = Literal["components", "released", "requested", "points"]
+
+
+class Run(Settings):
+    """The outputs of `snakemake` without a target."""
+
+    datasets: list[str] = Field(description="names from datasets", min_length=1)
+    tables: list[str] = Field(description="names from tables", min_length=1)
+
+
+class Windows(Settings):
+    """The windows of real images that are compared with layouts, and whose counts the layouts have."""
+
+    split: Literal["train", "val", "test"] = Field("test", description="split of the images")
+    stride: Count = Field(32, description="px between windows")
+
+
+class FieldOfView(Settings):
+    """The region of a layout, its windows of real images, its painter and its feature networks."""
+
+    region: Count = Field(description="side of a layout, px")
+    windows: Windows = Field(Windows(split="test", stride=32), description="windows of real images")
+    small: Small = Field("error", description="images smaller than the region: an error, or left out")
+    grid: str = Field(description="raster of the maps, a name from grids, unless an experiment names another")
+    painter: str = Field(description="painter of the layouts of this field, a name from painters")
+    features: list[str] = Field(
+        description="networks whose features spatial-FID compares, names from features",
+        json_schema_extra={"uniqueItems": True},
+    )
+    test_layouts: Count | None = Field(
+        None, description="number of layouts with the counts of test windows, evenly spaced; null: of all windows"
+    )
+    train_layouts: Count = Field(
+        2000, description="number of layouts with the counts of random training crops, painted for the detectors"
+    )
+
+
+class Raster(Settings):
+    """The raster of a region."""
+
+    stride: Count = Field(1, description="side of a raster pixel, px")
+    marker: Count = Field(3, description="side of a cell's marker, raster pixels")
+    pad: int = Field(0, ge=0, description="background around the region, raster pixels")
+    low: float = Field(0.0, description="value of the background")
+    high: float = Field(1.0, description="value of a marker")
+
+
+class Resources(Settings):
+    """The resources of a job of a rule."""
+
+    threads: Count = Field(description="cores of a job")
+    mem_mb: int = Field(ge=300, description="memory, MB; grows with each attempt")
+    runtime: Count = Field(description="time limit, minutes; grows with each attempt")
+    gpu: int = Field(ge=0, description="GPUs")
+
+
+class Row(Settings):
+    """A row of a table."""
+
+    label: str = Field(
+        description="name of the row",
+        pattern="^[^-]",
+        json_schema_extra={"expected": "a text that does not begin with -"},
+    )
+    experiment: str | None = Field(description="name from experiments; null if none is run (real only)")
+    decoder: Decoder | None = Field(
+        None,
+        description="reading of its maps: components = protocol paper, released, requested = ours, "
+        "points = placed points",
+    )
+    why: str | None = Field(None, description="reason why the row is not run")
+    curve: tuple[str, Annotated[float, Field(gt=0)]] | None = Field(
+        None,
+        description="its place in a figure of quality against sampling steps",
+        json_schema_extra={"expected": "[name of a line, number on the axis of sampling steps]"},
+    )
+
+
+class Column(Settings):
+    """A column of a table."""
+
+    metric: str = Field(description="name in the score files")
+    label: str | None = Field(None, description="name of the column, if other than its score's")
+    class_: str | None = Field(None, alias="class", description="class of the score; *: a column for each class")
+    paper: str | None = Field(None, description="the paper's column, if its definition differs from ours")
+    note: str | None = Field(None, description="difference of the definitions")
+    why: str | None = Field(None, description="reason why the column is not computed")
+
+
+class Table(Settings):
+    """A table: rows name experiments, columns name metrics."""
+
+    title: str = Field(description="name of the table")
+    source: str | None = Field(None, description="the paper and its table")
+    values: str | None = Field(None, description="table whose paper values are shown with ours, if not its own")
+    skip_datasets: list[str] = Field([], description="datasets without such a table in the paper")
+    kind: Literal["layouts", "detections", "images"] = Field(description="kind of the scores")
+    figures: bool = Field(False, description="its rows are shown in the dataset's figures")
+    detectors: list[str] = Field([], description="names from detectors; each has its own columns")
+    rows: dict[str, Row] = Field(description="the rows in order", min_length=1)
+    columns: str | Annotated[list[Column], Field(min_length=1)] = Field(
+        description="the columns in order, or a name from columns",
+        json_schema_extra={"expected": "a name from columns or a list of columns"},
+    )

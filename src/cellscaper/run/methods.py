@@ -1,0 +1,83 @@
+"""The methods by kind and name: a method is the file ``cellscaper/<kind>/<name>.py`` with a class ``Settings``.
+
+A method is imported only by a stage that uses it, so that an edit of its file reruns only the rows of this method.
+Rules that run such a stage have the method's fingerprint among their params (`plan.provenance`).
+"""
+
+import ast
+import hashlib
+import importlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from cellscaper.errors import CellscaperError
+from cellscaper.run.settings import read
+
+PACKAGE = Path(__file__).resolve().parents[1]
+FACTS = PACKAGE.parents[1] / "workflow" / "schemas" / "methods.json"  # not part of an installed package
+KINDS = ("datasets", "density", "generators", "features", "painters", "detectors", "metrics")
+
+
+@cache
+def names(kind: str) -> tuple[str, ...]:
+    """The methods of a kind: the files of its folder that define ``Settings``."""
+    files = sorted(PACKAGE.joinpath(kind).glob("*.py"))
+    return tuple(file.stem for file in files if _has_settings(file))
+
+
+def _has_settings(file: Path) -> bool:
+    try:
+        tree = ast.parse(file.read_bytes(), filename=str(file))
+    except SyntaxError:  # an unfinished file breaks no other method; importing it shows the error
+        return True
+    return any(isinstance(node, ast.ClassDef) and node.name == "Settings" for node in tree.body)
+
+
+def load(kind: str, name: str) -> Any:
+    """The module of a method; CellscaperError that lists the methods of this kind for an unknown name.
+
+    ``<kind>/protocol.py`` describes the modules of each kind.
+    """
+    file = PACKAGE / kind / f"{name}.py"
+    if not (file.exists() and _has_settings(file)):
+        raise CellscaperError(f"{name!r} is no method of {kind}; there are {', '.join(names(kind))}")
+    return importlib.import_module(f"cellscaper.{kind}.{name}")
+
+
+def method(kind: str, name: str) -> Any:
+    """As :func:`load`; CellscaperError if planning has filled in other defaults than the module's."""
+    found = load(kind, name)
+    planned = _planned().get(kind, {}).get(name)
+    if planned not in (None, defaults_digest(found)):
+        raise CellscaperError(
+            f"the settings in cellscaper/{kind}/{name}.py differ from those in workflow/schemas; run `make schema`, "
+            "then start the workflow again"
+        )
+    return found
+
+
+@cache
+def _planned() -> dict[str, dict[str, str]]:
+    return json.loads(FACTS.read_text(encoding="utf-8"))["defaults"] if FACTS.exists() else {}
+
+
+def defaults_digest(module: Any) -> str:
+    """12 hex digits of the keys and defaults of a method's settings, sampling and training."""
+    models = {name: getattr(module, name).model_fields for name in ("Settings", "Sampling") if hasattr(module, name)}
+    defaults = {
+        name: {key: "required" if one.is_required() else one.get_default() for key, one in fields.items()}
+        for name, fields in models.items()
+    }
+    plain = TypeAdapter(Any).dump_python([defaults, getattr(module, "TRAINING", None)], mode="json")
+    text = json.dumps(plain, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def chosen(kind: str, section: Any) -> tuple[Any, Any]:
+    """The module that a section names as ``method``, and its ``settings`` as the module's ``Settings``."""
+    found = method(kind, section["method"])
+    return found, read(found.Settings, section["settings"], f"{kind} {section['method']}")

@@ -1,0 +1,488 @@
+"""What is refused and how it is told: one line with path, file, the nearest name, what was expected."""
+
+import json
+
+import pytest
+import yaml
+
+from cellscaper.plan.configuration import FILES, complete, configuration, given
+from cellscaper.plan.experiments import Experiments
+from cellscaper.plan.tables import Tables
+
+# -- unknown keys ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        ("seed", "seeds"),
+        ("experimnts", "experiments"),
+        ("run.table", "tables"),
+        ("datasets.brca_m2c.paths", "path"),
+        ("datasets.lizard.split_seed", "split"),
+        ("datasets.phantom.images.trian", "train"),
+        ("fields.w256.regoin", "region"),
+        ("fields.w464.windows.strid", "stride"),
+        ("grids.sd.stirde", "stride"),
+        ("densities.gmm.component", "components"),
+        ("experiments.adm.genertor", "generator"),
+        ("experiments.adm.training.learning_rate", "lr"),
+        ("experiments.adm.settings.diffusion.scedule", "schedule"),
+        ("experiments.topocellgen.settings.losses.weights.itra", "intra"),
+        ("experiments.sd_gmm_k10.condition.categoris", "categories"),
+        ("experiments.tmccg.settings.discriminator.widht", "width"),
+        ("features.tc.levle", "level"),
+        ("painters.tc.grid.padding", "pad"),
+        ("painters.tc.network.attn", "attention"),
+        ("detectors.unet.dot_radus", "dot_radius"),
+        ("metrics.topofd.sample", "samples"),
+        ("resources.light.memory", "mem_mb"),
+        ("tables.tc_table1.rows.adm.decode", "decoder"),
+    ],
+)
+def test_an_unknown_key_is_told_with_its_full_path_its_file_and_the_nearest_key(path, near, put, mine, refused_overlay):
+    own = {}
+    put(own, path, 1)
+    text = refused_overlay(own)
+    assert text.startswith(f"unknown key '{path}' in {mine}; did you mean ")
+    valid = text.split("valid here: ")[1].rstrip(")").split(", ")
+    assert near in valid
+    if near not in ("lr",):  # a synonym, not a slip of the hand
+        assert f"did you mean {near!r}?" in text
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "experiments: {mine: {generator: adm, field: w256, settings: {network: {chanels: 1}}}}",
+        "experiments: {mine: {base: adm, settings: {network: {chanels: 1}}}}",
+    ],
+)
+def test_an_unknown_key_of_a_new_experiment_is_told(own, mine, refused_overlay):
+    text = refused_overlay(own)
+    assert text.startswith(
+        f"unknown key 'experiments.mine.settings.network.chanels' in {mine}; did you mean 'channels'? (valid here: "
+    )
+
+
+def test_an_unknown_key_in_a_list_is_told_with_its_place(papers, refused):
+    papers["tables"]["tc_table1"]["columns"][2]["metrics"] = "tce"
+    assert refused(papers).startswith("unknown key 'tables.tc_table1.columns.2.metrics'; did you mean 'metric'?")
+
+
+def test_an_unknown_key_in_columns_that_tables_share_is_told_where_they_stand(papers, refused, file_of):
+    papers["columns"]["topology"][1]["metrics"] = "tce"
+    assert refused(papers).startswith("unknown key 'columns.topology.1.metrics'; did you mean 'metric'?")
+
+
+def test_an_unknown_key_is_told_before_other_errors(papers, refused):
+    papers["seeds"] = "0"
+    papers["fields"]["w256"].pop("region")
+    papers["fields"]["w256"]["regin"] = 256
+    assert refused(papers).startswith("unknown key 'fields.w256.regin'")
+
+
+def test_a_key_given_on_the_command_line_has_no_file(papers, refused):
+    papers["seed"] = 1
+    assert refused(papers, FILES).startswith("unknown key 'seed'; did you mean 'seeds'?")
+
+
+@pytest.mark.parametrize("key", [5, True, None, 2.5])
+def test_keys_that_are_not_text_are_refused(key, papers, refused):
+    """YAML reads `on:`, `no:` and `5:` as such."""
+    experiments, training = papers["experiments"], papers["experiments"]["adm"]["training"]
+    experiments[key] = {"generator": "adm", "field": "w256"}
+    assert "names of small letters, digits and _" in refused(papers)
+    del experiments[key]
+    training[key] = 1
+    assert f"unknown key 'experiments.adm.training.{key}'" in refused(papers)
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (
+            "experiments: {random: {training: {steps: 5}}}",
+            "unknown key 'experiments.random.training' in {file}; did you mean ",
+        ),
+        (
+            "experiments: {hard_core: {sampling: {steps: 5}}}",
+            "unknown key 'experiments.hard_core.sampling' in {file}; did you mean ",
+        ),
+        (
+            "experiments: {retrieval: {condition: {kind: none}}}",
+            "unknown key 'experiments.retrieval.condition' in {file}; did you mean ",
+        ),
+        (
+            "experiments: {adm: {settings: {losses: {after: 0.1}}}}",
+            "unknown key 'experiments.adm.settings.losses' in {file}; did you mean ",
+        ),
+        (
+            "experiments: {hard_core: {settings: {repair: true}}}",
+            "unknown key 'experiments.hard_core.settings.repair' in {file}; did you mean 'min_distance'?",
+        ),
+        (
+            "experiments: {tmccg: {sampling: {eta: 0.0}}}",
+            "unknown key 'experiments.tmccg.sampling.eta' in {file}; did you mean 'batch'?",
+        ),
+        (
+            "densities: {kde: {components: 4}}",
+            "unknown key 'densities.kde.components' in {file}; did you mean ",
+        ),
+        (
+            "detectors: {unet: {norm: group}}",
+            "unknown key 'detectors.unet.norm' in {file}; did you mean ",
+        ),
+        (
+            "datasets: {phantom: {path: x}}",
+            "unknown key 'datasets.phantom.path' in {file}; did you mean ",
+        ),
+    ],
+)
+def test_a_key_that_belongs_to_another_method_is_unknown(own, message, mine, refused_overlay):
+    assert refused_overlay(own).startswith(message.format(file=mine))
+
+
+# -- wrong values ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("seeds", 0, "not of type 'array'"),
+        ("seeds", [], "non-empty"),
+        ("seeds", [0, 0], "non-unique"),
+        ("seeds", [-1], "less than the minimum"),
+        ("experiments.adm.training.lr", "1e-4", "not of type 'number'"),
+        ("experiments.adm.training.steps", 100.0, "not of type 'integer'"),
+        ("experiments.adm.training.steps", "1e5", "not of type 'integer'"),
+        ("experiments.adm.training.steps", True, "not of type 'integer'"),
+        ("experiments.adm.training.steps", 0, "less than the minimum"),
+        ("experiments.adm.training.ema", 1.0, "maximum"),
+        ("experiments.adm.training.precision", "fp16", "not one of"),
+        ("experiments.adm_counts.condition.kind", "counts", "not one of"),
+        ("experiments.adm.decoding.threshold", 1.5, "greater than the maximum"),
+        ("experiments.adm.settings.network.multipliers", [], "non-empty"),
+        ("experiments.adm.generator", "amd", "not one of"),
+        ("experiments.sd_none.condition.edges", "deciles", "expected quantiles or a list of numbers"),
+        ("experiments.real_vs_real_images.settings.halves", "thirds", "not one of"),
+        ("experiments.retrieval.settings.window_stride", 0, "less than the minimum"),
+        ("experiments.point_diffusion.settings.topology", 3, "not of type 'object', 'null'"),
+        ("fields.w256.test_layouts", 0, "less than the minimum"),
+        ("fields.w256.small", "crop", "not one of"),
+        ("fields.w256.windows.split", "all", "not one of"),
+        ("densities.gmm.components", "aic", "expected bic or a number of components"),
+        ("densities.gmm.method", "knn", "not one of"),
+        ("datasets.lizard.split", "random", "expected info or {random: {test_fraction, val_fraction, seed}}"),
+        ("datasets.lizard.split.random.test_fraction", 2, "greater than the maximum"),
+        ("datasets.phantom.size", [500, 480, 3], "too long"),
+        ("datasets.phantom.classes", 4, "not one of"),
+        ("detectors.unet.synthetic_fractions", [2], "greater than the maximum"),
+        ("features.tc.small", "crop", "not one of"),
+        ("metrics.mmd.sigma", "mean", "expected median or a number above 0"),
+        ("resources.light.threads", 0, "less than the minimum"),
+        ("tables.tc_table1.kind", "pictures", "not one of"),
+        ("tables.tc_table1.columns", 5, "expected a name from columns or a list of columns"),
+        ("tables.sampling_steps.rows.adm_5.curve", 5, "expected [name of a line, number on the axis of sampling"),
+        ("tables.tc_table1.rows.adm.decoder", "component", "not one of"),
+        ("results", None, "not of type 'string'"),
+    ],
+)
+def test_a_wrong_value_is_told_with_path_value_file_and_what_was_expected(
+    path, value, expected, put, mine, refused_overlay
+):
+    own = {}
+    put(own, path, value)
+    text = refused_overlay(own)
+    assert text.startswith(f"{path}")
+    assert f" in {mine}: " in text
+    assert repr(value if not isinstance(value, list) or len(value) != 1 else value[0]) in text
+    assert expected in text
+
+
+def test_null_is_no_block(papers, put, refused):
+    put(papers, "painters.tc.training", None)
+    assert refused(papers) == "painters.tc.training = None: None is not of type 'object'"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "run",
+        "run.tables",
+        "datasets.lizard.reader",
+        "fields.w256.region",
+        "fields.w256.grid",
+        "densities.kde.method",
+        "experiments.adm.generator",
+        "experiments.random.field",
+        "resources.light",
+        "resources.light.gpu",
+        "tables.tc_table1.kind",
+        "tables.tc_table1.rows.adm.experiment",
+    ],
+)
+def test_a_missing_key_is_told(path, papers, refused):
+    *parents, last = path.split(".")
+    node = papers
+    for part in parents:
+        node = node[part]
+    del node[last]
+    assert refused(papers) == f"{'.'.join(parents) or 'the configuration'}: {last!r} is a required property"
+
+
+def test_a_missing_key_of_an_overlay_is_told_with_its_file(mine, refused_overlay):
+    own = "experiments: {mine: {settings: {network: {channels: 3}}}}"
+    assert refused_overlay(own) == f"experiments.mine in {mine}: 'generator' is a required property"
+
+
+def test_a_detection_table_names_its_detectors(papers, refused):
+    del papers["tables"]["tc_table2"]["detectors"]
+    assert refused(papers) == "tables.tc_table2: a table of detections names its detectors; add `detectors`"
+
+
+def test_a_number_that_yaml_takes_for_a_text_is_told_how_to_write_it(papers, put, refused):
+    put(papers, "experiments.adm.training.lr", yaml.safe_load("1e-3"))
+    assert refused(papers) == (
+        "experiments.adm.training.lr = '1e-3': '1e-3' is not of type 'number'; "
+        "YAML reads a number with an exponent only with a point, as 1.0e-3"
+    )
+
+
+def test_a_configuration_written_as_json_is_read_back_as_it_was(papers, tmp_path):
+    papers["experiments"]["adm"]["training"]["lr"] = 1e-05  # json writes it without a point
+    file = tmp_path / "own.json"
+    file.write_text(json.dumps(papers), encoding="utf-8")
+    assert "1e-05" in file.read_text(encoding="utf-8")
+    assert given({}, {}, [file]) == configuration(papers)
+
+
+@pytest.mark.parametrize("name", ["Adm", "my-model", "1st", "a b", ""])
+def test_names_must_be_fit_for_paths(name, papers, refused):
+    papers["experiments"][name] = {"generator": "random", "field": "w256"}
+    assert refused(papers).startswith(f"experiments = {name!r}: expected names of small letters, digits and _")
+
+
+# -- names -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "run: {datasets: [brca]}",
+            "run.datasets = 'brca' in {file}: no such entry in datasets; did you mean 'brca_m2c'?",
+        ),
+        (
+            "run: {tables: [tc_table9]}",
+            "run.tables = 'tc_table9' in {file}: no such entry in tables; did you mean 'tc_table",
+        ),
+        ("fields: {w256: {grid: tcc}}", "fields.w256.grid = 'tcc' in {file}: no such entry in grids; did you mean 'tc"),
+        (
+            "fields: {w256: {painter: tcc}}",
+            "fields.w256.painter = 'tcc' in {file}: no such entry in painters; did you mean 'tc'?",
+        ),
+        (
+            "fields: {w256: {features: [tc, released]}}",
+            "fields.w256.features = 'released' in {file}: no such entry in features; did you mean 'tc_released'?",
+        ),
+        (
+            "experiments: {adm: {grid: tcc}}",
+            "experiments.adm.grid = 'tcc' in {file}: no such entry in grids; did you mean 'tc'",
+        ),
+        (
+            "experiments: {adm: {field: w250}}",
+            "experiments.adm.field = 'w250' in {file}: no such entry in fields; did you mean 'w256'?",
+        ),
+        ("experiments: {sd_none: {density: gmn}}", "experiments.sd_none.density = 'gmn' in {file}: no such entry in"),
+        (
+            "experiments: {new: {base: sd_none, density: gmn}}",
+            "experiments.new.density = 'gmn' in {file}: no such entry in densities; did you mean 'gmm'?",
+        ),
+        (
+            "tables: {tc_table1: {rows: {adm: {experiment: amd}}}}",
+            "tables.tc_table1.rows.adm.experiment = 'amd' in {file}: no such entry in experiments; did you mean 'adm'?",
+        ),
+        (
+            "tables: {tc_table2: {detectors: [unt]}}",
+            "tables.tc_table2.detectors = 'unt' in {file}: no such entry in detectors; did you mean 'unet'?",
+        ),
+        (
+            "tables: {tc_table2: {skip_datasets: [lizrd]}}",
+            "skip_datasets = 'lizrd' in {file}: no such entry in datasets; did",
+        ),
+        (
+            "tables: {tc_table3: {columns: topolgy}}",
+            "tables.tc_table3.columns = 'topolgy' in {file}: no such entry in columns; did you mean 'topology'?",
+        ),
+        (
+            "metrics: {image_quality: {detector: unt}}",
+            "metrics.image_quality.detector = 'unt' in {file}: no such entry in detectors; did you mean 'unet'?",
+        ),
+        (
+            "tables: {tc_table1: {columns: [{metric: tce}, {metric: topfd}]}}",
+            "tables.tc_table1.columns.1.metric = 'topfd' in {file}: no metric has such a score; did you mean 'topofd'?",
+        ),
+        (
+            "columns: {topology: [{metric: topfd}]}",
+            "columns.topology.0.metric = 'topfd' in {file}: no metric has such a score; did you mean 'topofd'?",
+        ),
+        (
+            "tables: {tc_table1: {rows: {random: {decoder: components}}}}",
+            "tables.tc_table1.rows.random.decoder = 'components' in {file}: layouts of generator random are read by",
+        ),
+        (
+            "tables: {tc_table1: {rows: {adm: {decoder: points}}}}",
+            "rows.adm.decoder = 'points' in {file}: layouts of generator adm are read by components or released or",
+        ),
+    ],
+)
+def test_a_name_that_refers_to_nothing_is_told_with_its_place_and_the_nearest_one(text, message, mine, refused_overlay):
+    assert message.format(file=mine) in refused_overlay(text)
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (
+            "fields: {w256: {region: 128}}",
+            "fields.w256: region 128 px, and painter 'tc' paints 256 px; they must be equal",
+        ),
+        (
+            "fields: {w256: {painter: sd}}",
+            "fields.w256: region 256 px, and painter 'sd' paints 464 px; they must be equal",
+        ),
+        (
+            "fields: {w256: {features: [tc, sd]}}",
+            "fields.w256: region 256 px, and features 'sd' see 464 px; they must be equal",
+        ),
+        (
+            "features: {sd: {grid: {region: 256}}}",
+            "fields.w464: region 464 px, and features 'sd' see 256 px; they must be equal",
+        ),
+    ],
+)
+def test_field_painter_and_features_must_show_the_same_region(own, message, refused_overlay):
+    assert refused_overlay(own) == message
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "block"),
+    [
+        ("tc_table1", "mine", {"label": "x", "experiment": None}),
+        ("tc_table1", "mine", {"label": "x", "experiment": None, "decoder": "points"}),
+        ("tc_table1", "adm", {"label": "x", "experiment": "adm"}),
+        ("tc_table2", "mine", {"label": "x", "experiment": "adm"}),
+    ],
+)
+def test_a_row_that_cannot_be_run_must_say_why(table, row, block, papers, refused):
+    rows = papers["tables"][table]["rows"]
+    rows[row] = block
+    assert refused(papers).startswith(
+        f"tables.{table}.rows.{row}: a row that is run names an experiment and its decoder"
+    )
+    rows[row] = {**block, "why": "not built yet"}
+    complete(papers)
+
+
+# -- keys that an entry inherits ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (
+            "experiments: {topocellgen: {settings: {losses: {weigths: 1}}}}",
+            "unknown key 'experiments.topocellgen.settings.losses.weigths' in {mine}; did you mean 'weights'?",
+        ),
+        (
+            "experiments: {mine: {base: adm, generator: random}}",
+            "unknown key 'experiments.adm.sampling' in {config}, inherited by experiments.mine; did you mean ",
+        ),
+        (
+            "experiments: {aa: {base: zz}, zz: {base: sd_none, density: gmn}}",
+            "experiments.zz.density = 'gmn' in {mine}, inherited by experiments.aa: no such entry in densities; did",
+        ),
+        (
+            "tables: {aa: {base: zz, title: x}, zz: {base: tc_table1, title: y, columns: topolgy}}",
+            "tables.zz.columns = 'topolgy' in {mine}, inherited by tables.aa: no such entry in columns; did you mean",
+        ),
+        (
+            "tables: {sd_table2: {rows: {gmm: {decoder: points}}}}",
+            "tables.sd_table2.rows.gmm.decoder = 'points' in {mine}: layouts of generator spatial_diffusion are read",
+        ),
+        (
+            "tables: {sd_table2_released: {kind: layouts, columns: layouts}}",
+            "tables.sd_table2.rows.real in {sd}, inherited by tables.sd_table2_released: a row that is run names",
+        ),
+        (
+            "experiments: {adm: {training: {lr: fast}}}",
+            "experiments.adm.training.lr = 'fast' in {mine}: 'fast' is not of type 'number'",
+        ),
+    ],
+)
+def test_an_inherited_key_is_told_at_the_entry_that_has_it(own, message, mine, refused_overlay, file_of):
+    text = refused_overlay(own)
+    assert text.startswith(message.format(mine=mine, config=file_of("config.yaml"), sd=file_of("sd.yaml")))
+
+
+# -- the papers' configuration --------------------------------------------------------------------------------
+
+
+def test_the_papers_configuration_is_valid_and_makes_every_table_it_has(papers):
+    config = configuration({})
+    assert sorted(config["run"]["tables"]) == sorted(config["tables"]) == sorted(papers["tables"])
+
+
+def test_what_is_not_given_has_the_default_of_its_method():
+    config = configuration(yaml.safe_load("experiments: {mine: {generator: retrieval, field: w256}}"))
+    assert config["experiments"]["mine"]["settings"] == {
+        "repair": False,
+        "window_stride": 8,
+        "min_distance": 8.0,
+    }
+    assert "training" not in config["experiments"]["mine"]
+    assert config["experiments"]["adm"]["condition"] == {"kind": "none"}
+    assert config["experiments"]["adm"]["decoding"] == {"threshold": 0.5, "released_threshold": 0.4}
+    assert config["painters"]["sd"]["sampling"]["batch"] == 8
+
+
+def test_neither_side_is_changed_and_files_are_read_wherever_one_stands(papers, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = {"experiments": {"adm": {"training": {"steps": 7}}, "permuted": None}, "tables": {"tc_table1": None}}
+    own["run"] = {"tables": ["tc_table5"]}
+    before = yaml.safe_dump(own)
+    config = configuration(own)
+    assert yaml.safe_dump(own) == before
+    assert config["experiments"]["topocellgen"]["training"]["steps"] == 7
+    assert configuration({})["experiments"]["topocellgen"]["training"]["steps"] == 360000
+
+
+def test_two_feature_networks_of_one_method_in_a_field_are_refused(refused_overlay):
+    own = "features: {again: {method: autoencoder}}\nfields: {w256: {features: [tc, again]}}"
+    assert refused_overlay(own) == (
+        "fields.w256.features = ['tc', 'again']: two networks of method autoencoder would write one score; "
+        "keep one of them in this field"
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ("experiments: {real_only: {base: adm}}", "experiments.real_only in {file}: the name real_only stands for"),
+        ("resources: {train_layouts: {gpu: 1}}", "resources.train_layouts"),
+        ("tables: {tc_table1: {columns: [{metric: glass}]}}", "a score of images, but the table is of layouts"),
+        ("tables: {tc_table1: {detectors: [unet]}}", "only tables of detections have detectors"),
+        ("tables: {tc_table1: {rows: {adm: {label: -x}}}}", "expected a text that does not begin with -"),
+        ("results: -out", "expected a folder without braces"),
+        ("results: a{b}", "expected a folder without braces"),
+    ],
+)
+def test_what_would_end_in_a_wrong_run_is_refused(own, message, mine, refused_overlay):
+    assert message.format(file=mine) in refused_overlay(own)
+
+
+def test_a_column_whose_network_the_field_lacks_is_not_computed():
+    config = configuration(yaml.safe_load("fields: {w256: {features: [tc]}}"))
+    made = Tables(Experiments(config))
+    assert {metric.network for metric in made.metrics("random", "points")} == {"", "autoencoder"}

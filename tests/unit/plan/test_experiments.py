@@ -1,0 +1,388 @@
+"""Experiments: what they inherit, what their stages get, which of them share weights, layouts and painters."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from cellscaper.errors import CellscaperError
+from cellscaper.plan import sections
+from cellscaper.plan.configuration import complete, configuration
+from cellscaper.plan.experiments import Experiments
+from cellscaper.plan.merging import overlay
+from cellscaper.plan.provenance import canonical
+from cellscaper.plan.schema import facts
+from cellscaper.plan.tables import Metric
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def experiments(own):
+    return Experiments(configuration(yaml.safe_load(own) if isinstance(own, str) else own))
+
+
+def preset(*names):
+    """What Snakemake makes of presets over each other."""
+    both = {}
+    for name in names:
+        update_config(both, yaml.safe_load((REPOSITORY / f"workflow/presets/{name}.yaml").read_text(encoding="utf-8")))
+    return both
+
+
+# -- bases -------------------------------------------------------------------------------------------------
+
+
+def test_an_experiment_is_its_base_with_its_own_keys_and_the_defaults_of_its_method(papers):
+    found = experiments({})
+    one, adm, recipe = found["sd_gmm_k10"], found["adm"], found.recipe("sd_gmm_k10")
+    grid, field = papers["grids"]["sd"], papers["fields"]["w464"]
+    assert recipe["grid"] == {"region": 464, **grid} == found.grid("sd_gmm_k10")
+    assert (one.field, recipe["region"], recipe["small"]) == ("w464", field["region"], field["small"])
+    assert {"method": "gmm"}.items() <= recipe["density"].items()
+    assert recipe["density"]["settings"]["components"] == papers["densities"]["gmm"]["components"]
+    assert found.painter("sd_gmm_k10") == "sd" and found.features("sd_gmm_k10") == ["sd"]
+    assert one.condition == {"kind": "count_category", "categories": 10, "edges": "quantiles"}
+    assert one.settings["diffusion"] == {**adm.settings["diffusion"], "schedule": "linear", "p2_gamma": 1.0}
+    assert one.settings["network"] == adm.settings["network"]
+    assert found["sd_none"].density is None and "density" not in found.recipe("sd_none")
+
+
+def test_bases_are_read_after_overlays_so_that_a_changed_entry_changes_what_is_based_on_it():
+    found = experiments("""
+experiments:
+  topocellgen: {settings: {losses: {after: 0.25, weights: {count: 7}}}, training: {steps: 9}}
+""")
+    weights = {"count": 7, "intra": 5.0e-4, "inter": 5.0e-4}
+    assert found["topocellgen"].settings["losses"]["weights"] == weights
+    assert found["tc_count"].settings["losses"]["weights"] == {**weights, "intra": 0, "inter": 0}
+    assert found["tc_intra"].settings["losses"]["weights"]["count"] == 0  # its own
+    based = [name for name, block in found.config["experiments"].items() if block["generator"] == "topocellgen"]
+    assert len(based) > 15
+    assert {found[name].settings["losses"]["after"] for name in based} == {0.25}
+    assert {found[name].training["steps"] for name in based} == {9}
+    assert found["adm"].training["steps"] == 360000 and "losses" not in found["adm_counts"].settings
+
+
+def test_an_overlay_may_name_another_base():
+    found = experiments("experiments: {tc_count: {base: adm_compact, settings: null, generator: adm}}")
+    papers = found["adm_counts"]  # null removes the settings of the base as well, so those of the method are left
+    assert vars(found["tc_count"]) == {**vars(papers), "grid": "tc_compact", "name": "tc_count"}
+
+
+@pytest.mark.parametrize("name", ["mine", "sd_gmm_k0"])
+def test_null_removes_a_block_of_the_base_also_where_the_entry_has_its_own(name):
+    found = experiments(f"experiments: {{{name}: {{base: sd_gmm, condition: null}}}}")
+    assert found[name].condition == {"kind": "none"}
+
+
+def test_null_where_there_is_nothing_to_remove_is_no_error():
+    found = experiments("experiments: {mine: {generator: adm, field: w256, settings: null}}")
+    assert found["mine"].settings == found["adm"].settings
+
+
+def test_an_entry_that_is_based_on_another_generators_takes_the_keys_that_both_have():
+    found = experiments("experiments: {mine: {base: topocellgen, generator: adm, settings: null}}")
+    assert found["mine"].generator == "adm" and found["mine"].condition["kind"] == "class_counts"
+    assert vars(found["mine"])["training"] == found["topocellgen"].training
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (
+            "experiments: {mine: {base: amd}}",
+            "experiments.mine.base = 'amd' in {file}: no such entry in experiments; did you mean 'adm'?",
+        ),
+        (
+            "tables: {mine: {base: tc_table}}",
+            "tables.mine.base = 'tc_table' in {file}: no such entry in tables; did you mean 'tc_table",
+        ),
+        ("experiments: {mine: {base: [adm]}}", "experiments.mine.base = ['adm'] in {file}: no such entry in experim"),
+        ("experiments: {mine: {base: mine}}", "experiments.mine.base = 'mine' in {file}: bases lead in a circle "),
+        (
+            "experiments: {a: {base: b}, b: {base: c}, c: {base: b}}",
+            "experiments.c.base = 'b' in {file}: bases lead in a circle (a → b → c → b); one of them must name another",
+        ),
+        (
+            "experiments: {adm: {base: tc_count}}",
+            "bases lead in a circle (adm → tc_count → topocellgen → adm_counts → adm); one of them must name another",
+        ),
+        (
+            "experiments: {nothing: null, mine: {base: nothing}}",
+            "experiments.mine.base = 'nothing' in {file}: that entry is null, so there is nothing to inherit; name ano",
+        ),
+        (
+            "experiments: {topocellgen: null, mine: {base: topocellgen}}",
+            "base = 'topocellgen' in {file}: that entry is null, so there is nothing to inherit; name another base",
+        ),
+        (
+            "tables: {tc_table2: null}",
+            "tables.tc_table2_released.base = 'tc_table2' in {tc}: that entry is null, so there is nothing to inherit",
+        ),
+    ],
+)
+def test_a_base_that_leads_nowhere_is_told(own, message, mine, refused_overlay, file_of):
+    text = refused_overlay(own)
+    if "topocellgen: null" in own:  # the first of those that were based on it
+        assert text.startswith("experiments.tc_count.base = 'topocellgen' in ")
+        message = message.replace("{file}", "{config}")
+    assert message.format(file=mine, tc=file_of("tc.yaml"), config=file_of("config.yaml")) in text
+
+
+def test_an_entry_that_is_null_is_none(papers):
+    found = complete(overlay(papers, {"experiments": {"none": None}}))
+    assert "none" not in found["experiments"]
+
+
+# -- sections ----------------------------------------------------------------------------------------------
+
+
+def test_sections_hold_what_their_stage_needs_and_nothing_that_cannot_change_it(papers, put):
+    def read(config):
+        found = Experiments(complete(config))
+        reading = sections.scoring_section(found, "adm", "components", [])["reading"]
+        test, train = (sections.sampling_section(found, "adm", targets) for targets in ("test", "train"))
+        return [canonical(one) for one in (found.recipe("adm"), test, train, reading)]
+
+    before = read(papers)
+    changes = {
+        "experiments.adm.training.steps": (True, False, False, False),
+        "experiments.adm.settings.diffusion.steps": (True, False, False, False),
+        "experiments.adm.settings.network.channels": (True, False, False, False),
+        "experiments.adm.sampling.steps": (False, True, True, False),
+        "fields.w256.test_layouts": (False, True, False, False),
+        "fields.w256.train_layouts": (False, False, True, False),
+        "grids.tc.marker": (True, False, False, True),  # the weights bring the grid to `sample_layouts`
+        "painters.tc.network.fold": (False, False, False, False),
+        "detectors.unet.width": (False, False, False, False),
+        "fields.w256.windows.stride": (False, False, False, False),
+        "experiments.hard_core.settings.min_distance": (False, False, False, False),
+        "experiments.topocellgen.training.steps": (False, False, False, False),
+        "densities.gmm.max_components": (False, False, False, False),
+        "metrics.copies.layouts": (False, False, False, False),
+    }
+    for path, expected in changes.items():
+        config = copy.deepcopy(papers)
+        put(config, path, 7)
+        now = tuple(one != other for one, other in zip(read(config), before, strict=True))
+        assert now == expected, path
+    config = copy.deepcopy(papers)
+    put(config, "experiments.adm.decoding", {"threshold": 0.25})
+    assert [one != other for one, other in zip(read(config), before, strict=True)] == [False, True, True, True]
+
+
+def test_layouts_that_are_placed_are_read_by_nothing():
+    found = experiments({})
+    assert sections.scoring_section(found, "random", "points", [])["reading"] == {}
+    assert sections.scoring_section(found, "adm", "points", [])["reading"] == {}
+
+
+def test_metrics_get_their_own_settings_and_the_network_that_they_look_with():
+    found = experiments({})
+    wanted = [Metric("topofd", ""), Metric("spatial_fid", "autoencoder")]
+    plain, looking = sections.scoring_section(found, "adm", "requested", wanted)["metrics"]
+    assert plain == {"method": "topofd", "settings": found.config["metrics"]["topofd"]}
+    assert looking["network"] == "autoencoder" and looking["settings"] == found.config["metrics"]["spatial_fid"]
+
+
+def test_untrained_generators_get_their_settings_where_trained_ones_get_their_sampling():
+    found = experiments({})
+    settings = {
+        name: sections.sampling_section(found, name, "test")["settings"] for name in ("retrieval_repaired", "adm")
+    }
+    assert settings["retrieval_repaired"] == {"repair": True, "window_stride": 8, "min_distance": 8.0}
+    assert settings["adm"] == {"steps": 100, "eta": 0.0, "batch": 16, "precision": "fp32"}
+    assert "decoding" not in sections.sampling_section(found, "retrieval_repaired", "test")
+
+
+def test_sections_of_methods_name_the_method_and_hold_the_settings_apart(papers):
+    config = configuration({})
+    dataset = sections.dataset_section(config, "phantom")
+    assert dataset["method"] == "phantom" and dataset["settings"]["seed"] == 0 and "reader" not in dataset["settings"]
+    assert sections.density_section(config, "kde_0_1", 4) == {
+        "method": "kde",
+        "settings": {"bandwidth": 0.1, "regularise": 1.0},
+        "stride": 4,
+    }
+    assert sections.windows_section(config, "w464") == {"region": 464, "small": "skip", "split": "test", "stride": 8}
+    painter, painting = sections.painter_section(config, "tc"), sections.painting_section(config, "tc")
+    assert painter["settings"]["training"]["batch"] == 6 and "sampling" not in painter["settings"]
+    assert painting == {"method": "diffusion", "settings": {"steps": 100, "eta": 0.0, "batch": 8}}
+    assert sections.features_section(config, "tc_released")["settings"]["width"] == 512
+
+
+def test_an_untrained_painter_gets_all_its_settings(monkeypatch):
+    config = configuration({})
+    monkeypatch.setitem(facts()["painters"], "diffusion", {"trained": False})
+    block = {key: value for key, value in config["painters"]["tc"].items() if key != "method"}
+    assert sections.painting_section(config, "tc") == {"method": "diffusion", "settings": block}
+
+
+def test_images_of_rows_of_real_layouts_are_real():
+    found = experiments({})
+    real = {
+        name: sections.image_scoring_section(found, name)["real"]
+        for name in ("real_vs_real", "real_vs_real_images", "adm")
+    }
+    assert real == {"real_vs_real": "test", "real_vs_real_images": "halves", "adm": None}
+    section = sections.image_scoring_section(found, "adm")
+    assert (section["radius"], section["region"], section["small"], section["tile"]) == (6, 256, "error", 64)
+
+
+def test_detectors_are_tried_with_each_fraction_of_synthetic_crops():
+    config = configuration({})
+    section = sections.detector_section(config, "unet", 25)
+    assert section["synthetic_fraction"] == 0.25 and "synthetic_fractions" not in section["settings"]
+    assert "synthetic_fraction" not in config["detectors"]["unet"]
+    assert section["method"] == "unet" and "method" not in section["settings"]
+
+
+# -- sharing -----------------------------------------------------------------------------------------------
+
+
+def test_experiments_that_train_alike_share_the_first_ones_weights(papers):
+    own = {
+        "first": {"generator": "adm", "field": "w256"},
+        "fewer": {"base": "first", "sampling": {"steps": 10}},
+        "other_windows": {"base": "first", "field": "sparse"},
+        "longer": {"base": "first", "training": {"steps": 5}},
+        "renamed_grid": {"base": "first", "grid": "same"},
+        "wider": {"base": "first", "field": "w464"},
+        "named_grid": {"base": "first", "grid": "tc"},
+        "first_again": {"base": "first"},
+    }
+    papers["experiments"] = own
+    papers["grids"]["same"] = dict(papers["grids"]["tc"])
+    papers["fields"]["sparse"] = overlay(papers["fields"]["w256"], {"windows": {"stride": 64}, "painter": "tc"})
+    papers["tables"] = {"t": {"title": "t", "kind": "layouts", "columns": "layouts", "rows": {"r": ROW}}}
+    papers["run"]["tables"] = ["t"]
+    found = Experiments(complete(papers))
+    assert {name: found.shared_training(name) for name in own} == {
+        **{name: "first" for name in own},
+        "longer": "longer",
+        "wider": "wider",
+    }
+    same = ("renamed_grid", "named_grid", "first_again")
+    assert {name: found.shared(name) for name in own} == {
+        **{name: name for name in own},
+        **dict.fromkeys(same, "first"),
+    }
+
+
+ROW = {"label": "r", "experiment": "first", "decoder": "components"}
+
+
+def test_experiments_of_a_field_with_another_painter_share_weights_but_no_layouts(papers):
+    papers["painters"]["other"] = overlay(papers["painters"]["tc"], {"training": {"steps": 1}})
+    papers["fields"]["other"] = {**papers["fields"]["w256"], "painter": "other"}
+    papers["experiments"]["again"] = {"base": "adm", "field": "other"}
+    found = Experiments(complete(papers))
+    assert (found.shared_training("again"), found.shared("again")) == ("adm", "again")
+    papers["painters"]["other"] = copy.deepcopy(papers["painters"]["tc"])  # the same under another name
+    found = Experiments(complete(papers))
+    assert found.shared("again") == "adm"
+
+
+def test_painters_of_equal_settings_are_trained_once(papers):
+    painters = papers["painters"]
+    papers["painters"] = {"a": painters["tc"], "b": copy.deepcopy(painters["tc"]), "sd": painters["sd"]}
+    papers["fields"]["w256"]["painter"] = "b"
+    assert Experiments(complete(papers)).painter("adm") == "a"
+    papers["painters"]["b"]["sampling"]["steps"] += 1
+    assert Experiments(complete(papers)).painter("adm") == "b"
+
+
+def test_feature_networks_of_equal_settings_are_trained_once(papers):
+    papers["features"] = {"a": papers["features"]["tc"], **papers["features"]}
+    assert Experiments(complete(papers)).features("adm") == ["a", "tc_released"]
+    papers["features"]["tc"] = {**papers["features"]["tc"], "width": 64}
+    assert Experiments(complete(papers)).features("adm") == ["tc", "tc_released"]
+
+
+def test_a_condition_of_another_kind_keeps_no_key_of_the_one_it_replaces(papers, put):
+    small = preset("brca-small")
+
+    def condition(own):
+        return complete(own)["painters"]["tc"]["condition"]
+
+    assert condition(overlay(papers, small)) == {"kind": "distance", "reach": 12}
+    put(papers, "painters.tc.condition.width", 99)
+    assert condition(papers) == {"kind": "cross_attention", "width": 99}
+    assert condition(overlay(papers, small)) == {"kind": "distance", "reach": 12}
+
+    papers["painters"] = {"a": copy.deepcopy(papers["painters"]["tc"]), **papers["painters"]}
+    for name in ("tc", "a"):
+        put(papers, f"painters.{name}.condition.kind", "markers")
+    put(papers, "painters.a.condition.width", 3)
+    assert Experiments(complete(papers)).painter("adm") == "a"
+
+    counts = {"generator": "adm", "field": "w256", "condition": {"kind": "class_counts", "scale": 2.0}}
+    papers["experiments"] = {"counts": counts, "none": {"generator": "adm", "field": "w256"}, **papers["experiments"]}
+    put(papers, "experiments.counts.condition.kind", "none")
+    assert Experiments(complete(papers)).shared_training("none") == "counts"
+
+
+def test_only_generators_that_learn_are_trained():
+    found = experiments({})
+    names = found.config["experiments"]
+    placing = {"random", "real_halves", "hard_core", "permuted", "train_crops", "retrieval"}
+    assert {found[name].generator for name in names if not found[name].is_trained} == placing
+    assert found["adm"].is_trained
+    for name in names:
+        assert found[name].is_trained == facts()["generators"][found[name].generator]["trained"], name
+        assert (found[name].sampling is not None) == found[name].is_trained, name
+
+
+def test_the_first_of_equal_experiments_does_not_depend_on_the_preset():
+    """Results of one experiment are found again under the same name whatever tables are asked for."""
+    every, few = experiments({}), experiments("run: {datasets: [phantom], tables: [tc_table1]}")
+    for name in every.config["experiments"]:
+        assert every.shared(name) == few.shared(name)
+        if every[name].is_trained:
+            assert every.shared_training(name) == few.shared_training(name)
+
+
+def test_an_experiment_of_an_overlay_is_never_the_first_of_those_that_were_there():
+    """Snakemake has the keys of overlays first."""
+    own = json.loads('{"experiments": {"aaa": {"base": "adm"}, "adm": {"sampling": {"steps": 50}}}}')
+    assert experiments(own).shared("aaa") == "adm"
+
+
+@pytest.mark.parametrize("presets", [(), ("brca-small", "brca-steps")])
+def test_points_of_a_curve_are_one_training_sampled_with_their_number_of_steps(presets):
+    found = experiments(preset(*presets))
+    table = found.config["tables"]["sampling_steps"]
+    lines = {}
+    for row in table["rows"].values():
+        if row["curve"] and not row["why"]:
+            name, x = row["curve"]
+            assert found[row["experiment"]].sampling["steps"] == x
+            lines.setdefault(name, set()).add(found.shared_training(row["experiment"]))
+    assert set(lines) == {"ADM", "TopoCellGen", "point diffusion"}
+    assert all(len(trainings) == 1 for trainings in lines.values()), lines
+    assert "sampling_steps" in found.config["run"]["tables"] and "lizard" in table["skip_datasets"]
+
+
+def test_names_of_trainings_say_what_is_trained():
+    """The names of TC Table 5 are factors: they are right over every preset that changes the rate itself."""
+    for own, rates in (({}, (1.0e-4, 1.0e-5, 5.0e-5)), (preset("demo"), (1.0e-2, 1.0e-3, 5.0e-3))):
+        found = experiments(own)
+        factors = {name: found[f"tc_lr_times_{name}"].training["lr"] for name in ("5", "0_5", "2_5")}
+        base = found["topocellgen"].training["lr"]
+        assert tuple(factors.values()) == rates
+        assert [rate / base for rate in rates] == pytest.approx([float(name.replace("_", ".")) for name in factors])
+
+
+def test_the_errors_of_bases_are_ours():
+    with pytest.raises(CellscaperError):
+        configuration({"experiments": {"mine": {"base": {"a": [1]}}}})
+
+
+def test_layouts_for_detectors_do_not_depend_on_how_many_are_scored():
+    few = experiments("fields: {w256: {test_layouts: 9}}")
+    all_ = experiments({})
+    assert sections.sampling_section(few, "adm", "train") == sections.sampling_section(all_, "adm", "train")
+    assert sections.sampling_section(few, "adm", "test")["layouts"] == 9

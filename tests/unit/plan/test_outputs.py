@@ -1,0 +1,107 @@
+"""Where each result lies, and which results each rule needs."""
+
+import pytest
+import yaml
+
+from cellscaper.plan.configuration import configuration
+from cellscaper.plan.outputs import Outputs
+from cellscaper.plan.schema import facts
+
+
+def outputs(own=""):
+    return Outputs(configuration(yaml.safe_load(own) or {}))
+
+
+@pytest.fixture(scope="module")
+def every():
+    return outputs()
+
+
+def test_files_lie_below_the_results_by_dataset_and_stage():
+    made = outputs("results: 'my results'")
+    assert made.cells("lizard") == "my results/lizard/read_cells/cells.h5"
+    assert made.images("lizard") == "my results/lizard/read_cells/images.h5"
+    assert made.windows_of("lizard", "sd_gmm") == "my results/lizard/cut_patches/w464.h5"
+    assert (
+        made.layouts("lizard", "adm", "test", "seed0") == "my results/lizard/sample_layouts/adm/test/seed0/layouts.h5"
+    )
+
+
+def test_weights_are_those_of_the_first_experiment_with_the_same_recipe(every):
+    assert every.layout_weights("d", "adm_steps_5", "2") == [
+        "results/d/train_layout/adm_counts/seed2/model.safetensors"
+    ]
+    assert every.layout_weights("d", "random", "2") == []
+
+
+def test_density_maps_are_fitted_on_the_pixels_of_the_grid(every):
+    assert every.density("d", "sd_gmm_4") == ["results/d/fit_density/gmm_4/stride2.h5"]
+    assert every.density("d", "tc_sd_gmm") == ["results/d/fit_density/gmm/stride1.h5"]
+    assert every.density("d", "sd_none") == every.density("d", "random") == []
+
+
+def test_detectors_are_tried_with_each_fraction_of_synthetic_crops(every):
+    assert every.mixes("unet", None) == [0]
+    assert every.mixes("unet", "random") == [25, 50, 75]
+    assert outputs("detectors: {unet: {synthetic_fractions: [0.07, 0.29]}}").mixes("unet", "random") == [7, 29]
+    folder = "results/d/train_detector/unet"
+    assert every.mixed_detectors("d", "unet", "real_only", "points", "1") == [
+        f"{folder}/real_only/points/mix0/seed1/model.safetensors"
+    ]
+    assert every.mixed_detectors("d", "unet", "adm", "components", "1") == [
+        f"{folder}/adm/components/mix{mix}/seed1/model.safetensors" for mix in (25, 50, 75)
+    ]
+    assert every.detector_weights("d", "unet", "adm", "components", "1") == (
+        "results/d/select_detector/unet/adm/components/seed1/model.safetensors"
+    )
+    assert "train_detector" in every.detector_weights("d", "unet", "real_only", "points", "1")
+    one = outputs("detectors: {unet: {synthetic_fractions: [0.5]}}")
+    assert one.detector_weights("d", "unet", "adm", "components", "1") == (
+        f"{folder}/adm/components/mix50/seed1/model.safetensors"
+    )
+
+
+def test_pairs_are_none_for_real_images_and_not_scored_for_real_layouts(every):
+    assert every.pairs("d", "real_only", "points", "0") == {}
+    assert every.scored_pairs("d", "real_vs_real", "points", "0") == {}
+    assert every.pairs("d", "real_vs_real", "points", "0")["layouts"].endswith("real_vs_real/train/seed0/layouts.h5")
+    assert every.scored_pairs("d", "adm", "components", "0") == every.pairs("d", "adm", "components", "0")
+    assert every.pairs("d", "adm", "components", "0") == {
+        "layouts": "results/d/sample_layouts/adm/train/seed0/layouts.h5",
+        "painted": "results/d/paint_images/adm/components/seed0/images.h5",
+    }
+
+
+def test_a_painter_needs_its_weights_or_where_it_is_not_trained_the_training_images(every, monkeypatch):
+    assert every.painting("d", "sd_gmm", "1") == {
+        "model": ["results/d/train_image/sd/seed1/model.safetensors"],
+        "cells": [],
+        "images": [],
+    }
+    monkeypatch.setitem(facts()["painters"], "diffusion", {"trained": False})
+    assert every.painting("d", "sd_gmm", "1") == {
+        "model": [],
+        "cells": ["results/d/read_cells/cells.h5"],
+        "images": ["results/d/read_cells/images.h5"],
+    }
+
+
+def test_networks_and_the_judge_are_trained_once_for_all_seeds():
+    made = outputs("seeds: [3, 5]")
+    assert made.networks("d", "adm", "components") == {
+        "autoencoder": "results/d/train_features/tc/seed3/model.safetensors"
+    }
+    assert made.image_judge("d") == "results/d/train_detector/unet/real_only/points/mix0/seed3/model.safetensors"
+
+
+def test_a_table_needs_the_scores_of_its_rows_over_all_seeds():
+    made = outputs("seeds: [3, 5]\ntables: {tc_table1: {rows: {permuted: {why: left out}}}}")
+    scores = made.table_scores("d", "tc_table1")
+    assert "results/d/score_layouts/adm_counts/requested/seed5/scores.csv" in scores
+    assert not [file for file in scores if "permuted" in file]
+    assert len(scores) == len(set(scores)) == 2 * 17 and made.table_counts("d", "tc_table1") == []
+    detections = made.table_scores("d", "tc_table2")
+    assert "results/d/score_detections/mcspatnet/real_only/points/seed3/scores.csv" in detections
+    assert len(detections) == 2 * 2 * 10
+    assert made.table_counts("d", "tc_table2") == [file.replace("scores.csv", "counts.csv") for file in detections]
+    assert "results/d/score_images/real_vs_real/points/seed3/scores.csv" in made.table_scores("d", "image_quality")

@@ -1,0 +1,42 @@
+"""The notes of tables: what they say of a table, and their file."""
+
+import pandas as pd
+import pytest
+
+from cellscaper.errors import CellscaperError
+from cellscaper.report.tables.notes import KIND_NOTES, Note, kind_notes, read_notes, superscript, training_notes
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a note", "{}", '["a note"]', '[{"mark": ""}]', '[{"text": 3}]', '[{"text": "a", "of": 1}]', "\x00"]
+)
+def test_files_that_hold_no_notes_are_refused_in_one_line(tmp_path, text):
+    (tmp_path / "t.notes.json").write_text(text)
+    with pytest.raises(CellscaperError, match=r"t\.notes\.json holds no notes of a table") as error:
+        read_notes(tmp_path / "t.notes.json")
+    assert "\n" not in str(error.value)
+
+
+def test_marks_of_footnotes_are_superscripts():
+    assert [superscript(n) for n in (1, 2, 10, 34)] == ["¹", "²", "¹⁰", "³⁴"]
+
+
+@pytest.mark.parametrize("kind", KIND_NOTES)
+def test_notes_are_plain_text_and_one_line(kind):
+    for note in kind_notes({"kind": kind}):
+        assert note == Note(note.text) and note.text
+        assert not {"\n", "*", "`"} & set(note.text)
+
+
+def test_trainings_are_told_by_detector_and_row():
+    names = ["dataset", "experiment", "detector", "metric", "class", "value"]
+    lines = [("d", "adm", "unet", "setup", "synthetic_fraction", value) for value in (0.5, 0.25, 0.5)]
+    lines += [("d", one, "unet", "setup", "imagenet", value) for one, value in (("adm", 1.0), ("real_only", 0.0))]
+    lines += [("d", "adm", "mcspatnet", "setup", "imagenet", 1.0), ("other", "adm", "x", "setup", "imagenet", 1.0)]
+    rows = {"r": {"label": "real only", "experiment": "real_only"}, "a": {"label": "+ ADM", "experiment": "adm"}}
+    found = [note.text for note in training_notes({"rows": rows}, "d", pd.DataFrame(lines, columns=names))]
+    assert found == [
+        "mcspatnet: encoder with weights of ImageNet",
+        "unet: encoder with different initialisations: score again",
+        "unet: share of synthetic crops, the best of those tried by validation F1: + ADM 0.25, 0.5",
+    ]

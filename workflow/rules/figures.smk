@@ -1,0 +1,293 @@
+# Figures, and the pictures beside the tables.
+
+
+def labels(sources):
+    return [source.label for source in sources]
+
+
+def files(sources):
+    return [source.file for source in sources]
+
+
+def decoders(sources):
+    return [source.decoder for source in sources if source.decoder]
+
+
+def picture_inputs(w):
+    """The files behind the picture of a table, by flag; flags that its kind does not need are empty."""
+    return {"windows": [], "cells": [], "images": [], **figures.picture_inputs(w.dataset, w.table)}
+
+
+rule draw_table:
+    """The picture beside table {wildcards.table} on {wildcards.dataset}."""
+    input:
+        unpack(picture_inputs),
+    output:
+        picture=RESULTS + "/{dataset}/tables/{table}.png",
+    log:
+        RESULTS + "/{dataset}/logs/tables/{table}-picture.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/tables/{table}-picture.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_table", "threads")
+    resources:
+        mem_mb=memory("draw_table"),
+        runtime=minutes("draw_table"),
+        gpu=need("draw_table", "gpu"),
+    params:
+        **stage_code("draw_table"),
+        labels=lambda w: labels(figures.picture_columns(w.dataset, w.table)),
+        decoders=lambda w: decoders(figures.picture_columns(w.dataset, w.table)),
+        kind=lambda w: tables.kind(w.table),
+        config=canonical({"radius": config["metrics"]["detection"]["radius"]}),
+    shell:
+        STAGE + "draw_table"
+        " --windows {input.windows:q}"
+        " --cells {input.cells:q}"
+        " --images {input.images:q}"
+        " --kind {params.kind}"
+        " --columns {input.columns:q}"
+        " --decoders {params.decoders:q}"
+        " --labels {params.labels:q}"
+        " --config {params.config:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule draw_images:
+    """Layouts and painted images of {wildcards.experiment}."""
+    input:
+        unpack(lambda w: figures.pair_files(w.dataset, w.experiment, w.decoder)),
+    output:
+        picture=RESULTS + "/{dataset}/figures/images/{experiment}-{decoder}.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/images/{experiment}-{decoder}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/images/{experiment}-{decoder}.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_images", "threads")
+    resources:
+        mem_mb=memory("draw_images"),
+        runtime=minutes("draw_images"),
+        gpu=need("draw_images", "gpu"),
+    params:
+        **stage_code("draw_images"),
+        label="{experiment}",
+    shell:
+        STAGE + "draw_images"
+        " --layouts {input.layouts:q}"
+        " --painted {input.painted:q}"
+        " --decoder {wildcards.decoder}"
+        " --label {params.label:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule draw_radii:
+    """F1 of the rows of {wildcards.table} against the distance within which a detection counts."""
+    input:
+        counts=lambda w: outputs.table_counts(w.dataset, w.table),
+    output:
+        picture=RESULTS + "/{dataset}/figures/radii-{table}.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/radii-{table}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/radii-{table}.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_radii", "threads")
+    resources:
+        mem_mb=memory("draw_radii"),
+        runtime=minutes("draw_radii"),
+        gpu=need("draw_radii", "gpu"),
+    params:
+        **stage_code("draw_radii"),
+        detectors=lambda w: tables.detectors(w.table),
+        labels=lambda w: [row.label for row in tables.rows(w.table)],
+        rows=lambda w: [pairs_name(row.experiment, row.decoder) for row in tables.rows(w.table)],
+    shell:
+        STAGE + "draw_radii"
+        " --counts {input.counts:q}"
+        " --rows {params.rows:q}"
+        " --labels {params.labels:q}"
+        " --detectors {params.detectors:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule draw_training:
+    """Losses of every {wildcards.training} over its steps."""
+    input:
+        logs=lambda w: files(figures.training_logs(w.dataset, w.training)),
+    output:
+        picture=RESULTS + "/{dataset}/figures/{training}.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/{training}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/{training}.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_training", "threads")
+    resources:
+        mem_mb=memory("draw_training"),
+        runtime=minutes("draw_training"),
+        gpu=need("draw_training", "gpu"),
+    params:
+        **stage_code("draw_training"),
+        labels=lambda w: labels(figures.training_logs(w.dataset, w.training)),
+    shell:
+        STAGE + "draw_training"
+        " --logs {input.logs:q}"
+        " --labels {params.labels:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule draw_density:
+    """Generated layouts with the density maps generated beside them (SD Figs. 3 and 4)."""
+    input:
+        cells=rules.read_cells.output.cells,
+        fitted=lambda w: files(figures.fitted_maps(w.dataset)),
+        layouts=lambda w: files(figures.density_sources(w.dataset)),
+    output:
+        picture=RESULTS + "/{dataset}/figures/density.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/density.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/density.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_density", "threads")
+    resources:
+        mem_mb=memory("draw_density"),
+        runtime=minutes("draw_density"),
+        gpu=need("draw_density", "gpu"),
+    params:
+        **stage_code("draw_density"),
+        fitted_labels=lambda w: labels(figures.fitted_maps(w.dataset)),
+        labels=lambda w: labels(figures.density_sources(w.dataset)),
+        decoders=lambda w: decoders(figures.density_sources(w.dataset)),
+    shell:
+        STAGE + "draw_density"
+        " --cells {input.cells:q}"
+        " --fitted {input.fitted:q}"
+        " --fitted-labels {params.fitted_labels:q}"
+        " --layouts {input.layouts:q}"
+        " --decoders {params.decoders:q}"
+        " --labels {params.labels:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule draw_counts:
+    """Cells of training crops, test windows of {wildcards.field} and generated layouts (TC Fig. 7)."""
+    input:
+        cells=rules.read_cells.output.cells,
+        windows=rules.cut_patches.output.windows,
+        layouts=lambda w: files(figures.sources(w.dataset, w.field)),
+    output:
+        picture=RESULTS + "/{dataset}/figures/counts-{field}.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/counts-{field}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/counts-{field}.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_counts", "threads")
+    resources:
+        mem_mb=memory("draw_counts"),
+        runtime=minutes("draw_counts"),
+        gpu=need("draw_counts", "gpu"),
+    params:
+        **stage_code("draw_counts"),
+        region=lambda w: config["fields"][w.field]["region"],
+        labels=lambda w: labels(figures.sources(w.dataset, w.field)),
+        decoders=lambda w: decoders(figures.sources(w.dataset, w.field)),
+    shell:
+        STAGE + "draw_counts"
+        " --cells {input.cells:q}"
+        " --windows {input.windows:q}"
+        " --region {params.region}"
+        " --layouts {input.layouts:q}"
+        " --decoders {params.decoders:q}"
+        " --labels {params.labels:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule draw_persistence:
+    """Holes of real and generated layouts of {wildcards.field}, and their persistence diagrams."""
+    input:
+        windows=rules.cut_patches.output.windows,
+        layouts=lambda w: files(figures.sources(w.dataset, w.field)),
+    output:
+        picture=RESULTS + "/{dataset}/figures/persistence-{field}.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/persistence-{field}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/persistence-{field}.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_persistence", "threads")
+    resources:
+        mem_mb=memory("draw_persistence"),
+        runtime=minutes("draw_persistence"),
+        gpu=need("draw_persistence", "gpu"),
+    params:
+        **stage_code("draw_persistence"),
+        labels=lambda w: labels(figures.sources(w.dataset, w.field)),
+        decoders=lambda w: decoders(figures.sources(w.dataset, w.field)),
+    shell:
+        STAGE + "draw_persistence"
+        " --windows {input.windows:q}"
+        " --layouts {input.layouts:q}"
+        " --decoders {params.decoders:q}"
+        " --labels {params.labels:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule draw_intervals:
+    """Table {wildcards.table} on {wildcards.dataset} as dots with intervals between its reference rows."""
+    input:
+        table=rules.make_tables.output.csv,
+    output:
+        picture=RESULTS + "/{dataset}/figures/intervals-{table}.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/intervals-{table}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/intervals-{table}.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_intervals", "threads")
+    resources:
+        mem_mb=memory("draw_intervals"),
+        runtime=minutes("draw_intervals"),
+        gpu=need("draw_intervals", "gpu"),
+    params:
+        **stage_code("draw_intervals"),
+        config=lambda w: canonical(tables.intervals_section(w.table)),
+    shell:
+        STAGE + "draw_intervals"
+        " --table {input.table:q}"
+        " --config {params.config:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
