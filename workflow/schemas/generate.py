@@ -8,7 +8,6 @@ methods.json         what planning must know of methods without importing them: 
 """
 
 import json
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -308,7 +307,7 @@ def made() -> dict[str, str]:
     """{file name: text} of the generated files."""
     return {
         "config.schema.json": json.dumps(schema(), indent=1, ensure_ascii=False) + "\n",
-        "methods.json": json.dumps(deepcopy(facts()), indent=1, ensure_ascii=False) + "\n",
+        "methods.json": json.dumps(facts(), indent=1, ensure_ascii=False) + "\n",
     }
 
 

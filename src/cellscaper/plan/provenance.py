@@ -97,8 +97,13 @@ def digest(value: Any) -> str:
 @cache
 def fingerprint(module: str) -> str:
     """12 hex digits of a module's syntax tree without comments, docstrings and positions."""
-    tree = ast.parse(_source(module).read_bytes(), filename=str(_source(module)))
+    tree = _tree(module)
     return hashlib.sha256("\n".join(_dump(tree)).encode()).hexdigest()[:12]
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(_source(module).read_bytes(), filename=str(_source(module)))
 
 
 def _source(module: str) -> Path:
@@ -124,7 +129,7 @@ def _closure(modules: tuple[str, ...]) -> set[str]:
 def _imports(module: str) -> frozenset[str]:
     """Modules of the package that ``module`` imports at module level."""
     found = set()
-    tree = ast.parse(_source(module).read_bytes(), filename=str(_source(module)))
+    tree = _tree(module)
     for node in tree.body:
         if isinstance(node, ast.Import):
             found |= {a.name for a in node.names}

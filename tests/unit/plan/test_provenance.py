@@ -40,6 +40,7 @@ def package(tmp_path, monkeypatch):
     def clear():
         provenance.fingerprint.cache_clear()
         provenance._imports.cache_clear()
+        provenance._tree.cache_clear()
 
     def write(**sources):
         for name, source in {"__init__": "", **sources}.items():
