@@ -28,6 +28,9 @@ class Settings(Base):
     width: Count = Field(128, description="features of a layout: fewer than layouts on each side")
     depth: Count = Field(6, description="halvings down to the bottleneck")
     level: Count = Field(4, description="halvings before the features: at 4 a feature pixel is 16 raster pixels wide")
+    standardise: bool = Field(
+        True, description="features in units of their standard deviation over training crops (ours); false: raw (SD)"
+    )
     training: Training = Field(
         Training(steps=20000, batch=32, lr=1e-3, ema=0.0, precision="bf16", grad_clip=1.0),
         description="optimizer, precision and saving",
@@ -52,6 +55,7 @@ def build(settings: Settings, classes: int) -> FeatureNetwork:
         decoder=nn.Sequential(*down[level:], *up, head),
         pool=global_average(),
         features=width,
+        standardise=settings.standardise,
     )
 
 

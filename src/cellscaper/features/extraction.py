@@ -42,12 +42,12 @@ def features(
 ) -> NDArray[np.float64]:
     """(L, features) of L layouts, rasterised ``batch`` at a time on ``grid``.
 
-    Each feature is in units of its standard deviation over training crops, with their mean at 0. Raises CellscaperError
-    for layouts of another size than the grid's region.
+    Standardised features are in units of their standard deviation over training crops, with their mean at 0. Raises
+    CellscaperError for layouts of another size than the grid's region.
     """
     _check_region(grid, layouts)
     model.eval().to(device)
-    found = [np.zeros((0, model.standardise.num_features))]
+    found = [np.zeros((0, model.features))]
     for start in range(0, len(layouts), batch):
         part = layouts[start : start + batch]
         points, labels, index = (torch.from_numpy(x).to(device) for x in (part.points, part.labels, part.index))

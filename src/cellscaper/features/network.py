@@ -1,4 +1,4 @@
-"""The common form of both feature networks: an encoder, the rest of the network, and pooled standardised features."""
+"""The common form of both feature networks: an encoder, the rest of the network, and pooled features."""
 
 from torch import Tensor, nn
 
@@ -9,24 +9,26 @@ class FeatureNetwork(nn.Module):
     """Layout maps (B, C, H, W) → logits of the same shape; :meth:`encode` gives their features.
 
     ``encoder`` and ``decoder`` are applied one after the other, the result is cut to (H, W). ``pool`` turns the
-    encoder's maps into (B, features) values. Training keeps their running mean and variance, so that the features are
-    in units of their standard deviation over training crops, at any scale of the encoder.
+    encoder's maps into (B, ``features``) values. With ``standardise``, training keeps their running mean and variance,
+    so that the features are in units of their standard deviation over training crops, at any scale of the encoder.
+    Without, they are raw, as in both papers' evaluations.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, pool: nn.Module, features: int):
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, pool: nn.Module, features: int, standardise: bool):
         super().__init__()
-        self.encoder, self.decoder, self.pool = encoder, decoder, pool
-        self.standardise = nn.BatchNorm1d(features, affine=False, momentum=MOMENTUM)
+        self.encoder, self.decoder, self.pool, self.features = encoder, decoder, pool, features
+        self.standardise = nn.BatchNorm1d(features, affine=False, momentum=MOMENTUM) if standardise else None
 
     def forward(self, maps: Tensor) -> Tensor:
         hidden = self.encoder(maps)
-        if self.training:
+        if self.training and self.standardise is not None:
             self.standardise(self.pool(hidden.detach()).float())
         return self.decoder(hidden)[..., : maps.shape[-2], : maps.shape[-1]]
 
     def encode(self, maps: Tensor) -> Tensor:
-        """Standardised features (B, features) of layout maps (B, C, H, W)."""
-        return self.standardise(self.pool(self.encoder(maps)).float())
+        """Features (B, features) of layout maps (B, C, H, W)."""
+        found = self.pool(self.encoder(maps)).float()
+        return found if self.standardise is None else self.standardise(found)
 
 
 def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:

@@ -1,14 +1,17 @@
 """ResNet-50 (He et al., CVPR 2016) as a fully convolutional network on layouts: the released evaluation of TC.
 
 The released code loads weights that are not public, and their training is unknown. Here the network learns the same
-task as the autoencoder, to reconstruct the layout. Features: the output of the second stage (conv3_x), 3×3 max-pool of
-stride 2, global average (docs/methods.md, section 9.1).
+task as the autoencoder, to reconstruct the layout. Features: the output of the second stage (conv3_x), upsampled to the
+input's size as torchvision's fully convolutional networks do, 3×3 max-pool of stride 2 without padding, global average,
+not standardised (docs/methods.md, section 9.1).
 """
 
+import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from cellscaper.features.network import FeatureNetwork, convolution, global_average
+from cellscaper.features.network import FeatureNetwork, convolution
 from cellscaper.run.settings import Settings as Base
 from cellscaper.run.settings import Small
 from cellscaper.training.settings import Training
@@ -28,6 +31,9 @@ class Settings(Base):
     small: Small = Field("error", description="training images smaller than the region: an error, or left out")
     width: int = Field(
         512, ge=8, multiple_of=8, description="features of a layout: 512 is ResNet-50, other multiples of 8 scale it"
+    )
+    standardise: bool = Field(
+        False, description="features in units of their standard deviation over training crops; false: raw (released)"
     )
     training: Training = Field(
         Training(steps=20000, batch=32, lr=1e-3, ema=0.0, precision="bf16", grad_clip=1.0),
@@ -56,6 +62,21 @@ class Bottleneck(nn.Module):
         return self.activation(self.body(x) + self.shortcut(x))
 
 
+class UpsampledPool(nn.Module):
+    """Maps (B, F, h, w) of stride 8 → features (B, F): upsampled to the input's size, max-pooled, averaged.
+
+    One sample at a time: 512 maps of 256 × 256 px take 134 MB.
+    """
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return torch.cat([self._pooled(one[None]) for one in hidden])
+
+    @staticmethod
+    def _pooled(hidden: Tensor) -> Tensor:
+        fine = F.interpolate(hidden, scale_factor=STRIDE, mode="bilinear", align_corners=False)
+        return F.max_pool2d(fine, 3, stride=2).mean(dim=(2, 3))
+
+
 def build(settings: Settings, classes: int) -> FeatureNetwork:
     """The network with ``width`` features: 512 is ResNet-50, other multiples of 8 scale its channels.
 
@@ -70,8 +91,9 @@ def build(settings: Settings, classes: int) -> FeatureNetwork:
         decoder=nn.Sequential(
             _stage(channels, 2, dilation=2), _stage(channels, 3, dilation=4), _head(channels[4], classes)
         ),
-        pool=nn.Sequential(nn.MaxPool2d(3, stride=2, padding=1), *global_average()),
+        pool=UpsampledPool(),
         features=settings.width,
+        standardise=settings.standardise,
     )
 
 

@@ -32,11 +32,11 @@ def landscapes(diagrams: Sequence[NDArray], axis: NDArray) -> NDArray[np.float64
 def own_axis_landscapes(diagrams: Sequence[NDArray], samples: int) -> NDArray[np.float64]:
     """λ1 of each of L diagrams at ``samples`` values of its own axis, (L, samples), as in the released TopoFD.
 
-    The axis of a diagram goes from its first birth to its last death, both ends left out, and the values are √2 λ1,
-    as in gudhi's Landscape when it chooses the axis. An empty diagram is a zero landscape.
+    The axis of a diagram goes from its first birth to its last death, both included, as in giotto-tda's
+    PersistenceLandscape, which the release calls for each diagram alone. A pair reaches half its life, without the √2
+    of gudhi's Landscape. An empty diagram is a zero landscape.
     """
     low = np.array([one[:, 0].min() if len(one) else 0.0 for one in diagrams])
     width = np.array([np.ptp(one) if len(one) else 1.0 for one in diagrams])
     scaled = [(one - a) / b for one, a, b in zip(diagrams, low, width, strict=True)]
-    inner = np.linspace(0, 1, samples + 2)[1:-1]
-    return landscapes(scaled, inner) * (np.sqrt(2) * width)[:, None]
+    return landscapes(scaled, np.linspace(0, 1, samples)) * width[:, None]

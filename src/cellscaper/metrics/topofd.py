@@ -38,7 +38,6 @@ from cellscaper.topology.persistence import alpha_diagrams, rips_diagrams
 
 METRICS = {"paper": "topofd", "released": "topofd_released", "mean_landscape": "topofd_mean_landscape"}
 SAMPLES = 100  # samples of a landscape, as in the released code
-LIMIT = 128.0  # px: half a 256 px patch; 99.9 % of the deaths on BRCA-M2C test patches are below it in every class
 
 Diagrams = list[list[NDArray[np.float64]]]  # a list for each class and side: real, generated, real, generated, …
 
@@ -57,7 +56,7 @@ class Settings(Block):
     """Samples of the landscapes, and the protocols."""
 
     samples: int = Field(SAMPLES, ge=2, description="samples of a landscape; each side needs at least as many layouts")
-    limit: Positive = Field(LIMIT, description="px: the common axis is 0…limit")
+    limit: Positive | None = Field(None, description="px: the common axis is 0…limit; null: half the layouts' side")
     protocols: tuple[Literal["paper", "released", "mean_landscape"], ...] = Field(
         ("paper", "released", "mean_landscape"),
         min_length=1,
@@ -75,14 +74,15 @@ def topofd(
     real: LayoutSet,
     generated: LayoutSet,
     samples: int = SAMPLES,
-    limit: float = LIMIT,
+    limit: float | None = None,
     protocols: Sequence[str] = tuple(METRICS),
     threads: int = 1,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Fréchet distance of landscapes for each class, and its mean over the classes; 0 is best.
 
-    The landscapes have ``samples`` values, up to ``limit`` px in radius on the common axis. ``threads`` processes
+    The landscapes have ``samples`` values, up to ``limit`` px in radius on the common axis (None: half the shortest side
+    of the real layouts, beyond which a hole hardly dies). ``threads`` processes
     share the barycentres; the values depend on ``seed`` alone. Returns ``{metric: {class: value, …, "mean": value}}``
     in px², squared as FID is, for each of ``protocols``; with a barycentre also ``{metric}_objective_real`` and
     ``…_objective_generated``: the mean squared Wasserstein-2 distance of the diagrams to the barycentre, px². Raises
@@ -90,16 +90,17 @@ def topofd(
     (its covariance would not have full rank).
     """
     _check(real, generated, samples, protocols)
+    end = float(real.size.min()) / 2 if limit is None else limit
     alpha = _diagrams(real, generated, alpha_diagrams) if {"paper", "mean_landscape"} & set(protocols) else []
     found = {}
     for protocol in protocols:
         diagrams = _diagrams(real, generated, rips_diagrams) if protocol == "released" else alpha
-        gaussians = [gaussian(_sampled(protocol, one, samples, limit)) for one in diagrams]
+        gaussians = [gaussian(_sampled(protocol, one, samples, end)) for one in diagrams]
         if protocol != "mean_landscape":
             centres = _barycentres(diagrams, protocol == "released", threads, seed)
             for side, ours in (("real", centres[0::2]), ("generated", centres[1::2])):
                 found[f"{METRICS[protocol]}_objective_{side}"] = _by_class([c.objective for c in ours], real.classes)
-            means = [_sampled(protocol, [one.diagram], samples, limit)[0] for one in centres]
+            means = [_sampled(protocol, [one.diagram], samples, end)[0] for one in centres]
             gaussians = [(mean, cov) for mean, (_, cov) in zip(means, gaussians, strict=True)]
         pairs = zip(gaussians[0::2], gaussians[1::2], strict=True)
         found[METRICS[protocol]] = _by_class([frechet_distance(*one, *two) for one, two in pairs], real.classes)

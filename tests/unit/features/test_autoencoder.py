@@ -54,6 +54,13 @@ def test_training_keeps_the_scale_of_its_features():
     assert ((found.std(0)[alive] > 0.8) & (found.std(0)[alive] < 1.25)).all()
 
 
+def test_raw_features_are_the_mean_maps():
+    model = build(settings(standardise=False), classes=2)
+    maps = torch.rand(3, 2, 32, 32)
+    model(maps)  # in training
+    assert torch.equal(model.eval().encode(maps), model.encoder(maps).mean((2, 3)))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -1,7 +1,9 @@
 """ResNet-50 on layouts: its trunk is the published architecture."""
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import map_coordinates
 
 from cellscaper.errors import CellscaperError
 from cellscaper.features.resnet50 import Settings, build
@@ -55,14 +57,29 @@ def test_shapes_at_another_width_and_any_size():
     assert model.encoder(torch.rand(1, 3, 64, 64)).shape == (1, 32, 8, 8)  # stride 8 after the second stage
 
 
-def test_features_are_the_average_of_the_pooled_second_stage():
+def bilinear(maps: np.ndarray, factor: int) -> np.ndarray:
+    """(h, w) upsampled: pixel centres at (i + ½) · factor − ½, borders repeated, scipy's linear interpolation."""
+    at = [np.clip((np.arange(n * factor) + 0.5) / factor - 0.5, 0, n - 1) for n in maps.shape]
+    return map_coordinates(maps, np.meshgrid(*at, indexing="ij"), order=1)
+
+
+def test_features_are_the_average_of_the_upsampled_and_pooled_second_stage():
     model = build(settings(32), classes=2).eval()
-    hidden = model.encoder(torch.rand(2, 2, 64, 64))
-    padded = torch.nn.functional.pad(hidden, (1, 1, 1, 1), value=-torch.inf)
-    pooled = torch.stack(
-        [padded[:, :, i : i + 3, j : j + 3].amax((2, 3)) for i in range(0, 8, 2) for j in range(0, 8, 2)]
-    )
-    torch.testing.assert_close(model.pool(hidden), pooled.mean(0))
+    maps = torch.rand(2, 2, 64, 64)
+    hidden = model.encoder(maps).detach().numpy()
+    for sample, features in zip(hidden, model.encode(maps).detach().numpy(), strict=True):
+        for one, feature in zip(sample, features, strict=True):
+            fine = bilinear(one, 8)
+            pooled = [fine[i : i + 3, j : j + 3].max() for i in range(0, 62, 2) for j in range(0, 62, 2)]
+            assert feature == pytest.approx(np.mean(pooled), rel=1e-4, abs=1e-6)
+
+
+def test_features_are_raw_unless_they_are_asked_to_be_standardised():
+    raw = build(settings(32), classes=2)
+    assert raw.standardise is None and not any("standardise" in name for name in raw.state_dict())
+    scaled = build(read(Settings, {"width": 32, "standardise": True}, "features resnet50"), classes=2)
+    scaled(torch.rand(4, 2, 64, 64))
+    assert scaled.standardise.num_batches_tracked == 1
 
 
 @pytest.mark.parametrize("width", [0, 4, 100])

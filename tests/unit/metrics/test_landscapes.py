@@ -41,11 +41,22 @@ def test_blocks_change_nothing(monkeypatch, block):
     assert np.array_equal(landscapes(diagrams, axis), whole)
 
 
-def test_own_axes_are_gudhis_automatic_ones():
+def giotto(diagram, samples):
+    """giotto-tda's first landscape of one diagram, written out: half a life minus the distance to its middle."""
+    axis = np.linspace(diagram[:, 0].min(), diagram[:, 1].max(), samples)
+    middle, half = diagram.mean(axis=1), (diagram[:, 1] - diagram[:, 0]) / 2
+    return [max(0.0, *(h - abs(t - m) for m, h in zip(middle, half, strict=True))) for t in axis]
+
+
+def test_own_axes_are_giotto_tdas():
     diagrams = random_diagrams(np.random.default_rng(2), (1, 7, 40, 3))
-    oracle = [Landscape(num_landscapes=1, resolution=25).fit_transform([one])[0] for one in diagrams]
+    oracle = [giotto(one, 25) for one in diagrams]
     np.testing.assert_allclose(own_axis_landscapes(diagrams, 25), oracle, atol=1e-12)
     assert own_axis_landscapes([np.zeros((0, 2)), diagrams[0]], 25)[0].tolist() == [0] * 25
+
+
+def test_own_axes_include_both_ends_and_have_no_root_two():
+    assert own_axis_landscapes([np.array([[10.0, 30.0]])], 5).tolist() == [[0, 5, 10, 5, 0]]
 
 
 def test_own_axes_forget_where_a_hole_was():

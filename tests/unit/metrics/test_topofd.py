@@ -1,6 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from gudhi.representations import Landscape
 from scipy.linalg import sqrtm
 
 from cellscaper.errors import CellscaperError
@@ -108,11 +109,13 @@ def test_paper_protocol_has_the_barycentres_landscape_as_mean():
     assert values["topofd_objective_generated"]["b"] == pytest.approx(barycentre(diagrams).objective)
 
 
-def test_released_protocol_is_rips_with_gudhis_landscape_on_each_diagrams_own_axis():
+def test_released_protocol_is_rips_with_giotto_tdas_landscape_on_each_diagrams_own_axis():
     real, generated = rings(0, 30), uniform(1, 30)
 
     def own(diagram):
-        return Landscape(num_landscapes=1, resolution=12).fit_transform([diagram])[0]
+        axis = np.linspace(diagram[:, 0].min(), diagram[:, 1].max(), 12)
+        middle, half = diagram.mean(axis=1), (diagram[:, 1] - diagram[:, 0]) / 2
+        return np.maximum(half - np.abs(axis[:, None] - middle), 0).max(axis=1)
 
     values = topofd(real, generated, samples=12, protocols=["released"])["topofd_released"]
     assert values["a"] == pytest.approx(textbook(rips_diagram, own, real, generated, True), rel=1e-4)
@@ -135,6 +138,20 @@ def test_processes_change_nothing():
     real, generated = uniform(0, 12, (8, 6)), uniform(1, 12, (8, 6))
     once = topofd(real, generated, samples=12, protocols=["paper"])
     assert topofd(real, generated, samples=12, protocols=["paper"], threads=2) == once
+
+
+def test_the_common_axis_ends_at_half_the_layouts_side():
+    """A hole of 100 px radius in a 464 px layout: an axis that ended at 128 px would cut half of it off."""
+    rng, layouts = np.random.default_rng(0), []
+    for _ in range(24):
+        angle = rng.uniform(0, 2 * np.pi, 90)
+        ring = 232 + rng.uniform(150, 190) * np.stack([np.sin(angle), np.cos(angle)], axis=1)
+        layouts.append(Layout(ring.astype(np.float32), np.zeros(90, np.uint8), (464, 464)))
+    real, made = LayoutSet.build(layouts, ("a",), 0.5), uniform(0, 24, (25,), ("a",))
+    made = replace(made, size=real.size)
+    default = topofd(real, made, samples=12, protocols=MEAN)
+    assert default == topofd(real, made, samples=12, limit=232, protocols=MEAN)
+    assert default != topofd(real, made, samples=12, limit=128, protocols=MEAN)
 
 
 def test_refuses_an_unknown_protocol():
