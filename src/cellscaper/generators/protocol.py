@@ -33,7 +33,9 @@ class Decoding(Settings):
     """Thresholds at which maps in 0 (background) … 1 (marker) are read."""
 
     threshold: Fraction = Field(0.5, description="threshold of decoder components (protocol paper)")
-    released_threshold: Fraction = Field(0.4, description="threshold of decoder released")
+    released_threshold: Fraction | None = Field(
+        None, description="threshold of decoder released; null: 0.4 on the map's own values, as both papers' code"
+    )
 
 
 class Recipe(Settings):

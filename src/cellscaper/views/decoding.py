@@ -26,6 +26,7 @@ Cells = tuple[NDArray[np.float32], NDArray[np.uint8]]
 # at stride 1 with 3×3 markers, 8-connectivity 0.053; single pixels lose 0.030 at stride 4 with 1×1 markers,
 # 4-connected components 0.059, 8-connected ones 0.176.
 _FOUR_CONNECTED = ndimage.generate_binary_structure(2, 1)
+RELEASED = 0.4  # threshold of the papers' code, on the values of its maps
 _TIE = 1e-6  # size of the fixed random numbers that order equally well supported pixels
 
 
@@ -45,23 +46,34 @@ def components(maps: NDArray, grid: Grid, threshold: float = 0.5) -> Cells:
     return _cells(found, grid)
 
 
-def released(maps: NDArray, grid: Grid, threshold: float = 0.4) -> Cells:
+def released(maps: NDArray, grid: Grid, threshold: float | None = None) -> Cells:
     """Protocol ``released``: distance transform, its 3×3 maxima, watershed, small regions dropped; centroids.
 
+    threshold in unit range; None: :func:`released_threshold`.
     The papers' code drops regions of at most 5 px where a marker has 9; other markers get the same share of
     their area, rounded down (1×1 markers: nothing is dropped). So a 3×3 marker cut by a corner is lost. The
     counts which that code reports are not these numbers of cells, see :func:`released_counts`.
     """
     limit = 5 * grid.marker**2 // 9
     found = []
+    level = released_threshold(grid) if threshold is None else threshold
     for one in maps:
-        mask = one > threshold
+        mask = one > level
         distance = ndimage.distance_transform_edt(mask)
         peaks = mask & (distance == ndimage.maximum_filter(distance, 3))
         regions = watershed(-distance, ndimage.label(peaks)[0], mask=mask)
         area = np.bincount(regions.ravel())[1:]
         found.append(centroids(regions, len(area))[area > limit])
     return _cells(found, grid)
+
+
+def released_threshold(grid: Grid) -> float:
+    """The papers' threshold 0.4 in unit range.
+
+    Both released codes compare the raw map: 0.4 on TC's 0…1 is 0.4, on SD's −1…1 it is 0.7 of the way to the marker.
+    Grids with another marker value than 1 are ours, and 0.4 of the way is taken there.
+    """
+    return (RELEASED - grid.low) / (grid.high - grid.low) if grid.high == 1 else RELEASED
 
 
 def requested(maps: NDArray, grid: Grid, counts: ArrayLike) -> Cells:

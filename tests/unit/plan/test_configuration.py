@@ -443,7 +443,7 @@ def test_what_is_not_given_has_the_default_of_its_method():
     }
     assert "training" not in config["experiments"]["mine"]
     assert config["experiments"]["adm"]["condition"] == {"kind": "none"}
-    assert config["experiments"]["adm"]["decoding"] == {"threshold": 0.5, "released_threshold": 0.4}
+    assert config["experiments"]["adm"]["decoding"] == {"threshold": 0.5, "released_threshold": None}
     assert config["painters"]["sd"]["sampling"]["batch"] == 8
 
 

@@ -137,6 +137,20 @@ def test_default_and_given_thresholds(decoder: str, threshold: float) -> None:
     assert len(decode(drawn * 0.3, FINE, decoder, settings={"threshold": 0.2})[0][0]) == len(points)
 
 
+@pytest.mark.parametrize(("low", "high", "level"), [(0, 1, 0.4), (-1, 1, 0.7), (-0.2, 4, 0.4)])
+def test_released_takes_the_raw_value_0_4_on_the_papers_ranges(low, high, level) -> None:
+    """A blob just below and one just above: on −1…1 the raw value 0.4 is 0.7 of the way to the marker."""
+    grid = Grid(32, 1, 3, 0, low, high)
+    raw = np.full((1, 1, 32, 32), float(low))
+    raw[0, 0, 4:7, 4:7] = low + (level - 0.01) * (high - low)
+    raw[0, 0, 20:23, 20:23] = low + (level + 0.01) * (high - low)
+    maps = to_unit(torch.from_numpy(raw), grid)
+    ((points, _),) = decode(maps, grid, "released")
+    assert points.tolist() == [[21, 21]]
+    if high == 1:
+        assert raw[0, 0, 5, 5] < 0.4 < raw[0, 0, 21, 21]
+
+
 def test_released_counts_are_one_too_many_in_every_class() -> None:
     assert released_counts(np.array([0, 0, 2], np.uint8), 4).tolist() == [3, 1, 2, 1]
 
