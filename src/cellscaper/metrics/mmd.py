@@ -67,7 +67,7 @@ class Settings(Block):
 
 def score(comparison: Comparison, settings: Settings) -> Scores:
     """MMD by both kernels."""
-    return mmd(comparison.real, comparison.made, settings.sigma, settings.layouts, threads=comparison.threads)
+    return mmd(comparison.distribution, comparison.made, settings.sigma, settings.layouts, threads=comparison.threads)
 
 
 def mmd(

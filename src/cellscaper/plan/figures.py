@@ -144,11 +144,11 @@ class Figures:
         return found
 
     def picture_inputs(self, dataset: str, table: str) -> dict[str, str | list[str]]:
-        """The input files of a picture: the test windows, or the test images and their cells; then the columns."""
+        """The input files of a picture: real layouts, or test images and their cells; then the columns."""
         columns = [one.file for one in self.picture_columns(dataset, table)]
         if self.tables.kind(table) == "layouts":
             first = str(self.tables.rows(table)[0].experiment)
-            return {"windows": self.outputs.windows_of(dataset, first), "columns": columns}
+            return {"windows": self.outputs.targets_of(dataset, first), "columns": columns}
         return {"cells": self.outputs.cells(dataset), "images": self.outputs.images(dataset), "columns": columns}
 
     # -- outputs of a run ------------------------------------------------------------------------------------------
@@ -191,9 +191,9 @@ class Figures:
     # -- galleries -------------------------------------------------------------------------------------------------
 
     def gallery(self, dataset: str) -> Any:
-        """The contents of a dataset's gallery: layouts matched to each kind of test windows, and painted pairs."""
+        """The contents of a dataset's gallery: layouts matched to the real layouts of each field, and painted pairs."""
         windows = [
-            {"windows": self.outputs.windows(dataset, field), "columns": self.sources(dataset, field)}
+            {"windows": self.outputs.targets(dataset, field), "columns": self.sources(dataset, field)}
             for field in self.fields(dataset)
         ]
         pairs = {}

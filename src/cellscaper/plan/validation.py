@@ -102,6 +102,12 @@ def check_names(config: Config, places: Places) -> None:
         for one in field["features"]:
             need(one, "features", "fields", name, "features")
         _check_regions(config, name, field)
+    for name, dataset in config["datasets"].items():
+        for field in dataset["layouts"]:
+            need(field, "fields", "datasets", name, "layouts", field)
+            if config["fields"][field]["evaluation"]["kind"] != "windows":
+                where = places.told(["datasets", name, "layouts", field])
+                raise CellscaperError(f"{where}: layouts of this field are made by category; see its evaluation.each")
     for name, experiment in config["experiments"].items():
         need(experiment["field"], "fields", "experiments", name, "field")
         for key, kind in (("grid", "grids"), ("density", "densities")):

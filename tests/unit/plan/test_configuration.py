@@ -168,7 +168,7 @@ def test_a_key_that_belongs_to_another_method_is_unknown(own, message, mine, ref
         ("experiments.real_vs_real_images.settings.halves", "thirds", "not one of"),
         ("experiments.retrieval.settings.window_stride", 0, "less than the minimum"),
         ("experiments.point_diffusion.settings.topology", 3, "not of type 'object', 'null'"),
-        ("fields.w256.test_layouts", 0, "less than the minimum"),
+        ("fields.w256.evaluation.layouts", 0, "less than the minimum"),
         ("fields.w256.small", "crop", "not one of"),
         ("fields.w256.windows.split", "all", "not one of"),
         ("densities.gmm.components", "aic", "expected bic or a number of components"),

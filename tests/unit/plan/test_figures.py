@@ -64,7 +64,7 @@ def test_losses_are_of_each_training_once(every):
     assert logs["train_features"] == ["sd", "tc", "tc_released"] and logs["train_image"] == ["sd", "tc"]
     assert "adm_counts" in logs["train_layout"] and "adm_steps_5" not in logs["train_layout"]
     assert "unet/real_only/points/mix0" in logs["train_detector"]
-    assert "mcspatnet/adm/components/mix25" in logs["train_detector"]
+    assert "mcspatnet/adm_category/components/mix25" in logs["train_detector"]
     assert not [one for one in logs["train_detector"] if "mix50" in one]
     for names in logs.values():
         assert names == sorted(set(names))
