@@ -77,5 +77,5 @@ def reference_crops(
         own = train[[image]]
         found = to_layouts(CropSampler(own, region, align=align).sample(each, generator), own)
         parts.append(found.with_columns(image=np.full(each, image)))
-    turn = np.tile(np.arange(each), len(images))
+    turn = np.tile(np.arange(each), len(images))  # first crops of all images, second crops, …
     return LayoutSet.joined(parts)[np.argsort(turn, kind="stable")[:number]]
