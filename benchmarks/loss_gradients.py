@@ -33,7 +33,8 @@ from cellscaper.views.crops import CropSampler
 from cellscaper.views.rasters import rasterise
 from outcome import report
 
-GOAL = 1.0  # largest ratio of the topology losses at any t: the noise loss leads
+GOAL = 1.0  # at any t the noise loss has a larger gradient than a topology loss
+NOISE = "the noise loss's"
 CLASSES = ("a", "b", "c")
 TERMS = ("count", "intra", "inter")
 
@@ -100,10 +101,10 @@ def main() -> int:
         for name in TERMS:
             means[name].append(float(found[name].mean()))
         print(f"| {t} | " + " | ".join(f"{means[name][-1]:.3g}" for name in TERMS) + " |", flush=True)
+    ahead = report("loss_gradients_count", "gradient of the count loss at t = 900", NOISE, means["count"][-1], None)
     largest = max(*means["intra"], *means["inter"])
-    note = f"count loss: {means['count'][-1]:.3g} at t = 900"
-    what, against = "largest gradient of a topology loss", "the noise loss's"
-    return report("loss_gradients", what, against, largest, GOAL, at_most=True, note=note)
+    topology = report("loss_gradients", "largest gradient of a topology loss", NOISE, largest, GOAL, at_most=True)
+    return max(ahead, topology)
 
 
 if __name__ == "__main__":
