@@ -246,7 +246,7 @@ def another(name, *shape):
         (None, {"heads": None, "head_channels": 16}, "{file}: its attention has 4 heads, the painter's 2; "),
         (None, {"outputs": 3}, "{file}: out.2.weight is 6×16×3×3, the painter's is 3×16×3×3; "),
         (None, {"fold": 2}, "{file}: input_blocks.0.0.weight is 16×6×3×3, the painter's is 16×24×3×3; "),
-        (None, {"multipliers": (2, 4), "inputs": 5}, "{file}: input_blocks.0.0.weight is 16×6×3×3, the painter's is 32"),
+        (None, {"multipliers": (2, 4), "inputs": 5}, "input_blocks.0.0.weight is 16×6×3×3, the painter's is 32×5×3×3"),
         (None, {"scale_shift": False}, "{file}: input_blocks.1.0.emb_layers.1.weight is 32×64, the painter's is 16×64"),
         (None, {"blocks": 2}, "{file}: input_blocks.3.0.in_layers.2.weight is 32×16×3×3, the painter's is 16×16×3×3"),
         (None, {"resample_in_blocks": False}, "{file} has no tensor input_blocks.2.0.conv.weight, the painter has one"),
