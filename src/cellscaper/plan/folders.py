@@ -1,4 +1,4 @@
-"""Digests of files that are not inputs of a rule: a user's data set, pages and values inside the package."""
+"""Digests of files that are not inputs of a rule: a user's data set or weights, files inside the package."""
 
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,12 @@ def folder_state(folder: str | None) -> str:
     if sum(fact.st_size for fact in facts) > HASHED:
         return digest([names, [[fact.st_size, fact.st_mtime_ns] for fact in facts]])
     return digest([names, [_content(file) for file in files]])
+
+
+@cache
+def file_state(file: str) -> str:
+    """The SHA-256 of a file."""
+    return checksum(Path(file))
 
 
 def _content(file: Path) -> str | None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from cellscaper.plan.experiments import Experiments, method_block
+from cellscaper.plan.folders import file_state
 from cellscaper.plan.merging import Config
 from cellscaper.plan.schema import facts
 from cellscaper.plan.tables import Metric
@@ -60,8 +61,17 @@ def features_section(config: Config, name: str) -> Any:
 
 
 def painter_section(config: Config, name: str) -> Any:
-    """The section of `train_image`."""
-    return method_block(config["painters"][name], "sampling")
+    """The section of `train_image`: ``init`` is the SHA-256 of the file, so that its path and times do not matter."""
+    section = method_block(config["painters"][name], "sampling")
+    for file in painter_init(config, name):
+        section["settings"]["init"] = file_state(file)
+    return section
+
+
+def painter_init(config: Config, name: str) -> list[str]:
+    """The file of weights that a painter's training starts from, or nothing."""
+    init = config["painters"][name].get("init")
+    return [] if init is None else [init]
 
 
 def painting_section(config: Config, name: str) -> Any:

@@ -46,7 +46,7 @@ def category_crops(
     They come category after category, numbered in the column ``category`` (L,) int64, few cells first. CellscaperError
     if the totals do not make so many categories, or if a category has too few of ``MOST_CROPS`` crops.
     """
-    crops = CropSampler(train, region, flips=False, align=align, small=small)  # as their images
+    crops = CropSampler(train, region, flips="none", align=align, small=small)  # as their images
     edges, generator = category_edges(crops, categories), torch.Generator().manual_seed(seed)
     missing, parts = np.full(categories, each), []
     for _ in range(0, MOST_CROPS, BLOCK):

@@ -1,6 +1,7 @@
 """Experiments: what they inherit, what their stages get, which of them share weights, layouts and painters."""
 
 import copy
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from cellscaper.disk.files import checksum
 from cellscaper.errors import CellscaperError
-from cellscaper.plan import sections
+from cellscaper.plan import folders, sections
 from cellscaper.plan.configuration import complete, configuration
 from cellscaper.plan.experiments import Experiments
 from cellscaper.plan.merging import overlay
@@ -219,6 +221,26 @@ def test_sections_of_methods_name_the_method_and_hold_the_settings_apart(papers)
     assert painter["settings"]["training"]["batch"] == 6 and "sampling" not in painter["settings"]
     assert painting == {"method": "diffusion", "settings": {"steps": 100, "eta": 0.0, "batch": 8}}
     assert sections.features_section(config, "tc_released")["settings"]["width"] == 512
+
+
+def test_weights_to_start_from_count_by_content_and_are_read_for_their_own_painter_alone(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(folders, "checksum", lambda file: read.append(file) or checksum(file))
+    files = [tmp_path / name for name in ("a.pt", "the same.pt", "b.pt")]
+    for file, content in zip(files, (b"one", b"one", b"other"), strict=True):
+        file.write_bytes(content)
+    configs = [configuration({"painters": {"sd": {"init": str(file)}}}) for file in files]
+    found = [sections.painter_section(config, "sd") for config in configs]
+    assert found[0] == found[1] != found[2]
+    assert found[0]["settings"]["init"] == hashlib.sha256(b"one").hexdigest()
+    assert [sections.painter_init(config, "sd") for config in configs] == [[str(file)] for file in files]
+    assert read == files
+    assert [sections.painter_section(config, "sd") for config in configs] == found  # not read again
+    for config in configs:
+        assert sections.painter_section(config, "tc")["settings"]["init"] is None
+        assert sections.painter_init(config, "tc") == []
+        assert "init" not in sections.painting_section(config, "sd")["settings"]
+    assert read == files
 
 
 def test_an_untrained_painter_gets_all_its_settings(monkeypatch):
