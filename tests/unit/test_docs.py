@@ -104,10 +104,18 @@ def test_every_key_of_every_method_stands_below_one_heading_that_names_it(page):
 def test_keys_that_must_be_given_are_upright_and_values_are_the_papers_or_the_default(page):
     assert "\n| `field` | text |" in page and "\n| *`training.steps`* | whole number ≥ 1 |" in page
     assert rows(page, "## metrics")["detection.radius"][1] == "`6`"
-    assert rows(page, "## grids")["stride"][1] == "`1`"  # rasters differ: the default
+    assert rows(page, "## grids")["stride"][1] == "*entries differ*, default `1`"
     assert rows(page, "### datasets: reader lizard")["split.random.test_fraction"][1] == "`0.2`"
     painter = rows(page, "### painters: method diffusion")
-    assert painter["condition.kind"][1] == "`markers`" and painter["network.channels"][1] == "`192`"
+    assert painter["condition.kind"][1] == "*entries differ*, default `markers`"
+    assert painter["condition.width"][1] == "`256`"  # of the painters with this kind
+    assert painter["network.channels"][1] == "`192`"
+    maps = rows(page, "### experiments: generator adm, spatial_diffusion, topocellgen")
+    assert (
+        maps["condition.kind"][1]
+        == "adm, spatial_diffusion: *entries differ*, default `none`; topocellgen: `class_counts`"
+    )
+    assert maps["grid"][1] == "adm, spatial_diffusion: *entries differ*"  # most take the field's
     assert painter["condition.reach"][2].startswith("condition.kind distance: px")
 
 

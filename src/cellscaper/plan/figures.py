@@ -6,6 +6,7 @@ from cellscaper.plan.outputs import Outputs
 from cellscaper.plan.tables import Row
 
 TRAININGS = ("train_layout", "train_features", "train_image", "train_detector")
+UNSHOWN = ("permuted", "hard_core", "train_crops")  # generators: references of tables alone
 
 
 class Source(NamedTuple):
@@ -59,11 +60,15 @@ class Figures:
         return list(found.values())
 
     def sources(self, dataset: str, field: str) -> list[Source]:
-        """Layouts of a field, read by the protocol `paper`: trained systems, retrieval, random."""
+        """Layouts of a field: `layout_rows` without the generators UNSHOWN, maps only as the protocol `paper` reads them.
+
+        Decoders `requested` and `released` would show the same maps again. Each layout has a line or a row of panels,
+        so a figure grows in height alone.
+        """
         found = []
         for row in self.layout_rows(dataset):
             one = self.experiments[str(row.experiment)]
-            if one.field == field and (row.decoder == "components" or one.generator in ("retrieval", "random")):
+            if one.field == field and row.decoder in ("components", "points") and one.generator not in UNSHOWN:
                 found.append(self.source(dataset, row))
         return found
 

@@ -107,7 +107,7 @@ def image_scoring_section(experiments: Experiments, name: str) -> Any:
     """The section of `score_images`. ``real``: null for painted images, ``test`` or ``halves`` for real ones."""
     config, one = experiments.config, experiments[name]
     field = config["fields"][one.field]
-    real = {"patches": "test", "images": "halves"}[one.settings["halves"]] if one.is_real else None
+    real = {"windows": "test", "images": "halves"}[one.settings["halves"]] if one.is_real else None
     return {
         **{key: config["metrics"]["image_quality"][key] for key in ("tile", "glass", "shrinkage")},
         "radius": config["metrics"]["detection"]["radius"],

@@ -130,7 +130,12 @@ class Table(Settings):
     values: str | None = Field(None, description="table whose paper values are shown with ours, if not its own")
     skip_datasets: list[str] = Field([], description="datasets without such a table in the paper")
     kind: Literal["layouts", "detections", "images"] = Field(description="kind of the scores")
-    figures: bool = Field(False, description="its rows are shown in the dataset's figures")
+    figures: bool = Field(
+        False,
+        description="its rows are shown in the dataset's figures (of detections: F1 against the radius; of layouts: "
+        "counts, holes, density maps, gallery, without real layouts, decoders requested and released, and the "
+        "generators permuted, hard_core and train_crops)",
+    )
     detectors: list[str] = Field([], description="names from detectors; each has its own columns")
     rows: dict[str, Row] = Field(description="the rows in order", min_length=1)
     columns: str | Annotated[list[Column], Field(min_length=1)] = Field(

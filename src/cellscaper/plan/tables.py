@@ -156,6 +156,7 @@ class Tables:
         for row, block in rows:
             block.setdefault("experiment", table["rows"][row]["experiment"])
         table["rows"] = rows  # a list: canonical JSON sorts the keys of maps
+        table["framing"] = self.framing(name)
         return {key: value for key, value in table.items() if value is not None}
 
 

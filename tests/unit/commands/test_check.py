@@ -194,6 +194,14 @@ def test_what_is_wrong_is_said_and_no_configuration_written(records, tmp_path):
         check(folder, "--mpp", "0.5")
 
 
+def test_too_few_images_for_a_random_split_are_told_how_to_name_one(records, tmp_path):
+    with pytest.raises(CellscaperError, match=r"val = 0.1 of 3 images .* `split` .*train.txt, val.txt, test.txt"):
+        check(make(tmp_path, records[:3]), "--mpp", "0.5")
+    for record, name in zip(records, ("train", "val", "test"), strict=False):
+        (tmp_path / f"{name}.txt").write_text(record.image_id)
+    assert check(tmp_path, "--mpp", "0.5")["datasets"]["mine"]["split"]["val"] == "val.txt"
+
+
 def test_doubles_rare_classes_and_shifts_are_warned_of(records, tmp_path, capsys):
     folder = make(tmp_path, records)
     for name in ("train", "val", "test"):

@@ -43,11 +43,13 @@ def test_figures_show_the_rows_of_tables_that_ask_for_them(every):
     assert {row.table for row in rows} == {"sd_table1", "tc_table1"}
 
 
-def test_sources_are_maps_as_the_protocol_paper_reads_them_and_the_references(every):
+def test_sources_are_all_systems_and_maps_only_as_the_protocol_paper_reads_them(every):
     found = every.sources("lizard", "w256")
     assert {source.decoder for source in found} == {"components", "points"}
-    files = {source.file.split("/")[3] for source in found}
-    assert {"adm", "topocellgen", "retrieval", "random"} <= files and not {"permuted", "hard_core"} & files
+    files = [source.file.split("/")[3] for source in found]
+    assert len(files) == len(set(files))
+    assert {"adm", "topocellgen", "retrieval", "random", "tmccg", "point_diffusion"} <= set(files)
+    assert not {"permuted", "hard_core", "train_crops", "real_vs_real"} & set(files)
     assert all("/test/seed0/" in source.file for source in found)
 
 

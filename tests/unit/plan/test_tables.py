@@ -57,6 +57,7 @@ def test_a_table_section_names_experiments_as_score_files_do_and_keeps_the_order
     before = copy.deepcopy(every.config)
     layouts = every.section("tc_table1")
     assert [name for name, _ in layouts["rows"]] == list(papers["tables"]["tc_table1"]["rows"])
+    assert layouts["framing"] == {"real_vs_real": "floor", "real_vs_real_images": "floor", "random": "ceiling"}
     assert dict(layouts["rows"])["adm_requested"]["experiment"] == "adm_counts"
     assert dict(layouts["rows"])["adm_requested"]["decoder"] == "requested"
     assert dict(layouts["rows"])["tmccg"] == papers["tables"]["tc_table1"]["rows"]["tmccg"]

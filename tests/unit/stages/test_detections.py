@@ -21,6 +21,7 @@ COLUMNS = [
 TABLE = {
     "title": "A table",
     "kind": "detections",
+    "framing": {},
     "rows": [
         ["real", {"label": "real only", "experiment": "real_only"}],
         ["ours", {"label": "+ ours", "experiment": "adm/points"}],

@@ -23,9 +23,30 @@ def test_marks_of_footnotes_are_superscripts():
 
 @pytest.mark.parametrize("kind", KIND_NOTES)
 def test_notes_are_plain_text_and_one_line(kind):
-    for note in kind_notes({"kind": kind}):
-        assert note == Note(note.text) and note.text
-        assert not {"\n", "*", "`"} & set(note.text)
+    for text in KIND_NOTES[kind].values():
+        assert text and not {"\n", "*", "`"} & set(text)
+
+
+def about(kind, framing, *decoders, **left_out):
+    """The first words of the notes on a table with rows of these decoders."""
+    rows = {str(i): {"label": "a", "decoder": decoder} for i, decoder in enumerate(decoders)}
+    found = kind_notes({"kind": kind, "framing": framing, "rows": {**rows, **left_out}})
+    assert all(note == Note(note.text) for note in found)
+    return [" ".join(note.text.split()[:3]) for note in found]
+
+
+def test_a_kind_of_rows_is_explained_only_in_a_table_that_runs_such_a_row():
+    floor, ceiling = {"r": "floor"}, {"u": "ceiling"}
+    assert about("layouts", {}, "points") == []
+    assert about("layouts", floor, "points") == ["“real vs real”"]
+    assert about("layouts", ceiling, "points") == ["“random” has the"]
+    assert about("layouts", {}, "components") == ["the decoder “components”"]
+    left_out = {"label": "a", "decoder": "components", "why": "too slow"}
+    assert about("layouts", {}, "released", "requested", left=left_out) == ["the decoder “requested”"]
+    assert len(about("layouts", {**floor, **ceiling}, "components", "requested")) == len(KIND_NOTES["layouts"])
+    assert about("images", {}, "points") == ["painted images are"]
+    assert about("images", floor, "points") == ["painted images are", "real test images"]
+    assert about("detections", {}, None) == []
 
 
 def test_trainings_are_told_by_detector_and_row():
