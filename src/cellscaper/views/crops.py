@@ -11,6 +11,7 @@ from torch import Tensor
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 from cellscaper.views.patches import large_enough
+from cellscaper.views.symmetries import mirrored
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,8 @@ class CropSampler:
     """Samples crops from the cells of a whole split, kept in memory as flat tensors on ``device``.
 
     Each crop takes a layout (all are equally likely), a window inside it (uniform over corners, which are
-    multiples of ``align`` px) and, with ``flips``, mirrors each axis with probability ½. A mirrored cell at
-    pixel y moves to region − 1 − y, so that cells, images and maps flip alike. (A cell less than one pixel
-    from the far edge would then leave the crop: it moves to 0.)
+    multiples of ``align`` px) and, with ``flips``, mirrors each axis with probability ½, so that cells, images and
+    maps flip alike (:func:`cellscaper.views.symmetries.mirrored`).
 
     Raises CellscaperError for layouts smaller than the region (left out with ``small="skip"``), and if no layout
     remains.
@@ -76,8 +76,7 @@ class CropSampler:
         corner = (random[:, 1:3] * corners).long() * self.align
         flip = (random[:, 3:] < 0.5) & self.flips
         points, labels, index = self._cells(row, corner)
-        mirrored = (self.region - 1 - points).clamp_(min=0)
-        points = torch.where(flip[index], mirrored, points)
+        points = torch.where(flip[index], mirrored(points, self.region), points)
         return CropBatch(points, labels, index, n, self.region, row, corner, flip)
 
     def _cells(self, row: Tensor, corner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
