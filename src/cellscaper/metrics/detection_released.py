@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from cellscaper.layouts import Layout
+from cellscaper.views.pixels import pixels_of
 
 NEIGHBOURS = 50  # detections looked at for each dot
 
 
 def to_pixels(points: NDArray, size: tuple[int, int]) -> NDArray[np.int64]:
     """The pixels (M, 2) of points (N, 2), each once, in raster order."""
-    whole = np.minimum(np.rint(np.asarray(points, np.float64).reshape(-1, 2)).astype(np.int64), np.array(size) - 1)
-    return np.unique(whole, axis=0)
+    return np.unique(pixels_of(np.asarray(points).reshape(-1, 2), size), axis=0)
 
 
 def greedy_hits(reference: NDArray[np.int64], predicted: NDArray[np.int64], radius: float) -> int:

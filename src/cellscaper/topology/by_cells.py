@@ -27,6 +27,7 @@ from cellscaper.topology.alpha import AlphaHoles, alpha_pairs_of_all
 from cellscaper.topology.cells import TIES, Cells, find_cells
 from cellscaper.topology.matching import assign, rotated
 from cellscaper.topology.settings import Gradient, Topology
+from cellscaper.views.pixels import pixels_of
 
 NEAR = 1.0  # pixels: a predicted cell nearer than this to a cell of the target counts as that cell
 FAR = 1 / 3  # markers: matched holes further apart in the diagram have the gradient of missing holes as well
@@ -288,7 +289,7 @@ def _markers(
     layer = np.repeat(np.arange(len(goals)), [len(goal.points) for goal in goals])
     rows = np.flatnonzero(slope)
     steps = np.indices((marker, marker)).reshape(2, -1).T - marker // 2
-    place = np.rint(points[rows]).astype(np.int64)[:, None] + steps
+    place = pixels_of(points[rows], (height, width))[:, None] + steps
     inside = ((place >= 0) & (place < [height, width])).all(axis=2)
     pixel = (layer[rows, None] * height + place[..., 0]) * width + place[..., 1]
     return pixel[inside], np.repeat(slope[rows, None] / len(steps), len(steps), axis=1)[inside]
