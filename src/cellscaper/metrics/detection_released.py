@@ -2,7 +2,9 @@
 
 It is kept because both papers' numbers were made with it, and only under this name. Its quirks:
 
-- dots and detections are pixels: two of the same class in a pixel count once (for detection, two of any classes);
+- dots and detections are pixels: two of the same class in a pixel count once (for detection, two of any classes).
+  A detection between two pixels goes to the even one, as Python rounds, and not up as in all our rasters
+  (docs/methods.md, section 1.4);
 - reference dots come in raster order and each takes the nearest detection that is still free, so a dot's match depends
   on the dots above it;
 - a detection must lie *strictly* nearer than the threshold, and only the 50 nearest are looked at;
@@ -17,14 +19,14 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from cellscaper.layouts import Layout
-from cellscaper.views.pixels import pixels_of
 
 NEIGHBOURS = 50  # detections looked at for each dot
 
 
 def to_pixels(points: NDArray, size: tuple[int, int]) -> NDArray[np.int64]:
     """The pixels (M, 2) of points (N, 2), each once, in raster order."""
-    return np.unique(pixels_of(np.asarray(points).reshape(-1, 2), size), axis=0)
+    whole = np.minimum(np.rint(np.asarray(points, np.float64).reshape(-1, 2)).astype(np.int64), np.array(size) - 1)
+    return np.unique(whole, axis=0)
 
 
 def greedy_hits(reference: NDArray[np.int64], predicted: NDArray[np.int64], radius: float) -> int:

@@ -8,7 +8,6 @@ import pytest
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.detection import count_matches, image_counts, match, scores
 from cellscaper.metrics.detection_released import count_matches_released, greedy_hits, ratios_released, to_pixels
-from cellscaper.views.symmetries import EIGHT, transform
 
 RADII = (1, 2, 3, 4, 5, 6)
 SIZE = (24, 20)
@@ -32,16 +31,8 @@ def plain_loop(dots, found, radius):
     return hits
 
 
-@pytest.mark.parametrize("symmetry", EIGHT)
-def test_dots_and_detections_are_the_nearest_pixels_and_turn_with_the_layout(
-    hard_points, nearest_centres, turned, symmetry
-):
-    points = hard_points(40, 150, symmetry)
-    pixels = to_pixels(points, (40, 40))
-    assert np.array_equal(pixels, np.unique(nearest_centres(points, 40), axis=0))
-    one, other = np.zeros((2, 40, 40), bool)
-    one[tuple(pixels.T)] = other[tuple(to_pixels(transform(points, symmetry, 40), (40, 40)).T)] = True
-    assert np.array_equal(other, turned(one, symmetry))
+def test_a_detection_between_pixels_goes_to_the_even_one_as_in_the_script():
+    assert to_pixels(np.array([[2.5, 3.5], [7.4, 7.6], [23.9, 0.5]]), SIZE).tolist() == [[2, 4], [7, 8], [23, 0]]
 
 
 def test_greedy_matching_equals_plain_loops_over_dot_maps():
