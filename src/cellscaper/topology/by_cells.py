@@ -24,6 +24,7 @@ from cellscaper.topology.cells import CellHoles, Cells, find_cells
 from cellscaper.topology.matching import assign, rotated
 from cellscaper.topology.settings import Gradient, Topology
 from cellscaper.topology.shares import shares
+from cellscaper.views.pixels import pixels_of
 
 SPARE, MORE = 0.5, 32  # most cells of a prediction: (1 + SPARE) times the cells of the target, plus MORE
 BORDER = 64  # places on each side of the map at which its largest distance is searched
@@ -189,7 +190,7 @@ def _markers(
     layer = np.repeat(np.arange(len(goals)), [len(goal.points) for goal in goals])
     rows = np.flatnonzero(slope)
     steps = np.indices((marker, marker)).reshape(2, -1).T - marker // 2
-    place = np.rint(points[rows]).astype(np.int64)[:, None] + steps
+    place = pixels_of(points[rows], (height, width))[:, None] + steps
     inside = ((place >= 0) & (place < [height, width])).all(axis=2)
     pixel = (layer[rows, None] * height + place[..., 0]) * width + place[..., 1]
     return pixel[inside], np.repeat(slope[rows, None] / len(steps), len(steps), axis=1)[inside]

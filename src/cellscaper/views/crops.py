@@ -11,6 +11,7 @@ from torch import Tensor
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 from cellscaper.views.patches import large_enough
+from cellscaper.views.symmetries import mirrored
 
 Flips = Literal["both", "horizontal", "none"]
 MIRRORED = {"both": (True, True), "horizontal": (False, True), "none": (False, False)}  # y, x
@@ -45,8 +46,7 @@ class CropSampler:
 
     Each crop takes a layout (all are equally likely), a window inside it (uniform over corners, which are
     multiples of ``align`` px) and mirrors each axis that ``flips`` names with probability ½: both axes, x alone
-    (horizontal) or none. A mirrored cell at pixel y moves to region − 1 − y, so that cells, images and maps flip
-    alike. (A cell less than one pixel from the far edge would then leave the crop: it moves to 0.)
+    (horizontal) or none. Cells, images and maps flip alike (:func:`cellscaper.views.symmetries.mirrored`).
 
     Raises CellscaperError for layouts smaller than the region (left out with ``small="skip"``), and if no layout
     remains.
@@ -83,8 +83,7 @@ class CropSampler:
         corner = (random[:, 1:3] * corners).long() * self.align
         flip = (random[:, 3:] < 0.5) & self._mirrored
         points, labels, index = self._cells(row, corner)
-        mirrored = (self.region - 1 - points).clamp_(min=0)
-        points = torch.where(flip[index], mirrored, points)
+        points = torch.where(flip[index], mirrored(points, self.region), points)
         return CropBatch(points, labels, index, n, self.region, row, corner, flip)
 
     def _cells(self, row: Tensor, corner: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -73,7 +73,8 @@ def make(folder, records, name="labels/{}.csv", scale=1):
         if FORMATS[name] is None:
             savemat(file, {"class": record.labels[:, None] + 1, "centroid": record.points[:, ::-1].astype(float)})
         else:
-            moved = type(record)(record.image_id, record.split, record.points * scale, record.labels, record.image)
+            points = record.points * scale + (scale - 1) / 2  # the middle of a pixel's copies
+            moved = type(record)(record.image_id, record.split, points, record.labels, record.image)
             file.write_text(FORMATS[name](moved))
     return folder
 

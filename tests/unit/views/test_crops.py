@@ -58,6 +58,21 @@ def test_points_flip_as_coarse_maps_do() -> None:
     assert (batch.corner % 4 == 0).all() and len(batch.corner.unique(dim=0)) > 10
 
 
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_cells_anywhere_flip_as_their_rasters_do(hard_points, stride: int) -> None:
+    """Crops of one seed, with flips and without: the same maps, flipped exactly."""
+    points = hard_points(100, 300, stride)
+    layout = Layout(points, (np.arange(300) % 3).astype(np.uint8), (100, 100))
+    cells, grid = LayoutSet.build([layout], ("a", "b", "c"), 0.5), Grid(64, stride, marker=1)
+    maps = {}
+    for flips in (False, True):
+        batch = CropSampler(cells, 64, flips=flips).sample(24, torch.Generator().manual_seed(stride))
+        maps[flips] = rasterise(batch.points, batch.labels, batch.index, 24, 3, grid)
+    for plain, found, flip in zip(maps[False], maps[True], batch.flip, strict=True):
+        assert torch.equal(found, plain.flip([axis + 1 for axis in (0, 1) if flip[axis]]))
+    assert len(batch.flip.unique(dim=0)) == 4
+
+
 def test_counts_equal_brute_force_windows() -> None:
     cells, batch = split(), draw(30)
     expected = []
