@@ -60,7 +60,7 @@ class Figures:
         return list(found.values())
 
     def sources(self, dataset: str, field: str) -> list[Source]:
-        """Layouts of a field: `layout_rows` without the generators UNSHOWN, maps only as the protocol `paper` reads them.
+        """Layouts of a field: `layout_rows` without the generators UNSHOWN; of maps, what the protocol `paper` reads.
 
         Decoders `requested` and `released` would show the same maps again. Each layout has a line or a row of panels,
         so a figure grows in height alone.

@@ -65,10 +65,10 @@ def test_cells_anywhere_flip_as_their_rasters_do(hard_points, stride: int) -> No
     layout = Layout(points, (np.arange(300) % 3).astype(np.uint8), (100, 100))
     cells, grid = LayoutSet.build([layout], ("a", "b", "c"), 0.5), Grid(64, stride, marker=1)
     maps = {}
-    for flips in (False, True):
+    for flips in ("none", "both"):
         batch = CropSampler(cells, 64, flips=flips).sample(24, torch.Generator().manual_seed(stride))
         maps[flips] = rasterise(batch.points, batch.labels, batch.index, 24, 3, grid)
-    for plain, found, flip in zip(maps[False], maps[True], batch.flip, strict=True):
+    for plain, found, flip in zip(maps["none"], maps["both"], batch.flip, strict=True):
         assert torch.equal(found, plain.flip([axis + 1 for axis in (0, 1) if flip[axis]]))
     assert len(batch.flip.unique(dim=0)) == 4
 
