@@ -59,7 +59,8 @@ class TrainingData:
     """Real and, if given, generated images with their cells, in memory; samples augmented crops.
 
     ``labels`` (N,) int64 are the classes of all cells, real ones first: cell n is owner n + 1 in the maps of a batch,
-    0 is no cell. ``images`` (3, H, W) uint8 and ``layouts`` belong to all pairs, in the same order.
+    0 is no cell. ``images`` (3, H, W) uint8 and ``layouts`` belong to all pairs, in the same order; the first
+    ``real_images`` of them are real.
 
     crop         side of a crop, px; smaller images stand on white glass
     dot_radius   px by which a dot is dilated
@@ -83,6 +84,7 @@ class TrainingData:
         self.classes = pools[0].cells.n_classes
         self.labels = torch.from_numpy(np.concatenate([pool.cells.labels for pool in pools])).long()
         self.images = [image for pool in pools for image in pool.images]
+        self.real_images = len(pools[0].images)
         self.layouts = [layout for pool in pools for layout in pool.cells]
 
     def batch(self, n: int, generator: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -102,6 +102,7 @@ def test_synthetic_pairs_have_their_share_and_owners_of_their_own(scenes, fracti
     dark = [np.zeros_like(image) for image in images]
     data = data_of((images, cells), (dark, cells), synthetic_fraction=fraction)
     assert torch.equal(data.labels[:44], data.labels[44:]) and len(data.images) == len(data.layouts) == 4
+    assert data.real_images == 2
     generator, shares = seeded(), []
     for _ in range(20):
         inputs, owners = data.batch(20, generator, CPU)

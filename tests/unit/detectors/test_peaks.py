@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cellscaper.detectors import unet
-from cellscaper.detectors.mcspatnet import MCSpatNet
+from cellscaper.detectors.mcspatnet_network import MCSpatNet
 from cellscaper.detectors.peaks import OVERLAP, cells_from_detection, cells_from_probabilities, detect, image_maps
 from cellscaper.detectors.unet import UNet
 

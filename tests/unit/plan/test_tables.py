@@ -84,6 +84,7 @@ def test_a_table_section_names_experiments_as_score_files_do_and_keeps_the_order
     assert "detectors" not in detections
     assert [column["detector"] for column in detections["columns"]] == ["unet"] * 3 + ["mcspatnet"] * 3
     assert (detections["radius"], detections["bootstrap"]) == (6, 10000)
+    assert detections["trainings"] == {"unet": 3, "mcspatnet": 3}
     labels = [column["label"] for column in papers["columns"]["detections"]]
     assert [c["label"] for c in detections["columns"]] == [f"{d} {c}" for d in ("unet", "mcspatnet") for c in labels]
     assert json.loads(canonical(layouts))["rows"] == [list(row) for row in layouts["rows"]]
@@ -100,9 +101,12 @@ def test_a_section_has_no_null_but_the_experiment_of_rows_without_one(papers):
 
 def test_several_detectors_give_a_column_each(papers):
     papers["detectors"]["small"] = {**papers["detectors"]["unet"], "width": 8}
+    papers["detectors"]["small"]["synthetic_fractions"] = [0.5]
     papers["tables"]["tc_table2"]["detectors"] = ["unet", "small"]
     columns = papers["columns"]["detections"]
-    found = tables(complete(papers)).section("tc_table2")["columns"]
+    section = tables(complete(papers)).section("tc_table2")
+    found = section["columns"]
+    assert section["trainings"] == {"unet": 3, "small": 1}
     assert [(c["detector"], c["label"]) for c in found] == [
         (one, f"{one} {column['label']}") for one in ("unet", "small") for column in columns
     ]

@@ -113,8 +113,12 @@ def detection_notes(table: Block, counts: Mapping[tuple[str, str, str], ImageCou
 
 
 def training_notes(table: Block, dataset: str, scores: pd.DataFrame) -> list[Note]:
-    """How the detectors of a table were initialised, and which share of their crops was synthetic."""
+    """How the detectors of a table were initialised, of how many trainings a row is the best, and its synthetic share.
+
+    ``trainings`` of the table: for each detector the number of trainings of a row with pairs.
+    """
     found = scores[(scores["dataset"] == dataset) & (scores["metric"] == "setup")]
+    real = [row["label"] for row in table["rows"].values() if row.get("experiment") == REAL_ONLY]
     notes = []
     for name, part in found.groupby("detector", sort=True):
         imagenet = part[part["class"] == "imagenet"]["value"]
@@ -130,9 +134,10 @@ def training_notes(table: Block, dataset: str, scores: pd.DataFrame) -> list[Not
         ]
         shares = [f"{label} {', '.join(f'{v:g}' for v in sorted(set(values)))}" for label, values in by if len(values)]
         if shares:
-            notes.append(
-                f"{name}: share of synthetic crops, the best of those tried by validation F1: {'; '.join(shares)}"
-            )
+            number = table["trainings"][name]
+            one = f"; {real[0]}: one training" if real and (part["experiment"] == REAL_ONLY).any() else ""
+            best = f"the best of {number} trainings by validation F1" if number > 1 else "one training"
+            notes.append(f"{name}: rows with pairs: {best}{one}. Share of synthetic crops: {'; '.join(shares)}")
     return [Note(text) for text in notes]
 
 

@@ -55,9 +55,28 @@ def test_trainings_are_told_by_detector_and_row():
     lines += [("d", one, "unet", "setup", "imagenet", value) for one, value in (("adm", 1.0), ("real_only", 0.0))]
     lines += [("d", "adm", "mcspatnet", "setup", "imagenet", 1.0), ("other", "adm", "x", "setup", "imagenet", 1.0)]
     rows = {"r": {"label": "real only", "experiment": "real_only"}, "a": {"label": "+ ADM", "experiment": "adm"}}
-    found = [note.text for note in training_notes({"rows": rows}, "d", pd.DataFrame(lines, columns=names))]
-    assert found == [
+    table, scores = {"rows": rows, "trainings": {"unet": 4, "mcspatnet": 4}}, pd.DataFrame(lines, columns=names)
+    assert [note.text for note in training_notes(table, "d", scores)] == [
         "mcspatnet: encoder with weights of ImageNet",
         "unet: encoder with different initialisations: score again",
-        "unet: share of synthetic crops, the best of those tried by validation F1: + ADM 0.25, 0.5",
+        "unet: rows with pairs: the best of 4 trainings by validation F1; real only: one training. Share of synthetic "
+        "crops: + ADM 0.25, 0.5",
     ]
+
+
+@pytest.mark.parametrize(
+    ("number", "real", "said"),
+    [
+        (3, True, "the best of 3 trainings by validation F1; real images: one training."),
+        (1, True, "one training; real images: one training."),
+        (2, False, "the best of 2 trainings by validation F1."),
+    ],
+)
+def test_rows_that_are_the_best_of_several_trainings_are_told_from_single_ones(number, real, said):
+    rows = {"a": {"label": "+ ADM", "experiment": "adm"}, "r": {"label": "real images", "experiment": "real_only"}}
+    names = ["dataset", "experiment", "detector", "metric", "class", "value"]
+    lines = [("d", "adm", "unet", "setup", "synthetic_fraction", 0.5)]
+    lines += [("d", "real_only", "unet", "setup", "synthetic_fraction", 0.0)] if real else []
+    table, scores = {"rows": rows, "trainings": {"unet": number}}, pd.DataFrame(lines, columns=names)
+    (note,) = training_notes(table, "d", scores)
+    assert note.text == f"unet: rows with pairs: {said} Share of synthetic crops: + ADM 0.5"
