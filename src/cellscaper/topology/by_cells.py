@@ -27,6 +27,7 @@ from cellscaper.topology.alpha import AlphaHoles, alpha_pairs_of_all
 from cellscaper.topology.cells import TIES, Cells, find_cells
 from cellscaper.topology.matching import assign, rotated
 from cellscaper.topology.settings import Gradient, Topology
+from cellscaper.topology.transport import Backend
 
 NEAR = 1.0  # pixels: a predicted cell nearer than this to a cell of the target counts as that cell
 FAR = 1 / 3  # markers: matched holes further apart in the diagram have the gradient of missing holes as well
@@ -113,7 +114,7 @@ def compare(
     cells, found = _cell_holes(maps, settings, intra, inter, limit)
     number, wanted_number = ([len(one.holes) for one in side] for side in (found, goals))
     rows, columns = _ends(number), _ends(wanted_number)
-    costs, residual, each = _match_all(found, goals, rows, columns)
+    costs, residual, each = _match_all(found, goals, rows, columns, settings.matching)
     fade, rise = np.zeros(len(cells.points)), []
     for i, (one, goal) in enumerate(zip(found, goals, strict=True)):
         own = slice(cells.first[i], cells.first[i + 1])
@@ -147,7 +148,7 @@ def _ends(sizes: list[int]) -> list[slice]:
 
 
 def _match_all(
-    found: list[CellHoles], goals: list[CellHoles], rows: list[slice], columns: list[slice]
+    found: list[CellHoles], goals: list[CellHoles], rows: list[slice], columns: list[slice], matching: Backend
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Costs (M,) of the layers; errors (K, 2) of their births and deaths; costs (N,) of the goals' holes.
 
@@ -160,7 +161,7 @@ def _match_all(
     residual, each = np.stack([-half, half], axis=1), u_goal**2  # to the diagonal
     costs = np.zeros(len(found))
     for i, (a, b) in enumerate(zip(rows, columns, strict=True)):
-        row, column = assign((v[a, None] - v_goal[b]) ** 2 - (2 * u[a, None]) * u_goal[b]).T
+        row, column = assign((v[a, None] - v_goal[b]) ** 2 - (2 * u[a, None]) * u_goal[b], matching).T
         row, column = row + a.start, column + b.start
         each[column] = 0
         residual[row] = mine[row] - theirs[column]
