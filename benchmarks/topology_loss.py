@@ -12,7 +12,7 @@ not.
 
 Without --cells the crops are of simulated tissue. With --cells and the weights of a trained TopoCellGen, steps of its
 training with and without the losses are compared as well: what they cost depends on how good its predictions are.
-Needs cripser and POT (extra oracles).
+Needs cripser (extra oracles).
 """
 
 import argparse
@@ -20,6 +20,7 @@ import statistics
 import sys
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import cripser
@@ -36,7 +37,7 @@ from cellscaper.generators.maps.engine import TrainingData, batch_loss, denoiser
 from cellscaper.generators.protocol import read_recipe
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.topology.cubical import CONSTRUCTION
-from cellscaper.topology.distance import FastGeodis, distance_map
+from cellscaper.topology.distance import distance_map
 from cellscaper.topology.losses import Targets, targets, topology_losses
 from cellscaper.topology.settings import Topology
 from cellscaper.views.crops import CropSampler
@@ -177,7 +178,7 @@ def main() -> int:
         for side, settings in SETTINGS.items():
             ahead = milliseconds(targets, maps, replace(settings, marker=marker)) / n
             print(f"{name + ', clean layouts ahead':34} {side:7} {ahead:7.2f} ms a sample")
-    if FastGeodis is not None:
+    if find_spec("FastGeodis"):
         mask = clean[0].amax(dim=0).numpy() > 0.5
         chamfer = [milliseconds(distance_map, mask, "fastgeodis") for _ in range(5)][1:]
         print(f"FastGeodis instead of scipy: {statistics.median(chamfer):.1f} ms a map")

@@ -17,6 +17,7 @@ CONDA = yaml.safe_load((REPOSITORY / "envs" / "cellscaper.yaml").read_text(encod
 DISTRIBUTION = {
     "xdist": "pytest-xdist",
     "PIL": "pillow",
+    "ot": "pot",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",

@@ -7,6 +7,9 @@ coordinates is the copula of a two-dimensional Gaussian mixture ψ with margins 
 
 c does not change when an axis of ψ is shifted or stretched, so ψ is kept at mean 0 and variance 1 in both coordinates.
 Probabilities u are stored as normal scores (density/marginals.py).
+
+``backend: copulae`` takes ψ from the package of this name (density/by_copulae.py); margins, BIC and evaluation are the
+same.
 """
 
 import math
@@ -17,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cellscaper.density import em, marginals
+from cellscaper.density import by_copulae, em, marginals
 from cellscaper.density.em import Mixture
 from cellscaper.density.maps import checked_points
 from cellscaper.run.settings import Count, Positive
@@ -41,7 +44,10 @@ class Settings(Base):
     marginal_components: Count = Field(10, description="largest number that BIC may choose for a margin")
     regularise: Positive = Field(100.0, description="px² added to the variances of the margins")
     regularise_copula: Positive = Field(
-        0.03, description="added to the variances of the copula, whose margins have variance 1"
+        0.03, description="added to the variances of the copula, whose margins have variance 1 (backend own)"
+    )
+    backend: Literal["own", "copulae"] = Field(
+        "own", description="what fits the copula: own, or the package copulae, slower and without regularise_copula"
     )
     space: Literal["pixels", "copula"] = Field(
         "pixels",
@@ -67,16 +73,20 @@ def fit(points: NDArray, settings: Settings, seed: int) -> CopulaModel:
 
     There are never more components than different points or coordinates. So the result is also defined for points on
     one line, even along an axis, or all at the same place. With K components the copula has 6K - 5 free parameters.
+    Where backend ``copulae`` fails, there are fewer components (:func:`cellscaper.density.by_copulae.fit_copulas`).
 
     Raises CellscaperError for too few or non-finite points.
     """
     points = checked_points(points, "GMCM")
     y, x = (_fit_margin(column, settings, seed) for column in points.T)
     scores = np.stack([_scores(margin, column) for margin, column in zip((y, x), points.T, strict=True)])
-    distinct = len(np.unique(points, axis=0))
-    regularise = settings.regularise_copula
-    starts = em.fit_mixtures(scores.T, _candidates(settings, distinct), regularise, seed)
-    fits = [_fit_copula(start, scores, regularise) for start in starts]
+    candidates, regularise = _candidates(settings, len(np.unique(points, axis=0))), settings.regularise_copula
+    if settings.backend == "copulae":
+        copulas = [_standardise(psi, None)[0] for psi in by_copulae.fit_copulas(points, candidates, seed)]
+        fits = [(psi, _likelihood(psi, scores)) for psi in copulas]
+    else:
+        starts = em.fit_mixtures(scores.T, candidates, regularise, seed)
+        fits = [_fit_copula(start, scores, regularise) for start in starts]
     copula, _ = min(fits, key=lambda found: _bic(found[0], found[1], len(points)))
     return CopulaModel((y, x), copula, settings.space)
 
@@ -148,6 +158,13 @@ def _fit_copula(start: Mixture, scores: NDArray[np.float64], regularise: float) 
             break
         psi = _maximise(shares, z, regularise)
     return best, reached
+
+
+def _likelihood(psi: Mixture, scores: NDArray[np.float64]) -> float:
+    """Mean log likelihood of a point under the copula of ``psi``; scores (2, N)."""
+    margin = marginals.margins(psi)
+    z = marginals.quantiles(margin, scores)
+    return float((_expect(psi, z)[1] - marginals.log_density(margin, z).sum(axis=0)).mean())
 
 
 def _standardise(psi: Mixture, z: NDArray[np.float64] | None) -> tuple[Mixture, NDArray[np.float64] | None]:

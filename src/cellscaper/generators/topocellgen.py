@@ -19,6 +19,7 @@ from cellscaper.run.settings import Fraction, Positive
 from cellscaper.run.settings import Settings as Block
 from cellscaper.topology.losses import count_loss, marker_counts, targets, topology_losses
 from cellscaper.topology.settings import Topology
+from cellscaper.topology.transport import Backend
 from cellscaper.views.rasters import to_unit
 
 DECODERS = ("components", "released", "requested")
@@ -56,6 +57,12 @@ class Losses(Block):
         True, description="holes of the clean layout that nothing matches cost their way to the diagonal (TC: nothing)"
     )
     normalise: Literal["none", "max"] = Field("max", description="max: distance maps divided by their largest value")
+    distance: Literal["edt", "fastgeodis"] = Field(
+        "edt", description="of cubical diagrams; edt: exact; fastgeodis: up to 8 % off, needs the package FastGeodis"
+    )
+    matching: Backend = Field(
+        "own", description="own: scipy's assignment; pot: POT's exact transport; pot_sinkhorn: with entropy, rounded"
+    )
     window: Annotated[int, Field(ge=1)] | None = Field(
         None, description="cubical, px: diagrams of square windows (released: 100), null for the whole map"
     )
@@ -101,6 +108,8 @@ def extra(recipe: Recipe, x0: Tensor, counts: Tensor, step: int) -> Extra:
         missing=losses.missing,
         marker=grid.marker,
         normalise=losses.normalise,
+        backend=losses.distance,
+        matching=losses.matching,
         window=None if losses.window is None else losses.window // grid.stride,
     )
     area = 1.0 if losses.normalise == "max" else float(grid.stride**2)  # px² at 20× of a squared grid distance

@@ -30,9 +30,11 @@ from scipy.spatial.distance import cdist, squareform
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 from cellscaper.metrics.protocol import Column, Comparison, Scores
+from cellscaper.run.settings import Positive
 from cellscaper.run.settings import Settings as Block
-from cellscaper.topology.matching import wasserstein1
+from cellscaper.topology.matching import REG, wasserstein1
 from cellscaper.topology.persistence import alpha_diagrams
+from cellscaper.topology.transport import Backend
 
 DIRECTIONS = 50
 PERMUTATIONS = 500
@@ -63,11 +65,17 @@ class Settings(Block):
         json_schema_extra={"expected": "median or a number above 0"},
     )
     layouts: int = Field(200, ge=2, description="layouts of each side that the W1 kernel compares")
+    backend: Backend = Field(
+        "own",
+        description="W1 by scipy's assignment (own), POT's exact transport (pot), or with entropy, from above "
+        "(pot_sinkhorn)",
+    )
+    reg: Positive = Field(REG, description="px: factor of the entropy of pot_sinkhorn")
 
 
 def score(comparison: Comparison, settings: Settings) -> Scores:
     """MMD by both kernels."""
-    return mmd(comparison.distribution, comparison.made, settings.sigma, settings.layouts, threads=comparison.threads)
+    return mmd(comparison.distribution, comparison.made, **dict(settings), threads=comparison.threads)
 
 
 def mmd(
@@ -78,12 +86,15 @@ def mmd(
     permutations: int = PERMUTATIONS,
     threads: int = 1,
     seed: int = 0,
+    backend: Backend = "own",
+    reg: float = REG,
 ) -> dict[str, dict[str, float]]:
     """MMD of the diagrams of each class, and its mean over the classes; 0 is best.
 
     ``sigma`` of the W1 kernel in px^½, so that W1 / σ² has no unit, or "median": σ² is the median W1. W1 is computed
     on at most ``layouts`` random layouts of each side (by ``seed``; the same rows if the sets are equally long), the
-    sliced distance on all. ``threads`` processes share the distances.
+    sliced distance on all. ``threads`` processes share the distances. ``backend`` and ``reg``: see
+    :func:`cellscaper.topology.matching.wasserstein1`.
 
     Returns ``{metric: {class: value, …}}`` of ``mmd``, ``mmd_sliced`` (these two with "mean"), ``mmd_sliced_p``, and
     ``mmd_layouts``, the number of layouts of each side in ``mmd``. The p-value assumes independent layouts; overlapping
@@ -97,7 +108,7 @@ def mmd(
     for label, name in enumerate(real.classes):
         sides = [alpha_diagrams(side, label) for side in (real, generated)]
         some = [[side[i] for i in keep] for side, keep in zip(sides, rows, strict=True)]
-        gram = gaussian_gram(wasserstein1_distances(some[0] + some[1], threads), sigma)
+        gram = gaussian_gram(wasserstein1_distances(some[0] + some[1], threads, backend, reg), sigma)
         found["mmd"][name] = float(np.sqrt(max(biased(gram, len(some[0])), 0)))
         gram = gaussian_gram(sliced_wasserstein(sides[0] + sides[1], threads=threads), "median")
         found["mmd_sliced"][name] = unbiased(gram, len(sides[0]))
@@ -108,16 +119,18 @@ def mmd(
     return found
 
 
-def wasserstein1_distances(diagrams: Sequence[NDArray], threads: int = 1) -> NDArray[np.float64]:
+def wasserstein1_distances(
+    diagrams: Sequence[NDArray], threads: int = 1, backend: Backend = "own", reg: float = REG
+) -> NDArray[np.float64]:
     """Wasserstein-1 distance of each two of L diagrams, (L, L), px."""
     pairs = np.array(list(combinations(range(len(diagrams)), 2)), np.int64).reshape(-1, 2)
     chunks = np.array_split(pairs, 1 if threads == 1 else 8 * threads)
-    parts = Parallel(n_jobs=threads)(delayed(_distances)(diagrams, one) for one in chunks)
+    parts = Parallel(n_jobs=threads)(delayed(_distances)(diagrams, one, backend, reg) for one in chunks)
     return squareform(np.concatenate(parts), checks=False) if len(pairs) else np.zeros((len(diagrams),) * 2)
 
 
-def _distances(diagrams: Sequence[NDArray], pairs: NDArray) -> NDArray[np.float64]:
-    return np.array([wasserstein1(diagrams[i], diagrams[j]) for i, j in pairs])
+def _distances(diagrams: Sequence[NDArray], pairs: NDArray, backend: Backend, reg: float) -> NDArray[np.float64]:
+    return np.array([wasserstein1(diagrams[i], diagrams[j], backend, reg) for i, j in pairs])
 
 
 def sliced_wasserstein(

@@ -35,6 +35,7 @@ from cellscaper.run.settings import Positive
 from cellscaper.run.settings import Settings as Block
 from cellscaper.topology.barycentre import Barycentre, barycentre
 from cellscaper.topology.persistence import alpha_diagrams, rips_diagrams
+from cellscaper.topology.transport import Backend
 
 METRICS = {"paper": "topofd", "released": "topofd_released", "mean_landscape": "topofd_mean_landscape"}
 SAMPLES = 100  # samples of a landscape, as in the released code
@@ -64,13 +65,16 @@ class Settings(Block):
         description="paper: TC Eq. 11 and 12; released: the authors' code; mean_landscape: without barycentre",
         json_schema_extra={"uniqueItems": True},
     )
+    matching: Backend = Field(
+        "own", description="matchings of the barycentres; own: scipy's assignment; pot, pot_sinkhorn: the package POT"
+    )
 
 
 def score(comparison: Comparison, settings: Settings) -> Scores:
     """TopoFD by each protocol; the protocol ``paper`` also against the test windows."""
 
     def to(real: LayoutSet, protocols: Sequence[str]) -> Scores:
-        return topofd(real, comparison.made, settings.samples, settings.limit, protocols, comparison.threads)
+        return topofd(real, comparison.made, **{**dict(settings), "protocols": protocols}, threads=comparison.threads)
 
     found = to(comparison.distribution, settings.protocols)
     name = METRICS["paper"]
@@ -85,13 +89,16 @@ def topofd(
     samples: int = SAMPLES,
     limit: float | None = None,
     protocols: Sequence[str] = tuple(METRICS),
+    matching: Backend = "own",
     threads: int = 1,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Fréchet distance of landscapes for each class, and its mean over the classes; 0 is best.
 
     The landscapes have ``samples`` values, up to ``limit`` px in radius on the common axis (None: half the shortest
-    side of the real layouts). ``threads`` processes share the barycentres; the values depend on ``seed`` alone.
+    side of the real layouts). ``matching``: solver of the barycentres' matchings
+    (:func:`cellscaper.topology.matching.assign`). ``threads`` processes share the barycentres; the values depend on
+    ``seed`` alone.
 
     Returns ``{metric: {class: value, …, "mean": value}}`` in px², squared as FID is, for each of ``protocols``; with a
     barycentre also ``{metric}_objective_real`` and ``…_objective_generated``: the mean squared Wasserstein-2 distance
@@ -107,7 +114,7 @@ def topofd(
         diagrams = _diagrams(real, generated, rips_diagrams) if protocol == "released" else alpha
         gaussians = [gaussian(_sampled(protocol, one, samples, end)) for one in diagrams]
         if protocol != "mean_landscape":
-            centres = _barycentres(diagrams, protocol == "released", threads, seed)
+            centres = _barycentres(diagrams, protocol == "released", threads, seed, matching)
             for side, ours in (("real", centres[0::2]), ("generated", centres[1::2])):
                 found[f"{METRICS[protocol]}_objective_{side}"] = _by_class([c.objective for c in ours], real.classes)
             means = [_sampled(protocol, [one.diagram], samples, end)[0] for one in centres]
@@ -142,10 +149,14 @@ def _sampled(protocol: str, diagrams: list[NDArray], samples: int, limit: float)
     return landscapes(diagrams, np.linspace(0, limit, samples))
 
 
-def _barycentres(diagrams: Diagrams, from_first: bool, threads: int, seed: int) -> list[Barycentre]:
+def _barycentres(diagrams: Diagrams, from_first: bool, threads: int, seed: int, matching: Backend) -> list[Barycentre]:
     """One barycentre for each list of diagrams; the largest lists come first, so that no process waits for long."""
     order = np.argsort([-sum(len(one) for one in some) for some in diagrams], kind="stable")
-    tasks = [delayed(barycentre)(diagrams[i], seed=seed, initial=diagrams[i][0] if from_first else None) for i in order]
+    starts = [diagrams[i][0] if from_first else None for i in order]
+    tasks = [
+        delayed(barycentre)(diagrams[i], seed=seed, initial=start, matching=matching)
+        for i, start in zip(order, starts, strict=True)
+    ]
     found: list[Barycentre] = []
     with Progress(len(tasks), "barycentres") as progress:
         for one in Parallel(n_jobs=threads, batch_size=1, return_as="generator")(tasks):

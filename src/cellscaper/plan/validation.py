@@ -10,6 +10,7 @@ from cellscaper.plan.merging import Config
 from cellscaper.plan.places import Places, nearest, nearest_or_all
 from cellscaper.plan.schema import facts, schema
 from cellscaper.plan.tables import REAL_ONLY
+from cellscaper.run.packages import need as need_package
 
 STAGES = Path(__file__).resolve().parents[1] / "stages"  # a file for each rule, with its name
 _EXPONENT = re.compile(r"[+-]?\d+[eE][+-]?\d+$")  # YAML 1.1 takes it for a text
@@ -81,7 +82,11 @@ def _explain(error: Any, places: Places) -> str:
 
 
 def check_names(config: Config, places: Places) -> None:
-    """CellscaperError if a name has no entry, or if a field, its painter and its networks have different regions."""
+    """CellscaperError if a name has no entry, or if a field, its painter and its networks have different regions.
+
+    Also if an experiment takes its distances from FastGeodis and cannot: the package is missing here, or the diagrams
+    are not of pixels.
+    """
     need = _Need(config, places)
     if REAL_ONLY in config["experiments"]:
         raise CellscaperError(
@@ -113,6 +118,7 @@ def check_names(config: Config, places: Places) -> None:
         for key, kind in (("grid", "grids"), ("density", "densities")):
             if experiment.get(key) is not None:
                 need(experiment[key], kind, "experiments", name, key)
+        _check_distance(["experiments", name, "settings", "losses"], experiment["settings"].get("losses") or {}, places)
     for name, columns in config["columns"].items():
         _check_columns("", columns, ["columns", name], places)
     for name, table in config["tables"].items():
@@ -132,6 +138,14 @@ class _Need:
         if name not in self.config[kind]:
             where = self.places.value(path, name)
             raise CellscaperError(f"{where}: no such entry in {kind}{nearest_or_all(name, self.config[kind])}")
+
+
+def _check_distance(path: list[str], losses: Any, places: Places) -> None:
+    if losses.get("distance") == "fastgeodis":
+        where = places.value([*path, "distance"], "fastgeodis")
+        if losses["diagrams"] != "cubical":
+            raise CellscaperError(f"{where}: only diagrams of pixels have a distance map; add `diagrams: cubical`")
+        need_package("FastGeodis", where, "edt")
 
 
 def _check_regions(config: Config, name: str, field: Any) -> None:

@@ -25,6 +25,7 @@ from cellscaper.topology.matching import assign, rotated
 from cellscaper.topology.settings import Gradient, Topology
 from cellscaper.topology.shares import shares
 from cellscaper.views.pixels import pixels_of
+from cellscaper.topology.transport import Backend
 
 SPARE, MORE = 0.5, 32  # most cells of a prediction: (1 + SPARE) times the cells of the target, plus MORE
 BORDER = 64  # places on each side of the map at which its largest distance is searched
@@ -91,7 +92,7 @@ def compare(
     cells, found = _cell_holes(maps, settings, intra, inter, limit)
     number, wanted_number = ([len(one.holes) for one in side] for side in (found, goals))
     rows, columns = _ends(number), _ends(wanted_number)
-    costs, residual, each = _match_all(found, goals, rows, columns, settings.missing)
+    costs, residual, each = _match_all(found, goals, rows, columns, settings.missing, settings.matching)
     fade, rise = np.zeros(len(cells.points)), []
     for i, (one, goal) in enumerate(zip(found, goals, strict=True)):
         own = slice(cells.first[i], cells.first[i + 1])
@@ -118,7 +119,12 @@ def _ends(sizes: list[int]) -> list[slice]:
 
 
 def _match_all(
-    found: list[CellHoles], goals: list[CellHoles], rows: list[slice], columns: list[slice], missing: bool
+    found: list[CellHoles],
+    goals: list[CellHoles],
+    rows: list[slice],
+    columns: list[slice],
+    missing: bool,
+    matching: Backend,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Costs (M,) of the layers; errors (K, 2) of their births and deaths; costs (N,) of the goals' holes.
 
@@ -131,7 +137,7 @@ def _match_all(
     residual, each = np.stack([-half, half], axis=1), u_goal**2  # to the diagonal
     costs = np.zeros(len(found))
     for i, (a, b) in enumerate(zip(rows, columns, strict=True)):
-        row, column = assign((v[a, None] - v_goal[b]) ** 2 - (2 * u[a, None]) * u_goal[b]).T
+        row, column = assign((v[a, None] - v_goal[b]) ** 2 - (2 * u[a, None]) * u_goal[b], matching).T
         row, column = row + a.start, column + b.start
         each[column] = 0
         residual[row] = mine[row] - theirs[column]

@@ -141,7 +141,7 @@ def _wishes(found: Holes, target: Holes, settings: Topology) -> tuple[float, NDA
         order = np.argsort(found.diagram[:, 0] - found.diagram[:, 1], kind="stable")
         cost = found[order[limit:]].to_diagonal
         found = found[order[:limit]]
-    pairs = match(found.diagram, target.diagram).pairs
+    pairs = match(found.diagram, target.diagram, settings.matching).pairs
     wished = np.repeat(found.diagram.mean(axis=1, keepdims=True), 2, axis=1)
     wished[pairs[:, 0]] = target.diagram[pairs[:, 1]]
     unmatched = np.ones(len(target), bool)

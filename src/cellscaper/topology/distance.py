@@ -16,11 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from cellscaper.errors import CellscaperError
-
-try:  # an optional extra
-    import FastGeodis
-except ImportError:
-    FastGeodis = None
+from cellscaper.run.packages import need
 
 BACKENDS = ("edt", "fastgeodis")
 
@@ -44,7 +40,8 @@ def distance_map(mask: NDArray[np.bool_], backend: str = "edt") -> DistanceMap:
     """Distances of a binary map (H, W).
 
     edt         exact
-    fastgeodis  chamfer distance of FastGeodis (λ = 0), up to 8 % off; the nearest seeds stay exact
+    fastgeodis  chamfer distance of FastGeodis (λ = 0), up to 8 % off; the nearest seeds stay exact. Its own gradient is
+                not used: it puts v on each pixel itself, where −v belongs to the pixel's nearest seed
 
     CellscaperError for an unknown backend, or FastGeodis without the package.
     """
@@ -99,11 +96,9 @@ def discs(shape: tuple[int, int], pixels: NDArray[np.integer], radius: NDArray) 
 
 
 def _chamfer(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    if FastGeodis is None:
-        raise CellscaperError(
-            "distance backend 'fastgeodis' needs FastGeodis, which is not installed; "
-            "pip install 'setuptools<81' wheel && pip install --no-build-isolation FastGeodis==1.0.5, or use 'edt'"
-        )
+    need("FastGeodis", "losses.distance: fastgeodis", "edt")
+    import FastGeodis
+
     away = torch.from_numpy(~mask)[None, None].float()
     found = FastGeodis.generalised_geodesic2d(torch.zeros_like(away), away, 1e10, 0.0, 2)
     return found.detach()[0, 0].numpy()

@@ -9,6 +9,9 @@ points unmatched is
 It is negative if the match saves cost. So the full problem over points and copies of the diagonal is an assignment over
 the points alone with the cost min(0, saving): pairs that save nothing are unmatched. Points without a saving partner
 are left out beforehand.
+
+Backends: ``own`` is scipy's assignment of this reduced problem. ``pot`` and ``pot_sinkhorn`` take the full problem to
+the package POT (:mod:`cellscaper.topology.transport`).
 """
 
 from dataclasses import dataclass
@@ -18,6 +21,10 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from cellscaper.errors import CellscaperError
+from cellscaper.topology.transport import Backend, lowest_cost, plan
+
+ENTROPY = 1e-4  # of the largest saving: the regularisation of pot_sinkhorn
+REG = 0.05  # px: the same for Wasserstein-1 distances
 
 
 @dataclass(frozen=True)
@@ -42,28 +49,51 @@ def rotated(diagram: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     return (death - birth) / np.sqrt(2), (death + birth) / np.sqrt(2)
 
 
-def match(first: NDArray, second: NDArray) -> Matching:
+def match(first: NDArray, second: NDArray, backend: Backend = "own") -> Matching:
     """Optimal Wasserstein-2 matching of two diagrams (n, 2) and (m, 2), Euclidean ground distance."""
     (u1, v1), (u2, v2) = rotated(first), rotated(second)
     saving = (v1[:, None] - v2) ** 2 - (2 * u1)[:, None] * u2
-    pairs = assign(saving)
+    pairs = assign(saving, backend)
     cost = u1 @ u1 + u2 @ u2 + saving[pairs[:, 0], pairs[:, 1]].sum()
     return Matching(pairs, max(float(cost), 0.0))
 
 
-def wasserstein1(first: NDArray, second: NDArray) -> float:
-    """Wasserstein-1 distance of two diagrams, Euclidean ground distance, in the diagrams' unit."""
+def wasserstein1(first: NDArray, second: NDArray, backend: Backend = "own", reg: float = REG) -> float:
+    """Wasserstein-1 distance of two diagrams, Euclidean ground distance, in the diagrams' unit.
+
+    Backend pot_sinkhorn: the cost of the plan with entropy times ``reg``, in the diagrams' unit. It is never below the
+    distance, and at most ``reg`` / 2 a point above it on diagrams of cells (docs/methods.md, section 11).
+    """
     (u1, v1), (u2, v2) = rotated(first), rotated(second)
     saving = np.hypot(u1[:, None] - u2, v1[:, None] - v2) - u1[:, None] - u2
-    pairs = assign(saving)
-    return max(float(u1.sum() + u2.sum() + saving[pairs[:, 0], pairs[:, 1]].sum()), 0.0)
+    if backend == "own":
+        pairs = assign(saving)
+        least = float(saving[pairs[:, 0], pairs[:, 1]].sum())
+    else:
+        least = lowest_cost(saving, reg if backend == "pot_sinkhorn" else 0.0)
+    return max(float(u1.sum() + u2.sum()) + least, 0.0)
 
 
-def assign(saving: NDArray) -> NDArray[np.int64]:
+def assign(saving: NDArray, backend: Backend = "own") -> NDArray[np.int64]:
     """Pairs (k, 2) of rows and columns of ``saving`` (n, m), each used once at most, with the smallest sum.
 
-    Only pairs with a negative entry are taken.
+    Only pairs with a negative entry are taken. The exact plan of backend ``pot`` moves whole points. That of
+    ``pot_sinkhorn`` spreads them over several; the pairs are those that hold most of it, and their sum may be above the
+    smallest.
     """
+    if backend == "own":
+        return _assign(saving)
+    if not (saving < 0).any():
+        return np.zeros((0, 2), np.int64)
+    if backend == "pot":
+        pairs = np.argwhere(plan(saving)[:-1, :-1] > 0.5)
+    else:
+        spread = plan(saving, -ENTROPY * float(saving.min()))[:-1, :-1]
+        pairs = np.stack(linear_sum_assignment(spread, maximize=True), axis=1)
+    return pairs[saving[pairs[:, 0], pairs[:, 1]] < 0]
+
+
+def _assign(saving: NDArray) -> NDArray[np.int64]:
     negative = saving < 0
     rows, columns = np.nonzero(negative.any(axis=1))[0], np.nonzero(negative.any(axis=0))[0]
     if not len(rows):

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellscaper.errors import CellscaperError
+from cellscaper.run.packages import need
+from cellscaper.topology.transport import Backend
 
 # flat pixels (n,) of the maps (B, C, H, W), slopes (n,), and the term (n,) of the costs (B, L) that they belong to
 Gradient = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
@@ -23,6 +25,7 @@ class Topology:
     missing    True: a hole of the target that nothing matches costs its squared distance to the diagonal, and the
                gradient acts where the clean layout has that hole. False: it costs nothing and has no gradient (TC Eq. 6
                sums over the holes of the prediction)
+    matching   solver of the matchings (:func:`cellscaper.topology.matching.assign`)
 
     for alpha (:mod:`cellscaper.topology.by_cells`):
     marker     pixels on each side of a cell
@@ -36,13 +39,15 @@ class Topology:
                other holes are noise: they cost their distance to the diagonal and have no gradient
     backend    distance backend (:func:`cellscaper.topology.distance.distance_map`)
 
-    CellscaperError for a filtration, a window or a backend that diagrams alpha lack, and for a window below 1.
+    CellscaperError for a filtration, a window or a backend that diagrams alpha lack, for a window below 1, and for a
+    backend whose package is missing.
     """
 
     threshold: float = 0.5
     diagrams: Literal["alpha", "cubical"] = "alpha"
     normalise: Literal["none", "max"] = "none"
     missing: bool = True
+    matching: Backend = "own"
     marker: int = 3
     filtration: Literal["sublevel", "superlevel"] = "sublevel"
     penalty: float = 2.0
@@ -67,5 +72,9 @@ class Topology:
             )
         if self.diagrams == "alpha" and self.backend != "edt":
             raise CellscaperError(
-                f"losses: backend {self.backend!r} belongs to diagrams: cubical; alpha has no distance map"
+                f"losses: distance {self.backend!r} belongs to diagrams: cubical; alpha has no distance map"
             )
+        if self.backend == "fastgeodis":
+            need("FastGeodis", "losses.distance: fastgeodis", "edt")
+        if self.matching != "own":
+            need("ot", f"losses.matching: {self.matching}", "own")

@@ -1,11 +1,14 @@
 """TopoCellGen's losses in a training step: when they act, what they are worth, what is shown."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from cellscaper.errors import CellscaperError
 from cellscaper.generators import topocellgen
+from cellscaper.topology import matching, transport
 from cellscaper.topology.losses import targets, topology_losses
 from cellscaper.topology.settings import Topology
 from cellscaper.views.rasters import Grid, rasterise
@@ -70,6 +73,24 @@ def test_terms_are_weighted_and_in_px_at_20x(run):
 def test_normalised_distances_have_no_unit(run):
     terms = run(5, normalise="max")[0]
     assert 0 < float(terms["intra"].detach().max()) < 3
+
+
+def test_matchings_by_pot_reach_the_losses(run, monkeypatch):
+    found, calls = {}, []
+    monkeypatch.setattr(matching, "plan", lambda *asked: calls.append(asked) or transport.plan(*asked))
+    for solver in ("own", "pot"):
+        found[solver] = run(5, matching=solver)[0]
+        assert bool(calls) == (solver == "pot")
+    for name in ("intra", "inter"):
+        torch.testing.assert_close(found["pot"][name], found["own"][name])
+
+
+def test_a_distance_without_its_package_or_its_diagrams_ends_the_training_at_its_first_step(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "FastGeodis", None)
+    with pytest.raises(CellscaperError, match="losses.distance: fastgeodis needs FastGeodis, which is not installed"):
+        run(0, distance="fastgeodis", diagrams="cubical")
+    with pytest.raises(CellscaperError, match="losses: distance 'fastgeodis' belongs to diagrams: cubical"):
+        run(0, distance="fastgeodis")
 
 
 def test_perfect_predictions_cost_nothing(run):

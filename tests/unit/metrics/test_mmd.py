@@ -6,14 +6,17 @@ from gudhi.wasserstein import wasserstein_distance
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.mmd import (
+    Settings,
     biased,
     gaussian_gram,
     mmd,
     permutation_p,
+    score,
     sliced_wasserstein,
     unbiased,
     wasserstein1_distances,
 )
+from cellscaper.metrics.protocol import Comparison
 
 
 def diagrams(seed, sizes):
@@ -39,6 +42,31 @@ def test_wasserstein1_distances_are_gudhis():
     items = diagrams(0, (0, 5, 12, 0, 30, 1))
     expected = [[wasserstein_distance(a, b, order=1.0, internal_p=2.0) for a in items] for b in items]
     np.testing.assert_allclose(wasserstein1_distances(items), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_distances_by_pot_are_ours_and_those_with_entropy_lie_above(threads):
+    items = diagrams(4, (0, 5, 12, 0, 30, 1))
+    ours = wasserstein1_distances(items)
+    np.testing.assert_allclose(wasserstein1_distances(items, threads, "pot"), ours, rtol=1e-9, atol=1e-9)
+    above = wasserstein1_distances(items, threads, "pot_sinkhorn", 0.2) - ours
+    points = np.add.outer(*[[len(one) for one in items]] * 2)
+    assert (above >= -1e-9).all()
+    assert (above <= 0.1 * points).all()
+    assert above.max() > 1e-3
+
+
+def test_the_backend_of_the_settings_computes_the_score():
+    real, made = layouts(0, n=4), layouts(1, n=4)
+    comparison = Comparison(real, made, real, real, "points")
+    found = {
+        (backend, reg): score(comparison, Settings(sigma=5.0, backend=backend, reg=reg))["mmd"]["mean"]
+        for backend, reg in (("own", 0.05), ("pot", 0.05), ("pot_sinkhorn", 0.05), ("pot_sinkhorn", 5.0))
+    }
+    ours = found["own", 0.05]
+    assert found["pot", 0.05] == pytest.approx(ours, rel=1e-9)
+    assert 0 < abs(found["pot_sinkhorn", 0.05] - ours) < 0.01 * ours
+    assert abs(found["pot_sinkhorn", 5.0] - ours) > 0.01 * ours
 
 
 def sorted_projections(a, b, angles):

@@ -7,6 +7,7 @@ from scipy.linalg import sqrtm
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.topofd import topofd
+from cellscaper.topology import matching, transport
 from cellscaper.topology.barycentre import barycentre
 from cellscaper.topology.persistence import alpha_diagram, rips_diagram
 
@@ -55,6 +56,17 @@ def test_value_is_the_textbook_one_layout_by_layout():
     assert values["a"] == pytest.approx(expected["a"], rel=1e-4)
     assert values["b"] == pytest.approx(expected["b"], rel=1e-3, abs=1e-3)
     assert values["mean"] == pytest.approx((values["a"] + values["b"]) / 2)
+
+
+def test_barycentres_matched_by_pot_give_our_score(monkeypatch):
+    real, made, calls = uniform(0, 12, (12, 8)), uniform(1, 12, (12, 8)), []
+    asked = {"samples": 10, "protocols": ["paper"]}
+    ours = topofd(real, made, **asked)
+    monkeypatch.setattr(matching, "plan", lambda *asked: calls.append(asked) or transport.plan(*asked))
+    theirs = topofd(real, made, **asked, matching="pot")
+    assert calls
+    for name, values in ours.items():
+        assert theirs[name] == pytest.approx(values, rel=1e-6)
 
 
 def test_is_zero_with_itself_and_sees_which_class_lost_its_rings():

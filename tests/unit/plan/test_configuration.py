@@ -1,6 +1,8 @@
 """What is refused and how it is told: one line with path, file, the nearest name, what was expected."""
 
 import json
+import sys
+import types
 
 import pytest
 import yaml
@@ -172,6 +174,12 @@ def test_a_key_that_belongs_to_another_method_is_unknown(own, message, mine, ref
         ("fields.w256.evaluation.layouts", 0, "less than the minimum"),
         ("fields.w256.small", "crop", "not one of"),
         ("fields.w256.windows.split", "all", "not one of"),
+        ("densities.gmcm.backend", "copula", "not one of"),
+        ("experiments.topocellgen.settings.losses.matching", "sinkhorn", "not one of"),
+        ("experiments.topocellgen.settings.losses.distance", "geodesic", "not one of"),
+        ("metrics.mmd.backend", "gudhi", "not one of"),
+        ("metrics.mmd.reg", 0, "less than or equal to the minimum"),
+        ("metrics.topofd.matching", "emd", "not one of"),
         ("densities.gmm.components", "aic", "expected bic or a number of components"),
         ("densities.gmm.method", "knn", "not one of"),
         ("datasets.lizard.split", "random", "expected info or {random: {test_fraction, val_fraction, seed}}"),
@@ -521,3 +529,31 @@ def test_a_column_whose_network_the_field_lacks_is_not_computed():
     config = configuration(yaml.safe_load("fields: {w256: {features: [tc]}}"))
     made = Tables(Experiments(config))
     assert {metric.network for metric in made.metrics("random", "points")} == {"", "autoencoder"}
+
+
+# -- packages ----------------------------------------------------------------------------------------------
+
+GEODESIC = "experiments: {{mine: {{base: topocellgen, settings: {{losses: {{distance: fastgeodis{more}}}}}}}}}"
+
+
+def test_distances_of_a_package_that_is_missing_are_refused_while_planning(mine, refused_overlay, monkeypatch):
+    monkeypatch.setitem(sys.modules, "FastGeodis", None)
+    text = refused_overlay(GEODESIC.format(more=", diagrams: cubical"))
+    where = f"experiments.mine.settings.losses.distance = 'fastgeodis' in {mine}"
+    assert text.startswith(
+        f"{where} needs FastGeodis, which is not installed here: pip install 'setuptools<81' wheel && "
+    )
+    assert text.endswith("--no-build-isolation FastGeodis==1.0.5, or use edt")
+
+
+def test_distances_of_a_package_that_is_there_are_planned(monkeypatch):
+    monkeypatch.setitem(sys.modules, "FastGeodis", types.SimpleNamespace(__spec__=object()))
+    losses = configuration(yaml.safe_load(GEODESIC.format(more=", diagrams: cubical")))["experiments"]["mine"]
+    assert losses["settings"]["losses"]["distance"] == "fastgeodis"
+
+
+def test_distances_of_diagrams_without_a_distance_map_are_refused(mine, refused_overlay):
+    text = refused_overlay(GEODESIC.format(more=""))
+    assert text.startswith(
+        f"experiments.mine.settings.losses.distance = 'fastgeodis' in {mine}: only diagrams of pixels"
+    )

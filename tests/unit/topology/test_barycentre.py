@@ -5,6 +5,8 @@ from gudhi.wasserstein.barycenter import lagrangian_barycenter
 from scipy.spatial.distance import cdist
 
 from cellscaper.errors import CellscaperError
+from cellscaper.topology import matching as solvers
+from cellscaper.topology import transport
 from cellscaper.topology.barycentre import barycentre
 from cellscaper.topology.persistence import alpha_diagram
 
@@ -94,6 +96,18 @@ def test_a_given_start_without_points_still_finds_the_holes():
     found = barycentre(items, initial=np.zeros((0, 2)))
     assert len(found.diagram)
     assert found.objective < 1.1 * barycentre(items).objective
+
+
+@pytest.mark.parametrize("matching, tolerance", [("pot", 1e-9), ("pot_sinkhorn", 0.01)])
+def test_matchings_by_pot_give_our_barycentre(matching, tolerance, monkeypatch):
+    items, calls = alpha(6, 6, cells=15), []
+    ours = barycentre(items, insertions=1)
+    monkeypatch.setattr(solvers, "plan", lambda *asked: calls.append(asked) or transport.plan(*asked))
+    theirs = barycentre(items, insertions=1, matching=matching)
+    assert len(calls) > 50
+    assert theirs.objective == pytest.approx(ours.objective, rel=tolerance)
+    if matching == "pot":
+        np.testing.assert_allclose(theirs.diagram, ours.diagram, rtol=1e-9)
 
 
 def test_points_of_the_barycentre_live():

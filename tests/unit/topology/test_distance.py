@@ -1,9 +1,13 @@
+import sys
+
 import numpy as np
 import pytest
+import torch
 
 from cellscaper.errors import CellscaperError
-from cellscaper.topology import distance
 from cellscaper.topology.distance import LATTICE, discs, distance_map, union
+
+ABSENT = "FastGeodis is not installed (extra geodesic)"
 
 
 def brute(mask):
@@ -56,8 +60,7 @@ def test_discs_hold_every_pixel_up_to_the_lattice_and_only_nearer_ones_beyond():
 
 
 def test_fastgeodis_agrees_within_its_known_error():
-    if distance.FastGeodis is None:
-        pytest.skip("FastGeodis is not installed (extra geodesic)")
+    pytest.importorskip("FastGeodis", reason=ABSENT)
     mask = np.random.default_rng(2).random((128, 100)) < 0.004
     exact, chamfer = distance_map(mask), distance_map(mask, "fastgeodis")
     assert np.abs(chamfer.values - exact.values).max() <= 0.1 * exact.values.max()
@@ -65,10 +68,28 @@ def test_fastgeodis_agrees_within_its_known_error():
     assert np.array_equal(chamfer.seed, exact.seed)
 
 
+def test_fastgeodis_puts_its_gradient_on_the_wrong_pixels():
+    """Why the losses route gradients themselves: each pixel's lies at the pixel, not at its nearest seed."""
+    geodesic = pytest.importorskip("FastGeodis", reason=ABSENT)
+    v, seed, pixel = 10.0, (4, 5), (6, 5)
+    away = torch.ones(1, 1, 16, 16)
+    away[0, 0][seed] = 0
+
+    def at_pixel(mask):
+        return geodesic.generalised_geodesic2d(torch.zeros_like(mask), mask, v, 0.0, 2)[0, 0][pixel]
+
+    moved, asked = away.clone(), away.clone().requires_grad_()
+    moved[0, 0][seed] = 0.01
+    at_pixel(asked).backward()
+    assert ((at_pixel(moved) - at_pixel(away)) / 0.01).item() == pytest.approx(v, rel=1e-3)
+    assert asked.grad[0, 0][seed] == 0
+    assert asked.grad[0, 0][pixel] == v
+
+
 def test_backends_that_cannot_work_are_refused(monkeypatch):
     mask = np.eye(5, dtype=bool)
     with pytest.raises(CellscaperError, match="'chamfer' is unknown; choose one of edt, fastgeodis"):
         distance_map(mask, "chamfer")
-    monkeypatch.setattr(distance, "FastGeodis", None)
+    monkeypatch.setitem(sys.modules, "FastGeodis", None)
     with pytest.raises(CellscaperError, match="pip install --no-build-isolation FastGeodis"):
         distance_map(mask, "fastgeodis")

@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import torch
 
 from cellscaper.errors import CellscaperError
+from cellscaper.topology import matching, transport
 from cellscaper.topology.losses import count_loss, inter_loss, intra_loss, marker_counts, targets, topology_losses
 from cellscaper.topology.settings import Topology
 from cellscaper.views.rasters import Grid, rasterise
@@ -330,6 +332,44 @@ def test_the_scale_is_the_largest_distance_on_the_map(settings):
     far = np.hypot(*(np.indices((80, 80))[:, None] - np.array(cells).T[:, :, None, None])).min(axis=0).max()
     scale = targets(maps, replace(settings, normalise="max")).intra[0][0].scale
     assert scale == pytest.approx(far, abs=1.5)  # cubical: from the marker's edge
+
+
+@pytest.mark.parametrize("backend, tolerance", [("pot", 1e-6), ("pot_sinkhorn", 0.01)])
+@both
+def test_matchings_by_pot_give_our_losses_and_gradients(settings, backend, tolerance, monkeypatch):
+    rng = np.random.default_rng(13)
+    maps, other = layout(40, rng, 2, 96)[0], layout(30, rng, 2, 96)[0]
+    wanted, found, calls = targets(maps, settings), {}, []
+    monkeypatch.setattr(matching, "plan", lambda *asked: calls.append(asked) or transport.plan(*asked))
+    for solver in ("own", backend):
+        chosen = replace(settings, matching=solver)
+        value = topology_losses(other, wanted, chosen)
+        slope = gradient(lambda u, s=chosen: sum(topology_losses(u, wanted, s).values()), other)
+        found[solver] = (value["intra"].item(), value["inter"].item()), slope
+    assert len(calls) == 6  # three layers, twice
+    assert found[backend][0] == pytest.approx(found["own"][0], rel=tolerance)
+    if settings is ALPHA:  # distances of pixels are often equal, and so are the costs of different matchings
+        assert (found[backend][1] - found["own"][1]).norm() <= tolerance * found["own"][1].norm()
+
+
+def test_a_backend_without_its_package_is_refused_before_any_map(monkeypatch):
+    for module in ("ot", "FastGeodis"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(CellscaperError, match="losses.matching: pot needs POT, which is not .*: pip install .*use own"):
+        Topology(matching="pot")
+    with pytest.raises(CellscaperError, match="losses.distance: fastgeodis needs FastGeodis.*--no-build-isolation"):
+        Topology(diagrams="cubical", backend="fastgeodis")
+
+
+def test_losses_on_fastgeodis_distances_descend():
+    pytest.importorskip("FastGeodis", reason="FastGeodis is not installed (extra geodesic)")
+    rng, settings = np.random.default_rng(0), replace(CUBICAL, backend="fastgeodis")
+    maps, start = layout(60, rng, side=96, gap=8)[0], layout(50, rng, side=96, gap=5)[0]
+    wanted = targets(maps, settings)
+    assert intra_loss(maps, wanted, settings).item() == 0
+    exact = intra_loss(start, targets(maps, CUBICAL), CUBICAL).item()
+    assert intra_loss(start, wanted, settings).item() == pytest.approx(exact, rel=0.25)
+    assert descend(lambda u: intra_loss(u, wanted, settings), start) <= 0.5
 
 
 def test_windows_cover_the_map_and_keep_their_pixels_apart():
