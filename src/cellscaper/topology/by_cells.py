@@ -24,8 +24,8 @@ from cellscaper.topology.cells import CellHoles, Cells, find_cells
 from cellscaper.topology.matching import assign, rotated
 from cellscaper.topology.settings import Gradient, Topology
 from cellscaper.topology.shares import shares
-from cellscaper.views.pixels import pixels_of
 from cellscaper.topology.transport import Backend
+from cellscaper.views.pixels import pixels_of
 
 SPARE, MORE = 0.5, 32  # most cells of a prediction: (1 + SPARE) times the cells of the target, plus MORE
 BORDER = 64  # places on each side of the map at which its largest distance is searched

@@ -388,7 +388,7 @@ def test_windows_cover_the_map_and_keep_their_pixels_apart():
     "wrong, message",
     [
         ({"window": 40}, "window 40 .* cubical"),
-        ({"backend": "fastgeodis"}, "backend 'fastgeodis' .* cubical"),
+        ({"backend": "fastgeodis"}, "distance 'fastgeodis' .* cubical"),
         ({"diagrams": "rips"}, "diagrams 'rips' .* cubical"),
         ({"filtration": "superlevel"}, "filtration superlevel .* diagrams: cubical"),
         ({"filtration": "lower"}, "filtration 'lower' .* sublevel or superlevel"),
