@@ -60,10 +60,9 @@ class Figures:
         return list(found.values())
 
     def sources(self, dataset: str, field: str) -> list[Source]:
-        """Layouts of a field: `layout_rows` without the generators UNSHOWN; of maps, what the protocol `paper` reads.
+        """Layouts of a field: `layout_rows` without the generators UNSHOWN, maps as the protocol `paper` reads them.
 
-        Decoders `requested` and `released` would show the same maps again. Each layout has a line or a row of panels,
-        so a figure grows in height alone.
+        The decoders `requested` and `released` would show the same maps again. Figures grow with rows in height alone.
         """
         found = []
         for row in self.layout_rows(dataset):
