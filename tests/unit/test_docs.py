@@ -113,7 +113,8 @@ def test_keys_that_must_be_given_are_upright_and_values_are_the_papers_or_the_de
     painter = rows(page, "### painters: method diffusion")
     assert painter["condition.kind"][1] == "*entries differ*, default `markers`"
     assert painter["condition.width"][1] == "`256`"  # of the painters with this kind
-    assert painter["network.channels"][1] == "`192`"
+    assert painter["network.blocks"][1] == "`2`"
+    assert painter["network.channels"][1] == "*entries differ*, default `192`"
     maps = rows(page, "### experiments: generator adm, spatial_diffusion, topocellgen")
     assert (
         maps["condition.kind"][1]
