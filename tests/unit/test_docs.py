@@ -120,7 +120,7 @@ def test_keys_that_must_be_given_are_upright_and_values_are_the_papers_or_the_de
         maps["condition.kind"][1]
         == "adm, spatial_diffusion: *entries differ*, default `none`; topocellgen: `class_counts`"
     )
-    assert maps["grid"][1] == "adm, spatial_diffusion: *entries differ*"  # most take the field's
+    assert maps["grid"][1] == "*entries differ*"  # most take the field's
     assert painter["condition.reach"][2].startswith("condition.kind distance: px")
 
 
