@@ -5,7 +5,8 @@
 Each pair of a row was measured in one process or process tree, its sides in turns: ratios hold on a machine that others
 use, absolute times do not. FILE are trained weights for `sampling.py`, which else trains a small network; where the
 variable CELLSCAPER_BRCA_M2C names the data, `topofd.py` and `sampling.py` use them. Ends with 1 where a goal is missed.
-`tmccg.py` (a quality, half an hour) and `point_diffusion_curves.py` (needs a training's snapshots) are not among them.
+`tmccg.py` (a quality, half an hour), `loss_gradients.py` (no speed) and `point_diffusion_curves.py` (needs a training's
+snapshots) are not among them.
 """
 
 import argparse

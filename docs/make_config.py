@@ -32,7 +32,7 @@ HEAD = """\
 
 An editor with a YAML language server checks and completes keys with `# yaml-language-server: $schema=…/workflow/schemas/config.schema.json` at the top of an overlay.
 
-*value* is the one that all entries with this reader, method or generator have in the papers' configuration; where entries differ, the default. Keys in *italics* may be left out.
+*value* is the one that all entries with this reader, method or generator have in the papers' configuration. Where they differ, the cell says *entries differ* and gives the default, if there is one; `config.yaml` and `workflow/tables/` have the value of each entry. No value means null or, of an upright key, that each entry must give one. Keys in *italics* may be left out.
 """
 
 
@@ -142,19 +142,21 @@ def row(leaf: Leaf, values: dict[str, str]) -> str:
     kinds: dict[str, list[str]] = {}
     for kind, value in values.items():
         kinds.setdefault(value, []).append(kind)
-    said = [(f"{', '.join(who)}: " if len(kinds) > 1 else "") + f"`{value}`" for value, who in kinds.items() if value]
+    said = [(f"{', '.join(who)}: " if len(kinds) > 1 else "") + value for value, who in kinds.items() if value]
     cells = [f"`{path}`" if leaf.is_required else f"*`{path}`*", rest[0], "; ".join(said), rest[1]]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def shown(leaf: Leaf, entries: Sequence[Any]) -> str:
-    """The value that all ``entries`` of the papers' configuration have, else the default; empty for none."""
+    """The value that all ``entries`` of the papers' configuration have, or that they differ; else the default, if any."""
     values = [_at(entry, leaf.path) for entry in entries]
-    agree = values and all(one == values[0] for one in values)
-    value = values[0] if agree and values[0] is not None else leaf.default
-    if value is None:
-        return ""
-    return yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n...")[0].strip()
+    values = [value for value in values if value is not None or not leaf.node.get("said")]  # none: another kind
+    agree = all(one == values[0] for one in values)
+    value = values[0] if values and agree and values[0] is not None else leaf.default
+    text = "" if value is None else yaml.safe_dump(value, default_flow_style=True, width=1000).split("\n...")[0].strip()
+    if agree:
+        return f"`{text}`" if text else ""
+    return f"*entries differ*, default `{text}`" if text else "*entries differ*"
 
 
 def _at(node: Any, path: Keys) -> Any:

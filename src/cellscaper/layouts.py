@@ -198,6 +198,13 @@ class LayoutSet:
             columns=columns or {},
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence["LayoutSet"]) -> "LayoutSet":
+        """The layouts of one or more sets, one after the other, with the columns of the first."""
+        first = parts[0]
+        columns = {name: np.concatenate([one.columns[name] for one in parts]) for name in first.columns}
+        return cls.build((layout for one in parts for layout in one), first.classes, first.mpp, columns)
+
     def with_columns(self, **columns: NDArray) -> "LayoutSet":
         """The same layouts with these columns added or replaced."""
         return replace(self, columns={**self.columns, **columns})

@@ -49,3 +49,21 @@ def test_cut_patches_gives_the_papers_1550_test_patches(made: Path) -> None:
     assert len(patches) == 1550
     assert patches.common_size() == (256, 256)
     assert len(np.unique(patches.source)) == 30
+
+
+def test_sd_is_asked_for_200_layouts_of_each_category_and_compared_with_1000_training_crops(made: Path) -> None:
+    """SD section 4: categories of equal weight; the reference are training layouts, every image as often as another."""
+    config, found = configuration(), {}
+    for name in ("w464", "w464-targets", "w464-reference"):
+        section = json.dumps(windows_section(config, name))
+        call("cut_patches", "--cells", made / "cells.h5", "--config", section, "--windows", made / f"{name}.h5")
+        found[name] = read_layouts(made / f"{name}.h5")
+        assert found[name].common_size() == (464, 464)
+    windows, targets, reference = found.values()
+    assert len(windows) == len(np.unique(windows.columns["image"])) == 26  # one of each image of at least 464 px
+    assert np.bincount(targets.columns["category"]).tolist() == [200] * 5
+    assert set(targets.columns["split"]) == set(reference.columns["split"]) == {"train"}
+    assert np.ptp(np.unique(reference.columns["image"], return_counts=True)[1]) <= 1 and len(reference) == 1000
+    totals = np.diff(targets.offsets).reshape(5, 200)
+    assert (totals[:-1].max(axis=1) < totals[1:].min(axis=1)).all()
+    assert np.allclose(totals[1:].min(axis=1), [128, 181, 224, 280], atol=12)  # quintiles of 464 px training crops

@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,9 @@ from cellscaper.generators.protocol import Request
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.protocol import Comparison
 from cellscaper.plan.configuration import configuration
+from cellscaper.plan.experiments import Experiments
 from cellscaper.plan.schema import schema
+from cellscaper.plan.tables import Tables
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -104,10 +108,18 @@ def test_every_key_of_every_method_stands_below_one_heading_that_names_it(page):
 def test_keys_that_must_be_given_are_upright_and_values_are_the_papers_or_the_default(page):
     assert "\n| `field` | text |" in page and "\n| *`training.steps`* | whole number ≥ 1 |" in page
     assert rows(page, "## metrics")["detection.radius"][1] == "`6`"
-    assert rows(page, "## grids")["stride"][1] == "`1`"  # rasters differ: the default
+    assert rows(page, "## grids")["stride"][1] == "*entries differ*, default `1`"
     assert rows(page, "### datasets: reader lizard")["split.random.test_fraction"][1] == "`0.2`"
     painter = rows(page, "### painters: method diffusion")
-    assert painter["condition.kind"][1] == "`markers`" and painter["network.channels"][1] == "`192`"
+    assert painter["condition.kind"][1] == "*entries differ*, default `markers`"
+    assert painter["condition.width"][1] == "`256`"  # of the painters with this kind
+    assert painter["network.channels"][1] == "`192`"
+    maps = rows(page, "### experiments: generator adm, spatial_diffusion, topocellgen")
+    assert (
+        maps["condition.kind"][1]
+        == "adm, spatial_diffusion: *entries differ*, default `none`; topocellgen: `class_counts`"
+    )
+    assert maps["grid"][1] == "adm, spatial_diffusion: *entries differ*"  # most take the field's
     assert painter["condition.reach"][2].startswith("condition.kind distance: px")
 
 
@@ -175,9 +187,22 @@ def test_the_metric_of_the_page_counts_crowded_cells():
     assert np.isnan(namespace["share"](sample(0), 12.0))
 
 
-def test_the_table_of_the_metrics_page_has_the_rows_of_the_other():
+def test_the_table_of_the_metrics_page_has_the_rows_of_the_other_and_no_paper():
     own = yaml.safe_load(blocks("yaml", "add-a-metric.md")[0])
     own["tables"]["mine"]["columns"] = [{"metric": "tce"}]  # the page's own score is not in the schema here
-    tables = configuration(own)["tables"]
-    assert tables["mine"]["rows"] == tables["tc_table1"]["rows"]
-    assert [column["metric"] for column in tables["mine"]["columns"]] == ["tce"]
+    config = configuration(own)
+    assert config["tables"]["mine"]["rows"] == config["tables"]["tc_table1"]["rows"]
+    assert {"tc_table1", "mine"} <= set(config["run"]["tables"])
+    section = Tables(Experiments(config)).section("mine")
+    assert [column["metric"] for column in section["columns"]] == ["tce"]
+    assert "source" not in section and "values" not in section
+
+
+@pytest.mark.parametrize(("page", "file"), [("generator", "generators/clustered"), ("metric", "metrics/crowded")])
+def test_the_code_of_the_pages_is_as_clean_as_ours(page, file):
+    (source,) = blocks("python", f"add-a-{page}.md")
+    name = ["--stdin-filename", f"src/cellscaper/{file}.py", "-"]
+    for command in (["check"], ["format", "--check"]):
+        ruff = [sys.executable, "-m", "ruff", *command, *name]
+        ended = subprocess.run(ruff, input=source, cwd=DOCS.parent, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -112,7 +112,7 @@ experiments: {corner: {generator: corner, field: w256, settings: {margin: 3}}}
 tables:
   tc_table1: {rows: {corner: {label: corner, experiment: corner, decoder: points}}}
 """,
-        TABLE | {"make_report"},
+        TABLE | {"draw_counts phantom/w256", "draw_persistence phantom/w256", "make_gallery phantom", "make_report"},
         "sample_layouts phantom/corner/test/0",
         ("margin: 3", "margin: 4"),
     ),

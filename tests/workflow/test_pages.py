@@ -276,8 +276,8 @@ def test_the_gallery_shows_layouts_of_the_same_counts_side_by_side(gallery, brow
     )
     of = dict(zip(titles, counts, strict=True))
     assert of["random (ceiling)"] == of["real"]
-    patches = read_layouts(finished.folder / "results/phantom/cut_patches/w256.h5").counts().tolist()
-    assert of["real"] in patches
+    windows = read_layouts(finished.folder / "results/phantom/cut_patches/w256.h5").counts().tolist()
+    assert of["real"] in windows
     drawn = browser.ask("[...document.querySelectorAll('.panels svg')].map(s => s.querySelectorAll('.cell').length)")
     assert drawn == [sum(one) for one in counts]
     assert browser.ask(WIDER) == 0
@@ -292,7 +292,7 @@ def test_classes_and_layers_of_the_gallery_can_be_switched(gallery, browser):
     choose(browser, "#holes", "3")
     assert shown(browser, ".hole") > 0
     click(browser, "#image")
-    assert shown(browser, "image.photo") == 1  # the real patch
+    assert shown(browser, "image.photo") == 1  # the real window
     panels = shown(browser, ".panels svg")
     click(browser, "#near")
     assert shown(browser, ".panels svg") == 2 * panels

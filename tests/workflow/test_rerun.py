@@ -2,9 +2,16 @@
 
 import ast
 import csv
+import os
 import re
 
 import pytest
+from safetensors.torch import save_file
+
+from cellscaper.diffusion.unet import UNet
+from cellscaper.disk.files import checksum
+from cellscaper.disk.weights import read_weights
+from cellscaper.painters.adm_weights import adm_name
 
 GMM = "src/cellscaper/density/gmm.py"
 ADM = "src/cellscaper/generators/adm.py"
@@ -179,6 +186,46 @@ def test_how_an_experiment_is_sampled_does_not_rerun_its_training(copy, jobs, ch
         jobs, lambda job: job.rule == "sample_layouts" and job.pairs("wildcards")["experiment"] in experiments
     )
     assert TRAINING & {job.rule for job in plan} == trained
+
+
+UPSAMPLER = """
+painters:
+  tc:
+    init: {init!r}
+    condition: {{kind: markers}}
+    network: {{heads: 4, fold: 1}}
+    training: {{steps: 2}}
+"""
+
+
+def test_weights_that_a_painter_starts_from_count_by_content_alone(house, tmp_path):
+    own = house.copy(tmp_path / "house")
+    network = UNet(6, 6, 128, channels=16, blocks=1, multipliers=(1, 2), attention=(), heads=4)  # as in `ci`
+    weights = {adm_name(name): tensor for name, tensor in network.state_dict().items()}
+    first, moved, other = (own.folder / f"{name}.safetensors" for name in ("my first", "moved", "other"))
+    save_file(weights, first)
+    save_file({name: tensor + 1 for name, tensor in weights.items()}, other)
+    target = "results/phantom/train_image/tc/seed0/model.safetensors"
+
+    def started_from(file):
+        return own.overlay("own.yaml", UPSAMPLER.format(init=str(file)))
+
+    ended = own.snakemake(target, overlays=started_from(first.name))
+    assert ended.status == 0, ended.text
+    assert "training starts from the weights in my first.safetensors\n" in ended.text
+    settings = read_weights(own.folder / target)[1]["section"]["settings"]
+    assert settings["init"] == checksum(first)
+    os.utime(first)
+    assert own.plan(target, overlays=started_from(first.name)) == []
+    first.rename(moved)
+    assert own.plan(target, overlays=started_from(moved)) == []
+    (again,) = own.plan(target, overlays=started_from(other.name))
+    assert again.rule == "train_image" and "Params have changed" in again.entries["reason"]
+    assert all(checksum(file) in again.entries["reason"] for file in (moved, other))
+    ended = own.snakemake("--dry-run", target, overlays=started_from(first.name))
+    assert ended.status == 1
+    assert f"painters.tc.init = '{first.name}' in {own.folder}/own.yaml: No such file or directory; name " in ended.text
+    assert "Traceback" not in ended.text
 
 
 def test_resources_and_cores_rerun_nothing(copy):

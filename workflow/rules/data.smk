@@ -1,4 +1,4 @@
-# Datasets: files, cells and images, test windows.
+# Datasets: files, cells and images, real layouts of a field of view.
 
 from cellscaper.plan.folders import folder_state
 
@@ -70,15 +70,15 @@ rule read_cells:
 
 
 rule cut_patches:
-    """Windows of {wildcards.dataset} in the field {wildcards.field} that layouts are compared with."""
+    """Real layouts {wildcards.windows} of {wildcards.dataset}: windows of a field, or its targets or reference."""
     input:
         cells=rules.read_cells.output.cells,
     output:
-        windows=RESULTS + "/{dataset}/cut_patches/{field}.h5",
+        windows=RESULTS + "/{dataset}/cut_patches/{windows}.h5",
     log:
-        RESULTS + "/{dataset}/logs/cut_patches/{field}.log",
+        RESULTS + "/{dataset}/logs/cut_patches/{windows}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/cut_patches/{field}.tsv"
+        RESULTS + "/{dataset}/benchmarks/cut_patches/{windows}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("cut_patches", "threads")
@@ -88,7 +88,7 @@ rule cut_patches:
         gpu=need("cut_patches", "gpu"),
     params:
         **stage_code("cut_patches"),
-        config=lambda w: canonical(sections.windows_section(config, w.field)),
+        config=lambda w: canonical(sections.windows_section(config, w.windows)),
     shell:
         STAGE + "cut_patches"
         " --cells {input.cells:q}"

@@ -195,7 +195,7 @@ rule draw_counts:
     """Cells of training crops, test windows of {wildcards.field} and generated layouts (TC Fig. 7)."""
     input:
         cells=rules.read_cells.output.cells,
-        windows=rules.cut_patches.output.windows,
+        windows=lambda w: outputs.windows(w.dataset, w.field),
         layouts=lambda w: files(figures.sources(w.dataset, w.field)),
     output:
         picture=RESULTS + "/{dataset}/figures/counts-{field}.png",
@@ -232,7 +232,7 @@ rule draw_counts:
 rule draw_persistence:
     """Holes of real and generated layouts of {wildcards.field}, and their persistence diagrams."""
     input:
-        windows=rules.cut_patches.output.windows,
+        windows=lambda w: outputs.targets(w.dataset, w.field),
         layouts=lambda w: files(figures.sources(w.dataset, w.field)),
     output:
         picture=RESULTS + "/{dataset}/figures/persistence-{field}.png",

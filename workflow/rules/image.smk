@@ -26,10 +26,13 @@ rule train_image:
             "train_image", "painters", config["painters"][w.painter]["method"]
         ),
         config=lambda w: canonical(sections.painter_section(config, w.painter)),
+        # Snakemake does not compare params with `output` among their arguments: the section has the file's SHA-256
+        init=lambda w, output: sections.painter_init(config, w.painter),
     shell:
         STAGE + "train_image"
         " --cells {input.cells:q}"
         " --images {input.images:q}"
+        " --init {params.init:q}"
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --model {output.model:q}"

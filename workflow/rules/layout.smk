@@ -42,17 +42,17 @@ rule train_layout:
 
 
 rule sample_layouts:
-    """Layouts of {wildcards.experiment} with the counts of {wildcards.targets} windows, seed {wildcards.seed}."""
+    """Layouts of {wildcards.experiment}, scored (test) or painted (train): {wildcards.purpose}, seed {wildcards.seed}."""
     input:
         cells=rules.read_cells.output.cells,
-        windows=lambda w: outputs.windows_of(w.dataset, w.experiment),
+        targets=lambda w: outputs.targets_of(w.dataset, w.experiment),
         model=lambda w: outputs.layout_weights(w.dataset, w.experiment, w.seed),
     output:
-        layouts=RESULTS + "/{dataset}/sample_layouts/{experiment}/{targets}/seed{seed}/layouts.h5",
+        layouts=RESULTS + "/{dataset}/sample_layouts/{experiment}/{purpose}/seed{seed}/layouts.h5",
     log:
-        RESULTS + "/{dataset}/logs/sample_layouts/{experiment}-{targets}-seed{seed}.log",
+        RESULTS + "/{dataset}/logs/sample_layouts/{experiment}-{purpose}-seed{seed}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/sample_layouts/{experiment}-{targets}-seed{seed}.tsv"
+        RESULTS + "/{dataset}/benchmarks/sample_layouts/{experiment}-{purpose}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("sample_layouts", "threads")
@@ -63,13 +63,15 @@ rule sample_layouts:
     params:
         **stage_code("sample_layouts"),
         method=generator_code("sample_layouts"),
-        config=lambda w: canonical(sections.sampling_section(experiments, w.experiment, w.targets)),
+        config=lambda w: canonical(
+            sections.sampling_section(experiments, w.dataset, w.experiment, w.purpose)
+        ),
     shell:
         STAGE + "sample_layouts"
         " --cells {input.cells:q}"
-        " --windows {input.windows:q}"
+        " --targets {input.targets:q}"
         " --model {input.model:q}"
-        " --targets {wildcards.targets}"
+        " --purpose {wildcards.purpose}"
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --layouts {output.layouts:q}"

@@ -1,4 +1,4 @@
-# Feature networks, and scores of layouts against the real windows they were matched to.
+# Feature networks, and scores of layouts against real ones.
 
 
 def metric_code(w):
@@ -55,6 +55,8 @@ rule score_layouts:
     input:
         cells=rules.read_cells.output.cells,
         windows=lambda w: outputs.windows_of(w.dataset, w.experiment),
+        targets=lambda w: outputs.targets_of(w.dataset, w.experiment),
+        reference=lambda w: outputs.reference(w.dataset, w.experiment),
         features=lambda w: outputs.networks(w.dataset, w.experiment, w.decoder).values(),
         layouts=RESULTS + "/{dataset}/sample_layouts/{experiment}/test/seed{seed}/layouts.h5",
     output:
@@ -83,6 +85,8 @@ rule score_layouts:
         STAGE + "score_layouts"
         " --cells {input.cells:q}"
         " --windows {input.windows:q}"
+        " --targets {input.targets:q}"
+        " --reference {input.reference:q}"
         " --features {input.features:q}"
         " --networks {params.networks:q}"
         " --layouts {input.layouts:q}"

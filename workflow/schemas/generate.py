@@ -40,6 +40,12 @@ FRACTIONS = {
     "items": {"type": "number", "minimum": 0.01, "maximum": 1},
     "default": [0.25, 0.5, 0.75],
 }
+SCORED = {
+    "description": "field of view → number of windows that layouts are scored for, instead of its evaluation.layouts",
+    "type": "object",
+    "additionalProperties": {"type": "integer", "minimum": 1},
+    "default": {},
+}
 NAMES = {"type": "string", "pattern": "^[a-z][a-z0-9_]*$(?!\\n)", "expected": "names of small letters, digits and _"}
 WORDS = {
     "results": "folder for everything that the workflow makes",
@@ -206,8 +212,14 @@ def schema() -> Node:
     sections = {
         section: named(choice(key, {name: block(load(kind, name).Settings, key) for name in names(kind)}))
         for kind, (section, key) in SECTIONS.items()
-        if kind not in ("painters", "detectors")
+        if kind not in ("datasets", "painters", "detectors")
     }
+    sections["datasets"] = named(
+        choice(
+            "reader",
+            {name: block(load("datasets", name).Settings, "reader", layouts=SCORED) for name in names("datasets")},
+        )
+    )
     sections["painters"] = named(choice("method", {name: painter(name) for name in names("painters")}))
     sections["detectors"] = named(
         choice(
@@ -290,8 +302,12 @@ def facts() -> Node:
     for name in names("features"):
         module = load("features", name)
         for shrinkage in ("none", "ledoit_wolf"):
-            score, column = fid_name(module.SCORE, shrinkage), Column(module.LABEL, caveat=FID_CAVEAT)
-            add(score, {"metric": "spatial_fid", "of": "layouts", "features": name, **column._asdict()})
+            score, fact = (
+                fid_name(module.SCORE, shrinkage),
+                {"metric": "spatial_fid", "of": "layouts", "features": name},
+            )
+            for ending, more in (("", ""), ("_test", ", test windows")):
+                add(score + ending, {**fact, **Column(module.LABEL + more, caveat=FID_CAVEAT)._asdict()})
     return {
         "generators": {
             name: {"trained": is_trained(module), "decoders": list(module.DECODERS)}

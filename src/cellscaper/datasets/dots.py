@@ -139,7 +139,7 @@ def _rescaled(record: Record, factor: float) -> Record:
     image = np.asarray(Image.fromarray(record.image).resize((width, height), shrink))
     exact = np.array([height, width]) / record.image.shape[:2]
     last = np.nextafter(np.array([height, width], np.float32), np.float32(0))
-    points = np.minimum((record.points * exact).astype(np.float32), last)
+    points = ((record.points + 0.5) * exact - 0.5).astype(np.float32).clip(0, last)  # pixels' centres are whole numbers
     return Record(record.image_id, record.split, points, record.labels, image)
 
 

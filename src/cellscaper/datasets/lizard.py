@@ -23,6 +23,7 @@ from cellscaper.disk.formats.matlab import read_arrays
 from cellscaper.errors import CellscaperError
 from cellscaper.run.settings import Fraction
 from cellscaper.run.settings import Settings as Base
+from cellscaper.views.pixels import pixels_of
 
 CLASSES = ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")
 MPP = 0.5
@@ -162,10 +163,9 @@ def _check_axes(path: Path, inst_map: NDArray, ids: NDArray[np.int64], points: N
 
 def _hits(inst_map: NDArray, ids: NDArray[np.int64], points: NDArray[np.float64]) -> int:
     """Number of points (N, 2) y, x that fall on a pixel of their own id; points outside the map do not count."""
-    limit = np.array(inst_map.shape)
-    inside = ((points > -0.5) & (points < limit - 0.5)).all(axis=1)
-    pixel = np.rint(points[inside]).astype(np.int64).clip(0, limit - 1)
-    return int((inst_map[pixel[:, 0], pixel[:, 1]] == ids[inside]).sum())
+    inside = ((points >= -0.5) & (points < np.array(inst_map.shape) - 0.5)).all(axis=1)
+    y, x = pixels_of(points[inside], inst_map.shape).T
+    return int((inst_map[y, x] == ids[inside]).sum())
 
 
 def _pull_inside(points: NDArray[np.float64], size: tuple[int, ...]) -> NDArray[np.float32]:

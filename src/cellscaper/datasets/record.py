@@ -69,7 +69,9 @@ def random_split(ids: Sequence[str], fractions: Mapping[str, float], seed: int) 
     for split in SPLITS:
         if shares[split] > 0 and number[split] < 1:
             raise CellscaperError(
-                f"split fraction {split} = {shares[split]:g} of {len(ids)} images is no image; add images or change it"
+                f"split fraction {split} = {shares[split]:g} of {len(ids)} images is no image; add images or change the"
+                " dataset's `split` (`cellscaper check` takes lists of image names: train.txt, val.txt, test.txt in the"
+                " folder)"
             )
     names = [split for split in SPLITS for _ in range(number[split])]
     order = np.random.default_rng(seed).permutation(len(ids))

@@ -15,6 +15,7 @@ from scipy import ndimage
 from cellscaper.datasets.noise import smooth_noise
 from cellscaper.datasets.nuclei import NUCLEI, aligned, paint_nuclei
 from cellscaper.errors import CellscaperError
+from cellscaper.views.pixels import pixels_of
 
 HAEMATOXYLIN = (0.62, 0.71, 0.33)
 EOSIN = (0.11, 0.87, 0.48)
@@ -35,7 +36,7 @@ def render(
     if unknown:
         raise CellscaperError(f"renderer: class {unknown[0]!r} has no look; it can paint {sorted(NUCLEI)}")
     names = np.array(classes)[labels] if len(labels) else np.zeros(0, str)
-    dots = np.floor(points).astype(np.int64).reshape(-1, 2)
+    dots = pixels_of(np.reshape(points, (-1, 2)), size)
     flow = _fibre_direction(dots[aligned(names)], size, rng)
     stains = _tissue(dots, names == "epithelial", flow, size, rng)  # (2, H, W): H and E
     stains = paint_nuclei(stains, dots, names, flow, rng)

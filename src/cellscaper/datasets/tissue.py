@@ -6,6 +6,7 @@ nests. Any two cells keep the minimum distance of their classes. Counts and dist
 BRCA-M2C (docs/methods.md, section 1.1) and vary as much between images.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -85,7 +86,7 @@ class _Ground:
 
     def place(self, y: float, x: float, label: int, spacing: float = 0.0, gland: int = -1, strand: int = -1) -> bool:
         """Put a cell on the nearest pixel if it is free; ``spacing`` keeps later cells of its class further away."""
-        y, x = round(y), round(x)
+        y, x = math.floor(y + 0.5), math.floor(x + 0.5)
         height, width = self.size
         if not (0 <= y < height and 0 <= x < width) or self.blocked[label, y, x]:
             return False

@@ -13,6 +13,7 @@ from cellscaper.detectors.augmentation import stain_jitter, transpose_some
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.views.crops import CropSampler, cut_maps
+from cellscaper.views.pixels import pixels_of
 
 Pairs = tuple[Iterable[NDArray[np.uint8] | Tensor], LayoutSet]
 GLASS = 255  # value around images that are smaller than a crop
@@ -30,7 +31,7 @@ def to_input(images: Tensor) -> Tensor:
 
 def cell_pixels(layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """y and x (N,) of the pixels that hold the centres of the cells."""
-    y, x = np.minimum(np.rint(layout.points).astype(np.int64), np.array(layout.size) - 1).T
+    y, x = pixels_of(layout.points, layout.size).T
     return y, x
 
 
@@ -38,13 +39,14 @@ def dot_owners(layout: Layout, radius: float) -> NDArray[np.int32]:
     """For each pixel (H, W) the number of the cell whose disc it belongs to, from 1; 0 for none.
 
     A disc holds the pixels whose centres, at whole coordinates, are at most ``radius`` px from the cell.
-    Where discs overlap, the pixel belongs to the nearest cell, at equal distance to the first.
+    Where discs overlap, the pixel belongs to the nearest cell, at equal distance to the first. Squared distances are
+    compared in 1/1024 px², so that float32's rounding of a mirrored layout does not change its map.
     """
     reach = np.arange(-int(radius) - 1, int(radius) + 2)
     shift = np.stack(np.meshgrid(reach, reach, indexing="ij"), -1).reshape(-1, 2)
-    pixel = np.rint(layout.points)[:, None].astype(np.int64) + shift  # (N, K, 2)
-    distance = ((pixel - layout.points[:, None].astype(np.float64)) ** 2).sum(-1)
-    inside = (distance <= radius**2) & (pixel >= 0).all(-1) & (pixel < layout.size).all(-1)
+    pixel = pixels_of(layout.points, layout.size)[:, None] + shift  # (N, K, 2)
+    distance = np.rint(1024 * ((pixel - layout.points[:, None].astype(np.float64)) ** 2).sum(-1))
+    inside = (distance <= 1024 * radius**2) & (pixel >= 0).all(-1) & (pixel < layout.size).all(-1)
     cell = np.nonzero(inside)[0]
     pixel = pixel[inside]
     order = np.lexsort((-cell, -distance[inside]))  # the nearest last: the last assignment stays
@@ -57,7 +59,8 @@ class TrainingData:
     """Real and, if given, generated images with their cells, in memory; samples augmented crops.
 
     ``labels`` (N,) int64 are the classes of all cells, real ones first: cell n is owner n + 1 in the maps of a batch,
-    0 is no cell. ``images`` (3, H, W) uint8 and ``layouts`` belong to all pairs, in the same order.
+    0 is no cell. ``images`` (3, H, W) uint8 and ``layouts`` belong to all pairs, in the same order; the first
+    ``real_images`` of them are real.
 
     crop         side of a crop, px; smaller images stand on white glass
     dot_radius   px by which a dot is dilated
@@ -81,6 +84,7 @@ class TrainingData:
         self.classes = pools[0].cells.n_classes
         self.labels = torch.from_numpy(np.concatenate([pool.cells.labels for pool in pools])).long()
         self.images = [image for pool in pools for image in pool.images]
+        self.real_images = len(pools[0].images)
         self.layouts = [layout for pool in pools for layout in pool.cells]
 
     def batch(self, n: int, generator: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from cellscaper.detectors.data import channels_first, to_input
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.run.progress import Progress
 from cellscaper.views.decoding import Cells, centroids
+from cellscaper.views.pixels import pixels_of
 
 Chosen = TypeVar("Chosen")  # the settings of a detector
 TILE = 1024  # px; larger images are cut into tiles of this side
@@ -42,7 +43,7 @@ def cells_from_detection(maps: NDArray[np.floating], threshold: float, min_area:
     maps (1 + C, H, W): probability of a cell, then of each class. A cell has the most probable class at its centre.
     """
     points = _centres(maps[0] > threshold, min_area).astype(np.float32)
-    y, x = np.rint(points).astype(np.int64).T
+    y, x = pixels_of(points, maps.shape[1:]).T
     return points, maps[1:, y, x].argmax(0).astype(np.uint8)
 
 

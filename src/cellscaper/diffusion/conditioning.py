@@ -7,9 +7,7 @@ for all conditions (papers: Spatial Diffusion conditions on a category of the to
 import itertools
 from collections.abc import Sequence
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from cellscaper.diffusion.settings import CategoryCondition, CountsCondition, Unconditional
@@ -77,8 +75,8 @@ def make_condition(
 ) -> nn.Module:
     """The module of a condition, which maps counts (B, classes) to (B, width).
 
-    The edges of count categories must be numbers (:func:`count_edges` computes quantiles). CellscaperError if they do
-    not fit the number of categories.
+    The edges of count categories must be numbers (`views.training_crops.category_edges` finds quantiles).
+    CellscaperError if they do not fit the number of categories.
     """
     if isinstance(settings, Unconditional):
         return NoCondition(width)
@@ -90,20 +88,3 @@ def make_condition(
     if len(edges) != categories - 1 or any(b <= a for a, b in itertools.pairwise(edges)):
         raise CellscaperError(f"{categories} count categories need {categories - 1} rising edges, not {edges}")
     return CountCategory(edges, width)
-
-
-def count_edges(totals: ArrayLike, categories: int) -> list[float]:
-    """The K-1 totals that split ``totals`` (N,), cells in each training crop, into K equal parts (quantiles).
-
-    Raises CellscaperError if the totals have too few different values for K categories.
-    """
-    values = np.asarray(totals, np.float64)
-    if categories < 1 or not values.size:
-        raise CellscaperError(f"{values.size} training counts do not make {categories} count categories")
-    edges = np.quantile(values, np.arange(1, categories) / categories)
-    if len(np.unique(np.searchsorted(edges, values, side="right"))) != categories:
-        raise CellscaperError(
-            f"training counts from {values.min():g} to {values.max():g} leave some of {categories} count categories "
-            "empty (too many crops have equal counts); use fewer categories"
-        )
-    return [float(edge) for edge in edges]

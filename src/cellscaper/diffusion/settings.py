@@ -18,7 +18,8 @@ class Network(Settings):
         (1, 1, 2, 2, 4, 4), min_length=1, description="factors of the channels, one for each level"
     )
     attention: tuple[Count, ...] = Field((32, 16, 8), description="sides of the feature maps with attention, pixels")
-    head_channels: Count = Field(64, description="channels of an attention head")
+    head_channels: Count = Field(64, description="channels of an attention head; not used if heads is a number")
+    heads: Count | None = Field(None, description="number of attention heads; null: head_channels decides")
     dropout: Fraction = Field(0.0, description="fraction of the features that a step leaves out")
     scale_shift: bool = Field(True, description="scale-shift group norm from the embedding")
     resample_in_blocks: bool = Field(True, description="residual up- and down-sampling")

@@ -99,11 +99,15 @@ class Resample(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention over all pixels with ``head_channels`` channels a head (all in one head if there are fewer)."""
+    """Self-attention over all pixels, in ``heads`` heads or, without them, in heads of ``head_channels`` channels.
 
-    def __init__(self, channels: int, head_channels: int):
+    Channels fewer than ``head_channels`` are one head. The rows of ``qkv`` are the queries of all heads, then the keys,
+    then the values.
+    """
+
+    def __init__(self, channels: int, head_channels: int, heads: int | None = None):
         super().__init__()
-        self.heads = _heads(channels, head_channels)
+        self.heads = _heads(channels, head_channels, heads)
         self.norm = norm(channels)
         self.qkv, self.out = nn.Linear(channels, 3 * channels), zeroed(nn.Linear(channels, channels))
 
@@ -118,11 +122,14 @@ class Attention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Cross-attention of each pixel, with its place, to the tokens (``width``) of a context; added to the input."""
+    """Cross-attention of each pixel, with its place, to the tokens (``width``) of a context; added to the input.
 
-    def __init__(self, channels: int, head_channels: int, width: int):
+    Heads as in :class:`Attention`.
+    """
+
+    def __init__(self, channels: int, head_channels: int, width: int, heads: int | None = None):
         super().__init__()
-        self.heads = _heads(channels, head_channels)
+        self.heads = _heads(channels, head_channels, heads)
         self.norm = norm(channels)
         self.query = nn.Linear(channels + 4 * len(FREQUENCIES), channels)
         self.key_value = nn.Linear(width, 2 * channels)
@@ -143,7 +150,11 @@ class CrossAttention(nn.Module):
         return x + told.transpose(1, 2).reshape(b, c, height, width)
 
 
-def _heads(channels: int, head_channels: int) -> int:
+def _heads(channels: int, head_channels: int, heads: int | None) -> int:
+    if heads is not None:
+        if channels % heads:
+            raise CellscaperError(f"{channels} channels do not split into {heads} attention heads")
+        return heads
     if channels > head_channels and channels % head_channels:
         raise CellscaperError(f"{channels} channels do not split into attention heads of {head_channels}")
     return max(1, channels // head_channels)
@@ -159,7 +170,8 @@ class UNet(nn.Module):
     multipliers    channels of each level, times ``channels``; the side halves between levels [1, 1, 2, 2, 4, 4]
     attention      sides in px of the feature maps with attention; sides that do not occur are ignored, and the
                    deepest level always has attention between its last two blocks [32, 16, 8]
-    head_channels  channels of an attention head [64]
+    head_channels  channels of an attention head, used if ``heads`` is None [64]
+    heads          number of attention heads [None; SD's image model: 4]
     scale_shift    the embedding scales and shifts the normalised features [True]; else it is added to them
     resample_in_blocks  up- and down-sampling inside residual blocks [True]; else by separate convolutions
     dropout        in the residual blocks [0]
@@ -186,6 +198,7 @@ class UNet(nn.Module):
         checkpoint: bool = False,
         fold: int = 1,
         context: int | None = None,
+        heads: int | None = None,
     ):
         super().__init__()
         self.channels, self.width, self.checkpoint, self.fold = channels, 4 * channels, checkpoint, fold
@@ -200,8 +213,8 @@ class UNet(nn.Module):
             return residual(c, c, how) if resample_in_blocks else Resample(c, how)
 
         def attention_at(c: int) -> list[nn.Module]:
-            crossed = [] if context is None else [CrossAttention(c, head_channels, context)]
-            return [Attention(c, head_channels), *crossed]
+            crossed = [] if context is None else [CrossAttention(c, head_channels, context, heads)]
+            return [Attention(c, head_channels, heads), *crossed]
 
         def attended(c: int, level: int) -> list[nn.Module]:
             return attention_at(c) if size // fold // 2**level in attention else []

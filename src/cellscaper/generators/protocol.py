@@ -13,7 +13,7 @@ prepare(recipe, …)       the model and its loss
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from numpy.typing import NDArray
@@ -65,8 +65,9 @@ def grid_of(recipe: Recipe) -> Grid:
 class SamplingSection(Settings):
     """The section of `sample_layouts`.
 
-    ``settings`` are those of the method's ``Sampling``, or of its ``Settings`` where it is not trained. ``layouts`` is
-    how many are made; None makes one for each test window.
+    ``settings`` are those of the method's ``Sampling``, or of its ``Settings`` where it is not trained. ``counts``: the
+    layouts have the counts of the targets, evenly spaced, or of random training crops. ``layouts`` is how many are
+    made; None makes one for each target.
     """
 
     method: str
@@ -74,6 +75,7 @@ class SamplingSection(Settings):
     region: Count
     small: Small
     decoding: Decoding = Decoding()
+    counts: Literal["targets", "crops"] = "targets"
     layouts: Count | None = None
 
 

@@ -3,24 +3,21 @@
 import numpy as np
 import torch
 
-from cellscaper.errors import CellscaperError
 from cellscaper.generators.protocol import SamplingSection
 from cellscaper.layouts import LayoutSet, evenly_spaced
 from cellscaper.views.crops import CropSampler, to_layouts
 
 
-def choose_targets(train: LayoutSet, windows: LayoutSet, kind: str, section: SamplingSection, seed: int) -> LayoutSet:
-    """Test windows, evenly spaced (``kind`` test), or random training crops (train), numbered in ``target``.
+def choose_targets(train: LayoutSet, targets: LayoutSet, section: SamplingSection, seed: int) -> LayoutSet:
+    """Rows of ``targets``, evenly spaced, or random training crops, as ``section.counts`` says; numbered in ``target``.
 
-    CellscaperError for another kind.
+    Without ``section.layouts`` there are as many as targets.
     """
-    if kind not in ("test", "train"):
-        raise CellscaperError(f"--targets {kind}: expected test or train")
-    if kind == "test":
-        rows = evenly_spaced(len(windows), section.layouts or len(windows))
-        return windows[rows].with_columns(target=rows)
+    n = section.layouts or len(targets)
+    if section.counts == "targets":
+        rows = evenly_spaced(len(targets), n)
+        return targets[rows].with_columns(target=rows)
     crops = CropSampler(train, section.region, small=section.small)
-    n = section.layouts or len(windows)
     batch = crops.sample(n, torch.Generator().manual_seed(seed))
     return to_layouts(batch, train).with_columns(target=np.arange(n))
 

@@ -17,7 +17,7 @@ from cellscaper.generators.maps.engine import PAPER_TRAINING, MapDiffusion, MapS
 from cellscaper.generators.protocol import Recipe, grid_of, refuse_density
 from cellscaper.run.settings import Fraction, Positive
 from cellscaper.run.settings import Settings as Block
-from cellscaper.topology.losses import count_loss, targets, topology_losses
+from cellscaper.topology.losses import count_loss, marker_counts, targets, topology_losses
 from cellscaper.topology.settings import Topology
 from cellscaper.topology.transport import Backend
 from cellscaper.views.rasters import to_unit
@@ -39,12 +39,22 @@ class Losses(Block):
 
     after: Fraction = Field(0.4167, description="fraction of the steps with the noise loss alone: 150 K of 360 K")
     weights: Weights = Weights()
-    threshold: Fraction = Field(0.5, description="0 background … 1 marker: a pixel above it is a cell")
+    threshold: Fraction = Field(0.5, description="0 background … 1 marker: a pixel above it is a cell (released: 0.7)")
+    count_threshold: Fraction | None = Field(
+        None, description="threshold of the count loss; null: as threshold (released: 0.7 on −1…1, which is 0.85)"
+    )
+    clamp: bool = Field(True, description="x̂0 is clamped to the grid's range before all three losses (released)")
     width: Positive | None = Field(
         None, description="width of the logistic straight-through gradient of the count loss; null: the identity"
     )
     diagrams: Literal["alpha", "cubical"] = Field(
         "alpha", description="alpha: from the cells' places, cubical: from the pixels of the distance map"
+    )
+    filtration: Literal["sublevel", "superlevel"] = Field(
+        "sublevel", description="sublevel: holes between cells; superlevel (released, cubical): every hole is a cell"
+    )
+    missing: bool = Field(
+        True, description="holes of the clean layout that nothing matches cost their way to the diagonal (TC: nothing)"
     )
     normalise: Literal["none", "max"] = Field("max", description="max: distance maps divided by their largest value")
     distance: Literal["edt", "fastgeodis"] = Field(
@@ -85,14 +95,17 @@ def compose(layout: Tensor, density: Tensor | None) -> Tensor:
 def extra(recipe: Recipe, x0: Tensor, counts: Tensor, step: int) -> Extra:
     """Terms count, intra and inter of a training step, weighted; zero before ``losses.after`` of the training.
 
-    x0 (B, C, side, side) are the clean maps, counts (B, C) their cells. Also logged: ``count_error``, cells a class,
-    and for each term the norm of its gradient with respect to x̂0, ``grad_…``, mean over the batch.
+    x0 (B, C, side, side) are the clean maps; the count loss takes their area (TC Eq. 4), not ``counts`` (B, C). Also
+    logged: ``count_error``, cells a class, and for each term the norm of its gradient with respect to x̂0, ``grad_…``,
+    mean over the batch.
     """
     losses, grid, diffusion = recipe.settings.losses, grid_of(recipe), recipe.settings.diffusion
     weights, started = losses.weights, step >= losses.after * recipe.training.steps
     topology = Topology(
         threshold=losses.threshold,
         diagrams=losses.diagrams,
+        filtration=losses.filtration,
+        missing=losses.missing,
         marker=grid.marker,
         normalise=losses.normalise,
         backend=losses.distance,
@@ -100,10 +113,15 @@ def extra(recipe: Recipe, x0: Tensor, counts: Tensor, step: int) -> Extra:
         window=None if losses.window is None else losses.window // grid.stride,
     )
     area = 1.0 if losses.normalise == "max" else float(grid.stride**2)  # px² at 20× of a squared grid distance
+    threshold = losses.threshold if losses.count_threshold is None else losses.count_threshold
+    clean, marker = to_unit(x0, grid), float(grid.marker**2)
 
     def terms(x0_hat: Tensor, t: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         maps, zero = to_unit(x0_hat, grid), torch.zeros(len(x0), device=x0.device)
-        error = count_loss(maps, counts, losses.threshold, grid.marker**2, losses.width)
+        if losses.clamp:
+            maps = maps.clamp(0, 1)
+        wanted_counts = marker_counts(clean, threshold, marker)
+        error = count_loss(maps, wanted_counts, threshold, marker, losses.width)
         found = {"count": zero, "intra": zero, "inter": zero}
         if started:
             active = torch.ones_like(zero)
@@ -111,7 +129,7 @@ def extra(recipe: Recipe, x0: Tensor, counts: Tensor, step: int) -> Extra:
                 snr = make_schedule(diffusion.schedule, diffusion.steps).snr.to(x0.device)
                 active = (snr[t] > losses.snr_limit).float()
             found["count"] = weights.count * error * active
-            wanted = targets(to_unit(x0, grid), topology, weights.intra > 0, weights.inter > 0)
+            wanted = targets(clean, topology, weights.intra > 0, weights.inter > 0)
             for name, value in topology_losses(maps, wanted, topology, active > 0).items():
                 found[name] = getattr(weights, name) * area * value
         shown = {f"grad_{name}": _gradient(value, x0_hat) for name, value in found.items()}

@@ -19,6 +19,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet, crop, evenly_spaced
 from cellscaper.metrics.protocol import Column, Comparison, Scores
 from cellscaper.run.settings import Settings as Block
+from cellscaper.views.pixels import pixels_of
 from cellscaper.views.symmetries import EIGHT, inverse, transform
 
 REACH = 16.0  # px
@@ -145,7 +146,7 @@ def _windows(layout: Layout, side: int, classes: int) -> tuple[NDArray[np.int64]
     bins = -(-side // STRIDE)
     corners = [np.arange(0, length - side + 1, STRIDE) for length in layout.size]
     shape = [len(axis) - 1 + bins for axis in corners]
-    y, x = (layout.points // STRIDE).astype(np.int64).T
+    y, x = pixels_of(layout.points, layout.size).T // STRIDE
     inside = (y < shape[0]) & (x < shape[1])
     counts = np.zeros((classes, *shape), np.float32)
     np.add.at(counts, (layout.labels[inside], y[inside], x[inside]), 1)

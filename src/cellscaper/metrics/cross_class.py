@@ -17,7 +17,7 @@ from scipy.stats import wasserstein_distance
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
-from cellscaper.metrics.protocol import Column, Comparison, Scores
+from cellscaper.metrics.protocol import Column, Comparison, Scores, against_tests
 from cellscaper.metrics.ripley import apart, k_rings, l_functions, pair_correlations
 from cellscaper.run.settings import Settings as Block
 
@@ -28,6 +28,7 @@ SHORT_LIMIT, SHORT_WIDTH = 30, 2  # px
 
 COLUMNS = {
     "cross_k": Column("cross-K, px"),
+    "cross_k_test": Column("cross-K, px, test windows"),
     "pair_correlation": Column("pair correlation"),
     "pair_correlation_short": Column("pair correlation, r ≤ 30 px"),
     "nn_distance": Column("nearest neighbour, px"),
@@ -40,8 +41,10 @@ class Settings(Block):
 
 
 def score(comparison: Comparison, settings: Settings) -> Scores:
-    """All cross-class scores."""
-    return cross_class(comparison.real, comparison.made)
+    """All cross-class scores; cross-K also against the test windows."""
+    found = cross_class(comparison.distribution, comparison.made)
+    again = against_tests(comparison, "cross_k", 1, found["cross_k"], lambda real: cross_class(real, comparison.made))
+    return found | again
 
 
 def cross_class(real: LayoutSet, generated: LayoutSet) -> dict[str, dict[str, float]]:

@@ -2,7 +2,9 @@
 
 It is kept because both papers' numbers were made with it, and only under this name. Its quirks:
 
-- dots and detections are pixels: two of the same class in a pixel count once (for detection, two of any classes);
+- dots and detections are pixels: two of the same class in a pixel count once (for detection, two of any classes).
+  A detection between two pixels goes to the even one, as Python rounds, and not up as in all our rasters
+  (docs/methods.md, section 1.4);
 - reference dots come in raster order and each takes the nearest detection that is still free, so a dot's match depends
   on the dots above it;
 - a detection must lie *strictly* nearer than the threshold, and only the 50 nearest are looked at;

@@ -75,7 +75,7 @@ class Settings(Block):
 
 def score(comparison: Comparison, settings: Settings) -> Scores:
     """MMD by both kernels."""
-    return mmd(comparison.real, comparison.made, **dict(settings), threads=comparison.threads)
+    return mmd(comparison.distribution, comparison.made, **dict(settings), threads=comparison.threads)
 
 
 def mmd(

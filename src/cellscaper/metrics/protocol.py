@@ -8,12 +8,15 @@ Metrics of detections (`detection`) and of images (`image_quality`) say so in ``
 stages of their own in place of ``score``.
 """
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
+from cellscaper.run.progress import log
 from cellscaper.run.settings import Fraction, Settings
 from cellscaper.views.rasters import Grid
 
@@ -37,10 +40,12 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Generated layouts, the real layouts whose counts they were made for, and further inputs of metrics.
+    """Generated layouts, real layouts to compare them with, and further inputs of metrics.
 
-    real, made   (L) layouts each, row by row: the test window, and the layout made for its counts
+    real, made   (L) layouts each, row by row: the real layout, and the layout made for its counts
+    reference    real layouts that the distribution of ``made`` is compared with; without one, ``real``
     windows      all test windows; ``train``: the cells of the training images
+    tests        the test windows where the reference is another set, or None
     decoder      how the maps of ``made`` were read; ``grid`` and ``threshold``: see `Reading`
     network      weights of the feature network of spatial-FID
     threads      processes that may share the work
@@ -55,6 +60,29 @@ class Comparison:
     threshold: float = 0.5
     network: Path | None = None
     threads: int = 1
+    reference: LayoutSet | None = None
+    tests: LayoutSet | None = None
+
+    @property
+    def distribution(self) -> LayoutSet:
+        """The real layouts whose distribution the generated ones should have."""
+        return self.real if self.reference is None else self.reference
+
+
+def against_tests(
+    comparison: Comparison, name: str, needed: int, found: Mapping[str, float], compute: Callable[[LayoutSet], Scores]
+) -> Scores:
+    """The score ``<name>_test``, the same distance to the test windows, whatever the reference is.
+
+    ``found`` is the score against the reference; it is this one, too, where the reference are the test windows. NaN,
+    with a log line, if there are fewer test windows than ``needed``.
+    """
+    if comparison.tests is None:
+        return {f"{name}_test": dict(found)}
+    if len(comparison.tests) < needed:
+        log(f"{name}_test: {len(comparison.tests)} test windows, needs {needed}; left out")
+        return {f"{name}_test": dict.fromkeys(found, math.nan)}
+    return {f"{name}_test": compute(comparison.tests)[name]}
 
 
 class Metric(Protocol):

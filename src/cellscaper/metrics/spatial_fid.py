@@ -4,14 +4,17 @@ Its value depends on the feature network and, for few layouts, on their number. 
 and number of layouts, and with their floor (real against real layouts).
 """
 
+from functools import partial
+
 from numpy.typing import NDArray
 from pydantic import Field
 
 from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.features.extraction import features, trained
+from cellscaper.layouts import LayoutSet
 from cellscaper.metrics.frechet import Shrinkage, fid, fid_name
-from cellscaper.metrics.protocol import Column, Comparison, Scores
+from cellscaper.metrics.protocol import Column, Comparison, Scores, against_tests
 from cellscaper.run.devices import device
 from cellscaper.run.methods import method
 from cellscaper.run.settings import Count
@@ -38,12 +41,19 @@ def score(comparison: Comparison, settings: Settings) -> Scores:
     if comparison.network is None:
         raise CellscaperError("spatial-FID needs a feature network; give its weights")
     weights, facts = read_weights(comparison.network)
-    network, grid = trained(comparison.network, weights, facts, comparison.real)
-    real, made = (
-        features(network, grid, side, settings.batch, device()) for side in (comparison.real, comparison.made)
+    network, grid = trained(comparison.network, weights, facts, comparison.made)
+    seen = partial(features, network, grid, batch=settings.batch, device=device())
+    name, made = (
+        fid_name(method("features", facts["section"]["method"]).SCORE, settings.shrinkage),
+        seen(comparison.made),
     )
-    name = fid_name(method("features", facts["section"]["method"]).SCORE, settings.shrinkage)
-    return {name: {"total": spatial_fid(real, made, settings.shrinkage)}}
+
+    def to(real: LayoutSet) -> Scores:
+        return {name: {"total": spatial_fid(seen(real), made, settings.shrinkage)}}
+
+    found = to(comparison.distribution)
+    needed = 2 if settings.shrinkage != "none" else made.shape[1] + 1
+    return found | against_tests(comparison, name, needed, found[name], to)
 
 
 def spatial_fid(real: NDArray, generated: NDArray, shrinkage: Shrinkage = "none") -> float:

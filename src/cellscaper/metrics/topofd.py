@@ -29,7 +29,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 from cellscaper.metrics.frechet import frechet_distance, gaussian
 from cellscaper.metrics.landscapes import landscapes, own_axis_landscapes
-from cellscaper.metrics.protocol import Column, Comparison, Scores
+from cellscaper.metrics.protocol import Column, Comparison, Scores, against_tests
 from cellscaper.run.progress import Progress
 from cellscaper.run.settings import Positive
 from cellscaper.run.settings import Settings as Block
@@ -48,6 +48,7 @@ _SAME_NUMBER = (
 )
 COLUMNS = {
     "topofd": Column("TopoFD", caveat=_SAME_NUMBER),
+    "topofd_test": Column("TopoFD, test windows", caveat=_SAME_NUMBER),
     "topofd_released": Column("TopoFD, released", caveat=_SAME_NUMBER),
     "topofd_mean_landscape": Column("TopoFD, mean landscape", caveat=_SAME_NUMBER),
 }
@@ -70,8 +71,16 @@ class Settings(Block):
 
 
 def score(comparison: Comparison, settings: Settings) -> Scores:
-    """TopoFD by each protocol."""
-    return topofd(comparison.real, comparison.made, **dict(settings), threads=comparison.threads)
+    """TopoFD by each protocol; the protocol ``paper`` also against the test windows."""
+
+    def to(real: LayoutSet, protocols: Sequence[str]) -> Scores:
+        return topofd(real, comparison.made, **{**dict(settings), "protocols": protocols}, threads=comparison.threads)
+
+    found = to(comparison.distribution, settings.protocols)
+    name = METRICS["paper"]
+    if name not in found:
+        return found
+    return found | against_tests(comparison, name, settings.samples, found[name], lambda real: to(real, ["paper"]))
 
 
 def topofd(
@@ -87,11 +96,13 @@ def topofd(
     """Fréchet distance of landscapes for each class, and its mean over the classes; 0 is best.
 
     The landscapes have ``samples`` values, up to ``limit`` px in radius on the common axis (None: half the shortest
-    side of the real layouts, beyond which a hole hardly dies). ``matching``: solver of the barycentres' matchings
+    side of the real layouts). ``matching``: solver of the barycentres' matchings
     (:func:`cellscaper.topology.matching.assign`). ``threads`` processes share the barycentres; the values depend on
-    ``seed`` alone. Returns ``{metric: {class: value, …, "mean": value}}``
-    in px², squared as FID is, for each of ``protocols``; with a barycentre also ``{metric}_objective_real`` and
-    ``…_objective_generated``: the mean squared Wasserstein-2 distance of the diagrams to the barycentre, px². Raises
+    ``seed`` alone.
+
+    Returns ``{metric: {class: value, …, "mean": value}}`` in px², squared as FID is, for each of ``protocols``; with a
+    barycentre also ``{metric}_objective_real`` and ``…_objective_generated``: the mean squared Wasserstein-2 distance
+    of the diagrams to the barycentre, px². Raises
     CellscaperError if the classes differ, a protocol is not known or a side has fewer layouts than ``samples``
     (its covariance would not have full rank).
     """

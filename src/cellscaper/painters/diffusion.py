@@ -1,6 +1,8 @@
 """Layout → H&E: ADM's U-Net on images, conditioned on the layout (SD section 3; TC section 4)."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -16,28 +18,40 @@ from cellscaper.diffusion.settings import Ddim, Diffusion, Network
 from cellscaper.diffusion.unet import UNet
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.painters.adm_weights import start_from_upsampler
 from cellscaper.painters.layout_condition import CellTokens, Condition, MarkerCondition, layout_condition
 from cellscaper.painters.protocol import BatchLoss, Request
 from cellscaper.run.methods import chosen
 from cellscaper.run.settings import Settings as Block
 from cellscaper.run.settings import Small
 from cellscaper.training.settings import Training
-from cellscaper.views.crops import CropSampler, cut_maps
+from cellscaper.training.state import say
+from cellscaper.views.crops import CropSampler, Flips, cut_maps
 from cellscaper.views.rasters import Grid
 
 RGB = 3
-WHITE = 1.0  # the padding around an image: empty glass
+PADDING = {"black": -1.0, "white": 1.0}
 
 
 class Settings(Block):
-    """The painted region, the layout condition, network, noise process and training."""
+    """The painted region, the layout condition, network, noise process and training; the defaults are SD's."""
 
     grid: Grid = Field(
         Grid(region=464, stride=1, marker=3, pad=24, low=-1, high=1), description="SD: 464 px padded to 512"
     )
     small: Small = Field("skip", description="training images smaller than the region: an error, or left out")
+    padding: Literal["black", "white"] = Field(
+        "black", description="image outside the region: black (SD), or white as empty glass"
+    )
+    flips: Flips = Field("horizontal", description="mirrored axes of the crops: both (TC), horizontal (SD) or none")
     condition: Condition = Field(MarkerCondition(), description="form of the layout condition: SD has markers")
-    network: Network = Network(channels=192)
+    network: Network = Network(channels=192, attention=(64, 32, 16), heads=4)
+    init: Annotated[str, Field(pattern="^[^-]")] | None = Field(
+        None,
+        description="file of ADM's 64→256 upsampler (.pt, .safetensors) that the training starts from, null for new "
+        "weights; trained weights keep its SHA-256",
+        json_schema_extra={"expected": "a file that does not begin with -, or null"},
+    )
     diffusion: Diffusion = Field(Diffusion(schedule="linear", p2_gamma=1.0), description="noise process")
     training: Training = Training(
         steps=360_000, batch=3, lr=2.0e-5, ema=0.9999, precision="bf16", save_every=600, log_every=100
@@ -76,12 +90,20 @@ class ImageNetwork(nn.Module):
 
 
 def prepare(
-    settings: Settings, cells: LayoutSet, images: Sequence[NDArray[np.uint8]], device: torch.device
+    settings: Settings,
+    cells: LayoutSet,
+    images: Sequence[NDArray[np.uint8]],
+    device: torch.device,
+    init: Path | None = None,
 ) -> tuple[nn.Module, BatchLoss]:
     """See `painters.protocol.Painter`."""
     planes = [torch.from_numpy(one).permute(2, 0, 1) for one in images]
-    crops = CropSampler(cells, settings.grid.region, small=settings.small)
+    crops = CropSampler(cells, settings.grid.region, flips=settings.flips, small=settings.small)
     model = ImageNetwork(settings, cells.n_classes)
+    if init is None:
+        say("painter: training starts from new weights (init: null)")
+    else:
+        start_from_upsampler(model.net, init, settings.grid.side)
     return model, batch_loss(settings, crops, planes, cells.n_classes, device)
 
 
@@ -92,11 +114,11 @@ def batch_loss(
     grid, diffusion = settings.grid, settings.diffusion
     schedule = make_schedule(diffusion.schedule, diffusion.steps).to(device)
     condition = layout_condition(settings.condition, grid, classes)
-    n = settings.training.batch
+    n, outside = settings.training.batch, PADDING[settings.padding]
 
     def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
         drawn = crops.sample(n, random)
-        x0 = pad(cut_maps(images, drawn).to(device).float() / 127.5 - 1, (grid.pad,) * 4, value=WHITE)
+        x0 = pad(cut_maps(images, drawn).to(device).float() / 127.5 - 1, (grid.pad,) * 4, value=outside)
         layout = condition.encode(drawn.points, drawn.labels, drawn.index, n).to(device)
         return batch_losses(diffusion, schedule, lambda x_t, t: model(x_t, t, layout), x0, random)
 

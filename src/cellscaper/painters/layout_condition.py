@@ -19,7 +19,7 @@ from torch.nn.functional import one_hot
 from cellscaper.diffusion.unet import FREQUENCIES, Context, position_waves
 from cellscaper.errors import CellscaperError
 from cellscaper.run.settings import Count, Settings
-from cellscaper.views.rasters import Grid, rasterise
+from cellscaper.views.rasters import Grid, pixels, rasterise
 
 
 class MarkerCondition(Settings):
@@ -71,7 +71,8 @@ class Distance(Markers):
             )
 
     def encode(self, points: Tensor, labels: Tensor, index: Tensor, n: int) -> Tensor:
-        """(n, classes, side, side): high − (high − low) · min(d / reach, 1), d px to the nearest cell of the class.
+        """(n, classes, side, side): high − (high − low) · min(d / reach, 1), d px to the pixel of the nearest cell of
+        the class.
 
         Cones go on into the padding around the region.
         """
@@ -80,7 +81,7 @@ class Distance(Markers):
         shift = torch.cartesian_prod(step, step)
         away = shift.float().norm(dim=1)
         shift, away = shift[away < self.reach], away[away < self.reach]  # (S, 2), (S,)
-        cell = points.floor().long().clamp_(0, grid.inner - 1) + grid.pad
+        cell = pixels(points, grid) + grid.pad
         y, x = (cell[:, None] + shift).unbind(-1)  # (M, S)
         inside = (y >= 0) & (y < side) & (x >= 0) & (x < side)
         pixel = ((index * self.classes + labels)[:, None] * side + y) * side + x
@@ -100,11 +101,14 @@ class Cells:
 
     def encode(self, points: Tensor, labels: Tensor, index: Tensor, n: int) -> Tensor:
         """(n, N, 2 + classes), the cells of each layout, padded to the largest number: position as a fraction of the
-        map's side, y then x, and the class as a one-hot vector; padding is 0. ``index`` must rise."""
+        map's side, y then x, and the class as a one-hot vector; padding is 0. ``index`` must rise.
+
+        Pixel i of the map begins at i / side and has its centre at (i + ½) / side, as in the queries of the U-Net.
+        """
         sizes = torch.bincount(index, minlength=n)
         place = torch.arange(len(index), device=index.device) - (sizes.cumsum(0) - sizes)[index]
         cells = torch.zeros(n, max(int(sizes.max()), 1), 2 + self.classes, device=points.device)
-        position = (points.float() + self.grid.pad) / self.grid.side
+        position = (points.float() + 0.5 + self.grid.pad) / self.grid.side
         cells[index, place] = torch.cat([position, one_hot(labels, self.classes).float()], dim=1)
         return cells
 

@@ -48,9 +48,17 @@ class Painter(Protocol):
     """A painter's module. Only trained painters have ``prepare``."""
 
     def prepare(
-        self, settings: Any, cells: LayoutSet, images: Sequence[NDArray[np.uint8]], device: torch.device
+        self,
+        settings: Any,
+        cells: LayoutSet,
+        images: Sequence[NDArray[np.uint8]],
+        device: torch.device,
+        init: Path | None = None,
     ) -> tuple[nn.Module, BatchLoss]:
-        """The model and its loss on the training images (H, W, 3) and their cells."""
+        """The model and its loss on the training images (H, W, 3) and their cells.
+
+        ``init``: file of weights that the model starts from; a painter without such a setting never gets one.
+        """
 
     def paint(self, request: Request) -> Iterator[NDArray[np.uint8]]:
         """(H, W, 3) for each layout, in order; H, W of the layout."""

@@ -6,6 +6,7 @@ from cellscaper.plan.outputs import Outputs
 from cellscaper.plan.tables import Row
 
 TRAININGS = ("train_layout", "train_features", "train_image", "train_detector")
+UNSHOWN = ("permuted", "hard_core", "train_crops")  # generators: references of tables alone
 
 
 class Source(NamedTuple):
@@ -59,11 +60,14 @@ class Figures:
         return list(found.values())
 
     def sources(self, dataset: str, field: str) -> list[Source]:
-        """Layouts of a field, read by the protocol `paper`: trained systems, retrieval, random."""
+        """Layouts of a field: `layout_rows` without the generators UNSHOWN, maps as the protocol `paper` reads them.
+
+        The decoders `requested` and `released` would show the same maps again. Figures grow with rows in height alone.
+        """
         found = []
         for row in self.layout_rows(dataset):
             one = self.experiments[str(row.experiment)]
-            if one.field == field and (row.decoder == "components" or one.generator in ("retrieval", "random")):
+            if one.field == field and row.decoder in ("components", "points") and one.generator not in UNSHOWN:
                 found.append(self.source(dataset, row))
         return found
 
@@ -144,11 +148,11 @@ class Figures:
         return found
 
     def picture_inputs(self, dataset: str, table: str) -> dict[str, str | list[str]]:
-        """The input files of a picture: the test windows, or the test images and their cells; then the columns."""
+        """The input files of a picture: real layouts, or test images and their cells; then the columns."""
         columns = [one.file for one in self.picture_columns(dataset, table)]
         if self.tables.kind(table) == "layouts":
             first = str(self.tables.rows(table)[0].experiment)
-            return {"windows": self.outputs.windows_of(dataset, first), "columns": columns}
+            return {"windows": self.outputs.targets_of(dataset, first), "columns": columns}
         return {"cells": self.outputs.cells(dataset), "images": self.outputs.images(dataset), "columns": columns}
 
     # -- outputs of a run ------------------------------------------------------------------------------------------
@@ -191,9 +195,9 @@ class Figures:
     # -- galleries -------------------------------------------------------------------------------------------------
 
     def gallery(self, dataset: str) -> Any:
-        """The contents of a dataset's gallery: layouts matched to each kind of test windows, and painted pairs."""
+        """The contents of a dataset's gallery: layouts matched to the real layouts of each field, and painted pairs."""
         windows = [
-            {"windows": self.outputs.windows(dataset, field), "columns": self.sources(dataset, field)}
+            {"windows": self.outputs.targets(dataset, field), "columns": self.sources(dataset, field)}
             for field in self.fields(dataset)
         ]
         pairs = {}

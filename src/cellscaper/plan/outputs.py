@@ -31,8 +31,22 @@ class Outputs:
         return f"{self.folder(dataset)}/cut_patches/{field}.h5"
 
     def windows_of(self, dataset: str, experiment: str) -> str:
-        """The test windows whose counts an experiment's layouts have."""
+        """The real windows of an experiment's field of view."""
         return self.windows(dataset, self.experiments[experiment].field)
+
+    def targets(self, dataset: str, field: str) -> str:
+        """The real layouts whose counts the layouts of a field have: its windows, or training crops by category."""
+        categories = self.config["fields"][field]["evaluation"]["kind"] == "categories"
+        return self.windows(dataset, f"{field}-targets" if categories else field)
+
+    def targets_of(self, dataset: str, experiment: str) -> str:
+        return self.targets(dataset, self.experiments[experiment].field)
+
+    def reference(self, dataset: str, experiment: str) -> list[str]:
+        """The training crops that layouts are compared with; none where they are compared with their targets."""
+        one = self.experiments[experiment]
+        categories = self.config["fields"][one.field]["evaluation"]["kind"] == "categories"
+        return [self.windows(dataset, f"{one.field}-reference")] if categories and not one.is_real else []
 
     def density(self, dataset: str, experiment: str) -> list[str]:
         """The density maps that an experiment generates with its layouts, if any."""

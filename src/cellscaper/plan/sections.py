@@ -3,6 +3,7 @@
 from typing import Any
 
 from cellscaper.plan.experiments import Experiments, method_block
+from cellscaper.plan.folders import file_state
 from cellscaper.plan.merging import Config
 from cellscaper.plan.schema import facts
 from cellscaper.plan.tables import Metric
@@ -10,13 +11,21 @@ from cellscaper.plan.tables import Metric
 
 def dataset_section(config: Config, dataset: str) -> Any:
     """The section of `fetch_dataset` and `read_cells`."""
-    return method_block(config["datasets"][dataset])
+    return method_block(config["datasets"][dataset], "layouts")
 
 
-def windows_section(config: Config, field: str) -> Any:
-    """The section of `cut_patches`."""
+def windows_section(config: Config, name: str) -> Any:
+    """The section of `cut_patches` for the windows ``<field>``, or the crops ``<field>-targets``/``-reference``."""
+    field, _, crops = name.partition("-")
     block = config["fields"][field]
-    return {"region": block["region"], "small": block["small"], **block["windows"]}
+    shared = {"region": block["region"], "small": block["small"]}
+    if not crops:
+        return {"cut": "windows", **shared, **block["windows"]}
+    evaluation, align = block["evaluation"], config["grids"][block["grid"]]["stride"]
+    if crops == "reference":
+        return {"cut": "reference", **shared, "align": align, "number": evaluation["reference"]}
+    own = {key: evaluation[key] for key in ("categories", "each")}
+    return {"cut": "targets", **shared, "align": align, **own}
 
 
 def density_section(config: Config, density: str, stride: int) -> Any:
@@ -24,20 +33,24 @@ def density_section(config: Config, density: str, stride: int) -> Any:
     return {**method_block(config["densities"][density]), "stride": stride}
 
 
-def sampling_section(experiments: Experiments, name: str, targets: str) -> Any:
-    """The section of `sample_layouts` for the targets ``test`` or ``train``.
+def sampling_section(experiments: Experiments, dataset: str, name: str, purpose: str) -> Any:
+    """The section of `sample_layouts` for layouts that are scored (``test``) or painted for detectors (``train``).
 
     It has no recipe of a trained generator, because the weights contain it.
     """
     one = experiments[name]
     field = experiments.config["fields"][one.field]
+    evaluation = field["evaluation"]
+    crops = purpose == "train" and evaluation["kind"] == "windows"
+    scored = experiments.config["datasets"][dataset]["layouts"].get(one.field, evaluation.get("layouts"))
     section = {
         "method": one.generator,
         "settings": one.sampling if one.is_trained else one.settings,
         "decoding": one.decoding,
         "region": field["region"],
         "small": field["small"],
-        "layouts": field[f"{targets}_layouts"],
+        "counts": "crops" if crops else "targets",
+        "layouts": field["train_layouts"] if purpose == "train" else scored,
     }
     return {key: value for key, value in section.items() if value is not None}
 
@@ -48,8 +61,17 @@ def features_section(config: Config, name: str) -> Any:
 
 
 def painter_section(config: Config, name: str) -> Any:
-    """The section of `train_image`."""
-    return method_block(config["painters"][name], "sampling")
+    """The section of `train_image`: ``init`` is the SHA-256 of the file, so that its path and times do not matter."""
+    section = method_block(config["painters"][name], "sampling")
+    for file in painter_init(config, name):
+        section["settings"]["init"] = file_state(file)
+    return section
+
+
+def painter_init(config: Config, name: str) -> list[str]:
+    """The file of weights that a painter's training starts from, or nothing."""
+    init = config["painters"][name].get("init")
+    return [] if init is None else [init]
 
 
 def painting_section(config: Config, name: str) -> Any:
@@ -85,7 +107,7 @@ def image_scoring_section(experiments: Experiments, name: str) -> Any:
     """The section of `score_images`. ``real``: null for painted images, ``test`` or ``halves`` for real ones."""
     config, one = experiments.config, experiments[name]
     field = config["fields"][one.field]
-    real = {"patches": "test", "images": "halves"}[one.settings["halves"]] if one.is_real else None
+    real = {"windows": "test", "images": "halves"}[one.settings["halves"]] if one.is_real else None
     return {
         **{key: config["metrics"]["image_quality"][key] for key in ("tile", "glass", "shrinkage")},
         "radius": config["metrics"]["detection"]["radius"],

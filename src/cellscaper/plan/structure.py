@@ -27,11 +27,33 @@ class Windows(Settings):
     stride: Count = Field(32, description="px between windows")
 
 
+class WindowEvaluation(Settings):
+    """TC: a layout for the counts of each real window, compared with these windows."""
+
+    kind: Literal["windows"] = "windows"
+    layouts: Count | None = Field(None, description="number of windows, evenly spaced; null: all of them")
+
+
+class CategoryEvaluation(Settings):
+    """SD: as many layouts of each count category, compared with training crops."""
+
+    kind: Literal["categories"]
+    categories: int = Field(5, ge=2, description="number of count categories, by the quantiles of the training crops")
+    each: Count = Field(200, description="layouts of each category")
+    reference: int = Field(1000, ge=2, description="training crops that they are compared with, equally many an image")
+
+
+Evaluation = Annotated[WindowEvaluation | CategoryEvaluation, Field(discriminator="kind")]
+
+
 class FieldOfView(Settings):
     """The region of a layout, its windows of real images, its painter and its feature networks."""
 
     region: Count = Field(description="side of a layout, px")
     windows: Windows = Field(Windows(split="test", stride=32), description="windows of real images")
+    evaluation: Evaluation = Field(
+        WindowEvaluation(), description="layouts that are scored, and real layouts that they are compared with"
+    )
     small: Small = Field("error", description="images smaller than the region: an error, or left out")
     grid: str = Field(description="raster of the maps, a name from grids, unless an experiment names another")
     painter: str = Field(description="painter of the layouts of this field, a name from painters")
@@ -39,11 +61,10 @@ class FieldOfView(Settings):
         description="networks whose features spatial-FID compares, names from features",
         json_schema_extra={"uniqueItems": True},
     )
-    test_layouts: Count | None = Field(
-        None, description="number of layouts with the counts of test windows, evenly spaced; null: of all windows"
-    )
     train_layouts: Count = Field(
-        2000, description="number of layouts with the counts of random training crops, painted for the detectors"
+        2000,
+        description="number of layouts that are painted for the detectors; they have the counts of random training "
+        "crops, equally many of each category where the evaluation has categories",
     )
 
 
@@ -94,8 +115,10 @@ class Column(Settings):
     metric: str = Field(description="name in the score files")
     label: str | None = Field(None, description="name of the column, if other than its score's")
     class_: str | None = Field(None, alias="class", description="class of the score; *: a column for each class")
-    paper: str | None = Field(None, description="the paper's column, if its definition differs from ours")
-    note: str | None = Field(None, description="difference of the definitions")
+    paper: str | None = Field(None, description="the paper's column, if it has another name than the metric")
+    note: str | None = Field(
+        None, description="how the paper's definition differs from ours; no difference to its number is taken then"
+    )
     why: str | None = Field(None, description="reason why the column is not computed")
 
 
@@ -107,7 +130,12 @@ class Table(Settings):
     values: str | None = Field(None, description="table whose paper values are shown with ours, if not its own")
     skip_datasets: list[str] = Field([], description="datasets without such a table in the paper")
     kind: Literal["layouts", "detections", "images"] = Field(description="kind of the scores")
-    figures: bool = Field(False, description="its rows are shown in the dataset's figures")
+    figures: bool = Field(
+        False,
+        description="its rows are shown in the dataset's figures (of detections: F1 against the radius; of layouts: "
+        "counts, holes, density maps, gallery, without real layouts, decoders requested and released, and the "
+        "generators permuted, hard_core and train_crops)",
+    )
     detectors: list[str] = Field([], description="names from detectors; each has its own columns")
     rows: dict[str, Row] = Field(description="the rows in order", min_length=1)
     columns: str | Annotated[list[Column], Field(min_length=1)] = Field(

@@ -146,6 +146,10 @@ class Tables:
         detectors = table.pop("detectors")
         if detectors:
             table |= self.config["metrics"]["detection"]  # radius and resamples of the bootstrap
+            blocks = self.config["detectors"]
+            table["trainings"] = {
+                one: len(blocks[one]["synthetic_fractions"]) for one in detectors
+            }  # of rows with pairs
             several = len(detectors) > 1
             table["columns"] = [
                 {**column, "detector": one, "label": f"{one} {column['label']}" if several else column["label"]}
@@ -156,6 +160,7 @@ class Tables:
         for row, block in rows:
             block.setdefault("experiment", table["rows"][row]["experiment"])
         table["rows"] = rows  # a list: canonical JSON sorts the keys of maps
+        table["framing"] = self.framing(name)
         return {key: value for key, value in table.items() if value is not None}
 
 

@@ -107,6 +107,12 @@ def check_names(config: Config, places: Places) -> None:
         for one in field["features"]:
             need(one, "features", "fields", name, "features")
         _check_regions(config, name, field)
+    for name, dataset in config["datasets"].items():
+        for field in dataset["layouts"]:
+            need(field, "fields", "datasets", name, "layouts", field)
+            if config["fields"][field]["evaluation"]["kind"] != "windows":
+                where = places.told(["datasets", name, "layouts", field])
+                raise CellscaperError(f"{where}: layouts of this field are made by category; see its evaluation.each")
     for name, experiment in config["experiments"].items():
         need(experiment["field"], "fields", "experiments", name, "field")
         for key, kind in (("grid", "grids"), ("density", "densities")):
@@ -118,6 +124,8 @@ def check_names(config: Config, places: Places) -> None:
     for name, table in config["tables"].items():
         _check_table(name, table, need)
     need(config["metrics"]["image_quality"]["detector"], "detectors", "metrics", "image_quality", "detector")
+    for name, painter in config["painters"].items():
+        _check_file(painter.get("init"), ["painters", name, "init"], places)
 
 
 class _Need:
@@ -161,6 +169,19 @@ def _check_regions(config: Config, name: str, field: Any) -> None:
                 f"fields.{name}.features = {field['features']}: two networks of method {method} would write one score; "
                 "keep one of them in this field"
             )
+
+
+def _check_file(file: str | None, path: list[str], places: Places) -> None:
+    """CellscaperError for a file of weights that cannot be opened."""
+    if file is None:
+        return
+    try:
+        with open(file, "rb"):
+            pass
+    except OSError as error:
+        raise CellscaperError(
+            f"{places.value(path, file)}: {error.strerror}; name a file of weights, or null to start from new weights"
+        ) from error
 
 
 def _check_table(name: str, table: Any, need: _Need) -> None:

@@ -1,4 +1,4 @@
-"""draw_persistence: the holes of a test window and of the layouts generated for it, with their diagrams.
+"""draw_persistence: the holes of a real layout and of the layouts generated for it, with their diagrams.
 
 ``--layouts``, ``--decoders`` and ``--labels`` are lists of equal length, a row of the picture each.
 """

@@ -20,7 +20,7 @@ ROWS = 4
 
 
 def draw_layouts(columns: list[tuple[str, LayoutSet]], windows: LayoutSet) -> Figure:
-    """Real test windows and the layouts matched to them, for up to ROWS windows that all columns have."""
+    """Real layouts and those matched to them, for up to ROWS windows that all columns have."""
     common = common_targets(columns, windows)
     chosen = common[evenly_spaced(len(common), ROWS)]
     return layout_gallery(matched_to(columns, windows, chosen), len(chosen))

@@ -1,11 +1,14 @@
-"""sample_layouts: layouts with the counts of test windows or of random training crops.
+"""sample_layouts: layouts with the counts of given targets or of random training crops.
+
+``--purpose`` test: layouts that are scored; train: layouts that are painted for detectors. Their random numbers differ.
 
 The maps of a diffusion are read by all three decoders, one LayoutSet each; systems that place points write one,
-``points``. Columns: ``target`` is the number of the test window a layout was matched to, ``requested`` (C) its counts.
+``points``. Columns: ``target`` is the number of the target a layout was matched to, ``requested`` (C) its counts.
 """
 
 from cellscaper.disk.storage import read_layouts, write_layouts
 from cellscaper.disk.weights import check_classes, read_weights
+from cellscaper.errors import CellscaperError
 from cellscaper.generators.protocol import Generator, Request, SamplingSection
 from cellscaper.generators.targets import choose_targets, with_targets
 from cellscaper.plan.provenance import record
@@ -17,18 +20,20 @@ from cellscaper.run.settings import read
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=["cells", "windows", "model?"], outputs=["layouts"], options=["targets"])
+    args = stage.arguments(__doc__, inputs=["cells", "targets", "model?"], outputs=["layouts"], options=["purpose"])
     section = read(SamplingSection, args.config, "sample_layouts")
     generator: Generator = method("generators", section.method)
-    train, windows = read_layouts(args.cells).where(split="train"), read_layouts(args.windows)
-    targets = choose_targets(train, windows, args.targets, section, args.seed)
+    if args.purpose not in ("test", "train"):
+        raise CellscaperError(f"--purpose {args.purpose}: expected test or train")
+    train = read_layouts(args.cells).where(split="train")
+    targets = choose_targets(train, read_layouts(args.targets), section, args.seed)
     weights, facts = read_weights(args.model) if args.model else ({}, {})
     if args.model:
-        check_classes(args.model, facts, targets.classes, args.windows)
+        check_classes(args.model, facts, targets.classes, args.targets)
     kind = "Sampling" if args.model else "Settings"
     request = Request(
         targets=targets,
-        seeds=sample_seeds(args.seed, len(targets), use=1 if args.targets == "test" else 2),
+        seeds=sample_seeds(args.seed, len(targets), use=1 if args.purpose == "test" else 2),
         settings=read(getattr(generator, kind), section.settings, f"generators {section.method}"),
         train=train,
         region=section.region,

@@ -18,13 +18,32 @@ from cellscaper.run.settings import read
 
 
 def comparison(args: stage.Arguments) -> Comparison:
-    """What the metrics look at; CellscaperError where layouts and windows have other classes."""
-    made, windows = read_layouts(args.layouts, args.decoder), read_layouts(args.windows)
-    if windows.classes != made.classes:
-        raise CellscaperError(f"{args.layouts} has classes {made.classes}, {args.windows} has {windows.classes}")
+    """What the metrics look at; CellscaperError for layouts of other classes and for a reference of one layout."""
+    made, targets = read_layouts(args.layouts, args.decoder), read_layouts(args.targets)
+    windows = targets if args.windows == args.targets else read_layouts(args.windows)
+    if targets.classes != made.classes:
+        raise CellscaperError(f"{args.layouts} has classes {made.classes}, {args.targets} has {targets.classes}")
     reading = read(Reading, args.config["reading"], "score_layouts reading")
-    real, train = windows[made.columns["target"]], read_layouts(args.cells).where(split="train")
-    return Comparison(real, made, windows, train, args.decoder, reading.grid, reading.threshold, threads=args.threads)
+    real, train = targets[made.columns["target"]], read_layouts(args.cells).where(split="train")
+    reference = read_layouts(args.reference) if args.reference else real
+    if len(reference) < 2:
+        raise CellscaperError(
+            f"{args.reference or args.targets}: {len(reference)} real layouts to compare with, expected at least 2; "
+            "give more images, or a smaller stride of the field's windows"
+        )
+    tests = None if windows is targets else windows
+    return Comparison(
+        real,
+        made,
+        windows,
+        train,
+        args.decoder,
+        reading.grid,
+        reading.threshold,
+        threads=args.threads,
+        reference=reference,
+        tests=tests,
+    )
 
 
 def scored(section: Any, compared: Comparison) -> Scores:
@@ -37,14 +56,15 @@ def scored(section: Any, compared: Comparison) -> Scores:
 def main() -> None:
     args = stage.arguments(
         __doc__,
-        inputs=["cells", "windows", "layouts", "features*"],
+        inputs=["cells", "windows", "targets", "reference?", "layouts", "features*"],
         outputs=["scores"],
         options=["networks*", "dataset", "experiment", "decoder"],
     )
     compared = comparison(args)
     found: Scores = {}
     networks = dict(stage.matched(args, "networks", "features"))
-    files = {"cells": args.cells, "windows": args.windows, "layouts": args.layouts}
+    kinds = ("cells", "windows", "targets", "reference", "layouts")
+    files = {kind: getattr(args, kind) for kind in kinds if getattr(args, kind)}
     for section in args.config["metrics"]:
         network = section.get("network")
         inputs = files | ({"network": networks[network]} if network else {})

@@ -173,6 +173,14 @@ def births_and_deaths(points: Tensor, holes: AlphaHoles) -> Tensor:
     return torch.stack([birth, side.norm(dim=2).prod(dim=1) / (2 * area.abs())], dim=1)
 
 
+def circumcentres(triangle: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Circumcentres (k, 2) of triangles (k, 3, 2), and their barycentric coordinates (k, 3)."""
+    side = ((triangle[:, [2, 0, 1]] - triangle[:, [1, 2, 0]]) ** 2).sum(axis=2)
+    weight = side * (side.sum(axis=1, keepdims=True) - 2 * side)
+    weight /= weight.sum(axis=1, keepdims=True)
+    return (weight[:, :, None] * triangle).sum(axis=1), weight
+
+
 def alpha_losses(sets: Sequence[Tensor], targets: Sequence[NDArray]) -> Tensor:
     """(B,) squared Wasserstein-2 distances, px², of the diagrams of B point sets (N, 2) px to their targets (M, 2).
 

@@ -5,6 +5,11 @@ that is matched to the diagonal, the mean of its birth and death. :mod:`cellscap
 on the map. A hole of the target without a match costs the same wherever the prediction moves, so its exact derivative
 is 0, and a prediction with too few holes would not change. With ``missing``, the pixels where the clean layout has
 that hole get its values as wished distances.
+
+With ``filtration: superlevel`` the map is the negative distance −d. Holes of its sublevel sets are cells: a disc that
+shrinks around a cell closes where it loses its last neighbour (birth, −d at half the way to the neighbour, or −d at the
+border), and vanishes at the cell (death, d = 0). With ``normalise: max`` the values are −d / max d. The released code
+has 1 − d / max d, the same but for a shift, which leaves distances between diagrams as they are.
 """
 
 from collections.abc import Iterator
@@ -22,7 +27,7 @@ from cellscaper.topology.settings import Gradient, Topology
 
 @dataclass(frozen=True)
 class Diagrams:
-    """Holes of one map, a list entry for each window; diagrams are divided by ``scale``."""
+    """Holes of one map, a list entry for each window; diagrams hold d, or −d (superlevel), divided by ``scale``."""
 
     windows: list[Holes]
     scale: float
@@ -77,17 +82,19 @@ def _to_classes(
 
 def _diagrams(distances: list[list[DistanceMap]], settings: Topology) -> list[list[Diagrams]]:
     """Holes of every layer of every sample, in one call; pixels are flat indices of the whole map. No cell, no hole."""
-    blocks = [_windows(one, settings.window) for sample in distances for one in sample]
+    blocks = [_windows(one, settings) for sample in distances for one in sample]
     found = iter(holes_of_all([block for windows in blocks for _, _, block in windows]))
     numbered = iter(blocks)
     return [[_diagram(one, next(numbered), found, settings) for one in sample] for sample in distances]
 
 
-def _windows(distance: DistanceMap, side: int | None) -> list[tuple[int, int, NDArray[np.float32]]]:
-    """Corner (y, x) and values of each window; the values of an empty map are zeros."""
+def _windows(distance: DistanceMap, settings: Topology) -> list[tuple[int, int, NDArray[np.float32]]]:
+    """Corner (y, x) of each window and values ≥ 0 whose sublevel sets have the holes; 0 for an empty map."""
     values = np.zeros_like(distance.values) if distance.empty else distance.values
+    if settings.filtration == "superlevel":
+        values = values.max() - values
     height, width = values.shape
-    side = side or max(height, width)
+    side = settings.window or max(height, width)
     return [(y, x, values[y : y + side, x : x + side]) for y in range(0, height, side) for x in range(0, width, side)]
 
 
@@ -99,13 +106,19 @@ def _diagram(
 ) -> Diagrams:
     largest = 0.0 if distance.empty else float(distance.values.max())
     scale = largest if settings.normalise == "max" and largest > 0 else 1.0
-    width = distance.values.shape[1]
+    values, width = distance.values.ravel(), distance.values.shape[1]
     placed = []
     for y, x, block in windows:
         hole, columns = next(found), block.shape[1]
         birth, death = ((y + one // columns) * width + x + one % columns for one in (hole.birth, hole.death))
-        placed.append(Holes(birth, death, hole.diagram / scale))
+        diagram = _sign(settings) * np.stack([values[birth], values[death]], axis=1).astype(np.float64)
+        placed.append(Holes(birth, death, diagram / scale))
     return Diagrams(placed, scale)
+
+
+def _sign(settings: Topology) -> int:
+    """The factor from distances to values of the filtration."""
+    return -1 if settings.filtration == "superlevel" else 1
 
 
 def _compare(
@@ -115,7 +128,7 @@ def _compare(
     parts = [_wishes(*pair, settings) for pair in zip(found.windows, target.windows, strict=True)]
     cost = sum(part[0] for part in parts)
     pixels = np.concatenate([part[1] for part in parts])
-    wished = np.concatenate([part[2] for part in parts]) * found.scale
+    wished = np.concatenate([part[2] for part in parts]) * (_sign(settings) * found.scale)
     where, slope = route(layer, distance, pixels, wished, settings.threshold, settings.penalty)
     return cost, where, slope / found.scale**2
 
@@ -134,10 +147,11 @@ def _wishes(found: Holes, target: Holes, settings: Topology) -> tuple[float, NDA
     unmatched = np.ones(len(target), bool)
     unmatched[pairs[:, 1]] = False
     lacking = target[unmatched]
-    cost += float(((found.diagram - wished) ** 2).sum()) + lacking.to_diagonal
+    cost += float(((found.diagram - wished) ** 2).sum())
     pixels = [found.birth, found.death]
     values = [wished[:, 0], wished[:, 1]]
     if settings.missing:
+        cost += lacking.to_diagonal
         pixels += [lacking.birth, lacking.death]
         values += [lacking.diagram[:, 0], lacking.diagram[:, 1]]
     return cost, np.concatenate(pixels), np.concatenate(values)

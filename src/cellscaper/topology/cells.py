@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from cellscaper.topology.alpha import AlphaHoles
+
 TIES = np.random.default_rng(0).random(4096)  # order of cells with equal sums, so that no place is favoured
 
 
@@ -36,6 +38,23 @@ class Cells:
     cell: NDArray[np.int64]
     offset: NDArray[np.float64]
     own: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class CellHoles:
+    """Cells (n, 2) of a layer, pixels, and their holes, pixels; losses compare the diagrams divided by ``scale``.
+
+    If the scale is the largest distance on the map, ``void`` (2,) is the place with that distance to any cell.
+    """
+
+    points: NDArray[np.float64]
+    holes: AlphaHoles
+    scale: float = 1.0
+    void: NDArray[np.float64] | None = None
+
+    @property
+    def diagram(self) -> NDArray[np.float64]:
+        return self.holes.diagram / self.scale
 
 
 def find_cells(

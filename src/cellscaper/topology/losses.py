@@ -2,8 +2,9 @@
 
 Maps are (B, C, H, W) in unit range, 0 background … 1 marker. The topology losses binarise them at a threshold and match
 the holes of the distance to the nearest cell optimally to the holes of the clean layout. The value is the squared
-Wasserstein-2 distance of the two diagrams. Diagrams and gradients are computed from the cells
-(:mod:`cellscaper.topology.by_cells`) or from the pixels (:mod:`cellscaper.topology.by_pixels`).
+Wasserstein-2 distance of the two diagrams; TC Eq. 6 leaves out the target's unmatched holes (``missing``: False).
+Diagrams and gradients are computed from the cells (:mod:`cellscaper.topology.by_cells`) or from the pixels
+(:mod:`cellscaper.topology.by_pixels`).
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cellscaper.topology import by_cells, by_pixels
-from cellscaper.topology.by_cells import CellHoles
 from cellscaper.topology.by_pixels import Diagrams
+from cellscaper.topology.cells import CellHoles
 from cellscaper.topology.settings import Topology
 
 METHODS: dict[str, Any] = {"alpha": by_cells, "cubical": by_pixels}
@@ -30,19 +31,26 @@ class Targets:
     inter: list[CellHoles] | list[Diagrams] | None
 
 
+def marker_counts(maps: Tensor, threshold: float = 0.5, area: float = 9.0) -> Tensor:
+    """(B, C) Eq. 4: pixels of maps (B, C, H, W) above ``threshold``, divided by the ``area`` of a marker in pixels."""
+    return (maps > threshold).to(maps.dtype).sum(dim=(2, 3)) / area
+
+
 def count_loss(
     maps: Tensor, counts: Tensor, threshold: float = 0.5, area: float = 9.0, width: float | None = None
 ) -> Tensor:
-    """(B,) Eq. 3–4: |cells − counts| averaged over classes, cells = pixels above ``threshold`` / ``area`` of a marker.
+    """(B,) Eq. 3–4: |cells − counts| averaged over classes; cells as in :func:`marker_counts`.
 
-    maps (B, C, H, W) unit range, counts (B, C). The backward pass replaces the step function (straight-through).
-    Without ``width`` it takes the identity: each pixel has the gradient ± 1 / (area · C). With ``width`` it takes a
-    logistic function of this width in unit range and slope 1 at the threshold: pixels near the threshold move, clear
-    background hardly does.
+    maps (B, C, H, W) unit range, counts (B, C): with those of the clean maps the loss is exactly 0 at the truth. (The
+    number of cells in a crop is another one: markers overlap, and the border cuts them.)
+
+    The backward pass replaces the step function (straight-through). Without ``width`` it takes the identity: each pixel
+    has the gradient ± 1 / (area · C). With ``width`` it takes a logistic function of this width in unit range and slope
+    1 at the threshold: pixels near the threshold move, clear background hardly does.
     """
     hard = (maps.detach() > threshold).to(maps.dtype)
     soft = maps if width is None else 4 * width * ((maps - threshold) / width).sigmoid()
-    cells = (hard + soft - soft.detach()).sum(dim=(2, 3)) / area
+    cells = (hard + (soft - soft.detach())).sum(dim=(2, 3)) / area
     return (cells - counts.to(cells)).abs().mean(dim=1)
 
 
@@ -72,7 +80,7 @@ def topology_losses(
 
     Both together are cheaper than one after the other.
     Samples where ``active`` (B,) is False are left out: loss and gradient are 0, without computation. A map without a
-    cell has no holes: all holes of its target count as unmatched, and only ``missing`` gives it a gradient.
+    cell has no holes: all holes of its target are unmatched, and only ``missing`` gives it a cost and a gradient.
     """
     if targets.intra is None and targets.inter is None:
         return {}

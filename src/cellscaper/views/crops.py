@@ -11,6 +11,10 @@ from torch import Tensor
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 from cellscaper.views.patches import large_enough
+from cellscaper.views.symmetries import mirrored
+
+Flips = Literal["both", "horizontal", "none"]
+MIRRORED = {"both": (True, True), "horizontal": (False, True), "none": (False, False)}  # y, x
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,8 @@ class CropSampler:
     """Samples crops from the cells of a whole split, kept in memory as flat tensors on ``device``.
 
     Each crop takes a layout (all are equally likely), a window inside it (uniform over corners, which are
-    multiples of ``align`` px) and, with ``flips``, mirrors each axis with probability ½. A mirrored cell at
-    pixel y moves to region − 1 − y, so that cells, images and maps flip alike. (A cell less than one pixel
-    from the far edge would then leave the crop: it moves to 0.)
+    multiples of ``align`` px) and mirrors each axis that ``flips`` names with probability ½: both axes, x alone
+    (horizontal) or none. Cells, images and maps flip alike (:func:`cellscaper.views.symmetries.mirrored`).
 
     Raises CellscaperError for layouts smaller than the region (left out with ``small="skip"``), and if no layout
     remains.
@@ -54,13 +57,14 @@ class CropSampler:
         cells: LayoutSet,
         region: int,
         device: torch.device | str = "cpu",
-        flips: bool = True,
+        flips: Flips = "both",
         align: int = 1,
         small: Literal["error", "skip"] = "error",
     ):
         if region < 1 or align < 1 or region % align:
             raise CellscaperError(f"crops: region {region} px must be a positive multiple of the alignment {align} px")
-        self.region, self.flips, self.align = region, flips, align
+        self.region, self.align = region, align
+        self._mirrored = torch.tensor(MIRRORED[flips], device=device)  # (2,) axes that may be mirrored
         self._rows = torch.from_numpy(np.flatnonzero(large_enough(cells, region, small))).to(device)
         self._points = torch.from_numpy(cells.points).to(device)
         self._labels = torch.from_numpy(cells.labels).long().to(device)
@@ -68,16 +72,18 @@ class CropSampler:
         self._size = torch.from_numpy(cells.size).long().to(device)
 
     def sample(self, n: int, generator: torch.Generator) -> CropBatch:
-        """n crops. They depend only on the generator, not on the device of the cells."""
+        """n crops. They depend only on the generator, not on the device of the cells.
+
+        The numbers drawn do not depend on ``flips``: layouts and windows are the same with any.
+        """
         random = torch.rand((n, 5), generator=generator, dtype=torch.float64, device=generator.device)
         random = random.to(self._rows.device)
         row = self._rows[(random[:, 0] * len(self._rows)).long()]  # (n,)
         corners = (self._size[row] - self.region) // self.align + 1  # (n, 2) possible corners along y and x
         corner = (random[:, 1:3] * corners).long() * self.align
-        flip = (random[:, 3:] < 0.5) & self.flips
+        flip = (random[:, 3:] < 0.5) & self._mirrored
         points, labels, index = self._cells(row, corner)
-        mirrored = (self.region - 1 - points).clamp_(min=0)
-        points = torch.where(flip[index], mirrored, points)
+        points = torch.where(flip[index], mirrored(points, self.region), points)
         return CropBatch(points, labels, index, n, self.region, row, corner, flip)
 
     def _cells(self, row: Tensor, corner: Tensor) -> tuple[Tensor, Tensor, Tensor]:

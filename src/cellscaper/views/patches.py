@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet, crop
+from cellscaper.run.progress import log
 
 
 def sliding_windows(cells: LayoutSet, region: int, stride: int, small: Literal["error", "skip"] = "error") -> LayoutSet:
@@ -50,4 +51,6 @@ def large_enough(cells: LayoutSet, region: int, small: Literal["error", "skip"])
         )
     if not fits.any():
         raise CellscaperError(f"none of the {len(cells)} layouts is as large as the {region}×{region} px region")
+    if not fits.all():
+        log(f"left out: {int((~fits).sum())} of {len(cells)} images, smaller than the {region}×{region} px region")
     return fits

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from torch import Tensor
 
 from cellscaper.errors import CellscaperError
+from cellscaper.views.pixels import nearest_pixel
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,17 @@ class Grid:
         return self.inner + 2 * self.pad
 
 
+def pixels(points: Tensor, grid: Grid) -> Tensor:
+    """(M, 2) int64 the pixel that holds each point (M, 2) px of the region, without the padding."""
+    return nearest_pixel(points).div_(grid.stride).floor_().long().clamp_(0, grid.inner - 1)
+
+
 def rasterise(points: Tensor, labels: Tensor, index: Tensor, n: int, classes: int, grid: Grid) -> Tensor:
     """Markers of n layouts.
 
     points (M, 2) px in the region, y then x; labels (M,) int64; index (M,) int64, the layout of each cell.
-    Returns (n, classes, side, side) float32 with ``grid.low`` as background and ``grid.high`` on markers;
-    markers are cut at the border of the region.
+    Returns (n, classes, side, side) float32 with ``grid.low`` as background and ``grid.high`` on markers. A marker's
+    centre is the pixel nearest to the point (:mod:`cellscaper.views.pixels`); markers are cut at the region's border.
     """
     inner, side = grid.inner, grid.side
     shape = (n, classes, side, side)
@@ -62,7 +68,7 @@ def rasterise(points: Tensor, labels: Tensor, index: Tensor, n: int, classes: in
         if grid.low
         else torch.zeros(shape, device=points.device)
     )
-    cell = torch.div(points, grid.stride, rounding_mode="floor").long().clamp_(0, inner - 1)  # (M, 2)
+    cell = pixels(points, grid)  # (M, 2)
     half = grid.marker // 2
     step = torch.arange(-half, half + 1, device=points.device)
     shift = torch.cartesian_prod(step, step).view(-1, 2)  # (marker², 2)

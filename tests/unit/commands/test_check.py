@@ -73,7 +73,8 @@ def make(folder, records, name="labels/{}.csv", scale=1):
         if FORMATS[name] is None:
             savemat(file, {"class": record.labels[:, None] + 1, "centroid": record.points[:, ::-1].astype(float)})
         else:
-            moved = type(record)(record.image_id, record.split, record.points * scale, record.labels, record.image)
+            points = record.points * scale + (scale - 1) / 2  # the middle of a pixel's copies
+            moved = type(record)(record.image_id, record.split, points, record.labels, record.image)
             file.write_text(FORMATS[name](moved))
     return folder
 
@@ -192,6 +193,14 @@ def test_what_is_wrong_is_said_and_no_configuration_written(records, tmp_path):
     file.unlink()
     with pytest.raises(CellscaperError, match="1 images have no dot file"):
         check(folder, "--mpp", "0.5")
+
+
+def test_too_few_images_for_a_random_split_are_told_how_to_name_one(records, tmp_path):
+    with pytest.raises(CellscaperError, match=r"val = 0.1 of 3 images .* `split` .*train.txt, val.txt, test.txt"):
+        check(make(tmp_path, records[:3]), "--mpp", "0.5")
+    for record, name in zip(records, ("train", "val", "test"), strict=False):
+        (tmp_path / f"{name}.txt").write_text(record.image_id)
+    assert check(tmp_path, "--mpp", "0.5")["datasets"]["mine"]["split"]["val"] == "val.txt"
 
 
 def test_doubles_rare_classes_and_shifts_are_warned_of(records, tmp_path, capsys):

@@ -19,6 +19,24 @@ def form(columns: Any = ("y", "x", "class"), **other: Any) -> DotFormat:
     return DotFormat(columns, {"1": 0, "2": 1, **NAMES}, **other)
 
 
+def test_rescaled_dots_stay_on_the_same_place_of_the_image(tmp_path: Path) -> None:
+    """A black square keeps its centre, by the image's own grey values; whole numbers are the centres of pixels."""
+    for mpp, size in ((0.25, (24, 32)), (1.0, (96, 128))):
+        image = np.full((48, 64, 3), 255, np.uint8)
+        image[20:24, 30:38] = 0
+        Image.fromarray(image).save(tmp_path / "a.png")
+        (tmp_path / "a.csv").write_text("y,x,class\n21.5,33.5,1\n0,0,1\n47,63,1\n")
+        block = {"path": str(tmp_path), "images": "*.png", "dots": "{stem}.csv", "columns": ["y", "x", "class"]}
+        block |= {"classes": ["t"], "class_map": {"1": "t"}, "mpp": mpp, "rescale": True, "split": {"train": 1.0}}
+        (one,) = dots.read(read(dots.Settings, block, "datasets a"), tmp_path)
+        assert one.image.shape[:2] == size
+        dark = 255.0 - one.image[..., 0]
+        rows, columns = np.indices(size)
+        centre = np.array([(dark * rows).sum(), (dark * columns).sum()]) / dark.sum()
+        np.testing.assert_allclose(one.points[0], centre, atol=0.02)
+        assert (one.points >= 0).all() and (one.points < size).all()
+
+
 # -- lines ---------------------------------------------------------------------------------------------------
 
 

@@ -113,6 +113,14 @@ def test_swapped_axes_are_refused(folder: Path) -> None:
         lizard.read_label(mat(folder), SIZE)
 
 
+def test_a_centroid_between_pixels_lies_on_the_second(folder: Path) -> None:
+    """(y 2.5, x 4.5) is pixel (3, 5). Rounded to even numbers it would miss its nucleus and hit (4, 2), swapped."""
+    inst_map = np.zeros(SIZE, np.int32)
+    inst_map[3, 5] = inst_map[4, 2] = 1
+    savemat(mat(folder), {"inst_map": inst_map, "id": [[1]], "class": [[1]], "centroid": [[4.5, 2.5]]})
+    assert lizard.read_label(mat(folder), SIZE)[1].tolist() == [[2.5, 4.5]]
+
+
 @pytest.mark.parametrize("concave", [4, 10])
 def test_concave_nuclei_are_no_swapped_axes(folder: Path, concave: int) -> None:
     one = content(list(range(1, 11)))

@@ -35,6 +35,16 @@ def nuclei(points, image):
     return [parts == number for number in np.unique(parts[y, x]) if number]
 
 
+def test_a_nucleus_is_painted_at_the_pixel_nearest_to_its_dot(hard_points, nearest_centres):
+    points = hard_points(96, 40, 0)
+    labels = np.arange(40).astype(np.uint8) % 3
+    one, other = (
+        render(where, labels, (96, 96), THREE, np.random.default_rng(1))
+        for where in (points, nearest_centres(points, 96).astype(np.float32))
+    )
+    assert np.array_equal(one, other)
+
+
 def areas(label, seed=0):
     points, labels = lattice((240, 260), 34, label)
     image = render(points, labels, (240, 260), THREE, np.random.default_rng(seed))

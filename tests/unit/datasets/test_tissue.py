@@ -5,7 +5,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from cellscaper.datasets.tissue import SCENES, hard_core, simulate
+from cellscaper.datasets.tissue import SCENES, _Ground, hard_core, simulate
 
 SIZE = (384, 320)
 
@@ -25,6 +25,13 @@ def test_hard_core_distances_hold_for_every_pair(classes, size):
         points, labels, _ = simulate(size, classes, np.random.default_rng((2, k)))
         apart = cdist(points, points) + np.where(np.eye(len(points)), np.inf, 0)
         assert (apart >= least[labels[:, None], labels]).all()
+
+
+def test_a_cell_lies_on_the_nearest_pixel_and_ties_go_up():
+    ground = _Ground((40, 40), 3)
+    for y, x in ((2.5, 20.5), (13.4, 31.6), (25.5, 3.49)):
+        assert ground.place(y, x, 0)
+    assert [cell[:2] for cell in ground.cells] == [(3, 21), (13, 32), (26, 3)]
 
 
 def test_dots_are_distinct_whole_pixels_inside_the_image(tissue):

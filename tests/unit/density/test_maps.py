@@ -3,8 +3,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from cellscaper.density import kde
 from cellscaper.density.maps import density_map, grid_points, normalise, quantile_scale
 from cellscaper.errors import CellscaperError
+from cellscaper.views.symmetries import EIGHT, transform
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,16 @@ def test_map_is_height_by_width_rounded_up_and_finds_y_and_x():
     assert density.shape == (26, 61)
     assert density.dtype == np.float32
     assert np.unravel_index(density.argmax(), density.shape) == (10, 45)  # pixels 20-21 and 90-91
+
+
+@pytest.mark.parametrize("symmetry", EIGHT)
+def test_maps_turn_with_the_cells(hard_points, turned, symmetry):
+    points = hard_points(60, 30, symmetry).clip(0, 59)  # beyond the last centre a mirrored cell moves
+    one, other = (
+        density_map(kde.fit, kde.evaluate, where, (60, 60), 4, kde.Settings(), 0)
+        for where in (points, transform(points, symmetry, 60))
+    )
+    np.testing.assert_allclose(other, turned(one, symmetry), rtol=1e-4)
 
 
 @pytest.mark.parametrize("cells", [0, 1, 2])

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from cellscaper.detectors.data import TrainingData, channels_first, dot_owners, to_input
+from cellscaper.detectors.data import TrainingData, cell_pixels, channels_first, dot_owners, to_input
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout
+from cellscaper.views.symmetries import EIGHT, transform
 
 
 def data_of(real, synthetic=None, crop=64, dot_radius=3, synthetic_fraction=0.25):
@@ -36,6 +37,28 @@ def test_owners_equal_brute_force(radius: float, whole: bool) -> None:
             if distance.min() <= radius**2:
                 expected[y, x] = distance.argmin() + 1
     assert np.array_equal(dot_owners(layout, radius), expected)
+
+
+@pytest.mark.parametrize("symmetry", EIGHT)
+@pytest.mark.parametrize("radius", [3, 4.5])
+def test_owners_turn_with_the_cells(hard_points, turned, radius: float, symmetry: int) -> None:
+    points = hard_points(40, 60, symmetry)
+    points[7:30] = np.round(points[7:30] * 2) / 2  # equal distances to several cells
+    points = points.clip(0, 39)  # a cell beyond the last pixel's centre moves to that centre when mirrored
+    one, other = (Layout(p, np.zeros(60, np.uint8), (40, 40)) for p in (points, transform(points, symmetry, 40)))
+    assert np.array_equal(dot_owners(other, radius), turned(dot_owners(one, radius), symmetry))
+
+
+@pytest.mark.parametrize("symmetry", EIGHT)
+def test_the_pixel_of_a_cell_is_the_nearest_and_turns_with_it(hard_points, nearest_centres, turned, symmetry) -> None:
+    points = hard_points(40, 200, symmetry)
+    pixels, other = (
+        np.stack(cell_pixels(Layout(p, np.zeros(200, np.uint8), (40, 40))), axis=1)
+        for p in (points, transform(points, symmetry, 40))
+    )
+    assert np.array_equal(pixels, nearest_centres(points, 40))
+    number = np.arange(1600).reshape(40, 40)
+    assert np.array_equal(turned(number, symmetry)[tuple(other.T)], number[tuple(pixels.T)])
 
 
 def test_an_image_without_cells_has_no_owners() -> None:
@@ -79,6 +102,7 @@ def test_synthetic_pairs_have_their_share_and_owners_of_their_own(scenes, fracti
     dark = [np.zeros_like(image) for image in images]
     data = data_of((images, cells), (dark, cells), synthetic_fraction=fraction)
     assert torch.equal(data.labels[:44], data.labels[44:]) and len(data.images) == len(data.layouts) == 4
+    assert data.real_images == 2
     generator, shares = seeded(), []
     for _ in range(20):
         inputs, owners = data.batch(20, generator, CPU)

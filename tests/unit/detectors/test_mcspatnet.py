@@ -1,9 +1,6 @@
-"""MCSpatNet: shapes, losses, sub-classes, what it remembers, and that it learns."""
+"""MCSpatNet: losses, sub-classes, what it remembers, when it looks at validation images, and that it learns."""
 
-import sys
-import types
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,16 +11,8 @@ from torch import nn
 from cellscaper.detectors import mcspatnet
 from cellscaper.detectors.data import TrainingData
 from cellscaper.detectors.kfunction import cross_k
-from cellscaper.detectors.mcspatnet import (
-    K_SCALE,
-    VGG16,
-    MCSpatNet,
-    Settings,
-    build,
-    k_error,
-    load_imagenet,
-    losses,
-)
+from cellscaper.detectors.mcspatnet import Settings, as_vector, build, intervals, k_error, losses
+from cellscaper.detectors.mcspatnet_network import K_SCALE, MCSpatNet
 from cellscaper.detectors.peaks import detect
 from cellscaper.detectors.subclasses import cluster, features_at_cells
 from cellscaper.detectors.training import Validation
@@ -61,86 +50,12 @@ def small(**changes) -> MCSpatNet:
     return build(settings(**changes), 3)
 
 
-# -- network ----------------------------------------------------------------------------------------------------
+# -- settings and weights ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("height", "width"), [(64, 64), (50, 37), (17, 9)])
-@pytest.mark.parametrize("norm", ["none", "group"])
-def test_any_size_comes_back_with_all_heads(height, width, norm):
-    model, images = small(norm=norm).eval(), torch.rand(2, 3, height, width)
-    outputs = model(images)
-    assert outputs.shape == (2, 1 + 3 + 6 + 9, height, width)
-    assert [part.shape[1] for part in model.split(outputs)] == [1, 3, 6, 9]
-    assert (model.split(outputs)[3] >= 0).all()
-    assert torch.allclose(model(images, heads=(0, 1)), outputs[:, :4])
-    assert model.cell_features(images).shape == (2, model.seen, height, width)
-
-
-@pytest.fixture(scope="module")
-def papers():
-    """The network of the papers' configuration."""
-    torch.manual_seed(0)
-    return MCSpatNet(3, 5, 7, 1.0, "none", 0.2)
-
-
-def convolutions(model):
-    return [m for m in model.down.modules() if isinstance(m, nn.Conv2d)]
-
-
-def test_the_papers_encoder_is_vgg16_he_initialised(papers):
-    """13 convolutions with VGG-16's 14.7 million weights (Simonyan and Zisserman 2015)."""
-    layers = convolutions(papers)
-    assert len(layers) == 13
-    assert sum(p.numel() for layer in layers for p in layer.parameters()) == 14_714_688
-    assert papers.outputs == (1, 3, 15, 21)
-    for layer in layers:
-        assert layer.weight.std().item() == pytest.approx(np.sqrt(2 / (layer.out_channels * 9)), rel=0.05)
-
-
-def test_every_parameter_takes_part():
-    model = small().eval()
-    model(torch.rand(1, 3, 32, 32)).square().sum().backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
-
-
-def test_sizes_that_make_no_network_are_refused():
-    with pytest.raises(CellscaperError, match="0 clusters"):
-        MCSpatNet(3, 0, 3, 0.125, "group", 0.2)
+def test_settings_that_make_no_network_are_refused():
     with pytest.raises(CellscaperError, match=r"mcspatnet\.clusters = 0: .*greater than or equal to 1"):
         small(clusters=0)
-
-
-# -- ImageNet weights -------------------------------------------------------------------------------------------
-
-
-def fake_torchvision(monkeypatch, vgg16):
-    package, models = types.ModuleType("torchvision"), types.ModuleType("torchvision.models")
-    models.vgg16, models.VGG16_Weights = vgg16, types.SimpleNamespace(IMAGENET1K_V1="weights")
-    monkeypatch.setitem(sys.modules, "torchvision", package)
-    monkeypatch.setitem(sys.modules, "torchvision.models", models)
-
-
-@pytest.mark.parametrize("error", [ImportError("no module"), RuntimeError("operator nms"), OSError("no network")])
-def test_without_imagenet_weights_it_says_so_and_goes_on(papers, monkeypatch, capsys, error):
-    def fails(weights):
-        raise error
-
-    fake_torchvision(monkeypatch, fails)
-    before = convolutions(papers)[0].weight.clone()
-    assert not load_imagenet(papers)
-    assert torch.equal(convolutions(papers)[0].weight, before)
-    assert str(error) in capsys.readouterr().err
-
-
-def test_imagenet_weights_come_in_the_order_of_the_layers(papers, monkeypatch):
-    torch.manual_seed(5)
-    channels = [3, *(c for c, n in VGG16 for _ in range(n))]
-    features = nn.Sequential(*(one for a, b in pairwise(channels) for one in (nn.Conv2d(a, b, 3), nn.ReLU())))
-    fake_torchvision(monkeypatch, lambda weights: types.SimpleNamespace(features=features))
-    assert load_imagenet(papers)
-    assert all(
-        torch.equal(one.weight, other.weight) for one, other in zip(convolutions(papers), features[::2], strict=True)
-    )
 
 
 def test_narrow_networks_are_he_initialised_and_the_facts_say_so(scenes, capsys):
@@ -309,6 +224,48 @@ def test_the_best_validation_is_kept(scenes, monkeypatch):
     fresh = small()
     fresh.load_state_dict(weights)
     assert all(torch.equal(one, two) for one, two in zip(fresh.parameters(), kept, strict=True))
+
+
+def looks_and_renewals(scenes, monkeypatch, pairs, steps, **changes):
+    """Steps after which a training of 4 real images and so many pairs looks at the validation images, and renews."""
+    looks, renewals, now = [], [], [0]
+    monkeypatch.setattr(Validation, "f1", lambda self, found: looks.append(now[0]) or 0.5)
+    monkeypatch.setattr(mcspatnet, "k_error", lambda *given: 0.0)
+    monkeypatch.setattr(mcspatnet, "cluster", lambda model, data, _: renewals.append(now[0]) or data.labels * 2)
+    chosen = settings(training={"batch": 2, "steps": steps, "lr": 3e-3}, **changes)
+    synthetic = scenes(range(10, 10 + pairs)) if pairs else None
+    data = TrainingData(scenes(range(4)), synthetic, crop=64, dot_radius=3, synthetic_fraction=0.5)
+    training = mcspatnet.training(small(), chosen, data, Validation(*scenes(range(100, 101))))
+    training.loss(training.module, torch.Generator().manual_seed(0), 0)
+    for now[0] in range(1, steps + 1):
+        training.on_step(now[0], training.module)
+    return looks, renewals
+
+
+@pytest.mark.parametrize("pairs", [0, 3, 12])
+def test_by_default_all_rows_have_equally_many_looks_at_validation(scenes, monkeypatch, pairs):
+    """Every 4 real images / 2 crops a step, whatever pairs are added; the best of more looks is better by chance."""
+    looks, renewals = looks_and_renewals(scenes, monkeypatch, pairs, 20, epoch=None)
+    assert looks == list(range(0, 21, 2))
+    assert renewals == {0: list(range(0, 20, 2)), 3: [0, 4, 8, 12, 16], 12: [0, 8, 16]}[pairs]
+
+
+def test_an_epoch_that_is_given_decides_the_looks(scenes, monkeypatch):
+    looks, renewals = looks_and_renewals(scenes, monkeypatch, 12, 20, epoch=3)
+    assert looks == [0, 3, 6, 9, 12, 15, 18, 20]
+    assert renewals == [0, 9, 18]  # 16 images are 8 steps, the next look comes after 9
+    data = TrainingData(scenes(range(4)), scenes(range(4, 9)), crop=64, dot_radius=3, synthetic_fraction=0.5)
+    assert intervals(settings(epoch=100), data) == (100, 100)
+    assert intervals(settings(epoch=None, training={"batch": 3, "steps": 9, "lr": 3e-3}), data) == (2, 4)
+
+
+def test_best_weights_are_kept_in_any_memory_format():
+    """On a GPU the trainer makes the weights channels-last."""
+    plain, other = small(), small().to(memory_format=torch.channels_last)
+    assert torch.equal(as_vector(plain), as_vector(other))
+    fresh = small(norm="group")
+    nn.utils.vector_to_parameters(2 * as_vector(other), fresh.to(memory_format=torch.channels_last).parameters())
+    assert all(torch.equal(2 * one, two) for one, two in zip(plain.parameters(), fresh.parameters(), strict=True))
 
 
 def test_images_without_a_cell_take_part(scenes):

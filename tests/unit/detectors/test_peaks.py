@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cellscaper.detectors import unet
-from cellscaper.detectors.mcspatnet import MCSpatNet
+from cellscaper.detectors.mcspatnet_network import MCSpatNet
 from cellscaper.detectors.peaks import OVERLAP, cells_from_detection, cells_from_probabilities, detect, image_maps
 from cellscaper.detectors.unet import UNet
 
@@ -48,6 +48,16 @@ def test_regions_below_the_least_area_are_dropped(area: int, kept: int) -> None:
     probability[0] = 0.4
     probability[1, 5, 5 : 5 + area] = 0.6
     assert len(cells_from_probabilities(probability, AREA)[0]) == kept
+
+
+def test_a_region_centred_between_pixels_has_the_class_of_the_second() -> None:
+    """Four pixels around (y + ½, x + ½): ties go up, for even and odd y and x alike."""
+    for y, x in ((10, 20), (11, 20), (10, 21), (11, 21)):
+        maps = np.zeros((3, 40, 60))
+        maps[0, y : y + 2, x : x + 2] = 0.9
+        maps[1], maps[2, y + 1, x + 1] = 0.5, 0.6
+        points, labels = cells_from_detection(maps, 0.5, AREA)
+        assert points.tolist() == [[y + 0.5, x + 0.5]] and labels.tolist() == [1]
 
 
 def test_a_detected_region_has_the_class_at_its_centre() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from cellscaper.diffusion.conditioning import Denoiser, NoCondition, count_edges, make_condition
+from cellscaper.diffusion.conditioning import Denoiser, NoCondition, make_condition
 from cellscaper.diffusion.settings import CategoryCondition, Condition, CountsCondition, Unconditional
 from cellscaper.errors import CellscaperError
 from cellscaper.run.settings import Settings, read
@@ -52,22 +52,6 @@ def test_no_condition_is_zero_and_has_nothing_to_learn():
     condition = make_condition(Unconditional(), classes=3, width=8)
     assert torch.equal(condition(torch.tensor([[1.0, 2.0, 3.0]])), torch.zeros(1, 8))
     assert not list(condition.parameters())
-
-
-@pytest.mark.parametrize("categories", [1, 5, 10, 20])
-def test_count_edges_split_the_training_crops_evenly(categories):
-    totals = np.random.default_rng(0).permutation(1000) * 3
-    edges = count_edges(totals, categories)
-    sizes = np.bincount(np.searchsorted(edges, totals, side="right"), minlength=categories)
-    assert len(sizes) == categories
-    assert sizes.max() - sizes.min() <= 1
-    assert all(type(edge) is float for edge in edges)
-
-
-@pytest.mark.parametrize(("totals", "categories"), [([5] * 100, 5), ([1, 2, 3], 5), ([], 5), ([1, 2], 0)])
-def test_count_edges_refuse_totals_that_leave_a_category_empty(totals, categories):
-    with pytest.raises(CellscaperError, match=f"{categories} count categories"):
-        count_edges(totals, categories)
 
 
 class Conditioned(Settings):

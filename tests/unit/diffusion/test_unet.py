@@ -95,9 +95,11 @@ def test_residual_block_is_its_formula(scale_shift, resample):
     torch.testing.assert_close(block(x, e), expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("channels", "head_channels", "heads"), [(16, 8, 2), (16, 64, 1)])
-def test_attention_is_explicit_softmax_attention(channels, head_channels, heads):
-    layer = randomised(Attention(channels, head_channels))
+@pytest.mark.parametrize(
+    ("channels", "head_channels", "given", "heads"), [(16, 8, None, 2), (16, 64, None, 1), (16, 8, 4, 4)]
+)
+def test_attention_is_explicit_softmax_attention(channels, head_channels, given, heads):
+    layer = randomised(Attention(channels, head_channels, given))
     x = torch.randn(2, channels, 3, 5)
     tokens = layer.norm(x).flatten(2).transpose(1, 2)
     out = torch.zeros_like(tokens)
@@ -116,6 +118,13 @@ def test_attention_is_explicit_softmax_attention(channels, head_channels, heads)
 def test_attention_refuses_channels_that_do_not_split_into_heads():
     with pytest.raises(CellscaperError, match="96 channels"):
         Attention(96, 64)
+    with pytest.raises(CellscaperError, match="^96 channels do not split into 5 attention heads$"):
+        CrossAttention(96, 32, 8, heads=5)
+
+
+def test_a_number_of_heads_holds_for_every_attention():
+    net = UNet(3, 3, **SMALL, context=6, heads=4)
+    assert [layer.heads for layer in net.modules() if isinstance(layer, Attention | CrossAttention)] == [4] * 8
 
 
 def test_timestep_embedding_holds_cosines_and_sines_of_falling_frequencies():
@@ -212,9 +221,10 @@ def context(n: int = 7, width: int = 6) -> Context:
     return Context(torch.randn(2, n, width, generator=generator), present)
 
 
-def test_cross_attention_is_torch_s_multi_head_attention():
+@pytest.mark.parametrize("heads", [{"head_channels": 4}, {"head_channels": 8, "heads": 2}])
+def test_cross_attention_is_torch_s_multi_head_attention(heads):
     """torch's module with the same weights, pixel by pixel; places are those of the pixels' centres."""
-    layer, given = randomised(CrossAttention(8, 4, 6)), context()
+    layer, given = randomised(CrossAttention(8, width=6, **heads)), context()
     x = torch.randn(2, 8, 3, 5)
     oracle = nn.MultiheadAttention(8, 2, kdim=6, vdim=6, batch_first=True)
     with torch.no_grad():

@@ -487,7 +487,7 @@ def use_row(dataset, row, outputs, experiments):
     outputs.networks(dataset, name, row.decoder)
     experiments.recipe(name)
     sections.windows_section(config, field)
-    sections.sampling_section(experiments, name, "test")
+    sections.sampling_section(experiments, next(iter(config["datasets"])), name, "test")
     sections.scoring_section(experiments, name, row.decoder, outputs.tables.metrics(name, row.decoder))
     sections.image_scoring_section(experiments, name)
     sections.painter_section(config, experiments.painter(name))

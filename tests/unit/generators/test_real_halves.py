@@ -9,8 +9,8 @@ from cellscaper.generators.protocol import Request
 from cellscaper.layouts import Layout, LayoutSet
 
 
-def patches(per_image, seed=0):
-    """Patches of several images, each recognisable by its single cell."""
+def windows(per_image, seed=0):
+    """Windows of several images, each recognisable by its single cell."""
     items, number = [], 0
     for image, n in enumerate(per_image):
         for _ in range(n):
@@ -34,8 +34,8 @@ def halves(by, targets, seed=0):
 
 
 @pytest.mark.parametrize("n", [2, 3, 11, 40])
-def test_halves_of_the_patches_share_no_patch_and_use_as_many_as_they_can(n):
-    used, stood_for, made = halves("patches", patches([n]))
+def test_halves_of_the_windows_share_no_window_and_use_as_many_as_they_can(n):
+    used, stood_for, made = halves("windows", windows([n]))
     assert len(made) == n // 2
     assert not set(used) & set(stood_for)
     assert len(set(used)) == len(set(stood_for)) == n // 2
@@ -44,39 +44,39 @@ def test_halves_of_the_patches_share_no_patch_and_use_as_many_as_they_can(n):
 
 @pytest.mark.parametrize("per_image", [[1, 1], [9, 4, 7, 6], [30, 1, 1, 1, 1]])
 def test_halves_of_the_images_share_no_image(per_image):
-    targets = patches(per_image)
+    targets = windows(per_image)
     for seed in range(5):
         used, stood_for, made = halves("images", targets, seed)
         assert not set(targets.source[used]) & set(targets.source[stood_for])
         assert len(set(used)) == len(set(stood_for)) == len(made) > 0
 
 
-def test_halves_of_the_patches_mix_the_images():
-    targets = patches([20, 20])
-    used, stood_for, _ = halves("patches", targets)
+def test_halves_of_the_windows_mix_the_images():
+    targets = windows([20, 20])
+    used, stood_for, _ = halves("windows", targets)
     assert set(targets.source[used]) & set(targets.source[stood_for])
 
 
 def test_layouts_are_the_real_ones_unchanged():
-    targets = patches([6, 5]).with_columns(split=np.array(["test"] * 11))
-    used, stood_for, made = halves("patches", targets)
+    targets = windows([6, 5]).with_columns(split=np.array(["test"] * 11))
+    used, stood_for, made = halves("windows", targets)
     assert made == targets[used].with_columns(target=np.array(stood_for))
 
 
 def test_the_split_depends_on_the_seed_and_on_nothing_else():
-    targets = patches([30])
-    assert halves("patches", targets, 4)[:2] == halves("patches", targets, 4)[:2]
-    assert halves("patches", targets, 4)[:2] != halves("patches", targets, 5)[:2]
+    targets = windows([30])
+    assert halves("windows", targets, 4)[:2] == halves("windows", targets, 4)[:2]
+    assert halves("windows", targets, 4)[:2] != halves("windows", targets, 5)[:2]
 
 
-def test_every_patch_may_come_into_either_half_and_stand_for_any_other():
-    targets = patches([4])
-    found = {pair for seed in range(200) for pair in zip(*halves("patches", targets, seed)[:2], strict=True)}
+def test_every_window_may_come_into_either_half_and_stand_for_any_other():
+    targets = windows([4])
+    found = {pair for seed in range(200) for pair in zip(*halves("windows", targets, seed)[:2], strict=True)}
     assert found == {(a, b) for a in range(4) for b in range(4) if a != b}
 
 
-@pytest.mark.parametrize(("by", "per_image"), [("patches", [1]), ("patches", []), ("images", [7]), ("images", [])])
+@pytest.mark.parametrize(("by", "per_image"), [("windows", [1]), ("windows", []), ("images", [7]), ("images", [])])
 def test_what_cannot_be_split_is_refused(by, per_image):
-    n = sum(per_image) if by == "patches" else len(per_image)
+    n = sum(per_image) if by == "windows" else len(per_image)
     with pytest.raises(CellscaperError, match=f"at least 2 {by} to split into halves, {n} given"):
-        split(patches(per_image), by, [0] * sum(per_image))
+        split(windows(per_image), by, [0] * sum(per_image))

@@ -23,6 +23,7 @@ from cellscaper.generators.protocol import Request, read_recipe
 from cellscaper.generators.tmccg import Tmccg, sample_layouts
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.topology.persistence import alpha_diagrams
+from cellscaper.views.symmetries import EIGHT, transform
 
 REGION, CLASSES, RADII = 64, 3, [4, 8, 16]
 SETTINGS = {
@@ -195,6 +196,17 @@ def test_a_splatted_map_is_a_sum_of_bells():
     for (py, px), label in zip(one.points[0, :3].tolist(), one.labels[0], strict=False):
         expected[label] += np.exp(-((y - py) ** 2 + (x - px) ** 2) / 18)
     assert found[0].numpy() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("symmetry", EIGHT)
+def test_splatted_maps_turn_with_the_cells(hard_points, turned, symmetry):
+    points = hard_points(REGION, 40, symmetry).clip(0, REGION - 1)  # beyond the last centre a mirrored cell moves
+    labels, mask = torch.arange(40)[None] % CLASSES, torch.ones(1, 40, dtype=torch.bool)
+    one, other = (
+        splat(Pattern(torch.from_numpy(where)[None], labels, mask), CLASSES, REGION, 4, 3.0)[0].numpy()
+        for where in (points, transform(points, symmetry, REGION))
+    )
+    np.testing.assert_allclose(other, turned(one, symmetry), atol=1e-5)
 
 
 def test_the_discriminator_hears_the_condition():

@@ -16,7 +16,8 @@ from cellscaper.views.rasters import Grid, rasterise
 GRID = {"region": 128, "stride": 4, "marker": 1, "pad": 2, "low": -0.2, "high": 4.0}
 LOSSES = {
     "after": 0.5, "weights": {"count": 2.0, "intra": 3.0, "inter": 5.0}, "threshold": 0.5, "width": None,
-    "diagrams": "alpha", "normalise": "none", "window": None, "snr_limit": None,
+    "diagrams": "alpha", "filtration": "sublevel", "missing": True, "clamp": True, "count_threshold": None,
+    "normalise": "none", "window": None, "snr_limit": None,
 }  # fmt: skip
 T = torch.tensor([5, 90])
 
@@ -95,6 +96,67 @@ def test_a_distance_without_its_package_or_its_diagrams_ends_the_training_at_its
 def test_perfect_predictions_cost_nothing(run):
     terms, shown, _ = run(9, clean()[0])
     assert all(value.abs().max() == 0 for value in (*terms.values(), shown["count_error"]))
+
+
+def test_the_clean_map_costs_nothing_whatever_its_markers_hide(recipe):
+    """TC Eq. 4 counts areas: of 3×3 markers that overlap, or are cut by the border, less than nine pixels a cell."""
+    grid, rng = Grid(32, 1, 3), np.random.default_rng(0)
+    n, cells = 200, 20
+    points = torch.from_numpy(rng.integers(0, 32, (n * cells, 2))).float()
+    labels, index = torch.from_numpy(rng.integers(0, 2, n * cells)), torch.arange(n * cells) // cells
+    counts = torch.bincount(index * 2 + labels, minlength=2 * n).view(n, 2).float()
+    x0 = rasterise(points, labels, index, n, 2, grid)
+    assert ((x0.sum(dim=(2, 3)) / 9 - counts).abs() > 0.5).float().mean() > 0.5
+    asked = recipe("topocellgen", 32, {"losses": LOSSES}, {"steps": 10}, grid={"region": 32})
+    terms, shown = topocellgen.extra(asked, x0, counts, 9)(x0.clone().requires_grad_(), torch.full((n,), 5))
+    for name, value in terms.items():
+        assert not value.any()
+        assert not shown[f"grad_{name}"].any()
+    assert not shown["count_error"].any()
+
+
+@pytest.mark.parametrize("diagrams", ["alpha", "cubical"])
+def test_the_prediction_is_clamped_to_the_grids_range_before_all_losses(run, diagrams):
+    x0_hat = 1.5 * clean(cells=20, seed=1)[0] - 1.0 + 3 * torch.rand(2, 2, 36, 36, generator=torch.manual_seed(0))
+    beyond = (x0_hat < GRID["low"]) | (x0_hat > GRID["high"])
+    for clamp in (True, False):
+        terms, _, free = run(9, x0_hat, diagrams=diagrams, clamp=clamp)
+        for value in terms.values():
+            (slope,) = torch.autograd.grad(value.sum(), free, retain_graph=True)
+            assert slope[~beyond].any()
+            assert slope[beyond].any() != clamp
+    terms, _, _ = run(9, x0_hat, diagrams=diagrams)
+    inside, _, _ = run(9, x0_hat.clamp(GRID["low"], GRID["high"]), diagrams=diagrams, clamp=False)
+    for name, value in terms.items():
+        assert torch.equal(value, inside[name])
+
+
+def test_the_count_loss_can_have_a_threshold_of_its_own(run):
+    x0, _ = clean()
+    faint = x0.clone()
+    faint[x0 > 0] = GRID["low"] + 0.8 * (GRID["high"] - GRID["low"])
+    terms, shown, _ = run(9, faint, threshold=0.7, count_threshold=0.85)
+    assert shown["count_error"].tolist() == [15, 15]  # no cell counts
+    assert terms["intra"].max() == terms["inter"].max() == 0  # all cells have holes between them
+    for same in (None, 0.7):
+        assert run(9, faint, threshold=0.7, count_threshold=same)[1]["count_error"].tolist() == [0, 0]
+
+
+def test_filtration_missing_and_window_reach_the_losses(run):
+    unit = [(maps[..., 2:-2, 2:-2] + 0.2) / 4.2 for maps in (clean()[0], clean(cells=20, seed=1)[0])]
+    chosen = {"diagrams": "cubical", "filtration": "superlevel", "missing": False, "normalise": "max"}
+    settings = Topology(marker=1, window=5, **chosen)
+    raw = topology_losses(unit[1], targets(unit[0], settings), settings)
+    terms, _, _ = run(9, clean(cells=20, seed=1)[0], window=20, **chosen)
+    for name, weight in (("intra", 3), ("inter", 5)):
+        assert raw[name].min() > 0
+        torch.testing.assert_close(terms[name].detach(), weight * raw[name], check_dtype=False)
+    for wrong, message in (
+        ({"diagrams": "cubical", "window": 3}, "window 0 is less than a pixel"),
+        ({"filtration": "superlevel"}, "superlevel needs the pixels of diagrams: cubical"),
+    ):
+        with pytest.raises(CellscaperError, match=message):
+            run(0, **wrong)
 
 
 def test_gradients_reach_the_prediction_and_their_norms_are_shown(run):

@@ -31,6 +31,10 @@ def plain_loop(dots, found, radius):
     return hits
 
 
+def test_a_detection_between_pixels_goes_to_the_even_one_as_in_the_script():
+    assert to_pixels(np.array([[2.5, 3.5], [7.4, 7.6], [23.9, 0.5]]), SIZE).tolist() == [[2, 4], [7, 8], [23, 0]]
+
+
 def test_greedy_matching_equals_plain_loops_over_dot_maps():
     rng = np.random.default_rng(0)
     for _ in range(1000):

@@ -87,7 +87,8 @@ def test_the_score_is_the_distance_of_the_features_of_the_weights(tmp_path):
     compared = Comparison(real, made, real, real, "points", network=file)
     one, two = (features(model, settings.grid, side, 7, torch.device("cpu")) for side in (real, made))
     for shrinkage, name in (("none", "spatial_fid"), ("ledoit_wolf", "spatial_fid_shrinkage")):
-        (found,) = score(compared, Settings(shrinkage=shrinkage)).items()
-        assert found == (name, {"total": pytest.approx(spatial_fid(one, two, shrinkage), rel=1e-4)})
+        found, tests = score(compared, Settings(shrinkage=shrinkage)).items()
+        expected = {"total": pytest.approx(spatial_fid(one, two, shrinkage), rel=1e-4)}
+        assert found == (name, expected) and tests == (f"{name}_test", expected)  # the reference are the test windows
     with pytest.raises(CellscaperError, match="needs a feature network"):
         score(Comparison(real, made, real, real, "points"), Settings())

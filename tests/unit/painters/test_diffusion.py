@@ -9,10 +9,10 @@ from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.diffusion.settings import Ddim
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.painters.diffusion import ImageNetwork, Settings, batch_loss, paint_batch
+from cellscaper.painters.adm_weights import adm_name
+from cellscaper.painters.diffusion import ImageNetwork, Settings, paint_batch, prepare
 from cellscaper.plan.merging import overlay
 from cellscaper.run.settings import read
-from cellscaper.views.crops import CropSampler
 from cellscaper.views.rasters import rasterise
 
 CPU = torch.device("cpu")
@@ -35,7 +35,7 @@ def settings_with(**changes):
 
 
 def tissue(n=3):
-    """Images that are dark at each cell's pixel and whose other pixels say where they are."""
+    """Images that are dark at each cell's pixel; green says in which row a pixel is, blue in which column."""
     rng = np.random.default_rng(0)
     layouts, images = [], []
     for i in range(n):
@@ -44,16 +44,15 @@ def tissue(n=3):
         points = np.stack([pixel // width, pixel % width], axis=1)
         labels = rng.integers(0, CLASSES, 30).astype(np.uint8)
         image = np.full((height, width, 3), 200, np.uint8)
-        image[..., 2] = np.arange(width)
+        image[..., 1], image[..., 2] = np.arange(height)[:, None], np.arange(width)
         image[points[:, 0], points[:, 1], 0] = 10 + labels
         layouts.append(Layout(points.astype(np.float32), labels, (height, width)))
-        images.append(torch.from_numpy(image).permute(2, 0, 1))
+        images.append(image)
     return LayoutSet.build(layouts, ("a", "b"), 0.5), images
 
 
 def loss_of(settings):
-    cells, images = tissue()
-    return batch_loss(settings, CropSampler(cells, 32), images, CLASSES, CPU)
+    return prepare(settings, *tissue(), CPU)[1]
 
 
 def markers_of(layouts, grid):
@@ -66,8 +65,14 @@ def markers_of(layouts, grid):
 # -- training ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pad", [0, 4])
-def test_image_and_markers_of_a_batch_show_the_same_window(pad, monkeypatch):
+MIRRORED = {"both": (True, True), "horizontal": (False, True), "none": (False, False)}  # rows, columns
+
+
+@pytest.mark.parametrize(
+    ("pad", "padding", "outside", "flips"),
+    [(0, "black", -1, "both"), (4, "black", -1, "horizontal"), (4, "white", 1, "none")],
+)
+def test_image_and_markers_of_a_batch_show_the_same_window(pad, padding, outside, flips, monkeypatch):
     seen = {}
     plain = objective.noised
 
@@ -81,7 +86,7 @@ def test_image_and_markers_of_a_batch_show_the_same_window(pad, monkeypatch):
             return torch.zeros(len(x), 6, *x.shape[2:])
 
     monkeypatch.setattr(objective, "noised", spy)
-    settings = settings_with(grid={"pad": pad}, training={"batch": 12})
+    settings = settings_with(grid={"pad": pad}, training={"batch": 12}, padding=padding, flips=flips)
     loss_of(settings)(Model(), torch.Generator().manual_seed(0), 0)
     x0, markers = seen["x0"], seen["markers"]
     assert x0.shape == (12, 3, 32 + 2 * pad, 32 + 2 * pad)
@@ -94,11 +99,13 @@ def test_image_and_markers_of_a_batch_show_the_same_window(pad, monkeypatch):
         assert cells.sum() > 20
         assert torch.equal(markers[:, k][inner], 2 * expected - 1)
     rim = x0.clone()
-    rim[inner] = 1
-    assert (rim == 1).all()  # empty glass around
-    blue = ((x0[:, 2] + 1) * 127.5)[inner]
-    steps = (blue[..., 1:] - blue[..., :-1]).round().abs()
-    assert (steps == 1).all()  # neighbours stay neighbours
+    rim[inner] = outside
+    assert (rim == outside).all()
+    for channel, axis, is_mirrored in zip((1, 2), (-2, -1), MIRRORED[flips], strict=True):
+        steps = ((x0[:, channel] + 1) * 127.5)[inner].diff(dim=axis).round()
+        assert (steps.abs() == 1).all()  # neighbours stay neighbours
+        assert (steps.flatten(1).amin(1) == -1).any() == is_mirrored
+        assert (steps.flatten(1).amax(1) == 1).any()
 
 
 CONDITIONS = [{"kind": "markers"}, {"kind": "distance", "reach": 5}, {"kind": "cross_attention", "width": 8}]
@@ -192,3 +199,32 @@ def test_an_image_is_the_same_whatever_the_batch(fold, condition):
         assert np.abs(alone.astype(int) - together[i]).max() <= 1  # rounding of sums in another order
     assert (together[0] != together[1]).any()  # same noise, other cells
     assert (together[0] != together[2]).any()  # same cells, other noise
+
+
+# -- the start of a training -----------------------------------------------------------------------------------
+
+
+def test_defaults_are_those_of_sd():
+    """SD: black around the image and horizontal flips; the network is that of the upsampler that it starts from."""
+    found = Settings()
+    assert (found.padding, found.flips, found.init) == ("black", "horizontal", None)
+    assert (found.network.channels, found.network.heads, found.network.attention) == (192, 4, (64, 32, 16))
+    assert found.network.attention == tuple(found.grid.side // factor for factor in (8, 16, 32))
+    assert (found.diffusion.schedule, found.diffusion.p2_gamma) == ("linear", 1.0)
+
+
+def test_a_training_starts_from_new_weights_or_from_a_file_and_says_which(tmp_path, capsys):
+    cells, images = tissue()
+    settings = settings_with(network={"heads": 4, "fold": 1})
+    made = {adm_name(name): torch.randn_like(one) for name, one in ImageNetwork(settings, 3).net.state_dict().items()}
+    torch.save(made, tmp_path / "upsampler.pt")
+    models = []
+    for init in (None, tmp_path / "upsampler.pt"):
+        torch.manual_seed(5)
+        models.append(prepare(settings, cells, images, CPU, init)[0].net.state_dict())
+    new, started = capsys.readouterr().err.splitlines()[:2]
+    assert new == "painter: training starts from new weights (init: null)"
+    assert started == f"painter: training starts from the weights in {tmp_path}/upsampler.pt"
+    assert torch.equal(models[1]["head.2.weight"], made["out.2.weight"])
+    assert not models[0]["head.2.weight"].any()
+    assert torch.equal(models[1]["stem.weight"][:, 3:], models[0]["stem.weight"][:, 3:])  # of the two layout channels

@@ -16,6 +16,7 @@ from cellscaper.painters.layout_condition import (
 )
 from cellscaper.run.settings import read
 from cellscaper.views.rasters import Grid, rasterise
+from cellscaper.views.symmetries import EIGHT, transform
 
 CLASSES = 3
 
@@ -39,7 +40,7 @@ def test_markers_are_the_grid_s_raster():
 
 
 @pytest.mark.parametrize(("pad", "reach", "low", "high"), [(0, 6, -1.0, 1.0), (5, 4.5, 0.0, 2.0), (2, 1, -1.0, 1.0)])
-def test_distance_maps_are_scipy_s(pad, reach, low, high):
+def test_distance_maps_are_scipy_s(pad, reach, low, high, nearest_centres):
     grid = Grid(40, pad=pad, low=low, high=high)
     points, labels, index, n = cells()
     one = layout_condition(DistanceCondition(kind="distance", reach=reach), grid, CLASSES)
@@ -48,11 +49,33 @@ def test_distance_maps_are_scipy_s(pad, reach, low, high):
     for i in range(n):
         for k in range(CLASSES):
             free = np.ones(maps.shape[2:], bool)
-            own = points[(index == i) & (labels == k)].numpy().astype(int) + pad
+            own = nearest_centres(points[(index == i) & (labels == k)].numpy(), 40) + pad
             free[own[:, 0], own[:, 1]] = False
             away = ndimage.distance_transform_edt(free) if len(own) else np.full(free.shape, np.inf)
             expected = high - (high - low) * np.minimum(away / reach, 1)
             np.testing.assert_allclose(maps[i, k].numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("symmetry", EIGHT)
+def test_distance_maps_turn_with_the_cells(symmetry, hard_points, turned):
+    grid = Grid(40, pad=3, low=-1, high=1)
+    one = layout_condition(DistanceCondition(kind="distance", reach=5), grid, CLASSES)
+    points = hard_points(40, 60, symmetry)
+    labels, index = torch.arange(60) % CLASSES, torch.arange(60) // 20
+    maps = one.encode(torch.from_numpy(points), labels, index, 3).numpy()
+    found = one.encode(torch.from_numpy(transform(points, symmetry, 40)), labels, index, 3).numpy()
+    assert np.array_equal(found, turned(maps, symmetry))
+
+
+def test_a_token_has_the_place_of_the_query_of_its_pixel():
+    """The U-Net asks for pixel i of n with the waves of (i + ½) / n; a mirrored cell has the mirrored place."""
+    grid = Grid(40, pad=4)
+    one = layout_condition(AttentionCondition(kind="cross_attention", width=8), grid, 1)
+    whole = torch.arange(40.0).repeat(2, 1).T
+    places = one.encode(whole, torch.zeros(40, dtype=torch.long), torch.zeros(40, dtype=torch.long), 1)[0, :, :2]
+    queries = (torch.arange(grid.side) + 0.5) / grid.side
+    torch.testing.assert_close(places, queries[4:-4].repeat(2, 1).T)
+    torch.testing.assert_close(places.flip(0), 1 - places)
 
 
 def test_cells_are_padded_and_told_apart_from_padding():
@@ -63,7 +86,7 @@ def test_cells_are_padded_and_told_apart_from_padding():
     assert (one.channels, one.context) == (0, 8)
     for i in range(n):
         own = points[index == i]
-        np.testing.assert_allclose(encoded[i, : len(own), :2].numpy() * 48 - 4, own.numpy(), atol=1e-4)
+        np.testing.assert_allclose(encoded[i, : len(own), :2].numpy() * 48 - 4.5, own.numpy(), atol=1e-4)
         assert torch.equal(encoded[i, : len(own), 2:].argmax(1), labels[index == i])
         assert not encoded[i, len(own) :].any()
     layer = CellTokens(8, CLASSES)

@@ -9,6 +9,7 @@ import yaml
 
 from cellscaper.plan.configuration import FILES, complete, configuration, given
 from cellscaper.plan.experiments import Experiments
+from cellscaper.plan.schema import ROOT
 from cellscaper.plan.tables import Tables
 
 # -- unknown keys ------------------------------------------------------------------------------------------
@@ -170,7 +171,7 @@ def test_a_key_that_belongs_to_another_method_is_unknown(own, message, mine, ref
         ("experiments.real_vs_real_images.settings.halves", "thirds", "not one of"),
         ("experiments.retrieval.settings.window_stride", 0, "less than the minimum"),
         ("experiments.point_diffusion.settings.topology", 3, "not of type 'object', 'null'"),
-        ("fields.w256.test_layouts", 0, "less than the minimum"),
+        ("fields.w256.evaluation.layouts", 0, "less than the minimum"),
         ("fields.w256.small", "crop", "not one of"),
         ("fields.w256.windows.split", "all", "not one of"),
         ("densities.gmcm.backend", "copula", "not one of"),
@@ -440,6 +441,40 @@ def test_an_inherited_key_is_told_at_the_entry_that_has_it(own, message, mine, r
 def test_the_papers_configuration_is_valid_and_makes_every_table_it_has(papers):
     config = configuration({})
     assert sorted(config["run"]["tables"]) == sorted(config["tables"]) == sorted(papers["tables"])
+
+
+def test_image_models_have_the_protocol_of_their_paper(papers):
+    """SD section 3: the upsampler's network, P2. TC supplement 10: cosine schedule, plain noise loss."""
+    painters = configuration({})["painters"]
+    sd, tc = painters["sd"], painters["tc"]
+    assert [one["diffusion"]["schedule"] for one in (sd, tc)] == ["linear", "cosine"]
+    assert [one["diffusion"]["p2_gamma"] for one in (sd, tc)] == [1.0, 0.0]
+    assert {one["diffusion"]["prediction"] for one in (sd, tc)} == {"noise"}
+    assert [one["network"]["channels"] for one in (sd, tc)] == [192, 256]
+    assert [one["network"]["heads"] for one in (sd, tc)] == [4, None]
+    assert [one["network"]["attention"] for one in (sd, tc)] == [[64, 32, 16], [32, 16, 8]]
+    assert (sd["padding"], [one["flips"] for one in (sd, tc)]) == ("black", ["horizontal", "both"])
+    assert papers["painters"]["sd"]["init"] is None
+
+
+@pytest.mark.parametrize("preset", ["ci", "demo", "brca-small"])
+def test_presets_keep_their_own_painting_whatever_the_papers_choose(preset):
+    text = (ROOT / f"workflow/presets/{preset}.yaml").read_text(encoding="utf-8")
+    assert {"schedule", "prediction", "p2_gamma"} <= set(yaml.safe_load(text)["painters"]["tc"]["diffusion"])
+    painter = configuration(yaml.safe_load(text))["painters"]["tc"]
+    assert painter["diffusion"]["schedule"] == ("linear" if preset == "ci" else "cosine")
+    assert (painter["flips"], painter["network"]["heads"]) == ("both", None)
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder"])
+def test_weights_to_start_from_must_be_a_file(kind, tmp_path, mine, refused_overlay):
+    file, reason = tmp_path / "none.pt", "No such file or directory"
+    if kind == "folder":
+        file, reason = tmp_path, "Is a directory"
+    own = {"painters": {"sd": {"init": str(file)}}}
+    assert refused_overlay(own) == (
+        f"painters.sd.init = '{file}' in {mine}: {reason}; name a file of weights, or null to start from new weights"
+    )
 
 
 def test_what_is_not_given_has_the_default_of_its_method():

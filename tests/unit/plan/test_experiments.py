@@ -1,6 +1,7 @@
 """Experiments: what they inherit, what their stages get, which of them share weights, layouts and painters."""
 
 import copy
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from cellscaper.disk.files import checksum
 from cellscaper.errors import CellscaperError
-from cellscaper.plan import sections
+from cellscaper.plan import folders, sections
 from cellscaper.plan.configuration import complete, configuration
 from cellscaper.plan.experiments import Experiments
 from cellscaper.plan.merging import overlay
@@ -144,7 +146,7 @@ def test_sections_hold_what_their_stage_needs_and_nothing_that_cannot_change_it(
     def read(config):
         found = Experiments(complete(config))
         reading = sections.scoring_section(found, "adm", "components", [])["reading"]
-        test, train = (sections.sampling_section(found, "adm", targets) for targets in ("test", "train"))
+        test, train = (sections.sampling_section(found, "brca_m2c", "adm", purpose) for purpose in ("test", "train"))
         return [canonical(one) for one in (found.recipe("adm"), test, train, reading)]
 
     before = read(papers)
@@ -153,7 +155,7 @@ def test_sections_hold_what_their_stage_needs_and_nothing_that_cannot_change_it(
         "experiments.adm.settings.diffusion.steps": (True, False, False, False),
         "experiments.adm.settings.network.channels": (True, False, False, False),
         "experiments.adm.sampling.steps": (False, True, True, False),
-        "fields.w256.test_layouts": (False, True, False, False),
+        "fields.w256.evaluation.layouts": (False, True, False, False),
         "fields.w256.train_layouts": (False, False, True, False),
         "grids.tc.marker": (True, False, False, True),  # the weights bring the grid to `sample_layouts`
         "painters.tc.network.fold": (False, False, False, False),
@@ -191,11 +193,12 @@ def test_metrics_get_their_own_settings_and_the_network_that_they_look_with():
 def test_untrained_generators_get_their_settings_where_trained_ones_get_their_sampling():
     found = experiments({})
     settings = {
-        name: sections.sampling_section(found, name, "test")["settings"] for name in ("retrieval_repaired", "adm")
+        name: sections.sampling_section(found, "brca_m2c", name, "test")["settings"]
+        for name in ("retrieval_repaired", "adm")
     }
     assert settings["retrieval_repaired"] == {"repair": True, "window_stride": 8, "min_distance": 8.0}
     assert settings["adm"] == {"steps": 100, "eta": 0.0, "batch": 16, "precision": "fp32"}
-    assert "decoding" not in sections.sampling_section(found, "retrieval_repaired", "test")
+    assert "decoding" not in sections.sampling_section(found, "brca_m2c", "retrieval_repaired", "test")
 
 
 def test_sections_of_methods_name_the_method_and_hold_the_settings_apart(papers):
@@ -207,11 +210,37 @@ def test_sections_of_methods_name_the_method_and_hold_the_settings_apart(papers)
         "settings": {"bandwidth": 0.1, "regularise": 1.0},
         "stride": 4,
     }
-    assert sections.windows_section(config, "w464") == {"region": 464, "small": "skip", "split": "test", "stride": 8}
+    assert sections.windows_section(config, "w464") == {
+        "cut": "windows",
+        "region": 464,
+        "small": "skip",
+        "split": "test",
+        "stride": 464,
+    }
     painter, painting = sections.painter_section(config, "tc"), sections.painting_section(config, "tc")
     assert painter["settings"]["training"]["batch"] == 6 and "sampling" not in painter["settings"]
     assert painting == {"method": "diffusion", "settings": {"steps": 100, "eta": 0.0, "batch": 8}}
     assert sections.features_section(config, "tc_released")["settings"]["width"] == 512
+
+
+def test_weights_to_start_from_count_by_content_and_are_read_for_their_own_painter_alone(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(folders, "checksum", lambda file: read.append(file) or checksum(file))
+    files = [tmp_path / name for name in ("a.pt", "the same.pt", "b.pt")]
+    for file, content in zip(files, (b"one", b"one", b"other"), strict=True):
+        file.write_bytes(content)
+    configs = [configuration({"painters": {"sd": {"init": str(file)}}}) for file in files]
+    found = [sections.painter_section(config, "sd") for config in configs]
+    assert found[0] == found[1] != found[2]
+    assert found[0]["settings"]["init"] == hashlib.sha256(b"one").hexdigest()
+    assert [sections.painter_init(config, "sd") for config in configs] == [[str(file)] for file in files]
+    assert read == files
+    assert [sections.painter_section(config, "sd") for config in configs] == found  # not read again
+    for config in configs:
+        assert sections.painter_section(config, "tc")["settings"]["init"] is None
+        assert sections.painter_init(config, "tc") == []
+        assert "init" not in sections.painting_section(config, "sd")["settings"]
+    assert read == files
 
 
 def test_an_untrained_painter_gets_all_its_settings(monkeypatch):
@@ -229,7 +258,7 @@ def test_images_of_rows_of_real_layouts_are_real():
     }
     assert real == {"real_vs_real": "test", "real_vs_real_images": "halves", "adm": None}
     section = sections.image_scoring_section(found, "adm")
-    assert (section["radius"], section["region"], section["small"], section["tile"]) == (6, 256, "error", 64)
+    assert (section["radius"], section["region"], section["small"], section["tile"]) == (6, 256, "skip", 64)
 
 
 def test_detectors_are_tried_with_each_fraction_of_synthetic_crops():
@@ -382,7 +411,39 @@ def test_the_errors_of_bases_are_ours():
 
 
 def test_layouts_for_detectors_do_not_depend_on_how_many_are_scored():
-    few = experiments("fields: {w256: {test_layouts: 9}}")
-    all_ = experiments({})
-    assert sections.sampling_section(few, "adm", "train") == sections.sampling_section(all_, "adm", "train")
-    assert sections.sampling_section(few, "adm", "test")["layouts"] == 9
+    few, all_ = experiments("fields: {w256: {evaluation: {layouts: 9}}}"), experiments({})
+
+    def section(found, purpose, dataset="brca_m2c", name="adm"):
+        return sections.sampling_section(found, dataset, name, purpose)
+
+    assert section(few, "train") == section(all_, "train")
+    assert section(few, "test")["layouts"] == 9 and "layouts" not in section(all_, "test")
+
+
+def test_a_data_set_may_score_fewer_windows_than_its_field():
+    """TC: 1550 windows on BRCA-M2C, 1000 on Lizard."""
+    found = experiments({})
+
+    def layouts(dataset, purpose):
+        return sections.sampling_section(found, dataset, "adm", purpose).get("layouts")
+
+    assert layouts("lizard", "test") == 1000 and layouts("brca_m2c", "test") is None
+    assert layouts("lizard", "train") == layouts("brca_m2c", "train") == 2000
+    with pytest.raises(CellscaperError, match=r"datasets.lizard.layouts.w464.*layouts of this field are made by cat"):
+        experiments("datasets: {lizard: {layouts: {w464: 5}}}")
+    with pytest.raises(CellscaperError, match=r"datasets.lizard.layouts.w265 = 'w265'.*did you mean 'w256'"):
+        experiments("datasets: {lizard: {layouts: {w265: 5}}}")
+
+
+def test_sd_scores_and_paints_200_layouts_of_each_category_of_training_crops():
+    found = experiments({})
+    assert sections.windows_section(found.config, "w464-targets") == {
+        "cut": "targets", "region": 464, "small": "skip", "align": 2, "categories": 5, "each": 200,
+    }  # fmt: skip
+    assert sections.windows_section(found.config, "w464-reference") == {
+        "cut": "reference", "region": 464, "small": "skip", "align": 2, "number": 1000,
+    }  # fmt: skip
+    scored, painted = (sections.sampling_section(found, "brca_m2c", "sd_gmm", one) for one in ("test", "train"))
+    assert scored["counts"] == painted["counts"] == "targets"
+    assert painted["layouts"] == 1000 and "layouts" not in scored
+    assert sections.sampling_section(found, "brca_m2c", "adm", "train")["counts"] == "crops"

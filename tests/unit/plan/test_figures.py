@@ -43,11 +43,13 @@ def test_figures_show_the_rows_of_tables_that_ask_for_them(every):
     assert {row.table for row in rows} == {"sd_table1", "tc_table1"}
 
 
-def test_sources_are_maps_as_the_protocol_paper_reads_them_and_the_references(every):
+def test_sources_are_all_systems_and_maps_only_as_the_protocol_paper_reads_them(every):
     found = every.sources("lizard", "w256")
     assert {source.decoder for source in found} == {"components", "points"}
-    files = {source.file.split("/")[3] for source in found}
-    assert {"adm", "topocellgen", "retrieval", "random"} <= files and not {"permuted", "hard_core"} & files
+    files = [source.file.split("/")[3] for source in found]
+    assert len(files) == len(set(files))
+    assert {"adm", "topocellgen", "retrieval", "random", "tmccg", "point_diffusion"} <= set(files)
+    assert not {"permuted", "hard_core", "train_crops", "real_vs_real"} & set(files)
     assert all("/test/seed0/" in source.file for source in found)
 
 
@@ -64,7 +66,7 @@ def test_losses_are_of_each_training_once(every):
     assert logs["train_features"] == ["sd", "tc", "tc_released"] and logs["train_image"] == ["sd", "tc"]
     assert "adm_counts" in logs["train_layout"] and "adm_steps_5" not in logs["train_layout"]
     assert "unet/real_only/points/mix0" in logs["train_detector"]
-    assert "mcspatnet/adm/components/mix25" in logs["train_detector"]
+    assert "mcspatnet/adm_category/components/mix25" in logs["train_detector"]
     assert not [one for one in logs["train_detector"] if "mix50" in one]
     for names in logs.values():
         assert names == sorted(set(names))

@@ -22,6 +22,10 @@ def test_files_lie_below_the_results_by_dataset_and_stage():
     assert made.cells("lizard") == "my results/lizard/read_cells/cells.h5"
     assert made.images("lizard") == "my results/lizard/read_cells/images.h5"
     assert made.windows_of("lizard", "sd_gmm") == "my results/lizard/cut_patches/w464.h5"
+    assert made.targets_of("lizard", "sd_gmm") == "my results/lizard/cut_patches/w464-targets.h5"
+    assert made.reference("lizard", "sd_gmm") == ["my results/lizard/cut_patches/w464-reference.h5"]
+    assert made.reference("lizard", "real_vs_real_sd") == made.reference("lizard", "adm") == []
+    assert made.targets_of("lizard", "adm") == made.windows_of("lizard", "adm")
     assert (
         made.layouts("lizard", "adm", "test", "seed0") == "my results/lizard/sample_layouts/adm/test/seed0/layouts.h5"
     )
@@ -99,7 +103,7 @@ def test_a_table_needs_the_scores_of_its_rows_over_all_seeds():
     scores = made.table_scores("d", "tc_table1")
     assert "results/d/score_layouts/adm_counts/requested/seed5/scores.csv" in scores
     assert not [file for file in scores if "permuted" in file]
-    assert len(scores) == len(set(scores)) == 2 * 17 and made.table_counts("d", "tc_table1") == []
+    assert len(scores) == len(set(scores)) == 2 * 18 and made.table_counts("d", "tc_table1") == []
     detections = made.table_scores("d", "tc_table2")
     assert "results/d/score_detections/mcspatnet/real_only/points/seed3/scores.csv" in detections
     assert len(detections) == 2 * 2 * 10

@@ -88,7 +88,8 @@ def test_every_kind_that_can_be_chosen_has_its_keys():
         assert all(key in branch["then"]["properties"] for branch in node["allOf"])
         assert node.get("prune", False) == (key == "kind")
     kinds = {kind for node in found if node["choose"] == "kind" for kind in node["properties"]["kind"]["enum"]}
-    assert kinds == {"none", "count_category", "class_counts", "markers", "distance", "cross_attention"}
+    conditions = {"none", "count_category", "class_counts"}
+    assert kinds == conditions | {"markers", "distance", "cross_attention"} | {"windows", "categories"}
 
 
 def test_every_key_has_a_description():

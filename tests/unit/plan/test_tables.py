@@ -12,6 +12,7 @@ from cellscaper.plan.experiments import Experiments
 from cellscaper.plan.merging import overlay
 from cellscaper.plan.provenance import canonical
 from cellscaper.plan.tables import Tables
+from cellscaper.report.tables.build import load_paper_values
 
 
 def tables(config):
@@ -56,6 +57,7 @@ def test_a_table_section_names_experiments_as_score_files_do_and_keeps_the_order
     before = copy.deepcopy(every.config)
     layouts = every.section("tc_table1")
     assert [name for name, _ in layouts["rows"]] == list(papers["tables"]["tc_table1"]["rows"])
+    assert layouts["framing"] == {"real_vs_real": "floor", "real_vs_real_images": "floor", "random": "ceiling"}
     assert dict(layouts["rows"])["adm_requested"]["experiment"] == "adm_counts"
     assert dict(layouts["rows"])["adm_requested"]["decoder"] == "requested"
     assert dict(layouts["rows"])["tmccg"] == papers["tables"]["tc_table1"]["rows"]["tmccg"]
@@ -73,7 +75,7 @@ def test_a_table_section_names_experiments_as_score_files_do_and_keeps_the_order
         "hard_core": "hard_core/points",
         "retrieval": "retrieval/points",
         "retrieval_repaired": "retrieval_repaired/points",
-        "adm": "adm/components",
+        "adm": "adm_category/components",
         "tmccg": "tmccg/points",
         "spatial_diffusion": "tc_sd_gmm/components",
         "topocellgen": "topocellgen/components",
@@ -82,6 +84,7 @@ def test_a_table_section_names_experiments_as_score_files_do_and_keeps_the_order
     assert "detectors" not in detections
     assert [column["detector"] for column in detections["columns"]] == ["unet"] * 3 + ["mcspatnet"] * 3
     assert (detections["radius"], detections["bootstrap"]) == (6, 10000)
+    assert detections["trainings"] == {"unet": 3, "mcspatnet": 3}
     labels = [column["label"] for column in papers["columns"]["detections"]]
     assert [c["label"] for c in detections["columns"]] == [f"{d} {c}" for d in ("unet", "mcspatnet") for c in labels]
     assert json.loads(canonical(layouts))["rows"] == [list(row) for row in layouts["rows"]]
@@ -98,9 +101,12 @@ def test_a_section_has_no_null_but_the_experiment_of_rows_without_one(papers):
 
 def test_several_detectors_give_a_column_each(papers):
     papers["detectors"]["small"] = {**papers["detectors"]["unet"], "width": 8}
+    papers["detectors"]["small"]["synthetic_fractions"] = [0.5]
     papers["tables"]["tc_table2"]["detectors"] = ["unet", "small"]
     columns = papers["columns"]["detections"]
-    found = tables(complete(papers)).section("tc_table2")["columns"]
+    section = tables(complete(papers)).section("tc_table2")
+    found = section["columns"]
+    assert section["trainings"] == {"unet": 3, "small": 1}
     assert [(c["detector"], c["label"]) for c in found] == [
         (one, f"{one} {column['label']}") for one in ("unet", "small") for column in columns
     ]
@@ -116,14 +122,44 @@ def test_columns_without_a_label_have_that_of_their_score(papers):
 def test_rows_need_the_metrics_of_all_tables_that_name_them(papers, every):
     names = {metric.name for metric in every.metrics("random", "points")}
     assert {"spatial_fid", "topofd", "cross_class", "mmd", "copies", "counts"} <= names
-    released = {metric.network for metric in every.metrics("adm", "released")}
+    released = {metric.network for metric in every.metrics("adm_category", "released")}
     assert "resnet50" in released and "autoencoder" not in released
-    assert every.networks("adm", "released") == ["tc_released"]
+    assert every.networks("adm_category", "released") == ["tc_released"]
     assert every.networks("adm", "components") == ["tc"]
     assert every.networks("sd_gmm", "components") == ["sd"]
     assert every.metrics("adm", "points") == [] and every.networks("adm", "points") == []
     few = {"tables": {name: None for name in papers["tables"] if name != "tc_table3"}, "run": {"tables": ["tc_table3"]}}
     assert "mmd" not in {metric.name for metric in tables(configuration(few)).metrics("random", "points")}
+
+
+def test_conditional_papers_rows_stand_beside_conditional_experiments(every):
+    """The paper's ADM has a smaller error of the totals than any generator that ignores them can have."""
+    paper = load_paper_values()
+    for table in ("tc_table1", "tc_table3"):
+        rows = {row.name: every.experiments[row.experiment] for row in every.rows(table)}
+        numbers = [name for name, values in paper[table]["brca_m2c"].items() if "tce" in values]
+        assert len(numbers) >= 4
+        for name in numbers:
+            if rows[name].is_trained and rows[name].generator != "tmccg":
+                assert rows[name].condition["kind"] != "none", name
+        ours = {name for name, one in rows.items() if one.condition == {"kind": "none"}}
+        assert ours and not ours & set(numbers)
+
+
+def test_columns_that_the_papers_define_otherwise_say_so_and_take_no_difference(every):
+    paper, checked = load_paper_values(), set()
+    for table in ("sd_table1", "sd_table3", "tc_table1", "tc_table1_released", "tc_table3"):
+        section = every.section(table)
+        row = {"brca_m2c": next(iter(paper[section.get("values", table)]["brca_m2c"].values()))}
+        for column in section["columns"]:
+            name = column.get("paper", column["metric"])
+            values = [key for key in row["brca_m2c"] if key.split("/")[0] == name]
+            if values and column["metric"] in ("spatial_fid", "spatial_fid_released", "topofd", "mmd"):
+                checked.add(column["metric"])
+                assert column["note"], (table, column)
+            if column["metric"] in ("cce", "tce", "topofd_released"):
+                assert not column.get("note"), (table, column)
+    assert checked == {"spatial_fid", "spatial_fid_released", "topofd", "mmd"}
 
 
 def test_every_row_of_the_papers_tables_names_its_experiment_or_says_why_not(papers, every):

@@ -21,6 +21,7 @@ COLUMNS = [
 TABLE = {
     "title": "A table",
     "kind": "detections",
+    "framing": {},
     "rows": [
         ["real", {"label": "real only", "experiment": "real_only"}],
         ["ours", {"label": "+ ours", "experiment": "adm/points"}],
@@ -28,6 +29,7 @@ TABLE = {
     "columns": COLUMNS,
     "radius": 6,
     "bootstrap": 200,
+    "trainings": {"unet": 2},
 }
 
 
@@ -106,7 +108,8 @@ def test_the_table_has_a_gain_with_its_interval(folder, monkeypatch):
     assert "3 test images (200 resamples)" in text and "within 6 px of a dot, one to one" in text
     assert "protocol “released”" in text
     assert "unet: encoder with He initialisation (no ImageNet weights)" in text
-    assert "unet: share of synthetic crops, the best of those tried by validation F1: + ours 0.5" in text
+    assert "unet: rows with pairs: the best of 2 trainings by validation F1; real only: one training. " in text
+    assert "one training. Share of synthetic crops: + ours 0.5" in text
     assert pd.read_csv(made["csv"])["detector"].eq("unet").all()
     for note in read_notes(made["notes"]):
         assert f"- {note.mark} {note.text}".replace("-  ", "- ") in text

@@ -7,8 +7,9 @@ import torch
 
 from cellscaper.errors import CellscaperError
 from cellscaper.topology import matching, transport
-from cellscaper.topology.losses import count_loss, inter_loss, intra_loss, targets, topology_losses
+from cellscaper.topology.losses import count_loss, inter_loss, intra_loss, marker_counts, targets, topology_losses
 from cellscaper.topology.settings import Topology
+from cellscaper.views.rasters import Grid, rasterise
 
 SIDE = 64
 
@@ -60,10 +61,12 @@ def diagram(target):
 
 LOSSES = {"intra": intra_loss, "inter": inter_loss}
 ALPHA, CUBICAL = Topology(), Topology(diagrams="cubical")
+SUPER = Topology(diagrams="cubical", filtration="superlevel")
 both = pytest.mark.parametrize("settings", [ALPHA, CUBICAL], ids=["alpha", "cubical"])
+every = pytest.mark.parametrize("settings", [ALPHA, CUBICAL, SUPER], ids=["alpha", "cubical", "superlevel"])
 
 
-@both
+@every
 @pytest.mark.parametrize("name", LOSSES)
 def test_equal_maps_cost_nothing_and_have_no_gradient(name, settings):
     maps, _ = layout(40, np.random.default_rng(0), classes=2, side=96)
@@ -116,6 +119,27 @@ def test_count_loss_has_the_straight_through_gradient_of_the_wrong_count():
         assert not slope[:, 1].any()
 
 
+def crowded(n, seed=0, side=24, classes=2, cells=12):
+    """(n, classes, side, side) maps of 3×3 markers that overlap and are cut by the border; cells (n, classes)."""
+    rng = np.random.default_rng(seed)
+    points = torch.from_numpy(rng.integers(0, side, (n * cells, 2))).float()
+    labels, index = torch.from_numpy(rng.integers(0, classes, n * cells)), torch.arange(n * cells) // cells
+    counts = torch.bincount(index * classes + labels, minlength=n * classes).view(n, classes)
+    return rasterise(points, labels, index, n, classes, Grid(side)), counts
+
+
+@pytest.mark.parametrize("width", [None, 0.1])
+def test_the_count_loss_vanishes_at_the_truth_whatever_overlaps_or_is_cut(width):
+    maps, cells = crowded(200)
+    wanted = marker_counts(maps)
+    assert torch.equal(wanted, maps.sum(dim=(2, 3)) / 9)  # Eq. 4 on a clean map
+    assert (wanted < cells).float().mean() > 0.5
+    random = torch.rand(maps.shape, generator=torch.Generator().manual_seed(0))
+    for prediction in (maps, 0.55 * maps + 0.4 * random, maps + 90 * random * (maps - 0.5)):  # same pixels above 0.5
+        assert not count_loss(prediction, wanted, width=width).any()
+        assert not gradient(lambda u: count_loss(u, wanted, width=width), prediction).any()
+
+
 @pytest.mark.parametrize("wanted, sign", [(5.0, 1.0), (7.0, -1.0)])
 def test_with_a_width_undecided_pixels_carry_the_gradient(wanted, sign):
     maps, centres = layout(6, np.random.default_rng(3))
@@ -139,7 +163,7 @@ def test_fifty_steps_reduce_the_count_loss_by_ninety_percent(seed):
         assert descend(lambda u, w=width: count_loss(u, torch.tensor([[40.0]]), width=w), start, rate=0.05) <= 0.1
 
 
-@both
+@every
 @pytest.mark.parametrize("name", LOSSES)
 def test_fifty_steps_reduce_the_topology_losses_from_noisy_maps(name, settings):
     left = []
@@ -206,7 +230,10 @@ def test_pixels_alone_remove_half_of_the_loss_from_other_layouts():
 
 @pytest.mark.parametrize(
     "settings",
-    [ALPHA, CUBICAL, replace(CUBICAL, window=40), replace(ALPHA, normalise="max"), replace(CUBICAL, normalise="max")],
+    [
+        *(ALPHA, CUBICAL, SUPER, replace(CUBICAL, window=40), replace(SUPER, window=40)),
+        *(replace(one, normalise="max") for one in (ALPHA, CUBICAL, SUPER)),
+    ],
 )
 def test_both_at_once_are_as_one_by_one(settings):
     rng = np.random.default_rng(3)
@@ -225,7 +252,7 @@ def test_both_at_once_are_as_one_by_one(settings):
     assert torch.equal(inter_loss(other, apart, settings), joint["inter"])
 
 
-@both
+@every
 def test_gradients_are_those_of_the_layer_they_belong_to(settings):
     rng = np.random.default_rng(4)
     maps, other = layout(45, rng, 3, 96)[0], layout(45, rng, 3, 96)[0]
@@ -237,7 +264,7 @@ def test_gradients_are_those_of_the_layer_they_belong_to(settings):
         assert torch.allclose(joint[:, k : k + 1], alone)
 
 
-@both
+@every
 def test_the_value_is_the_squared_wasserstein_distance_of_the_diagrams(settings):
     wasserstein = pytest.importorskip("gudhi.wasserstein")
     pytest.importorskip("ot")
@@ -248,7 +275,46 @@ def test_the_value_is_the_squared_wasserstein_distance_of_the_diagrams(settings)
     assert intra_loss(other, targets(maps, settings), settings).item() == pytest.approx(wanted, rel=1e-5)
 
 
-@both
+@every
+@pytest.mark.parametrize("normalise", ["none", "max"])
+def test_without_missing_the_value_is_the_sum_over_the_predictions_holes_alone(settings, normalise):
+    """TC Eq. 6 under the optimal matching, which POT finds."""
+    wasserstein = pytest.importorskip("gudhi.wasserstein")
+    pytest.importorskip("ot")
+    settings = replace(settings, normalise=normalise)
+    exact, rng = replace(settings, missing=False), np.random.default_rng(5)
+    for few, many in ((25, 40), (40, 25), (30, 30)):
+        maps, other = layout(many, rng, 1, 96, gap=5)[0], layout(few, rng, 1, 96, gap=5)[0]
+        goal, mine = (diagram(targets(one, settings).intra[0][0]) for one in (maps, other))
+        cost, pairs = wasserstein.wasserstein_distance(mine, goal, order=2, internal_p=2, matching=True)
+        summed, lacking = 0.0, 0.0
+        for i, j in pairs:
+            if i < 0:
+                lacking += (goal[j, 1] - goal[j, 0]) ** 2 / 2
+            else:
+                place = goal[j] if j >= 0 else np.repeat(mine[i].mean(), 2)
+                summed += ((mine[i] - place) ** 2).sum()
+        assert lacking > 0 or few >= many
+        assert summed + lacking == pytest.approx(cost**2)
+        wanted = targets(maps, settings)
+        assert intra_loss(other, wanted, exact).item() == pytest.approx(summed, rel=1e-5)
+        assert intra_loss(other, wanted, settings).item() == pytest.approx(summed + lacking, rel=1e-5)
+
+
+@every
+def test_an_empty_prediction_costs_nothing_without_missing(settings):
+    maps, _ = layout(30, np.random.default_rng(8), 2)
+    empty, exact = torch.zeros_like(maps), replace(settings, missing=False)
+    wanted = targets(maps, settings)
+    for name, layers in (("intra", wanted.intra[0]), ("inter", wanted.inter)):
+        whole = np.mean([(np.diff(diagram(one)) ** 2).sum() / 2 for one in layers])
+        assert whole > 1
+        assert topology_losses(empty, wanted, settings)[name].item() == pytest.approx(whole, rel=1e-5)
+    assert not any(value.any() for value in topology_losses(empty, wanted, exact).values())
+    assert not gradient(lambda u: sum(topology_losses(u, wanted, exact).values()), empty + 0.4).any()
+
+
+@every
 def test_max_normalisation_does_not_depend_on_the_scale_of_the_layout(settings):
     settings = replace(settings, normalise="max", marker=1)
     maps, cells = torch.zeros(2, 1, 120, 120), np.random.default_rng(6).integers(5, 35, (25, 2))
@@ -260,7 +326,7 @@ def test_max_normalisation_does_not_depend_on_the_scale_of_the_layout(settings):
     assert all(one.scale > 1 for one in found)
 
 
-@both
+@every
 def test_the_scale_is_the_largest_distance_on_the_map(settings):
     maps, cells = layout(25, np.random.default_rng(12), side=80)
     far = np.hypot(*(np.indices((80, 80))[:, None] - np.array(cells).T[:, :, None, None])).min(axis=0).max()
@@ -316,12 +382,25 @@ def test_windows_cover_the_map_and_keep_their_pixels_apart():
             assert (3 * (y // 40) + x // 40 == number).all()
     cut = replace(CUBICAL, window=40)
     assert intra_loss(maps, targets(maps, cut), cut).item() == 0
-    for wrong in ({"window": 40}, {"backend": "fastgeodis"}, {"diagrams": "rips"}):
-        with pytest.raises(CellscaperError, match="losses: .* cubical"):
-            Topology(**wrong)
 
 
-@both
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"window": 40}, "window 40 .* cubical"),
+        ({"backend": "fastgeodis"}, "distance 'fastgeodis' .* cubical"),
+        ({"diagrams": "rips"}, "diagrams 'rips' .* cubical"),
+        ({"filtration": "superlevel"}, "filtration superlevel .* diagrams: cubical"),
+        ({"filtration": "lower"}, "filtration 'lower' .* sublevel or superlevel"),
+        ({"diagrams": "cubical", "window": 0}, "window 0 .* larger"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(wrong, message):
+    with pytest.raises(CellscaperError, match=f"losses: {message}"):
+        Topology(**wrong)
+
+
+@every
 def test_empty_and_full_maps_are_defined(settings):
     maps, _ = layout(30, np.random.default_rng(8), 2)
     empty, full = torch.zeros_like(maps), torch.ones_like(maps)
@@ -349,7 +428,7 @@ def test_noise_is_bounded_by_max_pairs_and_missing_holes_can_be_left_out():
     assert not exact.any()
 
 
-@both
+@every
 def test_inactive_samples_cost_nothing(settings):
     rng = np.random.default_rng(10)
     maps, other = (torch.cat([layout(20, rng)[0] for _ in range(3)]) for _ in range(2))
@@ -360,7 +439,7 @@ def test_inactive_samples_cost_nothing(settings):
     assert slope.abs().sum(dim=(1, 2, 3)).gt(0).tolist() == [True, False, True]
 
 
-@both
+@every
 def test_the_maximum_hands_its_gradient_to_the_largest_class(settings):
     rng = np.random.default_rng(11)
     maps, other = layout(24, rng, 3)[0], layout(30, rng, 3)[0]

@@ -58,6 +58,21 @@ def test_points_flip_as_coarse_maps_do() -> None:
     assert (batch.corner % 4 == 0).all() and len(batch.corner.unique(dim=0)) > 10
 
 
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_cells_anywhere_flip_as_their_rasters_do(hard_points, stride: int) -> None:
+    """Crops of one seed, with flips and without: the same maps, flipped exactly."""
+    points = hard_points(100, 300, stride)
+    layout = Layout(points, (np.arange(300) % 3).astype(np.uint8), (100, 100))
+    cells, grid = LayoutSet.build([layout], ("a", "b", "c"), 0.5), Grid(64, stride, marker=1)
+    maps = {}
+    for flips in ("none", "both"):
+        batch = CropSampler(cells, 64, flips=flips).sample(24, torch.Generator().manual_seed(stride))
+        maps[flips] = rasterise(batch.points, batch.labels, batch.index, 24, 3, grid)
+    for plain, found, flip in zip(maps["none"], maps["both"], batch.flip, strict=True):
+        assert torch.equal(found, plain.flip([axis + 1 for axis in (0, 1) if flip[axis]]))
+    assert len(batch.flip.unique(dim=0)) == 4
+
+
 def test_counts_equal_brute_force_windows() -> None:
     cells, batch = split(), draw(30)
     expected = []
@@ -88,12 +103,25 @@ def test_a_dot_stays_inside_its_crop_wherever_it_lies() -> None:
 
 
 def test_without_flips_points_are_only_shifted() -> None:
-    cells, batch = split(), draw(20, flips=False)
+    cells, batch = split(), draw(20, flips="none")
     assert not batch.flip.any()
     back = batch.points + batch.corner[batch.index]
     known = {(i, *p, k) for i, p, k in zip(cells.index, map(tuple, cells.points), cells.labels, strict=True)}
     rows = batch.layout_index[batch.index].tolist()
     assert all((i, *p, k) in known for i, p, k in zip(rows, back.tolist(), batch.labels.tolist(), strict=True))
+
+
+def test_flips_choose_the_mirrored_axes_and_draw_the_same_numbers() -> None:
+    """Each crop takes five numbers: layout, corner (y, x), flip (y, x)."""
+    numbers = torch.rand((50, 5), generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    y, x = (numbers[:, 3:] < 0.5).T
+    both, horizontal, none = (draw(50, seed=4, flips=flips) for flips in ("both", "horizontal", "none"))
+    assert y.any() and x.any() and (y != x).any()
+    assert torch.equal(both.flip, torch.stack([y, x], dim=1)) and torch.equal(draw(50, seed=4).flip, both.flip)
+    assert torch.equal(horizontal.flip, torch.stack([torch.zeros_like(y), x], dim=1))
+    assert not none.flip.any()
+    for batch in (horizontal, none):
+        assert torch.equal(batch.corner, both.corner) and torch.equal(batch.layout_index, both.layout_index)
 
 
 def test_a_seed_decides_the_crops() -> None:
@@ -103,7 +131,7 @@ def test_a_seed_decides_the_crops() -> None:
 
 
 def test_crops_become_layouts_with_source_origin_and_columns() -> None:
-    cells, batch = split(), draw(25, flips=False)
+    cells, batch = split(), draw(25, flips="none")
     layouts = to_layouts(batch, cells)
     assert np.array_equal(layouts.counts(), batch.counts(3).numpy())
     assert layouts.common_size() == (48, 48)

@@ -6,6 +6,7 @@ import torch
 
 from cellscaper.errors import CellscaperError
 from cellscaper.views.rasters import Grid, rasterise, to_unit
+from cellscaper.views.symmetries import EIGHT, transform
 
 GRIDS = {
     "TC": Grid(region=64, stride=1, marker=3),
@@ -24,12 +25,18 @@ def cells(n, seed=0, region=60, layouts=4):
     return points, rng.integers(0, 3, n), rng.integers(0, layouts, n)
 
 
+def nearest(at, grid):
+    """The pixel with the nearest centre; of two equally near ones the second."""
+    away = [abs(float(at) - ((i + 0.5) * grid.stride - 0.5)) for i in range(grid.inner)]
+    return max(i for i in range(grid.inner) if away[i] == min(away))
+
+
 def paint(points, labels, index, n, classes, grid):
     """The same by loops over cells and pixels, in a canvas whose rim is wiped afterwards."""
     rim = grid.marker + grid.pad
     canvas = np.full((n, classes, grid.inner + 2 * rim, grid.inner + 2 * rim), grid.low, np.float32)
     for (y, x), label, i in zip(points, labels, index, strict=True):
-        row, column = int(y // grid.stride) + rim, int(x // grid.stride) + rim
+        row, column = nearest(y, grid) + rim, nearest(x, grid) + rim
         for dy in range(grid.marker):
             for dx in range(grid.marker):
                 canvas[i, label, row + dy - grid.marker // 2, column + dx - grid.marker // 2] = grid.high
@@ -50,6 +57,30 @@ def test_markers_are_painted_where_the_cells_are(grid, n):
     maps = draw(*given, 5, 3, grid)
     assert maps.dtype == torch.float32
     np.testing.assert_array_equal(maps.numpy(), paint(*given, 5, 3, grid))
+
+
+@EVERY_GRID
+@pytest.mark.parametrize("seed", range(3))
+def test_the_centre_of_a_marker_is_the_pixel_nearest_to_the_cell(grid, seed, hard_points, nearest_centres):
+    points = hard_points(grid.region, 80, seed)
+    single = Grid(grid.region, grid.stride, 1, grid.pad)
+    index = np.arange(80)
+    maps = draw(points, np.zeros(80, int), index, 80, 1, single)[:, 0].numpy()
+    assert np.array_equal(np.argwhere(maps)[:, 0], index)
+    assert np.array_equal(np.argwhere(maps)[:, 1:] - grid.pad, nearest_centres(points, grid.region, grid.stride))
+    assert np.array_equal(
+        draw(points, np.zeros(80, int), index, 80, 1, grid), paint(points, index * 0, index, 80, 1, grid)
+    )
+
+
+@EVERY_GRID
+@pytest.mark.parametrize("symmetry", EIGHT)
+def test_the_raster_of_turned_cells_is_the_turned_raster(grid, symmetry, hard_points, turned):
+    points = hard_points(grid.region, 200, symmetry)
+    labels, index = np.arange(200) % 3, np.arange(200) % 5
+    maps = draw(points, labels, index, 5, 3, grid).numpy()
+    found = draw(transform(points, symmetry, grid.region), labels, index, 5, 3, grid).numpy()
+    assert np.array_equal(found, turned(maps, symmetry))
 
 
 @EVERY_GRID

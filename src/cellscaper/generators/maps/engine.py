@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from cellscaper.diffusion.conditioning import Denoiser, count_edges, make_condition
+from cellscaper.diffusion.conditioning import Denoiser, make_condition
 from cellscaper.diffusion.objective import Extra, batch_losses
 from cellscaper.diffusion.sampler import sample
 from cellscaper.diffusion.schedule import make_schedule
@@ -25,8 +25,8 @@ from cellscaper.training.settings import Training
 from cellscaper.views.crops import CropSampler, cut_maps
 from cellscaper.views.decoding import DECODERS, decode
 from cellscaper.views.rasters import Grid, rasterise, to_unit
+from cellscaper.views.training_crops import category_edges
 
-EDGE_CROPS = 20_000  # training crops whose quantiles are the edges of the count categories
 PAPER_TRAINING = Training(  # both papers; TC: 150 K + 210 K steps
     steps=360_000, batch=5, lr=2.0e-5, ema=0.9999, precision="bf16", save_every=600, log_every=100
 )
@@ -153,13 +153,12 @@ def density_maps(grid: Grid, maps: Tensor, classes: int) -> Tensor:
     return (maps[:, classes : 2 * classes, grid.pad : end, grid.pad : end] + 1) / 2
 
 
-def with_edges(recipe: Recipe, crops: CropSampler, classes: int) -> Recipe:
+def with_edges(recipe: Recipe, crops: CropSampler) -> Recipe:
     """The recipe with ``edges: quantiles`` replaced by the quantiles of the totals of random training crops."""
     condition = recipe.condition
     if not isinstance(condition, CategoryCondition) or condition.edges != "quantiles":
         return recipe
-    counts = crops.sample(EDGE_CROPS, torch.Generator().manual_seed(0)).counts(classes)
-    edges = tuple(count_edges(counts.sum(dim=1).cpu().numpy(), condition.categories))
+    edges = tuple(category_edges(crops, condition.categories))
     return recipe.model_copy(update={"condition": condition.model_copy(update={"edges": edges})})
 
 
@@ -177,7 +176,7 @@ class MapDiffusion:
         """See `protocol.Generator`; the facts are the number of ``channels``."""
         grid, classes = grid_of(recipe), cells.n_classes
         crops = CropSampler(cells, grid.region, device, align=grid.stride, small=recipe.small)
-        recipe = with_edges(recipe, crops, classes)
+        recipe = with_edges(recipe, crops)
         channels = self.channels(recipe, classes)
         loss = batch_loss(recipe, self, TrainingData(crops, classes, density), device)
         return Prepared(denoiser(recipe, channels, classes), loss, recipe, {"channels": channels})
@@ -198,7 +197,7 @@ def read_maps(request: Request, keep_density: int = 0) -> Made:
     model = denoiser(recipe, facts["channels"], classes).to(device).eval()
     model.load_state_dict(request.weights)
     grid, counts = grid_of(recipe), targets.counts()
-    thresholds = {
+    thresholds: dict[str, dict[str, float | None]] = {
         "components": {"threshold": request.decoding.threshold},
         "released": {"threshold": request.decoding.released_threshold},
         "requested": {},

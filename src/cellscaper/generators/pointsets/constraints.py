@@ -1,7 +1,6 @@
 """Exact constraints on a layout: the area where cells may lie, and the minimum distance between two cells.
 
 Pure functions on positions (N, 2), y then x, px. Nothing here is random: equal input gives equal output.
-A position lies in the pixel (⌊y⌋, ⌊x⌋), as in the rasters.
 """
 
 import math
@@ -30,10 +29,15 @@ GOLDEN = math.pi * (3 - math.sqrt(5))  # rad: cells at the same place are pushed
 
 @dataclass(frozen=True, eq=False)
 class Area:
-    """A rectangle of ``size`` (height, width) px, or the True pixels of a mask (height, width) in it."""
+    """A rectangle of ``size`` (height, width) px, or the True pixels of a mask (height, width) in it.
+
+    A pixel is a square that begins ``corner`` px before its whole numbers: ½ for images, whose pixels have their
+    centres there (docs/methods.md, section 1.4), 0 for parts of the rectangle, which is [0, height) × [0, width).
+    """
 
     size: tuple[int, int]
     mask: NDArray[np.bool_] | None = None
+    corner: float = 0.0
 
     def __post_init__(self) -> None:
         if self.mask is not None and self.mask.shape != self.size:
@@ -52,20 +56,22 @@ class Area:
 
     def holds(self, points: NDArray) -> NDArray[np.bool_]:
         """(N,) whether each position lies in the area."""
-        inside: NDArray[np.bool_] = np.all((points >= 0) & (points < self.size), axis=1)
+        shifted = np.asarray(points, np.float64) + self.corner
+        inside: NDArray[np.bool_] = np.all((points >= 0) & (shifted < self.size), axis=1)
         if self.mask is not None:
-            inside[inside] = self.mask[tuple(points[inside].astype(np.int64).T)]
+            inside[inside] = self.mask[tuple(shifted[inside].astype(np.int64).T)]
         return inside
 
     def nearest(self, points: Points) -> Points:
         """(N, 2) the positions themselves if they are allowed, else the nearest place in the nearest allowed pixel."""
-        last = np.array(self.size) - MARGIN
+        last = np.array(self.size) - self.corner - MARGIN
         clipped = points.clip(0, last)
         if self.mask is None:
             return clipped
-        out = ~self.mask[tuple(clipped.astype(np.int64).T)]
-        pixel = self._nearest[(slice(None), *clipped[out].astype(np.int64).T)].T  # (M, 2)
-        clipped[out] = clipped[out].clip(pixel + MARGIN, pixel + (1 - MARGIN))
+        own = (clipped + self.corner).astype(np.int64)
+        out = ~self.mask[tuple(own.T)]
+        begin = self._nearest[(slice(None), *own[out].T)].T - self.corner  # (M, 2)
+        clipped[out] = clipped[out].clip(begin + MARGIN, begin + (1 - MARGIN))
         return clipped
 
     def expected(self, points: Points, deviation: float) -> Points:
@@ -80,7 +86,7 @@ class Area:
         shift, weight = self._shifts(deviation, step)
 
         def read(maps: NDArray, at: Points) -> NDArray:
-            return map_coordinates(maps, (at / step - 0.5).T, order=1, mode="nearest")
+            return map_coordinates(maps, ((at + self.corner) / step - 0.5).T, order=1, mode="nearest")
 
         inside = self.nearest(points)
         far = read(weight, points.clip(0, self.size)) < 1e-4  # no part of the area within reach
@@ -241,7 +247,7 @@ def most(area: Area, distance: float, fixed: NDArray) -> int:
     free = np.ones(area.size, bool) if area.mask is None else area.mask.copy()
     bound = _packed(free, distance) - int(area.holds(fixed).sum())
     if len(fixed):
-        _close(free, fixed, distance)
+        _close(free, fixed + area.corner, distance)
         bound = min(bound, _packed(free, distance))
     return max(bound, 0)
 
@@ -265,7 +271,7 @@ def _oler(size: tuple[int, ...], distance: float) -> int:
 
 
 def _close(free: NDArray[np.bool_], fixed: Points, distance: float) -> None:
-    """Remove from ``free`` the pixels that lie wholly within ``distance`` of a fixed cell."""
+    """Remove from ``free`` the pixels, [i, i + 1) × [j, j + 1), that lie wholly within ``distance`` of a fixed cell."""
     reach = distance - math.sqrt(0.5)
     if reach <= 0:
         return

@@ -17,7 +17,7 @@ class Request:
     """One kind of layout.
 
     counts (C,) new cells of each class; size (height, width) px; ``min_distance`` px between any two cells
-    mask   (height, width) bool, where new cells may lie; None: everywhere
+    mask   (height, width) bool: the nearest pixel of a new cell must be True; None: cells may lie everywhere
     fixed  (M, 2) float32 and fixed_labels (M,): cells that are there already
     spread (C, height, width) or (1, …) float, relative density of new cells of each class; None: even
 
@@ -61,7 +61,7 @@ class Request:
     @cached_property
     def area(self) -> Area:
         """Where new cells may lie; one Area for all layouts, which keeps its distance transform."""
-        return Area(self.size, self.mask)
+        return Area(self.size) if self.mask is None else Area(self.size, self.mask, corner=0.5)
 
     def _check_fixed(self) -> None:
         outside = np.flatnonzero(~Area(self.size).holds(self.fixed))

@@ -97,7 +97,7 @@ def scene(request: Request, window: int) -> Scene:
     if allowed is not None:
         seen = [allowed[y : y + window, x : x + window].any() for y, x in corners]
         corners = corners[seen]
-    outside = _outside(size, corners, window, allowed, region, len(request.fixed) > 0)
+    outside = _outside(size, corners, window, allowed, region, len(request.fixed) > 0, request.area.corner)
     given = request.fixed.astype(np.float64) + shift
     near = np.zeros(len(given), bool)
     for corner in corners:
@@ -106,7 +106,7 @@ def scene(request: Request, window: int) -> Scene:
     new = np.repeat(np.arange(len(request.counts)), request.counts)
     labels = np.concatenate([new, request.fixed_labels[near], np.repeat(np.arange(len(around)), around)])
     numbers = (len(new), int(near.sum()), int(around.sum()))
-    area = Area(size, allowed)
+    area = Area(size, allowed, request.area.corner)
     weights = _weights(request, area, shift) if request.spread is not None else None
     _check_full(request, window)
     return Scene(
@@ -127,8 +127,12 @@ def _outside(
     allowed: NDArray[np.bool_] | None,
     region: NDArray[np.bool_] | None,
     given: bool,
+    corner: float,
 ) -> Area | None:
-    """The area of surrounding cells: pixels where no new cell may lie; with given cells, those beyond the region."""
+    """The area of surrounding cells: pixels where no new cell may lie; with given cells, those beyond the region.
+
+    ``corner`` is that of the pixels ``allowed``.
+    """
     kept = region if given else allowed
     if kept is None:
         return None
@@ -136,7 +140,7 @@ def _outside(
     for y, x in corners:
         seen[y : y + window, x : x + window] = True
     seen &= ~kept
-    return Area(size, seen) if seen.any() else None
+    return Area(size, seen, 0.0 if given else corner) if seen.any() else None
 
 
 def _surrounding(request: Request, outside: Area | None, window: int) -> NDArray[np.int64]:
@@ -185,7 +189,7 @@ def spread_evenly(unit: NDArray[np.float64], area: Area) -> NDArray[np.float64]:
     pixels = np.flatnonzero(area.mask)
     at = unit[..., 0] * len(pixels)
     chosen = np.minimum(at.astype(np.int64), len(pixels) - 1)
-    return _in_pixel(pixels[chosen], at - chosen, unit[..., 1], area.size[1])
+    return (_in_pixel(pixels[chosen], at - chosen, unit[..., 1], area.size[1]) - area.corner).clip(0)
 
 
 def spread_by(unit: NDArray[np.float64], density: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Layouts of several sets that were requested with the counts of the same test window."""
+"""Layouts of several sets that were requested with the counts of the same real layout."""
 
 from collections.abc import Sequence
 from functools import reduce

@@ -1,4 +1,4 @@
-"""What the gallery page shows: which test windows, and beside each the layouts that were made for its counts."""
+"""What the gallery page shows: which real layouts, and beside each the layouts that were made for its counts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Column:
 def window_groups(
     windows: LayoutSet, columns: Sequence[Column], cells: LayoutSet, images: Arrays, groups: int = GROUPS
 ) -> list[Group]:
-    """A group for each of up to ``groups`` test windows: the real layout, then the layout of each column.
+    """A group for each of up to ``groups`` windows: the real layout, then the layout of each column.
 
     ``windows`` are all windows of one kind, ``cells`` and ``images`` the dataset they were cut from. Each layout has
     its nearest training crop, where the training images are as large as a window.
@@ -59,7 +59,7 @@ def choose(common: NDArray[np.int64], with_maps: Sequence[Maps], groups: int = G
 
 
 def _window_image(images: Arrays, cells: LayoutSet, window: Layout) -> NDArray[np.uint8] | None:
-    """The H&E image of a test window, cut from its image; None if the dataset has no such image."""
+    """The H&E image of a window, cut from its image; None if the dataset has no such image."""
     at = np.flatnonzero(cells.source == window.source)
     if not len(at):
         return None

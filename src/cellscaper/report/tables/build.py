@@ -80,8 +80,9 @@ def build(table: Block, dataset: str, classes: Sequence[str], scores: pd.DataFra
     ``scores`` come from :func:`collect`, ``paper`` is ``load_paper_values()[table id]`` (or {}).
     A row is {label, experiment or null, why, decoder, detector, paper}, a column {metric, lower, class, label, paper,
     paper_label, detector, note, why}; all but ``experiment``, ``metric`` and ``lower`` may be left out. A row's
-    ``paper`` is its id in ``paper`` where that differs; a column's ``paper`` says that the paper's column has another
-    definition, so its number is shown and no difference is taken.
+    ``paper`` is its id in ``paper`` where that differs. A column's ``note`` says how the paper's column is defined
+    otherwise; its number is then shown and no difference is taken. A column whose ``paper`` names another metric has
+    such a note unless its own is empty.
 
     Returns the columns row, row_label, column_label, metric, class, mean, sd (ddof 1), n (seeds), paper, paper_sd,
     difference (ours − paper), lower_is_better, status ('ok' or 'not run: why'), decoder (in a table of detections:
@@ -133,7 +134,7 @@ def _expand(columns: Sequence[Block], classes: Sequence[str]) -> Iterator[Block]
         label = column.get("label", metric)
         differs = column.get("paper", metric) != metric
         theirs = column.get("paper_label", column.get("paper"))
-        note = column.get("note", f"the number beside ours is the paper's {theirs}") if differs else ""
+        note = column.get("note", f"the number beside ours is the paper's {theirs}" if differs else "")
         every = column.get("class", "") == "*"
         for name in classes if every else [column.get("class", "")]:
             yield {

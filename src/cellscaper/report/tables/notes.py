@@ -14,24 +14,25 @@ from cellscaper.report.tables.gains import REAL_ONLY, gain_note
 
 OTHER_DEFINITION = "†"  # behind a paper's number that means something else than ours
 
-KIND_NOTES = {
-    "layouts": [
-        "“real vs real” compares one half of the test windows (or of the test images) with the other half. It is the "
-        "best that can be expected of a distribution metric: the floor. Its count errors compare windows that do not "
-        "belong together: a generator of perfect layouts that ignores the requested counts would have the same "
-        "errors",
-        "“random” has the requested counts at uniform positions. It is the worst that can be expected of a "
+KIND_NOTES = {  # kind of table → what must be among its rows (floor, ceiling, a decoder; "": nothing) → note
+    "layouts": {
+        "floor": "“real vs real” compares one half of the real layouts with the other half: of the test windows, of "
+        "the test images, or in SD's tables of the training images. It is the best that can be expected of a "
+        "distribution metric: the floor. Its count errors compare layouts that do not belong together: a generator of "
+        "perfect layouts that ignores the requested counts would have the same errors",
+        "ceiling": "“random” has the requested counts at uniform positions. It is the worst that can be expected of a "
         "distribution metric: the ceiling. It has no count error",
-        "the decoder “components” belongs to the protocol “paper”, which counts connected components on both sides; "
-        "the decoder “requested” is our own",
-    ],
-    "detections": [],
-    "images": [
-        "painted images are compared with training images. Real test images against the same training images are the "
-        "floor of stain and FID and the reference of recall. One half of the training images against the other half "
-        "shows the distance without the shift between the splits. Real images are cut into windows of the painted "
-        "size",
-    ],
+        "components": "the decoder “components” belongs to the protocol “paper”, which counts connected components on "
+        "both sides",
+        "requested": "the decoder “requested” is our own",
+    },
+    "detections": {},
+    "images": {
+        "": "painted images are compared with training images",
+        "floor": "real test images against the same training images are the floor of stain and FID and the reference "
+        "of recall. One half of the training images against the other half shows the distance without the shift "
+        "between the splits. Real images are cut into windows of the painted size",
+    },
 }
 
 
@@ -78,13 +79,16 @@ def protocol_notes(table: Block, frame: pd.DataFrame) -> list[Note]:
     if by and all(rows == next(iter(by.values())) for rows in by.values()):
         notes.append(f"{reader}: {', '.join(by)}")
     elif by:
-        notes.append(f"{reader}: " + "; ".join(f"{name} ({', '.join(rows)})" for name, rows in by.items()))
+        shown = [f"{name} ({', '.join(f'“{row}”' for row in rows)})" for name, rows in by.items()]
+        notes.append(f"{reader}: {'; '.join(shown)}")
     return [Note(text) for text in notes]
 
 
 def kind_notes(table: Block) -> list[Note]:
-    """What the rows and columns of a kind of tables mean."""
-    return [Note(text) for text in KIND_NOTES[table["kind"]]]
+    """What the rows that a table runs mean; ``table["framing"]`` names its floors and ceilings."""
+    there = {"", *table["framing"].values()}
+    there |= {row.get("decoder") for row in table["rows"].values() if not row.get("why")}
+    return [Note(text) for row, text in KIND_NOTES[table["kind"]].items() if row in there]
 
 
 def caveat_notes(table: Block) -> list[Note]:
@@ -109,8 +113,12 @@ def detection_notes(table: Block, counts: Mapping[tuple[str, str, str], ImageCou
 
 
 def training_notes(table: Block, dataset: str, scores: pd.DataFrame) -> list[Note]:
-    """How the detectors of a table were initialised, and which share of their crops was synthetic."""
+    """How the detectors of a table were initialised, of how many trainings a row is the best, and its synthetic share.
+
+    ``trainings`` of the table: for each detector the number of trainings of a row with pairs.
+    """
     found = scores[(scores["dataset"] == dataset) & (scores["metric"] == "setup")]
+    real = [row["label"] for row in table["rows"].values() if row.get("experiment") == REAL_ONLY]
     notes = []
     for name, part in found.groupby("detector", sort=True):
         imagenet = part[part["class"] == "imagenet"]["value"]
@@ -126,9 +134,10 @@ def training_notes(table: Block, dataset: str, scores: pd.DataFrame) -> list[Not
         ]
         shares = [f"{label} {', '.join(f'{v:g}' for v in sorted(set(values)))}" for label, values in by if len(values)]
         if shares:
-            notes.append(
-                f"{name}: share of synthetic crops, the best of those tried by validation F1: {'; '.join(shares)}"
-            )
+            number = table["trainings"][name]
+            one = f"; {real[0]}: one training" if real and (part["experiment"] == REAL_ONLY).any() else ""
+            best = f"the best of {number} trainings by validation F1" if number > 1 else "one training"
+            notes.append(f"{name}: rows with pairs: {best}{one}. Share of synthetic crops: {'; '.join(shares)}")
     return [Note(text) for text in notes]
 
 

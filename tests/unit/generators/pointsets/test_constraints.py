@@ -31,20 +31,20 @@ def shortest(points):
 
 
 @settings(max_examples=60)
-@given(seed=st.integers(0, 10**6), share=st.floats(0.01, 0.99))
-def test_the_nearest_position_is_allowed_and_nearly_the_nearest(seed, share):
+@given(seed=st.integers(0, 10**6), share=st.floats(0.01, 0.99), corner=st.sampled_from([0.0, 0.5]))
+def test_the_nearest_position_is_allowed_and_nearly_the_nearest(seed, share, corner):
     rng = np.random.default_rng(seed)
     size = tuple(int(side) for side in rng.integers(1, 30, 2))
     mask = rng.random(size) < share
     mask[rng.integers(size[0]), rng.integers(size[1])] = True
-    area = Area(size, mask)
+    area = Area(size, mask, corner)
     points = rng.uniform(-5, 35, (20, 2))
     found = area.nearest(points)
     assert area.holds(found).all()
     assert area.holds(found.astype(np.float32)).all()
-    kept = area.holds(points) & (points <= np.array(size) - MARGIN).all(axis=1)
+    kept = area.holds(points) & (points <= np.array(size) - corner - MARGIN).all(axis=1)
     assert np.array_equal(found[kept], points[kept])
-    pixels = np.argwhere(mask)
+    pixels = np.argwhere(mask) - corner
     away = np.maximum(np.maximum(pixels - points[:, None], points[:, None] - pixels - 1), 0)
     best = np.sqrt((away**2).sum(axis=-1)).min(axis=1)  # to the nearest pixel, brute force
     clipped = np.sqrt(((points.clip(0, size) - points) ** 2).sum(axis=-1))
@@ -58,20 +58,21 @@ def test_an_area_without_a_mask_is_its_rectangle():
     assert area.nearest(np.array([[-3, 5], [12, 30]])).tolist() == [[0, 5], [10 - MARGIN, 20 - MARGIN]]
 
 
+@pytest.mark.parametrize("corner", [0.0, 0.5])
 @pytest.mark.parametrize("deviation", [3.0, 12.0, 40.0])
-def test_expected_positions_are_those_of_a_normal_distribution_cut_to_the_area(deviation):
+def test_expected_positions_are_those_of_a_normal_distribution_cut_to_the_area(deviation, corner):
     """Against the mean of many normal draws that fall into the area."""
     size = (200, 240)
     mask = disc(size, 50)
     mask[:, :30] = True
-    area = Area(size, mask)
+    area = Area(size, mask, corner)
     points = np.array([[100.0, 120], [100, 160], [70, 60], [100, 180], [60, 20]])
     rng = np.random.default_rng(0)
     found = area.expected(points, deviation)
     for point, mean in zip(points, found, strict=True):
         draws = point + deviation * rng.normal(size=(400_000, 2))
         # beyond the rectangle the mask goes on as at its edge
-        inside = mask[tuple(draws.clip(0, np.array(size) - 1).astype(int).T)]
+        inside = mask[tuple((draws + corner).clip(0, np.array(size) - 1).astype(int).T)]
         if inside.sum() > 2000:
             expected = draws[inside].mean(axis=0)
             assert mean == pytest.approx(expected, abs=0.06 * deviation + 0.3)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cellscaper.errors import CellscaperError
+from cellscaper.generators.pointsets.constraints import MARGIN
 from cellscaper.generators.pointsets.request import Request, class_counts
 
 SIZE = (64, 80)
@@ -46,6 +47,20 @@ def test_what_cannot_be_is_refused(changes, message):
     with pytest.raises(CellscaperError) as caught:
         request(**changes)
     assert message in str(caught.value)
+
+
+def test_the_nearest_pixel_of_a_cell_must_be_allowed(hard_points, nearest_centres):
+    """The mask is an image: its pixels have their centres at whole numbers."""
+    size = (41, 41)
+    mask = np.random.default_rng(0).random(size) < 0.5
+    points = hard_points(41, 300, 1)
+    area = request(size=size, mask=mask, min_distance=0).area
+    last = (points >= 40.5).any(axis=1)  # no cell is put beyond the last pixels
+    assert np.array_equal(area.holds(points), mask[tuple(nearest_centres(points, 41).T)] & ~last)
+    found = area.nearest(points.astype(np.float64))
+    assert mask[tuple(nearest_centres(found.astype(np.float32), 41).T)].all()
+    kept = area.holds(points) & (points < 40.5 - MARGIN).all(axis=1)
+    assert kept.sum() > 100 and np.array_equal(found[kept], points[kept])
 
 
 def test_given_cells_may_lie_outside_the_mask():

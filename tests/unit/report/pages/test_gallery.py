@@ -42,6 +42,14 @@ def test_a_ring_of_cells_is_a_hole_that_dies_at_its_radius():
     assert birth == pytest.approx(20 * np.sin(np.pi / 12), abs=0.1)  # half the distance between neighbours
 
 
+def test_images_and_cells_share_coordinates_whose_whole_numbers_are_pixel_centres():
+    """A picture of w px covers −½ … w − ½, and so does every drawing."""
+    page = gallery_page("a gallery", [Group("", [Panel("real", ring())])], CLASSES)
+    assert re.findall(r"viewBox: (.*?),", page) == ["frame(panel.size)"] * 2
+    assert "return `-0.5 -0.5 ${width} ${height}`" in page
+    assert "whole = { x: -0.5, y: -0.5, width, height," in page
+
+
 def test_the_page_carries_everything_of_a_panel():
     image = np.full((64, 64, 3), (200, 100, 50), np.uint8)
     density = np.zeros((2, 16, 16), np.float32)

@@ -381,7 +381,7 @@ def test_markdown_lists_the_reasons_and_notes_below(frame):
     assert "- ⁴ generator not built yet\n" in below
     assert "- † TopoFD (mean landscape): the number beside ours is the paper's TopoFD; the definitions differ" in below
     assert "- paper: TopoCellGen, Table 1\n- scored on 1550 layouts a seed\n" in below
-    assert "- decoder: components (ADM); points (real vs real)\n- pairs unrelated windows\n" in below
+    assert "- decoder: components (“ADM”); points (“real vs real”)\n- pairs unrelated windows\n" in below
 
 
 def test_markdown_columns_line_up_and_bars_are_escaped(scores):

@@ -23,9 +23,30 @@ def test_marks_of_footnotes_are_superscripts():
 
 @pytest.mark.parametrize("kind", KIND_NOTES)
 def test_notes_are_plain_text_and_one_line(kind):
-    for note in kind_notes({"kind": kind}):
-        assert note == Note(note.text) and note.text
-        assert not {"\n", "*", "`"} & set(note.text)
+    for text in KIND_NOTES[kind].values():
+        assert text and not {"\n", "*", "`"} & set(text)
+
+
+def about(kind, framing, *decoders, **left_out):
+    """The first words of the notes on a table with rows of these decoders."""
+    rows = {str(i): {"label": "a", "decoder": decoder} for i, decoder in enumerate(decoders)}
+    found = kind_notes({"kind": kind, "framing": framing, "rows": {**rows, **left_out}})
+    assert all(note == Note(note.text) for note in found)
+    return [" ".join(note.text.split()[:3]) for note in found]
+
+
+def test_a_kind_of_rows_is_explained_only_in_a_table_that_runs_such_a_row():
+    floor, ceiling = {"r": "floor"}, {"u": "ceiling"}
+    assert about("layouts", {}, "points") == []
+    assert about("layouts", floor, "points") == ["“real vs real”"]
+    assert about("layouts", ceiling, "points") == ["“random” has the"]
+    assert about("layouts", {}, "components") == ["the decoder “components”"]
+    left_out = {"label": "a", "decoder": "components", "why": "too slow"}
+    assert about("layouts", {}, "released", "requested", left=left_out) == ["the decoder “requested”"]
+    assert len(about("layouts", {**floor, **ceiling}, "components", "requested")) == len(KIND_NOTES["layouts"])
+    assert about("images", {}, "points") == ["painted images are"]
+    assert about("images", floor, "points") == ["painted images are", "real test images"]
+    assert about("detections", {}, None) == []
 
 
 def test_trainings_are_told_by_detector_and_row():
@@ -34,9 +55,28 @@ def test_trainings_are_told_by_detector_and_row():
     lines += [("d", one, "unet", "setup", "imagenet", value) for one, value in (("adm", 1.0), ("real_only", 0.0))]
     lines += [("d", "adm", "mcspatnet", "setup", "imagenet", 1.0), ("other", "adm", "x", "setup", "imagenet", 1.0)]
     rows = {"r": {"label": "real only", "experiment": "real_only"}, "a": {"label": "+ ADM", "experiment": "adm"}}
-    found = [note.text for note in training_notes({"rows": rows}, "d", pd.DataFrame(lines, columns=names))]
-    assert found == [
+    table, scores = {"rows": rows, "trainings": {"unet": 4, "mcspatnet": 4}}, pd.DataFrame(lines, columns=names)
+    assert [note.text for note in training_notes(table, "d", scores)] == [
         "mcspatnet: encoder with weights of ImageNet",
         "unet: encoder with different initialisations: score again",
-        "unet: share of synthetic crops, the best of those tried by validation F1: + ADM 0.25, 0.5",
+        "unet: rows with pairs: the best of 4 trainings by validation F1; real only: one training. Share of synthetic "
+        "crops: + ADM 0.25, 0.5",
     ]
+
+
+@pytest.mark.parametrize(
+    ("number", "real", "said"),
+    [
+        (3, True, "the best of 3 trainings by validation F1; real images: one training."),
+        (1, True, "one training; real images: one training."),
+        (2, False, "the best of 2 trainings by validation F1."),
+    ],
+)
+def test_rows_that_are_the_best_of_several_trainings_are_told_from_single_ones(number, real, said):
+    rows = {"a": {"label": "+ ADM", "experiment": "adm"}, "r": {"label": "real images", "experiment": "real_only"}}
+    names = ["dataset", "experiment", "detector", "metric", "class", "value"]
+    lines = [("d", "adm", "unet", "setup", "synthetic_fraction", 0.5)]
+    lines += [("d", "real_only", "unet", "setup", "synthetic_fraction", 0.0)] if real else []
+    table, scores = {"rows": rows, "trainings": {"unet": number}}, pd.DataFrame(lines, columns=names)
+    (note,) = training_notes(table, "d", scores)
+    assert note.text == f"unet: rows with pairs: {said} Share of synthetic crops: + ADM 0.5"
