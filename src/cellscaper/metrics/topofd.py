@@ -65,8 +65,8 @@ class Settings(Block):
         description="paper: TC Eq. 11 and 12; released: the authors' code; mean_landscape: without barycentre",
         json_schema_extra={"uniqueItems": True},
     )
-    matching: Backend = Field(
-        "own", description="matchings of the barycentres; own: scipy's assignment; pot, pot_sinkhorn: the package POT"
+    matching: Literal["own", "pot"] = Field(
+        "own", description="matchings of the barycentres; own: scipy's assignment; pot: POT's exact transport"
     )
 
 

@@ -23,7 +23,7 @@ from scipy.optimize import linear_sum_assignment
 from cellscaper.errors import CellscaperError
 from cellscaper.topology.transport import Backend, lowest_cost, plan
 
-ENTROPY = 1e-4  # of the largest saving: the regularisation of pot_sinkhorn
+ENTROPY = 3e-5  # of the largest saving: the regularisation of pot_sinkhorn
 REG = 0.05  # px: the same for Wasserstein-1 distances
 
 
