@@ -49,13 +49,13 @@ def test_features_do_not_depend_on_the_batch(method):
     assert one.std(axis=0).max() > 0.01
 
 
-def test_features_equal_the_network_on_the_raster():
+def test_features_equal_the_network_on_the_raster(nearest_centres):
     data = layouts()
     model, grid = trained(FILE, *network("autoencoder"), data)
     maps = torch.zeros(len(data), 2, 16, 16)
     for i, layout in enumerate(data):
-        for (y, x), label in zip(layout.points, layout.labels, strict=True):
-            maps[i, label, int(y // 4), int(x // 4)] = 1
+        for (y, x), label in zip(nearest_centres(layout.points, 64, 4), layout.labels, strict=True):
+            maps[i, label, y, x] = 1
     with torch.no_grad():
         expected = model.encode(maps).numpy()
     np.testing.assert_allclose(features(model, grid, data, 4, CPU), expected, atol=1e-4)
