@@ -26,6 +26,7 @@ HEAD = """\
 
 - Maps are merged key by key, everything else is replaced. `null` in place of a map removes it: an experiment, a row of a table, a block of settings, which then has its defaults again.
 - `base: NAME` in an experiment or a table copies that entry and lays the own keys over it. Bases are read after the overlays, so an overlay that changes `adm` changes every experiment that is based on it.
+- Another `kind`, `method`, `reader` or `generator` leaves the inherited keys behind that it does not have. Keys of another kind that stand in the entry itself are errors.
 - `field` of an experiment names an entry of `fields`, the field of view: how large a layout is, which windows it is compared with, what paints and scores it.
 - Unknown keys and names that refer to nothing are errors, told in one line with the file and the nearest valid name.
 - Lengths are px at 20× (0.5 µm) unless another unit is named.

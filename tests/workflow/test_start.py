@@ -68,6 +68,36 @@ def test_a_start_from_another_folder_finds_configuration_tables_and_schema(house
     assert not (house.folder / "results").exists()
 
 
+MODULE = """
+module cells:
+    snakefile: "{house}/Snakefile"
+    config: {{"results": "mine", "run": {{"datasets": ["phantom"], "tables": ["tc_table3"]}}}}
+
+use rule * from cells as cells_*
+
+rule outer:
+    default_target: True
+    input: "mine/phantom/tables/tc_table3.csv"
+"""
+
+
+def test_a_module_of_another_workflow_has_its_own_configuration_alone(house, tmp_path):
+    """The outer workflow's overlays and command line are not of this configuration."""
+    outer = type(house)(tmp_path)
+    outer.environment = house.environment
+    (tmp_path / "Snakefile").write_text(MODULE.format(house=house.folder), encoding="utf-8")
+    (tmp_path / "outer.yaml").write_text("samples: [a, b]\nresults: theirs\nseeds: [7]\n", encoding="utf-8")
+    profile = str(house.folder / "workflow/profiles/local")
+    planned = [
+        outer.plan("--config", *more, overlays=overlays, profile=profile)
+        for more, overlays in ((("depth=3",), ("outer.yaml",)), ((), ()))
+    ]
+    assert names(planned[0]) == names(planned[1])
+    assert "cells_make_tables phantom/tc_table3" in names(planned[0])
+    assert any("mine/phantom/sample_layouts" in file for job in planned[0] for file in job.files("output"))
+    assert all("theirs" not in file for job in planned[0] for file in job.files("output"))
+
+
 def test_the_snakefile_of_the_folder_workflow_is_the_same(house, jobs):
     assert names(house.plan("--snakefile", "workflow/Snakefile")) == names(jobs)
 

@@ -14,9 +14,10 @@ from cellscaper.plan.provenance import canonical, code
 from cellscaper.plan.schema import ROOT
 
 try:
-    whole = given(
-        config, workflow.config_settings.config, map(Path, workflow.overwrite_configfiles)
-    )
+    # a command line is for the main workflow; in a module its own `config:` counts
+    is_main = workflow.modifier.is_main_snakefile()
+    files = workflow.overwrite_configfiles if is_main else ()
+    whole = given(config, workflow.config_settings.config if is_main else {}, map(Path, files))
     outputs = Outputs(whole)
     tables, experiments = outputs.tables, outputs.experiments
 except CellscaperError as error:

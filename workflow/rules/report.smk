@@ -25,7 +25,6 @@ rule make_gallery:
         gpu=need("make_gallery", "gpu"),
     params:
         **stage_code("make_gallery"),
-        page=text_digest("report/pages/gallery.html"),
         config=lambda w: canonical(figures.gallery(w.dataset)),
     shell:
         STAGE + "make_gallery"
@@ -64,7 +63,6 @@ rule make_report:
         gpu=need("make_report", "gpu"),
     params:
         **stage_code("make_report"),
-        page=text_digest("report/pages/report.html", "report/pages/captions.yaml"),
         snakefile=os.path.relpath(ROOT / "Snakefile"),
         # functions, because Snakemake would take the braces of a plain text as wildcards
         framing=lambda w: canonical({one: tables.framing(one) for one in config["run"]["tables"]}),

@@ -1,7 +1,5 @@
 # Tables: ours, the papers' and the difference. Their pictures and all figures: figures.smk.
 
-from cellscaper.plan.folders import text_digest
-
 
 rule make_tables:
     """Table {wildcards.table} on {wildcards.dataset}: ours, the paper's and the difference."""
@@ -28,8 +26,6 @@ rule make_tables:
         gpu=need("make_tables", "gpu"),
     params:
         **stage_code("make_tables"),
-        # a param, because its path as an input would rerun the tables in a copied folder
-        values=text_digest("report/tables/paper_values.yaml"),
         config=lambda w: canonical(tables.section(w.table)),
     shell:
         STAGE + "make_tables"

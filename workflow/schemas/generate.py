@@ -4,7 +4,8 @@ python workflow/schemas/generate.py       # part of `make schema`; a test fails 
 
 config.schema.json   what config.yaml may hold, with defaults and descriptions
 methods.json         what planning must know of methods without importing them: trained or not, decoders, columns;
-                     a digest of their defaults, which tells a stage when these files are too old
+                     digests of their defaults and facts and of the other modules with defaults, which tell a stage
+                     and planning when these files are too old
 """
 
 import json
@@ -13,12 +14,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from cellscaper.diffusion import settings as diffusion
 from cellscaper.errors import CellscaperError
+from cellscaper.generators import protocol
 from cellscaper.generators.protocol import Decoding, Recipe
 from cellscaper.metrics.frechet import fid_name
 from cellscaper.metrics.protocol import Column
 from cellscaper.metrics.spatial_fid import CAVEAT as FID_CAVEAT
 from cellscaper.plan import structure
+from cellscaper.plan.provenance import fingerprint
 from cellscaper.run.methods import KINDS, defaults_digest, load, names
 from cellscaper.run.settings import Settings
 
@@ -112,7 +116,7 @@ def union(raw: Node, definitions: Node) -> Node:
         kind: plain({"$ref": reference}, definitions) for kind, reference in raw["discriminator"]["mapping"].items()
     }
     kept = {name: value for name, value in raw.items() if name in ("default", "description")}
-    return {**choice(key, variants), **kept, "prune": True}
+    return {**choice(key, variants), **kept}
 
 
 def choice(key: str, variants: dict[str, Node], **more: Any) -> Node:
@@ -245,7 +249,12 @@ def schema() -> Node:
             "type": "array",
             "minItems": 1,
             "uniqueItems": True,
-            "items": {"type": "integer", "minimum": 0},
+            "items": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 2**63 - 1,
+                "expected": "a whole number from 0 below 2^63",
+            },
             "default": [0, 1, 2],
         },
         "run": node(structure.Run),
@@ -316,6 +325,7 @@ def facts() -> Node:
         "painters": {name: {"trained": is_trained(load("painters", name))} for name in names("painters")},
         "columns": columns,
         "defaults": {kind: {name: defaults_digest(load(kind, name)) for name in names(kind)} for kind in KINDS},
+        "modules": {module.__name__: fingerprint(module.__name__) for module in (structure, protocol, diffusion)},
     }
 
 

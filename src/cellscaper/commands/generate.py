@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cellscaper.generators.pointsets.request import Request
     from cellscaper.layouts import LayoutSet
 
+STEPS = 10_000  # most noise levels that --steps takes
 HELP = "layouts with exactly the cells you ask for: any size, masks, around given cells"
 DESCRIPTION = """\
 Generate layouts of cells: labelled points, in px at 20× (0.5 µm a pixel), with exactly the counts asked for.
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
     output = options.output(args.output)
     png = options.output(args.png) if args.png else None
     n, seed = options.whole(args.number, "-n", 1), options.whole(args.seed, "--seed")
-    wanted = {"steps": options.whole(args.steps, "--steps", 1)} if args.steps else {}
+    wanted = {"steps": options.whole(args.steps, "--steps", 1, STEPS)} if args.steps else {}
     paths = {key: options.file(getattr(args, key), f"--{key}") for key in ("mask", "around", "spread", "weights")
              if getattr(args, key)}  # fmt: skip
     if (args.counts is None) == (args.density is None):

@@ -35,10 +35,11 @@ def number(text: str, name: str) -> float:
     return value
 
 
-def whole(text: str, name: str, least: int = 0) -> int:
-    """A whole number of at least ``least``."""
-    if not text.isdecimal() or int(text) < least or len(text) > 18:
-        raise CellscaperError(f"{name} {text!r}: expected a whole number from {least}")
+def whole(text: str, name: str, least: int = 0, most: int = 10**18 - 1) -> int:
+    """A whole number from ``least`` to ``most``."""
+    if not text.isdecimal() or len(text) > 18 or not least <= int(text) <= most:
+        limit = f" to {most}" if most < 10**18 - 1 else ""
+        raise CellscaperError(f"{name} {text!r}: expected a whole number from {least}{limit}")
     return int(text)
 
 

@@ -12,7 +12,7 @@ All settings that are paths are relative to the dataset's folder. Examples:
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from PIL import Image
@@ -69,7 +69,11 @@ class Settings(Base):
         "auto",
         description="text tables: whether the first line names the columns; auto: if its y and x are no numbers",
     )
-    classes: tuple[str, ...] = Field(min_length=1, description="class names; the order is the channel order everywhere")
+    classes: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        min_length=1,
+        json_schema_extra={"uniqueItems": True},
+        description="class names; the order is the channel order everywhere",
+    )
     class_map: dict[str, str | None] = Field(
         {},
         description="class in the files → class name, or null to leave its cells out; empty: the files hold the names. "

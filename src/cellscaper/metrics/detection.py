@@ -36,7 +36,10 @@ class Settings(Block):
     """Distance at which a detection counts, and the bootstrap of each difference."""
 
     radius: float = Field(
-        RADIUS, ge=1, description="px: largest distance of a detection to its dot; also scored at 1, 2, … radius"
+        RADIUS,
+        ge=1,
+        le=100,
+        description="px: largest distance of a detection to its dot; also scored at 1, 2, … radius",
     )
     bootstrap: int = Field(10_000, ge=100, description="resamples of the test images behind each Δ")
 

@@ -1,53 +1,71 @@
 """The configuration of a run: `config.yaml` and the tables, the overlays of the user, bases and defaults filled in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
+from cellscaper.plan.agreement import check_names
 from cellscaper.plan.merging import Config, layered, overlay, with_bases
-from cellscaper.plan.places import INHERITING, Places, read_yaml
-from cellscaper.plan.schema import ROOT, filled, schema
-from cellscaper.plan.validation import check_names, check_schema
+from cellscaper.plan.places import INHERITING, Layer, Places, read_yaml
+from cellscaper.plan.schema import ROOT, check_current, filled, schema
+from cellscaper.plan.validation import check_keys, check_schema
 
 FILES = (ROOT / "config.yaml", *(ROOT / "workflow" / "tables" / f"{name}.yaml" for name in ("sd", "tc", "ours")))
+
+
+def in_files(files: Iterable[Path]) -> list[Layer]:
+    """The contents of files, each with its place."""
+    return [(f"in {file}", read_yaml(file) or {}) for file in files]
+
+
+@cache
+def papers() -> list[Layer]:
+    """The files of the papers' configuration, read once."""
+    return in_files(FILES)
 
 
 def defaults() -> Config:
     """The papers' configuration as written in its files."""
     found: Config = {}
-    for file in FILES:
-        found = overlay(found, read_yaml(file))
+    for _, content in papers():
+        found = overlay(found, content)
     return found
 
 
-def configuration(*layers: Config, files: Iterable[Path] = ()) -> Config:
-    """The whole configuration: the papers', changed by the layers, with each base and each default written out.
+def configuration(*own: Config, where: Iterable[str] = ()) -> Config:
+    """The whole configuration: the papers', changed by ``own``, with each base and each default written out.
 
-    ``layers`` are the contents of overlays and of the command line; ``files`` are the overlays, for error lines.
-    CellscaperError for an unknown key, a wrong value, a name without an entry or a base without an entry.
+    ``own`` are the contents of overlays and of the command line; ``where`` says of each where it stands, for error
+    lines. CellscaperError for an unknown key, a wrong value, a name without an entry or a base without an entry.
     """
     raw = defaults()
-    for own in layers:
-        raw = layered(raw, own)
-    return complete(raw, [*FILES, *files])
+    for layer in own:
+        raw = layered(raw, layer, schema())
+    return complete(raw, [*papers(), *zip(where, own, strict=False)])
 
 
 def given(config: Config, command_line: Config, files: Iterable[Path]) -> Config:
     """The configuration of a Snakemake run: overlays one by one, then ``--config``.
 
-    ``config`` is Snakemake's merged configuration; it counts if there are no overlays (a module of another workflow).
+    ``config`` is Snakemake's merged configuration; it counts if there are no ``files`` (a module of another workflow).
+    CellscaperError also if the schema is older than the modules that it was made from.
     """
-    files = list(files)
-    layers = [*(read_yaml(file) or {} for file in files), dict(command_line)] if files else [config]
-    return configuration(*layers, files=files)
+    check_current()
+    layers = [*in_files(files), ("from --config", command_line)]
+    if len(layers) == 1:
+        layers = [("from --config" if config == command_line else "in the Snakefile's config", config)]
+    where, own = zip(*layers, strict=True)
+    return configuration(*own, where=where)
 
 
-def complete(raw: Config, files: Iterable[Path] = ()) -> Config:
+def complete(raw: Config, layers: Sequence[Layer] = ()) -> Config:
     """A configuration with each base and each default written out, and checked."""
-    places = Places(raw, list(files))
+    places = Places(raw, layers)
+    check_keys(places)
     found = dict(raw)
     for section in INHERITING:
         if isinstance(raw.get(section), Mapping):
-            found[section] = with_bases(section, places)
+            found[section] = with_bases(section, places, schema()["properties"][section]["additionalProperties"])
     _write_out_columns(found)
     found = filled(schema(), found)
     check_schema(found, places)

@@ -1,11 +1,11 @@
-"""Digests of files that are not inputs of a rule: a user's data set or weights, files inside the package."""
+"""Digests of files that are not inputs of a rule: a user's data set or weights."""
 
 import os
 from functools import cache
 from pathlib import Path
 
 from cellscaper.disk.files import checksum
-from cellscaper.plan.provenance import PACKAGE, SRC, digest
+from cellscaper.plan.provenance import digest
 
 HASHED = 200_000_000  # bytes: the digest of a larger folder uses sizes and times, without reading the files
 
@@ -43,8 +43,3 @@ def _content(file: Path) -> str | None:
         return checksum(file)
     except OSError:
         return None
-
-
-def text_digest(*files: str) -> str:
-    """A digest of text files inside the package, named relative to it."""
-    return digest([Path(SRC, PACKAGE, file).read_text(encoding="utf-8") for file in files])

@@ -4,50 +4,55 @@ import copy
 from typing import Any
 
 from cellscaper.errors import CellscaperError
+from cellscaper.plan.kinds import ANYTHING, below, fitting
 from cellscaper.plan.places import INHERITING, Places, nearest
 
 Config = dict[str, Any]
 
 
-def overlay(base: Config, own: Config, keep_null: bool = False) -> Config:
+def overlay(base: Config, own: Config, node: Any = ANYTHING, keep_null: bool = False) -> Config:
     """``base`` with the keys of ``own`` laid over it: maps merge, everything else is replaced, null removes a map.
 
-    A ``condition`` of another kind replaces the one under it. With ``keep_null`` the null stays in place of the map, so
-    that it can still remove what a ``base`` brings.
+    ``node`` is their node of the schema: where ``own`` names another kind, method, reader or generator, the keys of
+    ``base`` that this one does not have are left out. With ``keep_null`` the null stays in place of the map, so that it
+    can still remove what a ``base`` brings.
     """
-    merged = copy.deepcopy(dict(base))
-    for key, value in own.items():
-        under = merged.get(key)
+    merged, key = copy.deepcopy(dict(base)), node.get("choose")
+    if key in own and own[key] != merged.get(key):
+        merged = fitting(node, {**merged, key: own[key]})
+    kind = {**merged, **own}
+    for name, value in own.items():
+        under = merged.get(name)
         if isinstance(under, dict) and isinstance(value, dict):
-            other = key == "condition" and value.get("kind", under.get("kind")) != under.get("kind")
-            merged[key] = copy.deepcopy(value) if other else overlay(under, value, keep_null)
+            merged[name] = overlay(under, value, below(node, kind, name), keep_null)
         elif isinstance(under, dict) and value is None and not keep_null:
-            del merged[key]
+            del merged[name]
         else:
-            merged[key] = copy.deepcopy(value)
+            merged[name] = copy.deepcopy(value)
     return merged
 
 
-def layered(base: Config, own: Config) -> Config:
+def layered(base: Config, own: Config, node: Any) -> Config:
     """``base`` with a whole configuration laid over it; in sections whose entries inherit, null stays until they do."""
-    merged = overlay(base, {key: value for key, value in own.items() if key not in INHERITING})
+    merged = overlay(base, {key: value for key, value in own.items() if key not in INHERITING}, node)
     for section in INHERITING:
         if section in own:
             under, entries = merged.get(section), own[section]
             if isinstance(under, dict) and isinstance(entries, dict):
-                merged[section] = overlay(under, entries, keep_null=True)
+                merged[section] = overlay(under, entries, below(node, own, section), keep_null=True)
             else:
                 merged[section] = copy.deepcopy(entries)
     return merged
 
 
-def with_bases(section: str, places: Places) -> Config:
+def with_bases(section: str, places: Places, node: Any) -> Config:
     """The entries of a section, each laid over the entry that its ``base`` names; entries that are null are left out.
 
-    CellscaperError for a base that is missing or null, and for bases in a circle.
+    ``node`` is that of the schema for an entry. CellscaperError for a base that is missing or null, and for bases in a
+    circle.
     """
     entries = places.raw[section]
-    found = {name: _resolved(section, name, (), places) for name, entry in entries.items() if entry is not None}
+    found = {name: _resolved(section, name, (), places, node) for name, entry in entries.items() if entry is not None}
     return {name: _without_null(entry) if isinstance(entry, dict) else entry for name, entry in found.items()}
 
 
@@ -60,7 +65,7 @@ def _without_null(entry: Config) -> Config:
     return entry
 
 
-def _resolved(section: str, name: Any, above: tuple[Any, ...], places: Places) -> Any:
+def _resolved(section: str, name: Any, above: tuple[Any, ...], places: Places, node: Any) -> Any:
     entries = places.raw[section]
     entry = entries[name]
     if not isinstance(entry, dict):
@@ -72,8 +77,8 @@ def _resolved(section: str, name: Any, above: tuple[Any, ...], places: Places) -
     wrong = _why_wrong(section, base, (*above, name), entries)
     if wrong:
         raise CellscaperError(f"{places.value([section, str(name), 'base'], base)}: {wrong}")
-    inherited = _resolved(section, base, (*above, name), places)
-    return overlay(inherited, own) if isinstance(inherited, dict) else inherited
+    inherited = _resolved(section, base, (*above, name), places, node)
+    return overlay(inherited, own, node) if isinstance(inherited, dict) else inherited
 
 
 def _why_wrong(section: str, base: Any, above: tuple[Any, ...], entries: Any) -> str:

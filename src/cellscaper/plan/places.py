@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+Layer = tuple[str, Any]  # where it stands, for error lines (``in <file>``, ``from --config``), and its content
 INHERITING = ("experiments", "tables")  # sections whose entries may have a `base`
 
 
@@ -26,22 +27,22 @@ def read_yaml(file: Path) -> Any:
 
 @dataclass(frozen=True)
 class Places:
-    """``raw`` is the configuration before bases are written out; of ``files`` the last one wins."""
+    """``raw`` is the configuration before bases are written out; of its ``layers`` the last one wins."""
 
     raw: Any
-    files: Sequence[Path]
+    layers: Sequence[Layer] = ()
 
     def told(self, path: Sequence[str], form: str = "{}") -> str:
-        """``<full path> in <file>``, for error lines; for an inherited key the entry that has it, then its heir.
+        """``<full path> <its place>``, for error lines; for an inherited key the entry that has it, then its heir.
 
         ``form`` has ``{}`` in place of the path.
         """
         origin = self.origin(path)
         heir = "" if origin == list(path) else f", inherited by {'.'.join(path[:2])}"
-        return form.format(".".join(origin) or "the configuration") + self.file(origin) + heir
+        return form.format(".".join(origin) if origin else "the configuration") + self.place(origin) + heir
 
     def value(self, path: Sequence[str], value: object) -> str:
-        """``<full path> = <value> in <file>`` for error lines."""
+        """``<full path> = <value> <its place>`` for error lines."""
         return self.told(path, "{} = " + repr(value).replace("{", "{{").replace("}", "}}"))
 
     def origin(self, path: Sequence[str]) -> list[str]:
@@ -59,9 +60,9 @@ class Places:
             name = entry["base"]
         return [section, name, *rest] if name not in seen else path
 
-    def file(self, path: Sequence[str]) -> str:
-        """`` in <file>``: the last file that holds the key; empty for a key of the command line."""
-        return next((f" in {file}" for file in reversed(self.files) if _holds(read_yaml(file), path)), "")
+    def place(self, path: Sequence[str]) -> str:
+        """`` in <file>`` or `` from --config``: the last layer that holds the key; empty if none does."""
+        return next((f" {place}" for place, layer in reversed(self.layers) if _holds(layer, path)), "")
 
 
 def nearest(name: object, known: Iterable[object]) -> str:

@@ -1,13 +1,15 @@
 """The origin of a file, and the code that made it.
 
 Every output carries a `record`. `code` fingerprints the modules that a stage imports, so that Snakemake
-reruns a stage exactly when code that it uses has changed (comments, docstrings and formatting do not count).
+reruns a stage exactly when code that it uses has changed (comments, docstrings and formatting do not count), or a
+data file beside it that it names.
 """
 
 import ast
 import hashlib
 import json
 import platform
+import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -15,6 +17,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+_FILE_NAME = re.compile(r"'[\w-]+\.\w+'")
 SRC = Path(__file__).resolve().parents[2]
 PACKAGE = "cellscaper"
 
@@ -96,9 +101,20 @@ def digest(value: Any) -> str:
 
 @cache
 def fingerprint(module: str) -> str:
-    """12 hex digits of a module's syntax tree without comments, docstrings and positions."""
-    tree = _tree(module)
-    return hashlib.sha256("\n".join(_dump(tree)).encode()).hexdigest()[:12]
+    """12 hex digits of a module's syntax tree without comments, docstrings and positions, and of the data files beside
+    it that it names."""
+    lines = list(_dump(_tree(module)))
+    named = sorted(line.strip("'") for line in set(lines) if _FILE_NAME.fullmatch(line))
+    data = [_content(file) for file in map(_source(module).with_name, named) if file.is_file()]
+    return hashlib.sha256("\n".join(lines + data).encode()).hexdigest()[:12]
+
+
+def _content(file: Path) -> str:
+    """A digest of a data file: of YAML the keys and values in order, so that comments do not count."""
+    raw = file.read_bytes()
+    if file.suffix == ".yaml":
+        raw = json.dumps(yaml.load(raw, getattr(yaml, "CSafeLoader", yaml.SafeLoader))).encode()
+    return hashlib.sha256(raw).hexdigest()
 
 
 @cache

@@ -9,7 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cellscaper.errors import CellscaperError
+from cellscaper.plan.kinds import chosen
 from cellscaper.plan.merging import overlay
+from cellscaper.plan.provenance import fingerprint
 
 ROOT = Path(__file__).resolve().parents[3]  # folder of the repository
 SCHEMAS = ROOT / "workflow" / "schemas"
@@ -27,20 +30,30 @@ def facts() -> Any:
     return json.loads((SCHEMAS / "methods.json").read_text(encoding="utf-8"))
 
 
+def check_current() -> None:
+    """CellscaperError if a module that the schema was made from has changed since; stages check those of methods."""
+    for module, known in facts()["modules"].items():
+        if fingerprint(module) != known:
+            raise CellscaperError(
+                f"{module.replace('.', '/')}.py differs from what workflow/schemas was made from; run `make schema`, "
+                "then start the workflow again"
+            )
+
+
 def filled(node: Any, value: Any) -> Any:
     """A value with the defaults of its schema node filled in, at every depth; unknown keys stay, to be refused later.
 
-    If a key chooses the others (``choose``), only the defaults of the chosen kind are filled in. With ``prune`` keys
-    of another kind are dropped: an overlay that changes the kind leaves keys of the previous kind.
+    If a key chooses the others (``choose``), only the defaults of the chosen kind are filled in.
     """
     if not isinstance(value, dict):
         return value
     default = node.get("default")
     key = node.get("choose")
     if isinstance(default, dict) and (key is None or value.get(key, default.get(key)) == default.get(key)):
-        value = overlay(default, value)
+        value = overlay(default, value, node)
     if key is not None:
-        return _chosen(node, key, value)
+        nodes = chosen(node, value)
+        return filled(nodes[0], value) if len(nodes) == 1 else dict(value)
     found = dict(value)
     for name, child in node.get("properties", {}).items():
         if name in found:
@@ -52,15 +65,3 @@ def filled(node: Any, value: Any) -> Any:
         own = node.get("properties", {})
         found = {name: one if name in own else filled(inner, one) for name, one in found.items()}
     return found
-
-
-def _chosen(node: Any, key: str, value: Any) -> Any:
-    variants = {branch["if"]["properties"][key]["const"]: branch["then"] for branch in node["allOf"]}
-    kind = value.get(key)
-    if not isinstance(kind, str) or kind not in variants:
-        return dict(value)
-    if node.get("prune"):
-        others = {name for one in variants.values() for name in one.get("properties", {})}
-        mine = variants[kind].get("properties", {})
-        value = {name: one for name, one in value.items() if name in mine or name not in others}
-    return filled(variants[kind], value)

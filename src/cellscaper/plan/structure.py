@@ -6,18 +6,19 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from cellscaper.run.settings import Count, Settings, Small
 
+UNIQUE: dict[str, JsonValue] = {"uniqueItems": True}
 Decoder = Literal["components", "released", "requested", "points"]
 
 
 class Run(Settings):
     """The outputs of `snakemake` without a target."""
 
-    datasets: list[str] = Field(description="names from datasets", min_length=1)
-    tables: list[str] = Field(description="names from tables", min_length=1)
+    datasets: list[str] = Field(description="names from datasets", min_length=1, json_schema_extra=UNIQUE)
+    tables: list[str] = Field(description="names from tables", min_length=1, json_schema_extra=UNIQUE)
 
 
 class Windows(Settings):
@@ -59,7 +60,7 @@ class FieldOfView(Settings):
     painter: str = Field(description="painter of the layouts of this field, a name from painters")
     features: list[str] = Field(
         description="networks whose features spatial-FID compares, names from features",
-        json_schema_extra={"uniqueItems": True},
+        json_schema_extra=UNIQUE,
     )
     train_layouts: Count = Field(
         2000,

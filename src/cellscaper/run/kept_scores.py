@@ -19,7 +19,7 @@ def kept_scores(folder: Path, key: str, metric: str, compute: Callable[[], Score
     """
     path = folder / f"{metric}.json"
     kept = _read(path)
-    if kept.get("key") == key and kept.get("sum") == digest(kept.get("scores")):
+    if kept.get("key") == key and "scores" in kept and kept.get("sum") == digest(kept["scores"]):
         log(f"{metric}: kept from an earlier run")
         return kept["scores"]
     scores = compute()
@@ -43,6 +43,6 @@ def metric_key(stage: str, section: Any, reading: Any, inputs: dict[str, Path]) 
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -15,11 +15,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from cellscaper.errors import CellscaperError
-from cellscaper.run.settings import read
+from cellscaper.run.settings import Settings, read, settings_in
 
 PACKAGE = Path(__file__).resolve().parents[1]
 FACTS = PACKAGE.parents[1] / "workflow" / "schemas" / "methods.json"  # not part of an installed package
 KINDS = ("datasets", "density", "generators", "features", "painters", "detectors", "metrics")
+TOLD = ("TRAINING", "DECODERS", "COLUMNS", "OF", "SCORE", "LABEL", "CAVEAT")  # of a module, beside its settings
 
 
 @cache
@@ -49,15 +50,19 @@ def load(kind: str, name: str) -> Any:
 
 
 def method(kind: str, name: str) -> Any:
-    """As :func:`load`; CellscaperError if planning has filled in other defaults than the module's."""
-    found = load(kind, name)
-    planned = _planned().get(kind, {}).get(name)
-    if planned not in (None, defaults_digest(found)):
+    """As :func:`load`; errors also as in :func:`current`."""
+    return current(load(kind, name))
+
+
+def current(module: Any) -> Any:
+    """The module of a method; CellscaperError if planning has used other defaults or facts than the module's."""
+    kind, name = module.__name__.split(".")[-2:]
+    if _planned().get(kind, {}).get(name) not in (None, defaults_digest(module)):
         raise CellscaperError(
             f"the settings in cellscaper/{kind}/{name}.py differ from those in workflow/schemas; run `make schema`, "
             "then start the workflow again"
         )
-    return found
+    return module
 
 
 @cache
@@ -66,15 +71,19 @@ def _planned() -> dict[str, dict[str, str]]:
 
 
 def defaults_digest(module: Any) -> str:
-    """12 hex digits of the keys and defaults of a method's settings, sampling and training."""
-    models = {name: getattr(module, name).model_fields for name in ("Settings", "Sampling") if hasattr(module, name)}
-    defaults = {
-        name: {key: "required" if one.is_required() else one.get_default() for key, one in fields.items()}
-        for name, fields in models.items()
-    }
-    plain = TypeAdapter(Any).dump_python([defaults, getattr(module, "TRAINING", None)], mode="json")
+    """12 hex digits of the keys and defaults of a method's settings at any depth, and of its facts."""
+    defaults = [_defaults(getattr(module, name)) for name in ("Settings", "Sampling") if hasattr(module, name)]
+    plain = TypeAdapter(Any).dump_python([defaults, [getattr(module, name, None) for name in TOLD]], mode="json")
     text = json.dumps(plain, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _defaults(model: type[Settings]) -> dict[str, Any]:
+    """{key: its default, and the defaults of each block that it may hold}."""
+    return {
+        key: ["required" if one.is_required() else one.get_default(), *map(_defaults, settings_in(one.annotation))]
+        for key, one in model.model_fields.items()
+    }
 
 
 def chosen(kind: str, section: Any) -> tuple[Any, Any]:

@@ -46,7 +46,7 @@ def _explain(kind: type[Settings], block: Any, where: str, error: Any) -> str:
         field = next((one.model_fields[part] for one in models if part in one.model_fields), None)
         if field and isinstance(field.json_schema_extra, dict) and "expected" in field.json_schema_extra:
             return f"{where} = {value!r}: expected {field.json_schema_extra['expected']}"
-        models = _settings_in(field.annotation) if field else models
+        models = settings_in(field.annotation) if field else models
     if error["type"] == "missing":
         return f"{where}.{error['loc'][-1]} is required"
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
@@ -54,7 +54,8 @@ def _explain(kind: type[Settings], block: Any, where: str, error: Any) -> str:
     return f"{where} = {value!r}: {error['msg']}"
 
 
-def _settings_in(annotation: Any) -> list[type[Settings]]:
+def settings_in(annotation: Any) -> list[type[Settings]]:
+    """The settings classes in an annotation, those of unions too."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return [annotation]
-    return [one for part in get_args(annotation) for one in _settings_in(part)]
+    return [one for part in get_args(annotation) for one in settings_in(part)]

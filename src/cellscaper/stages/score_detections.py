@@ -8,8 +8,10 @@ from cellscaper.disk.count_file import write_counts
 from cellscaper.disk.score_file import write_scores
 from cellscaper.disk.storage import read_layouts, read_provenance
 from cellscaper.errors import CellscaperError
+from cellscaper.metrics import detection
 from cellscaper.metrics.detection import PROTOCOLS, image_counts, scores
 from cellscaper.run import stage
+from cellscaper.run.methods import current
 
 _KEPT: tuple[str, ...] = ("synthetic_fraction", "val_f1")
 
@@ -29,6 +31,7 @@ def main() -> None:
         outputs=["scores", "counts"],
         options=["dataset", "experiment", "detector"],
     )
+    current(detection)
     radius = args.config["radius"]
     if radius < 1:
         raise CellscaperError(f"metrics.detection.radius = {radius} px, expected 1 or more")

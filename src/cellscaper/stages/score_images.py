@@ -13,9 +13,11 @@ from cellscaper.disk.score_file import write_scores
 from cellscaper.disk.storage import ImageSet, read_layouts, read_split
 from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
+from cellscaper.metrics import detection, image_quality
 from cellscaper.metrics.image_quality import image_scores, image_windows, unet_reader
 from cellscaper.run import stage
 from cellscaper.run.devices import device
+from cellscaper.run.methods import current
 from cellscaper.run.settings import read
 
 
@@ -35,6 +37,8 @@ def read_unet(file: Path, classes: tuple[str, ...]) -> tuple[unet.UNet, unet.Set
 def main() -> None:
     files, options = ["cells", "images", "model", "layouts?", "painted?"], ["dataset", "experiment", "decoder"]
     args = stage.arguments(__doc__, inputs=files, outputs=["scores"], options=options)
+    for module in (detection, image_quality):
+        current(module)
     config, real = args.config, args.config["real"]
     cells, pixels = read_split(args.cells, args.images, "train")
     model, settings = read_unet(args.model, cells.classes)

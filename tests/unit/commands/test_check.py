@@ -158,7 +158,7 @@ def test_what_is_written_is_a_configuration_over_the_preset_that_it_names(record
     assert f"--configfile {named} this.yaml" in (folder / "own.yaml").read_text(encoding="utf-8")
     whole = yaml.safe_load((REPOSITORY / named).read_text(encoding="utf-8"))
     update_config(whole, own)
-    config = configuration(whole, files=[REPOSITORY / named, folder / "own.yaml"])
+    config = configuration(whole)
     assert config["run"]["datasets"] == ["mine"] and config["datasets"]["mine"]["reader"] == "dots"
     outputs = Outputs(config)
     field = config["fields"]["w256"]

@@ -159,6 +159,8 @@ GOOD = ("--counts", "epithelial=20", "-o", "out.h5")
         ((*GOOD, "--around", "two.h5"), "--around two.h5 holds 2 layouts, expected one"),
         ((*GOOD, "--around", "other.csv", "--size", "90,90"), "--around: unknown class 'plasma'"),
         ((*GOOD, "--steps", "0"), "--steps '0'"),
+        ((*GOOD, "--steps", "10001"), "--steps '10001': expected a whole number from 1 to 10000"),
+        ((*GOOD, "--steps", "99999999999"), "--steps '99999999999': expected a whole number from 1 to 10000"),
         ((*GOOD, "--weights", "cells.csv"), "is not a readable weights file"),
         (("--counts", "epithelial=20", "-o", "out.xyz"), "unknown ending"),
         (("--counts", "epithelial=20", "-o", "none/out.h5"), "there is no folder none"),

@@ -542,4 +542,4 @@ def test_configuration_files_of_broken_text(folder, edits):
         return
     if isinstance(own, dict) and all(isinstance(key, str) for key in own):
         path = put(folder, "own.yaml", data)
-        refuses_or_reads(lambda: use(configuration(own, files=[path])))
+        refuses_or_reads(lambda: use(configuration(own, where=[f"in {path}"])))

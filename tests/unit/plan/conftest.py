@@ -38,9 +38,9 @@ def put():
 def refused():
     """The one line with which a configuration is refused, its bases not yet written out."""
 
-    def refused(config, files=()):
+    def refused(config):
         with pytest.raises(CellscaperError) as caught:
-            complete(config, files)
+            complete(config)
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
@@ -60,7 +60,7 @@ def refused_overlay(mine):
     def refused(own):
         mine.write_text(own if isinstance(own, str) else yaml.safe_dump(own), encoding="utf-8")
         with pytest.raises(CellscaperError) as caught:
-            configuration(yaml.safe_load(mine.read_text(encoding="utf-8")), files=[mine])
+            configuration(yaml.safe_load(mine.read_text(encoding="utf-8")), where=[f"in {mine}"])
         assert "\n" not in str(caught.value)
         return str(caught.value)
 

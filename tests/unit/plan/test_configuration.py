@@ -3,11 +3,13 @@
 import json
 import sys
 import types
+from datetime import date
 
 import pytest
 import yaml
 
-from cellscaper.plan.configuration import FILES, complete, configuration, given
+from cellscaper.errors import CellscaperError
+from cellscaper.plan.configuration import complete, configuration, given
 from cellscaper.plan.experiments import Experiments
 from cellscaper.plan.schema import ROOT
 from cellscaper.plan.tables import Tables
@@ -85,65 +87,73 @@ def test_an_unknown_key_is_told_before_other_errors(papers, refused):
     assert refused(papers).startswith("unknown key 'fields.w256.regin'")
 
 
-def test_a_key_given_on_the_command_line_has_no_file(papers, refused):
-    papers["seed"] = 1
-    assert refused(papers, FILES).startswith("unknown key 'seed'; did you mean 'seeds'?")
-
-
-@pytest.mark.parametrize("key", [5, True, None, 2.5])
-def test_keys_that_are_not_text_are_refused(key, papers, refused):
+@pytest.mark.parametrize(
+    ("key", "kind"), [(5, "number"), (2.5, "number"), (True, "boolean"), (None, "null"), (date(2020, 1, 1), "date")]
+)
+def test_keys_that_are_not_text_are_refused(key, kind, papers, refused):
     """YAML reads `on:`, `no:` and `5:` as such."""
     experiments, training = papers["experiments"], papers["experiments"]["adm"]["training"]
     experiments[key] = {"generator": "adm", "field": "w256"}
-    assert "names of small letters, digits and _" in refused(papers)
+    text = refused(papers)
+    assert text.startswith(f"experiments.{key}: YAML reads this key as a {kind}")
+    assert text.endswith("write it in quotes; expected names of small letters, digits and _")
     del experiments[key]
     training[key] = 1
-    assert f"unknown key 'experiments.adm.training.{key}'" in refused(papers)
+    text = refused(papers)
+    assert text.startswith(f"experiments.adm.training.{key}: YAML reads this key as a {kind}")
+    assert text.endswith("write it in quotes")
+    del training[key]
+    papers["tables"]["tc_table1"]["columns"][0][key] = 1
+    assert refused(papers).startswith(f"tables.tc_table1.columns.0.{key}: YAML reads this key as a {kind}")
+
+
+def test_two_keys_that_would_become_one_are_refused(mine, refused_overlay):
+    text = refused_overlay("datasets: {mine: {reader: dots, class_map: {1: a, '1': null}}}")
+    assert text == f"datasets.mine.class_map.1 in {mine}: YAML reads this key as a number; write it in quotes"
+
+
+def test_a_boolean_says_what_yaml_takes_for_one(mine, refused_overlay):
+    assert refused_overlay("yes: 1") == (
+        f"True in {mine}: YAML reads this key as a boolean (as yes, no, on, off, true, false); write it in quotes"
+    )
+
+
+def test_an_empty_key_is_told_as_it_is(mine, refused_overlay):
+    assert refused_overlay("'': 1").startswith(f"unknown key '' in {mine}; did you mean ")
+
+
+# -- places --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("own", "message"),
     [
-        (
-            "experiments: {random: {training: {steps: 5}}}",
-            "unknown key 'experiments.random.training' in {file}; did you mean ",
-        ),
-        (
-            "experiments: {hard_core: {sampling: {steps: 5}}}",
-            "unknown key 'experiments.hard_core.sampling' in {file}; did you mean ",
-        ),
-        (
-            "experiments: {retrieval: {condition: {kind: none}}}",
-            "unknown key 'experiments.retrieval.condition' in {file}; did you mean ",
-        ),
-        (
-            "experiments: {adm: {settings: {losses: {after: 0.1}}}}",
-            "unknown key 'experiments.adm.settings.losses' in {file}; did you mean ",
-        ),
-        (
-            "experiments: {hard_core: {settings: {repair: true}}}",
-            "unknown key 'experiments.hard_core.settings.repair' in {file}; did you mean 'min_distance'?",
-        ),
-        (
-            "experiments: {tmccg: {sampling: {eta: 0.0}}}",
-            "unknown key 'experiments.tmccg.sampling.eta' in {file}; did you mean 'batch'?",
-        ),
-        (
-            "densities: {kde: {components: 4}}",
-            "unknown key 'densities.kde.components' in {file}; did you mean ",
-        ),
-        (
-            "detectors: {unet: {norm: group}}",
-            "unknown key 'detectors.unet.norm' in {file}; did you mean ",
-        ),
-        (
-            "datasets: {phantom: {path: x}}",
-            "unknown key 'datasets.phantom.path' in {file}; did you mean ",
-        ),
+        ("seed: 1", "unknown key 'seed' {place}; did you mean 'seeds'?"),
+        ("experiments: {adm: {training: {lr: fast}}}", "experiments.adm.training.lr = 'fast' {place}: 'fast' is not"),
+        ("fields: {w256: {grid: tcc}}", "fields.w256.grid = 'tcc' {place}: no such entry in grids"),
+        ("experiments: {aa: {base: zz}, zz: {base: 5}}", "experiments.zz.base = 5 {place}: no such entry in experim"),
+        ("seeds: 5", "seeds = 5 {place}: 5 is not of type 'array'"),
     ],
 )
-def test_a_key_that_belongs_to_another_method_is_unknown(own, message, mine, refused_overlay):
-    assert refused_overlay(own).startswith(message.format(file=mine))
+def test_what_no_file_has_is_told_with_its_place(own, message, tmp_path):
+    """The keys are in config.yaml, too, and in a file with another value."""
+    own, file = yaml.safe_load(own), tmp_path / "right.yaml"
+    file.write_text("seeds: [1]\nfields: {w256: {grid: tc}}\nexperiments: {adm: {training: {lr: 1}}}", encoding="utf-8")
+    ways = {
+        "from --config": [(own, own, []), ({}, own, [file])],
+        "in the Snakefile's config": [(own, {}, []), (own, {"results": "r"}, [])],  # a module's `config:`
+    }
+    for place, calls in ways.items():
+        for call in calls:
+            with pytest.raises(CellscaperError) as caught:
+                given(*call)
+            assert str(caught.value).startswith(message.format(place=place))
+
+
+def test_what_a_file_has_is_told_with_the_file_beside_a_command_line(mine):
+    mine.write_text("experiments: {adm: {training: {lr: fast}}}", encoding="utf-8")
+    with pytest.raises(CellscaperError, match=f"training.lr = 'fast' in {mine}: "):
+        given({}, {"experiments": {"adm": {"training": {"steps": 5}}}}, [mine])
 
 
 # -- wrong values ------------------------------------------------------------------------------------------
@@ -155,7 +165,7 @@ def test_a_key_that_belongs_to_another_method_is_unknown(own, message, mine, ref
         ("seeds", 0, "not of type 'array'"),
         ("seeds", [], "non-empty"),
         ("seeds", [0, 0], "non-unique"),
-        ("seeds", [-1], "less than the minimum"),
+        ("seeds", [-1], "expected a whole number from 0 below 2^63"),
         ("experiments.adm.training.lr", "1e-4", "not of type 'number'"),
         ("experiments.adm.training.steps", 100.0, "not of type 'integer'"),
         ("experiments.adm.training.steps", "1e5", "not of type 'integer'"),
@@ -405,8 +415,8 @@ def test_a_row_that_cannot_be_run_must_say_why(table, row, block, papers, refuse
             "unknown key 'experiments.topocellgen.settings.losses.weigths' in {mine}; did you mean 'weights'?",
         ),
         (
-            "experiments: {mine: {base: adm, generator: random}}",
-            "unknown key 'experiments.adm.sampling' in {config}, inherited by experiments.mine; did you mean ",
+            "experiments: {mine: {base: sd_none, settings: {diffusion: {losses: 1}}}, aa: {base: mine}}",
+            "unknown key 'experiments.mine.settings.diffusion.losses' in {mine}; did you mean ",
         ),
         (
             "experiments: {aa: {base: zz}, zz: {base: sd_none, density: gmn}}",

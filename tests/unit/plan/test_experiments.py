@@ -331,29 +331,6 @@ def test_feature_networks_of_equal_settings_are_trained_once(papers):
     assert Experiments(complete(papers)).features("adm") == ["tc", "tc_released"]
 
 
-def test_a_condition_of_another_kind_keeps_no_key_of_the_one_it_replaces(papers, put):
-    small = preset("brca-small")
-
-    def condition(own):
-        return complete(own)["painters"]["tc"]["condition"]
-
-    assert condition(overlay(papers, small)) == {"kind": "distance", "reach": 12}
-    put(papers, "painters.tc.condition.width", 99)
-    assert condition(papers) == {"kind": "cross_attention", "width": 99}
-    assert condition(overlay(papers, small)) == {"kind": "distance", "reach": 12}
-
-    papers["painters"] = {"a": copy.deepcopy(papers["painters"]["tc"]), **papers["painters"]}
-    for name in ("tc", "a"):
-        put(papers, f"painters.{name}.condition.kind", "markers")
-    put(papers, "painters.a.condition.width", 3)
-    assert Experiments(complete(papers)).painter("adm") == "a"
-
-    counts = {"generator": "adm", "field": "w256", "condition": {"kind": "class_counts", "scale": 2.0}}
-    papers["experiments"] = {"counts": counts, "none": {"generator": "adm", "field": "w256"}, **papers["experiments"]}
-    put(papers, "experiments.counts.condition.kind", "none")
-    assert Experiments(complete(papers)).shared_training("none") == "counts"
-
-
 def test_only_generators_that_learn_are_trained():
     found = experiments({})
     names = found.config["experiments"]

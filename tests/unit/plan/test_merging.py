@@ -35,7 +35,7 @@ def test_presets_are_valid_and_overlaid_as_snakemake_does_it(preset, papers):
         mine = overlay(mine, read(file))
         update_config(theirs, read(file))  # Snakemake merges the overlays, which then lie over the papers' values
     assert mine == overlay(papers, theirs)
-    configuration(theirs, files=beneath(preset))
+    configuration(theirs)
 
 
 def test_some_presets_lie_over_others():

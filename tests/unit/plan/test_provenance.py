@@ -154,6 +154,43 @@ def test_fields_that_newer_pythons_add_to_the_syntax_tree_do_not_count(package, 
     assert fingerprint(package, MODULE) == expected
 
 
+def test_a_data_file_beside_a_module_that_names_it_counts(package, tmp_path):
+    source = """from pathlib import Path\nSUMS = Path(__file__).with_name("sums.sha256")\nNAME = "values.yaml"\n"""
+    sums, values = tmp_path / "cellscaper/sums.sha256", tmp_path / "cellscaper/values.yaml"
+
+    def with_data(one, two):
+        sums.write_text(one), values.write_text(two)
+        return fingerprint(package, source)
+
+    without = fingerprint(package, source)
+    first = with_data("ab", "a: {b: 1, c: 2}")
+    assert without != first != with_data("cd", "a: {b: 1, c: 2}")
+    assert with_data("ab", "# a comment\na:\n  b: 1\n  c: 2\n") == first
+    assert len({first, with_data("ab", "a: {b: 1, c: 3}"), with_data("ab", "a: {c: 2, b: 1}")}) == 3  # order shows
+    (tmp_path / "cellscaper/other.html").write_text("x")
+    assert with_data("ab", "a: {b: 1, c: 2}") == first
+
+
+@pytest.mark.parametrize(
+    ("modules", "file"),
+    [
+        (("stages.fetch_dataset", "datasets.brca_m2c"), "brca_m2c.sha256"),
+        (("stages.make_tables",), "paper_values.yaml"),
+        (("stages.make_report",), "report.html"),
+        (("stages.make_report",), "captions.yaml"),
+        (("stages.make_gallery",), "gallery.html"),
+    ],
+)
+def test_the_packages_data_files_are_in_the_fingerprints_of_the_stages_that_read_them(modules, file, monkeypatch):
+    content = provenance._content
+    before = code(*(f"cellscaper.{one}" for one in modules))
+    monkeypatch.setattr(provenance, "_content", lambda path: content(path) + "edited" * (path.name == file))
+    provenance.fingerprint.cache_clear()
+    after = code(*(f"cellscaper.{one}" for one in modules))
+    provenance.fingerprint.cache_clear()
+    assert sum(before[name] != after[name] for name in before) == 1
+
+
 # -- closures ----------------------------------------------------------------------------------------------
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from cellscaper.errors import CellscaperError
+from cellscaper.plan.configuration import given
 from cellscaper.plan.schema import SCHEMAS, facts, filled, schema
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 KINDS = {
     "choose": "kind",
-    "prune": True,
     "properties": {"kind": {"enum": ["a", "b"]}},
     "default": {"kind": "a", "x": 1},
     "allOf": [
@@ -39,20 +40,15 @@ KINDS = {
         (KINDS, {}, {"kind": "a", "x": 1}),
         (KINDS, {"kind": "a"}, {"kind": "a", "x": 1}),
         (KINDS, {"kind": "b"}, {"kind": "b", "y": 2}),
-        (KINDS, {"kind": "b", "x": 3}, {"kind": "b", "y": 2}),
+        (KINDS, {"kind": "b", "x": 3}, {"kind": "b", "y": 2, "x": 3}),
         (KINDS, {"kind": "b", "z": 3}, {"kind": "b", "y": 2, "z": 3}),
         (KINDS, {"x": 3}, {"kind": "a", "x": 3}),
-        (KINDS, {"y": 3}, {"kind": "a", "x": 1}),
+        (KINDS, {"y": 3}, {"kind": "a", "x": 1, "y": 3}),
         (KINDS, {"kind": "c", "x": 3}, {"kind": "c", "x": 3}),
         (KINDS, {"kind": ["a"]}, {"kind": ["a"]}),
-        (
-            {key: one for key, one in KINDS.items() if key != "prune"},
-            {"kind": "b", "x": 3},
-            {"kind": "b", "x": 3, "y": 2},
-        ),
     ],
 )
-def test_defaults_are_filled_in_and_keys_of_another_kind_left_out(node, value, expected):
+def test_defaults_are_filled_in_and_keys_of_another_kind_stay_to_be_refused(node, value, expected):
     before = copy.deepcopy((node, value))
     found = filled(node, value)
     assert found == expected
@@ -86,7 +82,6 @@ def test_every_kind_that_can_be_chosen_has_its_keys():
         assert node["required"] == [key] and all(branch["if"]["required"] == [key] for branch in node["allOf"])
         assert all(branch["then"]["additionalProperties"] is False for branch in node["allOf"])
         assert all(key in branch["then"]["properties"] for branch in node["allOf"])
-        assert node.get("prune", False) == (key == "kind")
     kinds = {kind for node in found if node["choose"] == "kind" for kind in node["properties"]["kind"]["enum"]}
     conditions = {"none", "count_category", "class_counts"}
     assert kinds == conditions | {"markers", "distance", "cross_attention"} | {"windows", "categories"}
@@ -122,6 +117,15 @@ def test_schema_and_facts_are_those_of_the_methods(made):
         assert (SCHEMAS / name).read_text(encoding="utf-8") == text, (
             f"settings of a method changed: run `python workflow/schemas/generate.py` ({name} differs)"
         )
+
+
+def test_planning_sees_that_a_module_differs_from_the_one_that_the_schema_was_made_from(monkeypatch):
+    given({}, {}, [])
+    for module in ("plan.structure", "generators.protocol", "diffusion.settings"):
+        with monkeypatch.context() as patched:
+            patched.setitem(facts()["modules"], f"cellscaper.{module}", "0" * 12)
+            with pytest.raises(CellscaperError, match=rf"^cellscaper/{module.replace('.', '/')}.py .*`make schema`"):
+                given({}, {}, [])
 
 
 def test_every_method_is_in_the_facts_and_the_schema(made):

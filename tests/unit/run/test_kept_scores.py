@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cellscaper.plan.provenance import digest
 from cellscaper.run import kept_scores as module
 from cellscaper.run.kept_scores import kept_scores, metric_key
 
@@ -57,8 +58,10 @@ def test_another_key_or_another_metric_is_computed(tmp_path):
         lambda text: text.replace("3.14", "3.15"),
         lambda text: json.dumps({**json.loads(text), "scores": {}}),
         lambda text: json.dumps({key: value for key, value in json.loads(text).items() if key != "sum"}),
+        lambda text: json.dumps({"key": "key", "sum": digest(None)}),
+        lambda text: "[" * 100_000,
     ],
-    ids=["half", "empty", "list", "bytes", "value", "none", "no sum"],
+    ids=["half", "empty", "list", "bytes", "value", "none", "no sum", "no scores", "deep"],
 )
 def test_a_damaged_file_is_replaced(tmp_path, damage):
     metric, file = Counter(), tmp_path / "counts.json"

@@ -12,10 +12,12 @@ import pytest
 
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.maps.engine import MapDiffusion
+from cellscaper.metrics import detection, image_quality
 from cellscaper.metrics.protocol import Column, all_scores
 from cellscaper.plan.provenance import code
-from cellscaper.run.methods import KINDS, PACKAGE, chosen, method, names
+from cellscaper.run.methods import KINDS, PACKAGE, chosen, defaults_digest, method, names
 from cellscaper.run.settings import Settings
+from cellscaper.stages import score_detections, score_images
 from cellscaper.training.settings import Training
 from cellscaper.views import decoding
 
@@ -73,6 +75,54 @@ def test_a_default_that_planning_does_not_know_stops_the_stage(monkeypatch):
         ):
             with pytest.raises(CellscaperError, match=r"generators/hard_core.py differ .* run `make schema`"):
                 choose()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "fact", "edited"),
+    [
+        ("metrics", "counts", "COLUMNS", {"cce": Column("other")}),
+        ("metrics", "image_quality", "OF", "layouts"),
+        ("metrics", "spatial_fid", "CAVEAT", "none"),
+        ("generators", "hard_core", "DECODERS", ("components",)),
+        ("generators", "adm", "TRAINING", Training(steps=1, lr=1.0)),
+        ("features", "autoencoder", "SCORE", "fid"),
+        ("features", "resnet50", "LABEL", "FID"),
+    ],
+)
+def test_a_fact_that_planning_does_not_know_stops_the_stage(kind, name, fact, edited, monkeypatch):
+    module = method(kind, name)
+    monkeypatch.setattr(module, fact, edited)
+    with pytest.raises(CellscaperError, match=rf"{kind}/{name}.py differ .* run `make schema`"):
+        method(kind, name)
+
+
+def test_a_default_of_a_block_that_there_is_not_by_default_counts(monkeypatch):
+    """Planning fills in the block's defaults where an experiment has it."""
+
+    class Block(Settings):
+        size: int = 1
+
+    class Outer(Settings):
+        block: Block | None = None
+
+    module = SimpleNamespace(Settings=Outer)
+    before = defaults_digest(module)
+    assert defaults_digest(module) == before
+    monkeypatch.setattr(Block.model_fields["size"], "default", 2)
+    assert defaults_digest(module) != before
+
+
+@pytest.mark.parametrize(
+    ("stage", "module"),
+    [(score_images, image_quality), (score_images, detection), (score_detections, detection)],
+    ids=["score_images image_quality", "score_images detection", "score_detections detection"],
+)
+def test_stages_of_metrics_that_nothing_chooses_check_them_too(stage, module, monkeypatch):
+    given = SimpleNamespace(config={"radius": 6, "real": None})
+    monkeypatch.setattr(stage.stage, "arguments", lambda *_, **__: given)
+    monkeypatch.setattr(module, "OF", "layouts")
+    with pytest.raises(CellscaperError, match=rf"/{module.__name__.split('.')[-1]}.py differ .* run `make schema`"):
+        stage.main()
 
 
 def test_a_metric_must_return_the_scores_that_it_promises():
