@@ -113,7 +113,7 @@ def _content(file: Path) -> str:
     """A digest of a data file: of YAML the keys and values in order, so that comments do not count."""
     raw = file.read_bytes()
     if file.suffix == ".yaml":
-        raw = json.dumps(yaml.load(raw, getattr(yaml, "CSafeLoader", yaml.SafeLoader))).encode()
+        raw = json.dumps(yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))).encode()
     return hashlib.sha256(raw).hexdigest()
 
 
