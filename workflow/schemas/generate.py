@@ -86,10 +86,12 @@ def experiment(name: str) -> Node:
         condition = node(Recipe)["properties"]["condition"]
         properties |= {
             "grid": {**NAMED, "description": "raster of the maps, a name from grids; null for the field's"},
-            "density": {**NAMED, "description": "maps beside the layout, a name from densities; null for none"},
             "condition": {**condition, "description": "what a layout is generated for"},
             "decoding": with_default(node(Decoding), Decoding()),
         }
+        if getattr(module, "DENSITY", False):
+            beside = "maps beside the layout, a name from densities; null for none"
+            properties["density"] = {**NAMED, "description": beside}
     return {"additionalProperties": False, "required": ["field"], "properties": properties}
 
 

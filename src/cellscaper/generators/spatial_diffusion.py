@@ -9,6 +9,7 @@ from cellscaper.generators.maps.engine import PAPER_TRAINING, MapDiffusion, MapS
 from cellscaper.generators.protocol import Made, Recipe, Request
 
 DECODERS = ("components", "released", "requested")
+DENSITY = True  # an experiment may name the density that is generated with the layout
 TRAINING = PAPER_TRAINING
 
 

@@ -1,7 +1,6 @@
 """The names and numbers of a configuration against each other: one line for the first error."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from cellscaper.errors import CellscaperError
@@ -9,10 +8,9 @@ from cellscaper.plan.merging import Config
 from cellscaper.plan.places import Places, nearest, nearest_or_all
 from cellscaper.plan.schema import facts
 from cellscaper.plan.tables import REAL_ONLY
-from cellscaper.plan.validation import NEW
+from cellscaper.plan.validation import NEW, RULES
 from cellscaper.run.packages import need as need_package
 
-STAGES = Path(__file__).resolve().parents[1] / "stages"  # a file for each rule, with its name
 SPLITS = ("train", "val", "test")
 JUDGE = "unet"  # the method of detectors that can judge images
 
@@ -28,10 +26,9 @@ def check_names(config: Config, places: Places) -> None:
             f"{places.told(['experiments', REAL_ONLY])}: the name {REAL_ONLY} stands for detectors of real images "
             "alone; choose another"
         )
-    rules = {file.stem for file in STAGES.glob("[!_]*.py")}
     for name in config["resources"]:
-        if name != "light" and name not in rules:
-            raise CellscaperError(f"{places.told(['resources', name])}: no such rule{nearest(name, rules)}")
+        if name != "light" and name not in RULES:
+            raise CellscaperError(f"{places.told(['resources', name])}: no such rule{nearest(name, RULES)}")
     for name in config["run"]["datasets"]:
         need(name, "datasets", "run", "datasets")
     for name in config["run"]["tables"]:

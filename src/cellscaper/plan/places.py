@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from cellscaper.errors import CellscaperError
+
 Layer = tuple[str, Any]  # where it stands, for error lines (``in <file>``, ``from --config``), and its content
 INHERITING = ("experiments", "tables")  # sections whose entries may have a `base`
 
@@ -16,13 +18,33 @@ INHERITING = ("experiments", "tables")  # sections whose entries may have a `bas
 def read_yaml(file: Path) -> Any:
     """The content of a JSON or YAML file; JSON first, as Snakemake does it: YAML takes JSON's 1e-05 for a text.
 
-    The C loader, if PyYAML has it, is ten times faster.
+    The C loader, if PyYAML has it, is ten times faster. CellscaperError for a key that stands twice in a map.
     """
     text = Path(file).read_text(encoding="utf-8")
     try:
         return json.loads(text)
     except ValueError:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+        node = loader.get_single_node()
+        _check_twice(node, file, set())
+        return None if node is None else loader.construct_document(node)
+
+
+def _check_twice(node: Any, file: Path, checked: set[int]) -> None:
+    """CellscaperError for a key that stands twice in a map: YAML would take the last. ``checked``: ids of nodes."""
+    if id(node) in checked or not isinstance(node, yaml.CollectionNode):
+        return
+    checked.add(id(node))
+    lines: dict[str, int] = {}
+    for item in node.value:
+        key, inner = item if isinstance(node, yaml.MappingNode) else (None, item)
+        if isinstance(key, yaml.ScalarNode):
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                where = f"lines {lines[key.value]} and {line}"
+                raise CellscaperError(f"{file}: key {key.value!r} stands twice in a map, {where}; keep one of them")
+            lines[key.value] = line
+        _check_twice(inner, file, checked)
 
 
 @dataclass(frozen=True)
@@ -65,9 +87,9 @@ class Places:
         return next((f" {place}" for place, layer in reversed(self.layers) if _holds(layer, path)), "")
 
 
-def nearest(name: object, known: Iterable[object]) -> str:
-    """``; did you mean …?``, the most similar known name."""
-    near = difflib.get_close_matches(str(name), [str(one) for one in known], 1, 0.0)
+def nearest(name: object, known: Iterable[object], similarity: float = 0.0) -> str:
+    """``; did you mean …?``, the most similar known name; '' if none has this similarity, 0…1."""
+    near = difflib.get_close_matches(str(name), [str(one) for one in known], 1, similarity)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from functools import reduce
 from operator import getitem
+from pathlib import Path
 from typing import Any
 
 from cellscaper.errors import CellscaperError
@@ -14,6 +15,7 @@ from cellscaper.plan.merging import Config
 from cellscaper.plan.places import Places, nearest
 from cellscaper.plan.schema import schema
 
+RULES = {file.stem for file in (Path(__file__).resolve().parents[1] / "stages").glob("[!_]*.py")}  # a file for each
 _EXPONENT = re.compile(r"[+-]?\d+[eE][+-]?\d+$")  # YAML 1.1 takes it for a text
 NEW = "(after adding a method: `make schema`)"
 _YAML_TYPES = {
@@ -106,7 +108,7 @@ def _explain(error: Any, places: Places) -> str:
         near = _of_other_kinds(error, path, places) or nearest(path[-1], known)
         return f"{where}{near} (valid here: {', '.join(known)})"
     if error.validator == "required":
-        return f"{places.told(path)}: {error.message}"
+        return _lacking(error, path, places)
     if type(error.instance) is float and not math.isfinite(error.instance):
         return f"{places.value(path, error.instance)}: not a finite number"
     expected = f"expected {error.schema['expected']}" if "expected" in error.schema else error.message
@@ -114,9 +116,22 @@ def _explain(error: Any, places: Places) -> str:
         expected = f"{error.message}; {expected}"
     if error.validator == "type" and isinstance(error.instance, str) and _EXPONENT.match(error.instance):
         expected = f"{expected}; YAML reads a number with an exponent only with a point, as 1.0e-3"
-    if path[-1] in ("generator", "method", "reader") and error.validator == "enum":
-        expected = f"{expected} {NEW}"
+    if error.validator == "enum":
+        names = [str(one) for one in error.validator_value if one is not None]
+        added = f" {NEW}" if path[-1] in ("generator", "method", "reader") else ""
+        expected = f"expected {' or '.join(names)}{nearest(error.instance, names, 0.6)}{added}"
     return f"{places.value(path, error.instance)}: {expected}"
+
+
+def _lacking(error: Any, path: list[str], places: Places) -> str:
+    """The line of a required key that is not there; of a rule that there is not, the nearest rule."""
+    if path[:1] == ["resources"] and len(path) == 2 and path[1] not in (RULES | {"light"}):
+        return f"{places.told(path)}: no such rule{nearest(path[1], RULES)}"
+    (key,) = [one for one in error.validator_value if one not in error.instance][:1]
+    choices = error.schema.get("properties", {}).get(key, {}).get("enum", [])
+    told = f": expected {' or '.join(choices)}" if choices else ""
+    base = ", or a `base`" if choices and path[:1] == ["experiments"] else ""
+    return f"{places.told(path)}: {key!r} is required{told}{base}"
 
 
 def _of_other_kinds(error: Any, path: list[str], places: Places) -> str:
@@ -134,7 +149,7 @@ def _of_other_kinds(error: Any, path: list[str], places: Places) -> str:
     if not owners:
         return ""
     place = places.value([*path[: -len(inner)], key], own)
-    no_maps = key == "generator" and inner[0] in MAP_KEYS
+    no_maps = key == "generator" and inner[0] in MAP_KEYS and not _has(every[own], ["grid"])
     reason = f"generator {own} makes no maps" if no_maps else f"it belongs to {key} {', '.join(owners)}"
     hint = f"; add `kind: {owners[0]}`" if key == "kind" else ""
     return f": {reason}, and {place}{hint}"

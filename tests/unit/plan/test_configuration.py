@@ -172,38 +172,38 @@ def test_what_a_file_has_is_told_with_the_file_beside_a_command_line(mine):
         ("experiments.adm.training.steps", True, "not of type 'integer'"),
         ("experiments.adm.training.steps", 0, "less than the minimum"),
         ("experiments.adm.training.ema", 1.0, "maximum"),
-        ("experiments.adm.training.precision", "fp16", "not one of"),
-        ("experiments.adm_counts.condition.kind", "counts", "not one of"),
+        ("experiments.adm.training.precision", "fp16", "expected "),
+        ("experiments.adm_counts.condition.kind", "counts", "expected "),
         ("experiments.adm.decoding.threshold", 1.5, "greater than the maximum"),
         ("experiments.adm.settings.network.multipliers", [], "non-empty"),
-        ("experiments.adm.generator", "amd", "not one of"),
+        ("experiments.adm.generator", "amd", "expected "),
         ("experiments.sd_none.condition.edges", "deciles", "expected quantiles or a list of numbers"),
-        ("experiments.real_vs_real_images.settings.halves", "thirds", "not one of"),
+        ("experiments.real_vs_real_images.settings.halves", "thirds", "expected "),
         ("experiments.retrieval.settings.window_stride", 0, "less than the minimum"),
         ("experiments.point_diffusion.settings.topology", 3, "not of type 'object', 'null'"),
         ("fields.w256.evaluation.layouts", 0, "less than the minimum"),
-        ("fields.w256.small", "crop", "not one of"),
-        ("fields.w256.windows.split", "all", "not one of"),
-        ("densities.gmcm.backend", "copula", "not one of"),
-        ("experiments.topocellgen.settings.losses.matching", "sinkhorn", "not one of"),
-        ("experiments.topocellgen.settings.losses.distance", "geodesic", "not one of"),
-        ("metrics.mmd.backend", "gudhi", "not one of"),
+        ("fields.w256.small", "crop", "expected "),
+        ("fields.w256.windows.split", "all", "expected "),
+        ("densities.gmcm.backend", "copula", "expected "),
+        ("experiments.topocellgen.settings.losses.matching", "sinkhorn", "expected "),
+        ("experiments.topocellgen.settings.losses.distance", "geodesic", "expected "),
+        ("metrics.mmd.backend", "gudhi", "expected "),
         ("metrics.mmd.reg", 0, "less than or equal to the minimum"),
-        ("metrics.topofd.matching", "emd", "not one of"),
+        ("metrics.topofd.matching", "emd", "expected "),
         ("densities.gmm.components", "aic", "expected bic or a number of components"),
-        ("densities.gmm.method", "knn", "not one of"),
+        ("densities.gmm.method", "knn", "expected "),
         ("datasets.lizard.split", "random", "expected info or {random: {test_fraction, val_fraction, seed}}"),
         ("datasets.lizard.split.random.test_fraction", 2, "greater than the maximum"),
         ("datasets.phantom.size", [500, 480, 3], "too long"),
-        ("datasets.phantom.classes", 4, "not one of"),
+        ("datasets.phantom.classes", 4, "expected "),
         ("detectors.unet.synthetic_fractions", [2], "greater than the maximum"),
-        ("features.tc.small", "crop", "not one of"),
+        ("features.tc.small", "crop", "expected "),
         ("metrics.mmd.sigma", "mean", "expected median or a number above 0"),
         ("resources.light.threads", 0, "less than the minimum"),
-        ("tables.tc_table1.kind", "pictures", "not one of"),
+        ("tables.tc_table1.kind", "pictures", "expected "),
         ("tables.tc_table1.columns", 5, "expected a name from columns or a list of columns"),
         ("tables.sampling_steps.rows.adm_5.curve", 5, "expected [name of a line, number on the axis of sampling"),
-        ("tables.tc_table1.rows.adm.decoder", "component", "not one of"),
+        ("tables.tc_table1.rows.adm.decoder", "component", "expected "),
         ("results", None, "not of type 'string'"),
     ],
 )
@@ -247,12 +247,35 @@ def test_a_missing_key_is_told(path, papers, refused):
     for part in parents:
         node = node[part]
     del node[last]
-    assert refused(papers) == f"{'.'.join(parents) or 'the configuration'}: {last!r} is a required property"
+    told = refused(papers)
+    assert told.startswith(f"{'.'.join(parents) or 'the configuration'}: {last!r} is required")
+    assert (": expected " in told) == (last in ("reader", "method", "generator", "kind"))
 
 
 def test_a_missing_key_of_an_overlay_is_told_with_its_file(mine, refused_overlay):
     own = "experiments: {mine: {settings: {network: {channels: 3}}}}"
-    assert refused_overlay(own) == f"experiments.mine in {mine}: 'generator' is a required property"
+    told = refused_overlay(own)
+    assert told.startswith(f"experiments.mine in {mine}: 'generator' is required: expected adm or ")
+    assert told.endswith(", or a `base`")
+
+
+def test_a_key_that_stands_twice_is_told_with_both_lines(mine, refused_overlay):
+    told = refused_overlay("experiments:\n  a: {base: adm}\n  b: {base: adm}\n  a: {base: random}\n")
+    assert told == f"{mine}: key 'a' stands twice in a map, lines 2 and 4; keep one of them"
+
+
+def test_a_rule_that_there_is_not_is_told_before_what_it_lacks(refused_overlay):
+    assert "no such rule; did you mean 'train_layout'?" in refused_overlay("resources: {train_layuot: {threads: 1}}")
+
+
+def test_a_density_belongs_to_the_generators_that_make_one(refused_overlay):
+    told = refused_overlay("experiments: {topocellgen: {density: gmm}}")
+    assert "it belongs to generator spatial_diffusion, and experiments.topocellgen.generator = 'topocellgen'" in told
+
+
+def test_a_misspelled_choice_is_told_with_the_nearest(refused_overlay):
+    assert "did you mean 'topocellgen'?" in refused_overlay("experiments: {a: {generator: topocelgen, field: w256}}")
+    assert "did you mean" not in refused_overlay("metrics: {mmd: {backend: xyzzy}}")
 
 
 def test_a_detection_table_names_its_detectors(papers, refused):

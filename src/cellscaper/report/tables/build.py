@@ -162,9 +162,12 @@ def _select(scores: pd.DataFrame, dataset: str, row_id: str, row: Block, column:
     found = found[found["metric"] == column["metric"]]
     if found.empty:
         return none, column.get("why", f"{column['metric']} was not computed")
+    scored = found
     found = found[found["class"] == column["class"]]
     if found.empty:
-        return none, f"{column['metric']} has no score for {column['class'] or 'all classes together'}"
+        there = ", ".join(dict.fromkeys(str(one) or "all classes together" for one in scored["class"]))
+        wanted = column["class"] or "all classes together"
+        return none, f"{column['metric']} has no score for {wanted}, only for {there}"
     for name in ("decoder", "detector"):
         if found[name].nunique() > 1:
             raise CellscaperError(
