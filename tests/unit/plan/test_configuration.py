@@ -259,9 +259,11 @@ def test_a_missing_key_of_an_overlay_is_told_with_its_file(mine, refused_overlay
     assert told.endswith(", or a `base`")
 
 
-def test_a_key_that_stands_twice_is_told_with_both_lines(mine, refused_overlay):
-    told = refused_overlay("experiments:\n  a: {base: adm}\n  b: {base: adm}\n  a: {base: random}\n")
-    assert told == f"{mine}: key 'a' stands twice in a map, lines 2 and 4; keep one of them"
+def test_a_key_that_stands_twice_is_told_with_both_lines(mine):
+    mine.write_text("experiments:\n  a: {base: adm}\n  b: {base: adm}\n  a: {base: random}\n", encoding="utf-8")
+    with pytest.raises(CellscaperError) as told:
+        given({}, {}, [mine])
+    assert str(told.value) == f"{mine}: key 'a' stands twice in a map, lines 2 and 4; keep one of them"
 
 
 def test_a_rule_that_there_is_not_is_told_before_what_it_lacks(refused_overlay):

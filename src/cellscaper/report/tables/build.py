@@ -166,8 +166,8 @@ def _select(scores: pd.DataFrame, dataset: str, row_id: str, row: Block, column:
     found = found[found["class"] == column["class"]]
     if found.empty:
         there = ", ".join(dict.fromkeys(str(one) or "all classes together" for one in scored["class"]))
-        wanted = column["class"] or "all classes together"
-        return none, f"{column['metric']} has no score for {wanted}, only for {there}"
+        asked = column["class"] or "all classes together"
+        return none, f"{column['metric']} has no score for {asked}, only for {there}"
     for name in ("decoder", "detector"):
         if found[name].nunique() > 1:
             raise CellscaperError(
