@@ -190,14 +190,21 @@ def test_impossible_requests_are_one_line_and_write_nothing(call, words, message
 def test_an_interrupt_leaves_nothing_behind(weights, tmp_path):
     words = ["generate", "--weights", str(weights), "--density", "epithelial=4000", "--size", "2048,2048", "-n", "500"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "cellscaper", *words, "-o", "out.h5"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "cellscaper", *words, "-o", "out.h5"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell ignores it
     )
-    limit = time.monotonic() + 120
-    while not list(tmp_path.iterdir()) and time.monotonic() < limit:
-        time.sleep(0.05)
-    assert list(tmp_path.iterdir())
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=120)[1]
+    try:
+        limit = time.monotonic() + 120
+        while not list(tmp_path.iterdir()) and time.monotonic() < limit:
+            time.sleep(0.05)
+        assert list(tmp_path.iterdir())
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=120)[1]
+    finally:
+        process.kill()
     assert process.returncode == 1
     assert said.splitlines()[-1] == "cellscaper: stopped"
     assert list(tmp_path.iterdir()) == []
