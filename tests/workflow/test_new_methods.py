@@ -171,7 +171,7 @@ fields:
     grid: tc
     painter: plain
     features: [tc, tc_released]
-    test_layouts: 80
+    evaluation: {layouts: 80}
     train_layouts: 8
 experiments: {random_plain: {base: random, field: plain}}
 tables:

@@ -15,6 +15,15 @@ from cellscaper.painters.adm_weights import adm_name
 
 GMM = "src/cellscaper/density/gmm.py"
 ADM = "src/cellscaper/generators/adm.py"
+MAPS = {  # experiments of `ci` on layout maps
+    "adm",
+    "adm_category",
+    "adm_counts",
+    "sd_gmm",
+    "tc_sd_gmm",
+    "topocellgen",
+    "topocellgen_losses_released",
+}
 TRAINING = {"train_layout", "train_features", "train_image", "train_detector"}
 
 
@@ -114,7 +123,7 @@ def test_a_number_in_a_density_reruns_its_maps_and_what_depends_on_them(copy, jo
     assert names(plan) == downstream(jobs, lambda job: job.rule == "fit_density")
     assert {"fit_density", "train_layout", "sample_layouts", "score_layouts", "paint_images"} <= {j.rule for j in plan}
     assert {"train_detector", "detect_cells", "score_detections", "make_tables"} <= {j.rule for j in plan}
-    assert {job.pairs("wildcards").get("experiment", "tc_sd_gmm") for job in plan} == {"tc_sd_gmm"}
+    assert {job.pairs("wildcards").get("experiment", "tc_sd_gmm") for job in plan} == {"sd_gmm", "tc_sd_gmm"}
     first = next(job for job in plan if job.rule == "fit_density")
     assert "code_cellscaper_density_gmm" in first.entries["reason"]
     assert "code_cellscaper_density_maps" not in first.entries["reason"]
@@ -124,9 +133,9 @@ def test_a_generator_reruns_its_own_experiments_alone(copy, jobs):
     edit(copy, ADM, lambda source: source + "\nLIMIT = 3\n")
     plan = copy.plan()
     own = [job for job in jobs if job.rule in ("train_layout", "sample_layouts")]
-    own = names(job for job in own if job.pairs("wildcards")["experiment"] in ("adm", "adm_counts"))
+    own = names(job for job in own if job.pairs("wildcards")["experiment"] in ("adm", "adm_category", "adm_counts"))
     assert names(plan) == downstream(jobs, lambda job: job.name in own)
-    assert {job.pairs("wildcards").get("experiment", "adm") for job in plan} == {"adm", "adm_counts"}
+    assert {job.pairs("wildcards").get("experiment", "adm") for job in plan} == {"adm", "adm_category", "adm_counts"}
     assert all("code_cellscaper_generators_adm" in job.entries["reason"] for job in plan if job.rule == "train_layout")
 
 
@@ -134,7 +143,7 @@ def test_a_generator_reruns_its_own_experiments_alone(copy, jobs):
     ("module", "experiments"),
     [
         ("generators/pointsets/network.py", {"point_diffusion", "tmccg"}),
-        ("diffusion/unet.py", {"adm", "adm_counts", "tc_sd_gmm", "topocellgen"}),
+        ("diffusion/unet.py", MAPS),
     ],
 )
 def test_a_network_reruns_its_own_systems_alone(copy, jobs, module, experiments):
@@ -163,12 +172,12 @@ def test_a_module_late_in_the_flow_reruns_no_training(copy, jobs, module, rules)
 
 
 def test_a_value_of_one_experiment_reruns_that_experiment_alone(copy, jobs):
-    overlays = copy.overlay("own.yaml", "experiments: {tc_sd_gmm: {training: {lr: 2.0e-3}}}")
+    overlays = copy.overlay("own.yaml", "experiments: {adm_category: {training: {lr: 2.0e-3}}}")
     plan = copy.plan(overlays=overlays)
     assert names(plan) == downstream(
-        jobs, lambda job: job.rule == "train_layout" and job.pairs("wildcards")["experiment"] == "tc_sd_gmm"
+        jobs, lambda job: job.rule == "train_layout" and job.pairs("wildcards")["experiment"] == "adm_category"
     )
-    assert {job.pairs("wildcards").get("experiment", "tc_sd_gmm") for job in plan} == {"tc_sd_gmm"}
+    assert {job.pairs("wildcards").get("experiment", "adm_category") for job in plan} == {"adm_category"}
 
 
 @pytest.mark.parametrize(
@@ -176,7 +185,7 @@ def test_a_value_of_one_experiment_reruns_that_experiment_alone(copy, jobs):
     [
         ("point_diffusion", "steps: 6", {"point_diffusion"}, set()),
         # the base of others, some of which have pairs that detectors are trained with
-        ("adm", "eta: 0.5", {"adm", "adm_counts", "tc_sd_gmm", "topocellgen"}, {"train_detector"}),
+        ("adm", "eta: 0.5", MAPS, {"train_detector"}),
     ],
 )
 def test_how_an_experiment_is_sampled_does_not_rerun_its_training(copy, jobs, changed, value, experiments, trained):
