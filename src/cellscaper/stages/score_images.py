@@ -6,32 +6,15 @@ scores the painted images against the training images, ``test`` the test images 
 """
 
 from functools import partial
-from pathlib import Path
 
-from cellscaper.detectors import unet
+from cellscaper.detectors.judge import read_judge
 from cellscaper.disk.score_file import write_scores
 from cellscaper.disk.storage import ImageSet, read_layouts, read_split
-from cellscaper.disk.weights import read_weights
-from cellscaper.errors import CellscaperError
 from cellscaper.metrics import detection, image_quality
 from cellscaper.metrics.image_quality import image_scores, image_windows, unet_reader
 from cellscaper.run import stage
 from cellscaper.run.devices import device
 from cellscaper.run.methods import current
-from cellscaper.run.settings import read
-
-
-def read_unet(file: Path, classes: tuple[str, ...]) -> tuple[unet.UNet, unet.Settings]:
-    """The network of a weights file and its settings; CellscaperError if it is no U-Net of these classes."""
-    weights, facts = read_weights(file)
-    section, own = facts["section"], ", ".join(facts["classes"])
-    if section["method"] != "unet" or tuple(facts["classes"]) != classes:
-        scorer = f"images of this dataset are scored by a unet of {', '.join(classes)}; train that detector"
-        raise CellscaperError(f"{file} is a {section['method']} of {own}; {scorer}")
-    settings = read(unet.Settings, section["settings"], "detectors unet")
-    model = unet.build(settings, len(classes)).to(device()).eval()
-    model.load_state_dict(weights)
-    return model, settings
 
 
 def main() -> None:
@@ -41,7 +24,7 @@ def main() -> None:
         current(module)
     config, real = args.config, args.config["real"]
     cells, pixels = read_split(args.cells, args.images, "train")
-    model, settings = read_unet(args.model, cells.classes)
+    model, settings = read_judge(args.model, cells.classes, device())
     cut = partial(image_windows, region=config["region"], small=config["small"])
     _, reference = cut(cells, pixels, chosen=slice(0, None, 2) if real == "halves" else slice(None))
     if real == "halves":
