@@ -1,4 +1,4 @@
-"""The detector that judges painted images (docs/methods.md, section 8): a U-Net, which also makes the features of FID."""
+"""The detector that judges painted images (docs/methods.md, section 8): a U-Net, whose features FID compares, too."""
 
 from pathlib import Path
 
