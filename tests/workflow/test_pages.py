@@ -269,7 +269,11 @@ def choose(browser, selector, value):
 def test_the_gallery_shows_layouts_of_the_same_counts_side_by_side(gallery, browser, finished):
     assert gallery.stat().st_size < 10e6
     titles = browser.ask("[...document.querySelectorAll('figcaption')].map(f => f.innerText)")
-    assert titles[0] == "real" and {"ADM, total count as condition", "TopoCellGen", "random (ceiling)"} <= set(titles)
+    assert titles[0] == "real" and {
+        "ADM, category of the total as condition",
+        "TopoCellGen",
+        "random (ceiling)",
+    } <= set(titles)
     counts = browser.ask(
         """[...document.querySelectorAll('.panels li')].map(
         l => [...l.querySelectorAll('.counts > span')].map(s => +s.innerText))"""

@@ -1,6 +1,7 @@
 """The names and numbers of a configuration against each other: one line for the first error."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from cellscaper.errors import CellscaperError
@@ -44,16 +45,18 @@ def check_names(config: Config, places: Places) -> None:
             _check_split(dataset["split"], ["datasets", name, "split"], places)
         for field in dataset["layouts"]:
             need(field, "fields", "datasets", name, "layouts", field)
-            if config["fields"][field]["evaluation"]["kind"] != "windows":
+            if name in config["run"]["datasets"] and config["fields"][field]["evaluation"]["kind"] != "windows":
                 where = places.told(["datasets", name, "layouts", field])
-                raise CellscaperError(f"{where}: layouts of this field are made by category; see its evaluation.each")
+                raise CellscaperError(
+                    f"{where}: layouts of this field are made by category; set datasets.{name}.layouts to null"
+                )
     for name, experiment in config["experiments"].items():
         need(experiment["field"], "fields", "experiments", name, "field")
         for key, kind in (("grid", "grids"), ("density", "densities")):
             if experiment.get(key) is not None:
                 need(experiment[key], kind, "experiments", name, key)
         _check_edges(experiment.get("condition", {}), ["experiments", name, "condition", "edges"], places)
-        _check_distance(["experiments", name, "settings", "losses"], experiment["settings"].get("losses") or {}, places)
+        _check_losses(["experiments", name, "settings", "losses"], experiment["settings"].get("losses") or {}, places)
     for name, columns in config["columns"].items():
         _check_columns("", columns, ["columns", name], places)
     for name, table in config["tables"].items():
@@ -112,26 +115,30 @@ def _check_fractions(fractions: Sequence[float], path: list[str], places: Places
         )
 
 
-def _check_distance(path: list[str], losses: Any, places: Places) -> None:
-    """Distances by FastGeodis need the package, and diagrams of pixels."""
+def _check_losses(path: list[str], losses: Any, places: Places) -> None:
+    """Distances by FastGeodis, superlevel sets and windows need diagrams of pixels; FastGeodis needs its package."""
+    pixels = {"distance": "edt", "filtration": "sublevel", "window": None}
+    for key, default in pixels.items():
+        if losses.get(key, default) != default and losses["diagrams"] != "cubical":
+            where = places.value([*path, key], losses[key])
+            raise CellscaperError(f"{where}: only diagrams of pixels have this; add `diagrams: cubical`")
     if losses.get("distance") == "fastgeodis":
-        where = places.value([*path, "distance"], "fastgeodis")
-        if losses["diagrams"] != "cubical":
-            raise CellscaperError(f"{where}: only diagrams of pixels have a distance map; add `diagrams: cubical`")
-        need_package("FastGeodis", where, "edt")
+        need_package("FastGeodis", places.value([*path, "distance"], "fastgeodis"), "edt")
 
 
 def _check_file(file: str | None, path: list[str], places: Places) -> None:
-    """A file of weights must be there."""
+    """A file of weights must be there, and of a known kind."""
     if file is None:
         return
+    where = places.value(path, file)
     try:
         with open(file, "rb"):
             pass
     except OSError as error:
-        raise CellscaperError(
-            f"{places.value(path, file)}: {error.strerror}; name a file of weights, or null to start from new weights"
-        ) from error
+        remedy = "name a file of weights, or null to start from new weights"
+        raise CellscaperError(f"{where}: {error.strerror}; {remedy}") from error
+    if Path(file).suffix not in (".pt", ".safetensors"):
+        raise CellscaperError(f"{where}: expected a file of weights that ends in .pt or .safetensors")
 
 
 def _check_regions(config: Config, name: str, field: Any) -> None:

@@ -80,12 +80,20 @@ class Tables:
     def framing(self, table: str) -> Framing:
         """The rows of a table that are its best and worst references: {row: "floor" or "ceiling"}.
 
-        Tables of images have only floors, tables of detections neither.
+        The floor of layouts that are compared with windows is one half of the windows against the other; of layouts
+        that are compared with training crops (SD), other training crops. Tables of images have only floors, tables of
+        detections neither.
         """
-        every = {"layouts": {"real_halves": "floor", "random": "ceiling"}, "images": {"real_halves": "floor"}}
-        kinds = every.get(self.kind(table), {})
-        found = {row.name: self.experiments[row.experiment].generator for row in self.rows(table) if row.experiment}
-        return {row: kinds[generator] for row, generator in found.items() if generator in kinds}
+        kind, found = self.kind(table), {}
+        for row in self.rows(table):
+            if row.experiment is not None and kind != "detections":
+                one = self.experiments[row.experiment]
+                crops = self.config["fields"][one.field]["evaluation"]["kind"] == "categories"
+                if one.generator == ("train_crops" if crops and kind == "layouts" else "real_halves"):
+                    found[row.name] = "floor"
+                elif one.generator == "random" and kind == "layouts":
+                    found[row.name] = "ceiling"
+        return found
 
     def has_intervals(self, table: str) -> bool:
         """Whether a table has rows that are run and are no reference: these have dots in its figure of intervals."""

@@ -46,7 +46,8 @@ def shares(
         fade = _too_many(found.holes, residual, mass, len(goal.points))
         kinds["too_many"] = fade, np.zeros(len(goal.points))
     if settings.missing:
-        chosen = (each > (FAR * settings.marker / found.scale) ** 2).nonzero()[0]
+        scale = found.scale if len(found.points) else goal.scale  # an empty layer has no distance to divide by
+        chosen = (each > (FAR * settings.marker / scale) ** 2).nonzero()[0]
         if len(chosen):
             blot = mass > BLOT * settings.marker**2
             kinds["missing"] = _missing(goal, chosen, each[chosen], found.points, blot)

@@ -79,3 +79,17 @@ def test_without_missing_only_surplus_cells_have_a_share():
         fewer, more = sorted((one, other), key=lambda m: m.sum())
         prediction, clean = (more, fewer) if kinds else (fewer, more)
         assert set(compared(prediction, clean, replace(NORMALISED, missing=False))[0]) == kinds
+
+
+@pytest.mark.parametrize("normalise", ["max", "none"])
+@pytest.mark.parametrize("lacking", [[0, 1], [0]])
+def test_cells_rise_where_a_class_is_empty(normalise, lacking):
+    """An empty map has no largest distance of its own; its target's cells rise all the same."""
+    rng, settings = np.random.default_rng(0), Topology(normalise=normalise)
+    goal = torch.cat([layer(rng, 30), layer(rng, 30)], dim=1)
+    maps = goal.clone()
+    maps[:, lacking] = 0
+    maps.requires_grad_()
+    intra_loss(maps, targets(goal, settings, inter=False), settings).sum().backward()
+    for label in lacking:
+        assert (maps.grad[0, label] < 0).sum() >= 9 and (maps.grad[0, label] <= 0).all()

@@ -16,10 +16,10 @@ OTHER_DEFINITION = "†"  # behind a paper's number that means something else th
 
 KIND_NOTES = {  # kind of table → what must be among its rows (floor, ceiling, a decoder; "": nothing) → note
     "layouts": {
-        "floor": "“real vs real” compares one half of the real layouts with the other half: of the test windows, of "
-        "the test images, or in SD's tables of the training images. It is the best that can be expected of a "
-        "distribution metric: the floor. Its count errors compare layouts that do not belong together: a generator of "
-        "perfect layouts that ignores the requested counts would have the same errors",
+        "floor": "the floor is the best that can be expected of a distribution metric: one half of the test windows "
+        "(or of the test images) against the other; in SD's tables, whose reference are training crops, other "
+        "training crops. Its count errors compare layouts that do not belong together: a generator of perfect layouts that "
+        "ignores the requested counts would have the same errors",
         "ceiling": "“random” has the requested counts at uniform positions. It is the worst that can be expected of a "
         "distribution metric: the ceiling. It has no count error",
         "components": "the decoder “components” belongs to the protocol “paper”, which counts connected components on "

@@ -38,7 +38,7 @@ def about(kind, framing, *decoders, **left_out):
 def test_a_kind_of_rows_is_explained_only_in_a_table_that_runs_such_a_row():
     floor, ceiling = {"r": "floor"}, {"u": "ceiling"}
     assert about("layouts", {}, "points") == []
-    assert about("layouts", floor, "points") == ["“real vs real”"]
+    assert about("layouts", floor, "points") == ["the floor is"]
     assert about("layouts", ceiling, "points") == ["“random” has the"]
     assert about("layouts", {}, "components") == ["the decoder “components”"]
     left_out = {"label": "a", "decoder": "components", "why": "too slow"}
