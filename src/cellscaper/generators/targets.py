@@ -11,11 +11,11 @@ from cellscaper.views.crops import CropSampler, to_layouts
 def choose_targets(train: LayoutSet, targets: LayoutSet, section: SamplingSection, seed: int) -> LayoutSet:
     """Rows of ``targets``, evenly spaced, or random training crops, as ``section.counts`` says; numbered in ``target``.
 
-    Without ``section.layouts`` there are as many as targets.
+    Without ``section.layouts`` there are as many as targets; with more than there are, targets repeat.
     """
     n = section.layouts or len(targets)
     if section.counts == "targets":
-        rows = evenly_spaced(len(targets), n)
+        rows = evenly_spaced(len(targets), n) if n <= len(targets) else np.sort(np.arange(n) % len(targets))
         return targets[rows].with_columns(target=rows)
     crops = CropSampler(train, section.region, small=section.small)
     batch = crops.sample(n, torch.Generator().manual_seed(seed))

@@ -26,6 +26,9 @@ DECODERS = ("components", "released", "requested")
 TRAINING = PAPER_TRAINING
 
 
+Inside = Annotated[float, Field(gt=0, lt=1)]  # between background and marker
+
+
 class Weights(Block):
     """Factors of the three losses."""
 
@@ -39,8 +42,8 @@ class Losses(Block):
 
     after: Fraction = Field(0.4167, description="fraction of the steps with the noise loss alone: 150 K of 360 K")
     weights: Weights = Weights()
-    threshold: Fraction = Field(0.5, description="0 background … 1 marker: a pixel above it is a cell (released: 0.7)")
-    count_threshold: Fraction | None = Field(
+    threshold: Inside = Field(0.5, description="0 background … 1 marker: a pixel above it is a cell (released: 0.7)")
+    count_threshold: Inside | None = Field(
         None, description="threshold of the count loss; null: as threshold (released: 0.7 on −1…1, which is 0.85)"
     )
     clamp: bool = Field(True, description="x̂0 is clamped to the grid's range before all three losses (released)")

@@ -31,7 +31,7 @@ def read_comparison(
     if len(compared) < 2:
         raise CellscaperError(
             f"{reference or targets}: {len(compared)} real layouts to compare with, expected at least 2; "
-            "give more images, or a smaller stride of the field's windows"
+            "give more images, a smaller stride of the field's windows, or more layouts of each category"
         )
     train, shown = read_layouts(cells).where(split="train"), wanted if tests is None else tests
     grid, threshold = reading.grid, reading.threshold

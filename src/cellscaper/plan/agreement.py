@@ -130,12 +130,13 @@ def _check_file(file: str | None, path: list[str], places: Places) -> None:
     """A file of weights must be there, and of a known kind."""
     if file is None:
         return
-    where = places.value(path, file)
+    where, remedy = places.value(path, file), "name a file of weights, or null to start from new weights"
     try:
+        if not (Path(file).is_file() or Path(file).is_dir()) and Path(file).exists():
+            raise CellscaperError(f"{where}: no regular file; {remedy}")  # a pipe would never end
         with open(file, "rb"):
             pass
     except OSError as error:
-        remedy = "name a file of weights, or null to start from new weights"
         raise CellscaperError(f"{where}: {error.strerror}; {remedy}") from error
     if Path(file).suffix not in (".pt", ".safetensors"):
         raise CellscaperError(f"{where}: expected a file of weights that ends in .pt or .safetensors")

@@ -4,6 +4,7 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,21 @@ def read_yaml(file: Path) -> Any:
     """
     text = Path(file).read_text(encoding="utf-8")
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=partial(_map_of, file))
     except ValueError:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
         node = loader.get_single_node()
         _check_twice(node, file, set())
         return None if node is None else loader.construct_document(node)
+
+
+def _map_of(file: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; CellscaperError for a key that stands twice in it."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise CellscaperError(f"{file}: key {twice!r} stands twice in a map; keep one of them")
+    return found
 
 
 def _check_twice(node: Any, file: Path, checked: set[int]) -> None:

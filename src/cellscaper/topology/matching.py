@@ -62,7 +62,7 @@ def wasserstein1(first: NDArray, second: NDArray, backend: Backend = "own", reg:
     """Wasserstein-1 distance of two diagrams, Euclidean ground distance, in the diagrams' unit.
 
     Backend pot_sinkhorn: the cost of the plan with entropy times ``reg``, in the diagrams' unit. It is never below the
-    distance, and at most ``reg`` / 2 a point above it on diagrams of cells (docs/methods.md, section 11).
+    distance, and on diagrams of cells at most ``reg`` / 2 above it for each point of both (docs/methods.md, 11).
     """
     (u1, v1), (u2, v2) = rotated(first), rotated(second)
     saving = np.hypot(u1[:, None] - u2, v1[:, None] - v2) - u1[:, None] - u2

@@ -12,7 +12,7 @@ from cellscaper.views.patches import large_enough
 
 EDGE_CROPS = 20_000  # training crops whose quantiles are the edges of the count categories
 MOST_CROPS = 200_000  # crops that are drawn at most until each category has enough
-BLOCK = 2_000  # crops drawn at once
+BLOCK = 500  # crops drawn at once: all cells of their images are in memory
 
 
 def count_edges(totals: ArrayLike, categories: int) -> list[float]:
@@ -34,8 +34,11 @@ def count_edges(totals: ArrayLike, categories: int) -> list[float]:
 
 def category_edges(crops: CropSampler, categories: int) -> list[float]:
     """:func:`count_edges` of random training crops (SD section 3). They depend on the crops' region and alignment."""
-    batch = crops.sample(EDGE_CROPS, torch.Generator().manual_seed(0))
-    return count_edges(torch.bincount(batch.index, minlength=batch.n).cpu().numpy(), categories)
+    generator, totals = torch.Generator().manual_seed(0), []
+    for _ in range(0, EDGE_CROPS, BLOCK):
+        batch = crops.sample(BLOCK, generator)
+        totals.append(torch.bincount(batch.index, minlength=batch.n).cpu().numpy())
+    return count_edges(np.concatenate(totals), categories)
 
 
 def category_crops(

@@ -1,6 +1,7 @@
 """What is refused and how it is told: one line with path, file, the nearest name, what was expected."""
 
 import json
+import os
 import sys
 import types
 from datetime import date
@@ -264,6 +265,19 @@ def test_a_key_that_stands_twice_is_told_with_both_lines(mine):
     with pytest.raises(CellscaperError) as told:
         given({}, {}, [mine])
     assert str(told.value) == f"{mine}: key 'a' stands twice in a map, lines 2 and 4; keep one of them"
+
+
+def test_a_key_that_stands_twice_in_json_is_told(mine):
+    mine.write_text('{"seeds": [0], "seeds": [1]}', encoding="utf-8")
+    with pytest.raises(CellscaperError) as told:
+        given({}, {}, [mine])
+    assert str(told.value) == f"{mine}: key 'seeds' stands twice in a map; keep one of them"
+
+
+def test_a_pipe_is_no_file_of_weights(tmp_path, refused_overlay):
+    os.mkfifo(tmp_path / "pipe.pt")
+    told = refused_overlay({"painters": {"tc": {"init": str(tmp_path / "pipe.pt")}}})
+    assert "no regular file" in told
 
 
 def test_a_rule_that_there_is_not_is_told_before_what_it_lacks(refused_overlay):

@@ -87,3 +87,10 @@ def test_images_that_are_too_small_are_left_out_with_a_word_or_refused(capsys):
         reference_crops(mixed, 64, 40)
     with pytest.raises(CellscaperError, match="none of the 5 layouts is as large as"):
         category_crops(mixed, 400, 2, 5, small="skip")
+
+
+def test_edges_are_those_of_one_large_draw(monkeypatch):
+    train = tissue()
+    edges = category_edges(CropSampler(train, 64, align=2), 5)
+    monkeypatch.setattr(training_crops, "BLOCK", training_crops.EDGE_CROPS)
+    assert category_edges(CropSampler(train, 64, align=2), 5) == edges
