@@ -239,7 +239,7 @@ class Settings(autoencoder.Settings):
 build = autoencoder.build
 """,
         """
-run: {tables: [tc_table1, tc_table2, image_quality, mine]}
+run: {tables: [sd_table1, tc_table1, tc_table1_released, tc_table2, image_quality, mine]}
 features:
   again:
     method: again
@@ -284,7 +284,7 @@ def score(comparison, settings):
     return {"crowding": {"total": float(comparison.made.counts().sum(axis=1).mean()) / settings.scale}}
 """,
         """
-run: {tables: [tc_table1, tc_table2, image_quality, mine]}
+run: {tables: [sd_table1, tc_table1, tc_table1_released, tc_table2, image_quality, mine]}
 metrics: {crowding: {scale: 2.0}}
 tables:
   mine:
