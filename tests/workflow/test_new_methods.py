@@ -300,6 +300,8 @@ tables:
             "score_layouts phantom/random/points/0",
             "make_tables phantom/tc_table1",
             "draw_intervals phantom/tc_table1",
+            "make_tables phantom/tc_table1_released",
+            "draw_intervals phantom/tc_table1_released",
             "make_report",
         },
         "make_tables phantom/mine",
