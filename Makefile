@@ -36,7 +36,7 @@ test: test-unit  ## all tests but the long campaigns; two at a time, those that 
 test-unit: .venv/oracles  ## the fast ones
 	$(PYTEST) -n 2 tests/unit
 
-test-long: .venv/oracles  ## the campaigns in full: every rule killed and damaged, readers fuzzed; writes a page in docs/results/
+test-long: .venv/oracles  ## the campaigns in full: every rule killed and damaged, readers fuzzed; writes docs/results/test-long.md
 	.venv/bin/python tests/long.py
 
 bench: .venv/oracles  ## speed claims on one page, results/benchmarks.md; a busy machine makes point_diffusion miss its 50 ms

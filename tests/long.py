@@ -1,7 +1,7 @@
 """The campaigns that take too long for `make test`, and the page about their last run: `make test-long`.
 
 CELLSCAPER_KILLS, CELLSCAPER_FAULTS and CELLSCAPER_FUZZ set how often each stage is killed, each input damaged, each
-reader fuzzed. The page goes to docs/results/, or to the file that is named on the command line.
+reader fuzzed. The page is docs/results/test-long.md, or the file that is named on the command line.
 """
 
 import datetime
