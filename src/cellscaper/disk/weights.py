@@ -53,6 +53,17 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, json.loads(header["facts"])
 
 
+def read_weights_for(
+    path: Path | None, classes: Sequence[str], source: object
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """:func:`read_weights`, checked to be of the classes of ``source``; both empty for a method without weights."""
+    if not path:
+        return {}, {}
+    weights, facts = read_weights(path)
+    check_classes(path, facts, classes, source)
+    return weights, facts
+
+
 def check_classes(path: Path, facts: Mapping[str, Any], classes: Sequence[str], source: object) -> None:
     """CellscaperError if the weights of ``path`` were trained on other classes than the classes of ``source``."""
     if tuple(facts["classes"]) != tuple(classes):

@@ -106,8 +106,7 @@ def nearest(name: object, known: Iterable[object], similarity: float = 0.0) -> s
 def nearest_or_all(name: object, known: Iterable[object]) -> str:
     """``; did you mean …?`` if a known name is similar, else ``; there are …``."""
     there = sorted(str(one) for one in known)
-    near = difflib.get_close_matches(str(name), there, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(there)}" if there else ""
+    return nearest(name, there, 0.6) or (f"; there are {', '.join(there)}" if there else "")
 
 
 _MISSING = object()

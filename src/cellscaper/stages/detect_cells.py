@@ -5,7 +5,7 @@ from functools import partial
 from cellscaper.detectors.peaks import detect, found_in
 from cellscaper.detectors.protocol import Detector
 from cellscaper.disk.storage import read_split, write_layouts
-from cellscaper.disk.weights import check_classes, read_weights
+from cellscaper.disk.weights import read_weights_for
 from cellscaper.plan.provenance import record
 from cellscaper.run import stage
 from cellscaper.run.devices import device
@@ -15,9 +15,8 @@ from cellscaper.run.methods import chosen
 def main() -> None:
     args = stage.arguments(__doc__, inputs=["cells", "images", "model"], outputs=["detections"])
     cells, images = read_split(args.cells, args.images, "test")
-    weights, facts = read_weights(args.model)
+    weights, facts = read_weights_for(args.model, cells.classes, args.cells)
     section = facts["section"]
-    check_classes(args.model, facts, cells.classes, args.cells)
     method: Detector
     method, settings = chosen("detectors", section)
     model = method.build(settings, cells.n_classes).to(device()).eval()

@@ -1,7 +1,7 @@
 """paint_images: an H&E image for each generated layout."""
 
 from cellscaper.disk.storage import read_layouts, write_images
-from cellscaper.disk.weights import check_classes, read_weights
+from cellscaper.disk.weights import read_weights_for
 from cellscaper.painters.protocol import Painter, Request
 from cellscaper.plan.provenance import record
 from cellscaper.run import stage
@@ -19,9 +19,7 @@ def main() -> None:
     name = args.config["method"]
     painter: Painter = method("painters", name)
     layouts = read_layouts(args.layouts, args.decoder)
-    weights, facts = read_weights(args.model) if args.model else ({}, {})
-    if args.model:
-        check_classes(args.model, facts, layouts.classes, args.layouts)
+    weights, facts = read_weights_for(args.model, layouts.classes, args.layouts)
     kind = "Sampling" if args.model else "Settings"
     request = Request(
         layouts=layouts,

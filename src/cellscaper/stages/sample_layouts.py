@@ -7,7 +7,7 @@ The maps of a diffusion are read by all three decoders, one LayoutSet each; syst
 """
 
 from cellscaper.disk.storage import read_layouts, write_layouts
-from cellscaper.disk.weights import check_classes, read_weights
+from cellscaper.disk.weights import read_weights_for
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.protocol import Generator, Request, SamplingSection
 from cellscaper.generators.targets import choose_targets, with_targets
@@ -27,9 +27,7 @@ def main() -> None:
         raise CellscaperError(f"--purpose {args.purpose}: expected test or train")
     train = read_layouts(args.cells).where(split="train")
     targets = choose_targets(train, read_layouts(args.targets), section, args.seed)
-    weights, facts = read_weights(args.model) if args.model else ({}, {})
-    if args.model:
-        check_classes(args.model, facts, targets.classes, args.targets)
+    weights, facts = read_weights_for(args.model, targets.classes, args.targets)
     kind = "Sampling" if args.model else "Settings"
     request = Request(
         targets=targets,
