@@ -15,6 +15,8 @@ from cellscaper.disk.files import atomic
 from cellscaper.disk.hdf5 import SCHEMA_VERSION, Provenance
 from cellscaper.errors import CellscaperError
 
+Weights = tuple[dict[str, Tensor], dict[str, Any]]  # tensors by name, facts
+
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], provenance: Provenance, **facts: Any) -> None:
     """Write weights as safetensors; ``facts`` (JSON): all that a reader needs to rebuild and use the model."""
@@ -31,7 +33,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], provenance: Provena
         partial.write_bytes(save(weights, metadata={"cellscaper": json.dumps(header, sort_keys=True)}))
 
 
-def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_weights(path: Path) -> Weights:
     """Weights and facts written by :func:`write_weights`; CellscaperError if damaged or of another version."""
     if not Path(path).exists():
         raise CellscaperError(f"{path} does not exist; run the stage that makes it")
@@ -53,9 +55,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, json.loads(header["facts"])
 
 
-def read_weights_for(
-    path: Path | None, classes: Sequence[str], source: object
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_weights_for(path: Path | None, classes: Sequence[str], source: object) -> Weights:
     """:func:`read_weights`, checked to be of the classes of ``source``; both empty for a method without weights."""
     if not path:
         return {}, {}

@@ -8,6 +8,7 @@ Diagrams and gradients are computed from the cells (:mod:`cellscaper.topology.by
 """
 
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from cellscaper.topology.by_pixels import Diagrams
 from cellscaper.topology.cells import CellHoles
 from cellscaper.topology.settings import Topology
 
-METHODS: dict[str, Any] = {"alpha": by_cells, "cubical": by_pixels}
+METHODS: dict[str, ModuleType] = {"alpha": by_cells, "cubical": by_pixels}
 
 
 @dataclass(frozen=True)

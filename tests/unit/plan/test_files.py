@@ -156,3 +156,18 @@ def test_planning_loads_no_method_and_nothing_heavy():
     folders = tuple(f"cellscaper.{kind}" for kind in kinds)
     assert [name for name in modules if name.startswith(folders)] == []
     assert {"torch", "pydantic", "numpy", "h5py", "cellscaper.plan.structure"} & set(modules) == set()
+
+
+# -- code --------------------------------------------------------------------------------------------------
+
+
+def test_few_lines_of_code_take_an_open_mapping():
+    """What has a shape has a type: `dict[str, Any]` and `Mapping[str, Any]` stand where a section enters."""
+    code = [line for path in (REPOSITORY / "src").rglob("*.py") for line in path.read_text("utf-8").splitlines()]
+    assert 0 < sum(bool(re.search(r"(dict|Mapping)\[str, Any\]", line)) for line in code) <= 40
+
+
+def test_stages_are_short():
+    stages = [path for path in (REPOSITORY / "src/cellscaper/stages").glob("*.py") if path.stem != "__init__"]
+    lines = {path.name: len(path.read_text("utf-8").splitlines()) for path in stages}
+    assert lines and {name: n for name, n in lines.items() if n > 60} == {}

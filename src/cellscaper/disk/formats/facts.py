@@ -54,7 +54,7 @@ def facts(layout: Layout, columns: Columns) -> dict[str, Any]:
     }
 
 
-def _column(name: str, value: NDArray) -> dict[str, Any]:
+def _column(name: str, value: NDArray) -> dict[str, object]:
     if value.dtype.kind != "U" and value.dtype.name not in _TYPES:
         raise CellscaperError(f"column {name!r} holds {value.dtype}, expected numbers, truth values or text")
     kind = "str" if value.dtype.kind == "U" else value.dtype.name
