@@ -257,16 +257,17 @@ def assert_same_weights(workflow, finished, model=MODEL):
 def beside(cluster, finished, tmp_path_factory):
     """Two runs that go on beside the other tests: workflow and process by name.
 
-    ``over_time``: a training that needs 75 s and is given a minute, then two. ``over_memory``: one that is given the
-    memory of Snakemake alone, then twice that.
+    ``over_time``: a training that needs 150 s and is given two minutes, then four; one minute was over before its first
+    step where the other tests left it no core. ``over_memory``: one that is given the memory of Snakemake alone, then
+    twice that.
     """
     wanted = {
-        "over_time": (MODEL, "resources: {train_layout: {runtime: 1}}"),
-        "over_memory": (FEATURES, "resources: {train_features: {mem_mb: 330, runtime: 7}}"),
+        "over_time": (MODEL, "resources: {train_layout: {runtime: 2}}", 5),
+        "over_memory": (FEATURES, "resources: {train_features: {mem_mb: 330, runtime: 7}}", 0),
     }
     started = {}
-    for name, (target, text) in wanted.items():
-        workflow = slowed(finished.copy(tmp_path_factory.mktemp(name) / "house"), 2.5)
+    for name, (target, text, seconds) in wanted.items():
+        workflow = slowed(finished.copy(tmp_path_factory.mktemp(name) / "house"), seconds)
         (workflow.folder / target).unlink()
         overlays = workflow.overlay("own.yaml", text)
         started[name] = workflow, workflow.start(cluster.command(workflow, target, overlays=overlays))
@@ -335,8 +336,8 @@ def test_a_training_that_its_time_limit_ends_goes_on_where_it_was(cluster, besid
     text, _ = process.communicate(timeout=600)
     assert process.returncode == 0, text
     tried = [(state, limit) for _, state, _, limit, *_ in cluster.jobs(run_id(text))]
-    assert tried[0] == ("TIMEOUT", "1:00"), tried
-    assert tried[1:] in ([("COMPLETED", "2:00")], [("TIMEOUT", "2:00"), ("COMPLETED", "3:00")]), tried
+    assert tried[0] == ("TIMEOUT", "2:00"), tried
+    assert tried[1:] in ([("COMPLETED", "4:00")], [("TIMEOUT", "4:00"), ("COMPLETED", "6:00")]), tried
     said = (workflow.folder / LOG).read_text()
     assert re.search(r"going on after step \d+ of 30", said), said
     assert_same_weights(workflow, finished)
