@@ -121,7 +121,7 @@ rule detect_cells:
         " --images {input.images:q}"
         " --model {input.model:q}"
         " --detections {output.detections:q}"
-        " --threads {threads}"
+        " --threads {threads} --gpus {resources.gpu}"
         " 2>&1 | tee {log:q}"
 
 

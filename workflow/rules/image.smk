@@ -79,5 +79,5 @@ rule paint_images:
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --painted {output.painted:q}"
-        " --threads {threads}"
+        " --threads {threads} --gpus {resources.gpu}"
         " 2>&1 | tee {log:q}"

@@ -75,5 +75,5 @@ rule sample_layouts:
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --layouts {output.layouts:q}"
-        " --threads {threads}"
+        " --threads {threads} --gpus {resources.gpu}"
         " 2>&1 | tee {log:q}"

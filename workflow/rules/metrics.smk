@@ -96,7 +96,7 @@ rule score_layouts:
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --scores {output.scores:q}"
-        " --threads {threads}"
+        " --threads {threads} --gpus {resources.gpu}"
         " 2>&1 | tee {log:q}"
 
 
@@ -137,5 +137,5 @@ rule score_images:
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --scores {output.scores:q}"
-        " --threads {threads}"
+        " --threads {threads} --gpus {resources.gpu}"
         " 2>&1 | tee {log:q}"

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
     from cellscaper.plan.provenance import record
     from cellscaper.report.figures.galleries import layout_sheet
     from cellscaper.report.figures.sheet import write_picture
-    from cellscaper.run.devices import device
+    from cellscaper.run.devices import best_device
     from cellscaper.run.progress import Progress
     from cellscaper.run.seeds import sample_seeds
 
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> None:
         Progress(calls(n, sampling), "denoising") as progress,
         export.writer(output, classes, mpp, provenance) as append,
     ):
-        where = device()
+        where = best_device()
         for i, layout in enumerate(generate(model.to(where), request, seeds, sampling, where, progress.update)):
             append(layout, {**columns, "seed": seeds[i]})
             shown += [layout] if i < 24 else []

@@ -16,6 +16,7 @@ def read_comparison(
     cells: Path,
     reading: Reading,
     threads: int = 1,
+    gpus: int = 0,
 ) -> Comparison:
     """The layouts that ``decoder`` read, their targets, the reference and the test windows of the files.
 
@@ -36,5 +37,5 @@ def read_comparison(
     train, shown = read_layouts(cells).where(split="train"), wanted if tests is None else tests
     grid, threshold = reading.grid, reading.threshold
     return Comparison(
-        real, made, shown, train, decoder, grid, threshold, threads=threads, reference=compared, tests=tests
+        real, made, shown, train, decoder, grid, threshold, threads=threads, gpus=gpus, reference=compared, tests=tests
     )

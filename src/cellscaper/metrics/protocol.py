@@ -48,7 +48,7 @@ class Comparison:
     tests        the test windows where the reference is another set, or None
     decoder      how the maps of ``made`` were read; ``grid`` and ``threshold``: see `Reading`
     network      weights of the feature network of spatial-FID
-    threads      processes that may share the work
+    threads      processes that may share the work; ``gpus``: GPUs that a feature network may use
     """
 
     real: LayoutSet
@@ -60,6 +60,7 @@ class Comparison:
     threshold: float = 0.5
     network: Path | None = None
     threads: int = 1
+    gpus: int = 0
     reference: LayoutSet | None = None
     tests: LayoutSet | None = None
 

@@ -42,7 +42,7 @@ def score(comparison: Comparison, settings: Settings) -> Scores:
         raise CellscaperError("spatial-FID needs a feature network; give its weights")
     weights, facts = read_weights(comparison.network)
     network, grid = trained(comparison.network, weights, facts, comparison.made)
-    seen = partial(features, network, grid, batch=settings.batch, device=device())
+    seen = partial(features, network, grid, batch=settings.batch, device=device(comparison.gpus))
     name, made = (
         fid_name(method("features", facts["section"]["method"]).SCORE, settings.shrinkage),
         seen(comparison.made),

@@ -1,7 +1,8 @@
 """The common part of all stages: arguments, threads, errors. It imports nothing heavy.
 
 A stage is ``python -m cellscaper.stages.<rule> --<input> … --<output> … --config JSON --seed N --threads N``.
-Trainings also take --gpus N: above 1 the stage runs itself again under torchrun, one process for each GPU.
+Stages that compute with torch also take --gpus N, which is 0 for the CPU. A training that is given more than one runs
+itself again under torchrun, one process for each GPU; other stages use the first.
 """
 
 import argparse
@@ -12,10 +13,11 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from cellscaper.errors import CellscaperError
 from cellscaper.run import launch
+from cellscaper.run.cards import choose_cards
 
 _HOW_MANY = "?*+"  # the last character of an argument's name
 
@@ -26,6 +28,7 @@ class Arguments(argparse.Namespace):
     config: Any
     seed: int
     threads: int
+    gpus: int
     inputs: dict[str, Path]
 
 
@@ -38,7 +41,11 @@ class _Section(dict[str, Any]):
 
 
 def arguments(
-    doc: str | None, inputs: Sequence[str], outputs: Sequence[str], options: Sequence[str] = (), gpus: bool = False
+    doc: str | None,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    options: Sequence[str] = (),
+    gpus: Literal["none", "one", "several"] = "none",
 ) -> Arguments:
     """Parse a stage's command line.
 
@@ -47,8 +54,8 @@ def arguments(
     at least one; any other character exactly one. A list is written as ``--name A B C``; its files are ``name_0``,
     ``name_1`` … in the ``inputs`` of the result. A ``?`` or ``*`` option may have no value, so that a rule can always
     write ``--name {input.name:q}``.
-    All stages take --config (JSON), --seed and --threads. With ``gpus`` a stage takes --gpus as well, and this function
-    does not return if it starts processes for several GPUs.
+    All stages take --config (JSON), --seed and --threads, and --gpus unless ``gpus`` is "none". With "several" this
+    function does not return if it starts processes for several GPUs.
     """
     parser = argparse.ArgumentParser(description=doc)
     for name in (*inputs, *outputs):
@@ -58,11 +65,13 @@ def arguments(
     parser.add_argument("--config", type=_section, default=_Section(), metavar="JSON", help="the stage's section")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=_at_least_one, default=usual_threads())
-    if gpus:
-        parser.add_argument("--gpus", type=_whole, default=0, help="processes for as many GPUs; 0 and 1 are one")
+    if gpus != "none":
+        parser.add_argument("--gpus", type=_whole, default=0, help="GPUs that the stage may use; 0: the CPU")
     args = parser.parse_args(namespace=Arguments())
     args.inputs = _given_files(args, [name.rstrip(_HOW_MANY) for name in inputs])
-    if gpus and args.gpus > 1 and launch.count() == 1:
+    if gpus != "none" and args.gpus and launch.count() == 1:
+        choose_cards(args.gpus)
+    if gpus == "several" and args.gpus > 1 and launch.count() == 1:
         launch.torchrun(sys.modules["__main__"].__spec__.name, sys.argv[1:], args.gpus)  # type: ignore[union-attr]
     args.threads = max(1, args.threads // launch.count())
     use_threads(args.threads)

@@ -13,15 +13,16 @@ from cellscaper.run.methods import chosen
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=["cells", "images", "model"], outputs=["detections"])
+    args = stage.arguments(__doc__, inputs=["cells", "images", "model"], outputs=["detections"], gpus="one")
     cells, images = read_split(args.cells, args.images, "test")
     weights, facts = read_weights_for(args.model, cells.classes, args.cells)
     section = facts["section"]
     method: Detector
     method, settings = chosen("detectors", section)
-    model = method.build(settings, cells.n_classes).to(device()).eval()
+    where = device(args.gpus)
+    model = method.build(settings, cells.n_classes).to(where).eval()
     model.load_state_dict(weights)
-    find = partial(detect, method.maps, method.cells, model, settings=settings, device=device())
+    find = partial(detect, method.maps, method.cells, model, settings=settings, device=where)
     detections = found_in(cells, images, find)
     how = {key: facts[key] for key in ("val_f1", "best_step", "initialised") if key in facts}
     methods = [f"detectors.{section['method']}"]

@@ -14,7 +14,11 @@ from cellscaper.run.settings import read
 
 def main() -> None:
     args = stage.arguments(
-        __doc__, inputs=["layouts", "model?", "cells?", "images?"], outputs=["painted"], options=["decoder"]
+        __doc__,
+        inputs=["layouts", "model?", "cells?", "images?"],
+        outputs=["painted"],
+        options=["decoder"],
+        gpus="one",
     )
     name = args.config["method"]
     painter: Painter = method("painters", name)
@@ -29,7 +33,7 @@ def main() -> None:
         facts=facts,
         cells=args.cells,
         images=args.images,
-        device=device(),
+        device=device(args.gpus),
     )
     provenance = record("paint_images", args.config, args.seed, args.inputs, [f"painters.{name}"])
     bar = Progress(len(layouts), f"{args.painted.parent}: images")

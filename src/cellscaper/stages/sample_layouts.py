@@ -20,7 +20,8 @@ from cellscaper.run.settings import read
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=["cells", "targets", "model?"], outputs=["layouts"], options=["purpose"])
+    inputs = ["cells", "targets", "model?"]
+    args = stage.arguments(__doc__, inputs, outputs=["layouts"], options=["purpose"], gpus="one")
     section = read(SamplingSection, args.config, "sample_layouts")
     generator: Generator = method("generators", section.method)
     if args.purpose not in ("test", "train"):
@@ -39,7 +40,7 @@ def main() -> None:
         weights=weights,
         facts=facts,
         decoding=section.decoding,
-        device=device(),
+        device=device(args.gpus),
         what=f"{args.layouts.parent}: layouts",
     )
     made = generator.generate(request)

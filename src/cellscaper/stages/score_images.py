@@ -19,12 +19,13 @@ from cellscaper.run.methods import current
 
 def main() -> None:
     files, options = ["cells", "images", "model", "layouts?", "painted?"], ["dataset", "experiment", "decoder"]
-    args = stage.arguments(__doc__, inputs=files, outputs=["scores"], options=options)
+    args = stage.arguments(__doc__, inputs=files, outputs=["scores"], options=options, gpus="one")
     for module in (detection, image_quality):
         current(module)
     config, real = args.config, args.config["real"]
     cells, pixels = read_split(args.cells, args.images, "train")
-    model, settings = read_judge(args.model, cells.classes, device())
+    where = device(args.gpus)
+    model, settings = read_judge(args.model, cells.classes, where)
     cut = partial(image_windows, region=config["region"], small=config["small"])
     _, reference = cut(cells, pixels, chosen=slice(0, None, 2) if real == "halves" else slice(None))
     if real == "halves":
@@ -35,7 +36,7 @@ def main() -> None:
         layouts = read_layouts(args.layouts, args.decoder)
         with ImageSet(args.painted) as painted:
             images = list(painted)
-    encode, find = unet_reader(model, settings, config["tile"], device())
+    encode, find = unet_reader(model, settings, config["tile"], where)
     trained_on = real == "halves"  # the detector's training images: recall would mean nothing
     how = {name: config[name] for name in ("glass", "shrinkage", "radius")}
     scores = image_scores(reference, layouts, images, encode, None if trained_on else find, **how)

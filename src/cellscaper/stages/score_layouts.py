@@ -29,10 +29,11 @@ def main() -> None:
         inputs=["cells", "windows", "targets", "reference?", "layouts", "features*"],
         outputs=["scores"],
         options=["networks*", "dataset", "experiment", "decoder"],
+        gpus="one",
     )
     files = {kind: getattr(args, kind) for kind in ("layouts", "targets", "reference", "windows", "cells")}
     reading = read(Reading, args.config["reading"], "score_layouts reading")
-    compared = read_comparison(**files, decoder=args.decoder, reading=reading, threads=args.threads)
+    compared = read_comparison(**files, decoder=args.decoder, reading=reading, threads=args.threads, gpus=args.gpus)
     found: Scores = {}
     networks = dict(stage.matched(args, "networks", "features"))
     for section in args.config["metrics"]:

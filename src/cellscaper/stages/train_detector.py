@@ -21,7 +21,7 @@ def main() -> None:
         inputs=["cells", "images", "layouts?", "painted?"],
         outputs=["model", "losses"],
         options=["decoder"],
-        gpus=True,
+        gpus="several",
     )
     method: Detector
     method, settings = chosen("detectors", args.config)

@@ -12,7 +12,7 @@ from cellscaper.training.fit import fit
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=["cells"], outputs=["model", "losses"], gpus=True)
+    args = stage.arguments(__doc__, inputs=["cells"], outputs=["model", "losses"], gpus="several")
     method: FeatureMethod
     method, settings = chosen("features", args.config)
     cells = read_layouts(args.cells).where(split="train")
@@ -21,7 +21,7 @@ def main() -> None:
         "train_features",
         args,
         method.build(settings, cells.n_classes),
-        batch_loss(settings, cells, device()),
+        batch_loss(settings, cells, device(args.gpus)),
         settings.training,
         args.config,
         [f"features.{args.config['method']}"],

@@ -16,14 +16,14 @@ from cellscaper.training.fit import fit
 
 def main() -> None:
     args = stage.arguments(
-        __doc__, inputs=["cells", "images"], outputs=["model", "losses"], options=["init?"], gpus=True
+        __doc__, inputs=["cells", "images"], outputs=["model", "losses"], options=["init?"], gpus="several"
     )
     painter: Painter
     painter, settings = chosen("painters", args.config)
     init = initial_weights(args.init, args.config["settings"].get("init"))
     cells, images = read_split(args.cells, args.images, "train")
     torch.manual_seed(args.seed)
-    model, loss = painter.prepare(settings, cells, images, device(), init)
+    model, loss = painter.prepare(settings, cells, images, device(args.gpus), init)
     fit(
         "train_image",
         args,

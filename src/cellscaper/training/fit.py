@@ -50,7 +50,7 @@ def fit(
     millions = sum(p.numel() for p in model.parameters()) / 1e6
     if launch.rank() == 0:
         several = f" each of {launch.count()} processes" if launch.count() > 1 else ""
-        log(f"{what}: {millions:.2f} M parameters on {device().type}, {args.threads} threads{several}")
+        log(f"{what}: {millions:.2f} M parameters on {device(args.gpus).type}, {args.threads} threads{several}")
 
     def snapshot(step: int, weights: dict[str, Tensor]) -> None:
         path = Path(args.model).parent / "snapshots" / f"step{step:07d}.safetensors"
@@ -65,7 +65,7 @@ def fit(
         seed=args.seed,
         log_path=state / "losses.csv",
         tensorboard=state.parent / "tensorboard",
-        device=device(),
+        device=device(args.gpus),
         what=what,
         on_snapshot=snapshot,
         on_step=on_step,
