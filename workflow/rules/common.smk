@@ -53,13 +53,20 @@ def need(rule, resource):
 
 
 def memory(rule):
-    """MB of a rule, growing with each attempt."""
-    return lambda wildcards, attempt: need(rule, "mem_mb") * attempt
+    """MB of a rule, growing with the first attempts; a node's memory ends somewhere."""
+    return lambda wildcards, attempt: need(rule, "mem_mb") * min(attempt, 3)
 
 
 def minutes(rule):
-    """Its run time, growing as well."""
+    """Its run time, growing with each attempt."""
     return lambda wildcards, attempt: need(rule, "runtime") * attempt
+
+
+def warning(rule):
+    """A flag for SLURM: a signal to the training 5 min before its time is over (a quarter of a short time)."""
+    return (
+        lambda wildcards, attempt: f"--signal=USR1@{min(300, 15 * need(rule, 'runtime') * attempt)}"
+    )
 
 
 def stage_code(stage):

@@ -38,6 +38,8 @@ rule train_detector:
         mem_mb=memory("train_detector"),
         runtime=minutes("train_detector"),
         gpu=need("train_detector", "gpu"),
+        nodes=1,
+        slurm_extra=warning("train_detector"),
     params:
         **stage_code("train_detector"),
         method=detector_code("train_detector"),

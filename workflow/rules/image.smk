@@ -20,6 +20,8 @@ rule train_image:
         mem_mb=memory("train_image"),
         runtime=minutes("train_image"),
         gpu=need("train_image", "gpu"),
+        nodes=1,
+        slurm_extra=warning("train_image"),
     params:
         **stage_code("train_image"),
         method=lambda w: method_code(

@@ -6,6 +6,16 @@ def generator_code(stage):
     return lambda w: method_code(stage, "generators", experiments[w.experiment].generator)
 
 
+def gpus_of(rule):
+    """GPUs of a job of an experiment: none where its generator is no faster on one."""
+    return lambda w: need(rule, "gpu") if experiments[w.experiment].on_gpu else 0
+
+
+def sampling(w):
+    """The rule whose resources a sampling has: a generator that is not trained is light."""
+    return "sample_layouts" if experiments[w.experiment].is_trained else "light"
+
+
 rule train_layout:
     """Train the layout model of {wildcards.experiment}, seed {wildcards.seed}."""
     input:
@@ -24,7 +34,9 @@ rule train_layout:
     resources:
         mem_mb=memory("train_layout"),
         runtime=minutes("train_layout"),
-        gpu=need("train_layout", "gpu"),
+        gpu=gpus_of("train_layout"),
+        nodes=1,
+        slurm_extra=warning("train_layout"),
     params:
         **stage_code("train_layout"),
         method=generator_code("train_layout"),
@@ -55,11 +67,11 @@ rule sample_layouts:
         RESULTS + "/{dataset}/benchmarks/sample_layouts/{experiment}-{purpose}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
-    threads: need("sample_layouts", "threads")
+    threads: lambda w: need(sampling(w), "threads")
     resources:
-        mem_mb=memory("sample_layouts"),
-        runtime=minutes("sample_layouts"),
-        gpu=need("sample_layouts", "gpu"),
+        mem_mb=lambda w, attempt: memory(sampling(w))(w, attempt),
+        runtime=lambda w, attempt: minutes(sampling(w))(w, attempt),
+        gpu=gpus_of("sample_layouts"),
     params:
         **stage_code("sample_layouts"),
         method=generator_code("sample_layouts"),

@@ -33,6 +33,8 @@ rule train_features:
         mem_mb=memory("train_features"),
         runtime=minutes("train_features"),
         gpu=need("train_features", "gpu"),
+        nodes=1,
+        slurm_extra=warning("train_features"),
     params:
         **stage_code("train_features"),
         method=lambda w: method_code(

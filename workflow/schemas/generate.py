@@ -214,7 +214,11 @@ def facts() -> Node:
                 add(score + ending, {**fact, **Column(module.LABEL + more, caveat=FID_CAVEAT)._asdict()})
     return {
         "generators": {
-            name: {"trained": is_trained(module), "decoders": list(module.DECODERS)}
+            name: {
+                "trained": is_trained(module),
+                "gpu": is_trained(module) and getattr(module, "GPU", True),
+                "decoders": list(module.DECODERS),
+            }
             for name, module in generators.items()
         },
         "painters": {name: {"trained": is_trained(load("painters", name))} for name in names("painters")},

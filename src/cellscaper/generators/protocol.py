@@ -4,7 +4,7 @@ Settings                 settings of the training, or of the layouts if the gene
 DECODERS                 the sets of layouts that it makes: one for each way to read its maps, or ``points``
 generate(request)        layouts for targets
 
-A trained generator also defines:
+A trained generator also defines (and ``GPU = False`` if its training and sampling are no faster on one):
 
 TRAINING                 the papers' training settings
 Sampling                 settings of sampling layouts with the weights

@@ -37,6 +37,11 @@ class Experiment:
         return self.training is not None
 
     @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU makes its training and sampling faster."""
+        return bool(facts()["generators"][self.generator]["gpu"])
+
+    @property
     def is_real(self) -> bool:
         """Whether its layouts are real and compared with other real layouts."""
         return self.generator == "real_halves"
