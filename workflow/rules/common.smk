@@ -9,6 +9,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.plan import sections
 from cellscaper.plan.configuration import given
 from cellscaper.plan.figures import Figures
+from cellscaper.plan.given_data import with_given_data
 from cellscaper.plan.outputs import Outputs
 from cellscaper.plan.provenance import canonical, code
 from cellscaper.plan.schema import ROOT
@@ -18,6 +19,7 @@ try:
     is_main = workflow.modifier.is_main_snakefile()
     files = workflow.overwrite_configfiles if is_main else ()
     whole = given(config, workflow.config_settings.config if is_main else {}, map(Path, files))
+    whole, left_out = with_given_data(whole)
     outputs = Outputs(whole)
     tables, experiments = outputs.tables, outputs.experiments
 except CellscaperError as error:
@@ -27,6 +29,10 @@ config.update(whole)
 
 figures = Figures(outputs)
 RESULTS = outputs.results
+
+if workflow.is_main_process:
+    for name, why in left_out.items():
+        logger.info(f"{name} is left out: {why}")
 
 
 wildcard_constraints:

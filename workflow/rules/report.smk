@@ -66,6 +66,7 @@ rule make_report:
         snakefile=os.path.relpath(ROOT / "Snakefile"),
         # functions, because Snakemake would take the braces of a plain text as wildcards
         framing=lambda w: canonical({one: tables.framing(one) for one in config["run"]["tables"]}),
+        left_out=lambda w: canonical(left_out),
         # in its own order, which the page shows
         config=lambda w: json.dumps(figures.shown_configuration(), ensure_ascii=False),
     shell:
@@ -73,6 +74,7 @@ rule make_report:
         " --snakefile {params.snakefile:q}"
         " --tables {input.tables:q}"
         " --framing {params.framing:q}"
+        " --left-out {params.left_out:q}"
         " --figures {input.figures:q}"
         " --galleries {input.galleries:q}"
         " --config {params.config:q}"

@@ -213,6 +213,7 @@ def facts() -> Node:
             for ending, more in (("", ""), ("_test", ", test windows")):
                 add(score + ending, {**fact, **Column(module.LABEL + more, caveat=FID_CAVEAT)._asdict()})
     return {
+        "datasets": {name: {"by_hand": getattr(load("datasets", name), "BY_HAND", "")} for name in names("datasets")},
         "generators": {
             name: {
                 "trained": is_trained(module),

@@ -31,6 +31,7 @@ MANUAL = (
     "download lizard_images1.zip, lizard_images2.zip and lizard_labels.zip from warwick.ac.uk/lizard-dataset yourself "
     "(CC BY-NC-SA 4.0, not for commercial use), unzip them into one folder and set datasets.lizard.path to it"
 )
+BY_HAND = MANUAL  # nothing downloads it, so a run without its path leaves it out
 _SPLIT = {"1": "train", "2": "val", "3": "test"}
 _KEYS = ("inst_map", "id", "class", "centroid")
 _IMAGES = "[Ll]izard_[Ii]mages[12]/*.png"

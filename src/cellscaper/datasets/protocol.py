@@ -8,7 +8,10 @@ from cellscaper.datasets.record import Record
 
 
 class Reader(Protocol):
-    """A reader's module. ``settings`` are an instance of its class ``Settings``."""
+    """A reader's module. ``settings`` are an instance of its class ``Settings``.
+
+    A data set that nothing can download says in ``BY_HAND`` how a person does; a run without its path leaves it out.
+    """
 
     Settings: type
 

@@ -26,7 +26,7 @@ def schema() -> Any:
 
 @cache
 def facts() -> Any:
-    """Facts of the methods: ``generators``, ``painters`` (trained, decoders, on a GPU), ``columns`` (scores that tables show)."""
+    """Facts of the methods: which data sets nothing downloads, which methods are trained, …; see `generate.py`."""
     return json.loads((SCHEMAS / "methods.json").read_text(encoding="utf-8"))
 
 

@@ -68,15 +68,17 @@ def report_page(
     figures: Sequence[Path],
     galleries: Sequence[str],
     snakefile: Path,
+    left_out: Mapping[str, str],
 ) -> Report:
     """The report of what ``config`` (whole but its resources) makes in the folder ``results``.
 
-    ``tables`` (CSV) and ``figures`` are files below ``results/<dataset>``, ``galleries`` links to other pages.
+    ``tables`` (CSV) and ``figures`` are files below ``results/<dataset>``, ``galleries`` links to other pages,
+    ``left_out`` the data sets that are not given, with the reason.
     CellscaperError for a table, notes, figure or benchmark file that cannot be read.
     """
     names = config["run"]["datasets"]
     datasets = [_dataset(config, results / name, tables, figures, framing) for name in names]
-    missing = _missing(config, datasets)
+    missing = [("every table", name, why) for name, why in left_out.items()] + _missing(config, datasets)
     jobs = [job for job in job_times(results, names) if job.rule not in PAGES]
     rules = by_rule(jobs)
     made_by = origin(results, names)
