@@ -2,15 +2,23 @@
 PYTHON ?= python3
 CORES ?= 2
 BRCA_M2C ?=
+LIZARD ?=
+DATASETS ?=
 PRESET ?= workflow/presets/demo.yaml
 RUN = .venv/bin/snakemake --workflow-profile workflow/profiles/local --cores $(CORES)
-brca_path = $(if $(BRCA_M2C),datasets='{"brca_m2c": {"path": "$(abspath $(BRCA_M2C))"}}')
+
+comma := ,
+folders = $(if $(BRCA_M2C),"brca_m2c": {"path": "$(abspath $(BRCA_M2C))"})$(if $(and $(BRCA_M2C),$(LIZARD)),$(comma) )$(if \
+  $(LIZARD),"lizard": {"path": "$(abspath $(LIZARD))"})
+chosen = $(foreach one,$(DATASETS),"$(one)"$(comma))
+GIVEN = $(if $(BRCA_M2C)$(LIZARD)$(DATASETS),--config $(if $(BRCA_M2C)$(LIZARD),datasets='{$(folders)}') $(if \
+  $(DATASETS),run='{"datasets": [$(chosen)]}'))
 
 CODE = src tests benchmarks workflow/schemas docs/make_config.py
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q
 
 .DEFAULT_GOAL = demo
-.PHONY: help demo test test-unit test-long brca paper report bench schema lint format
+.PHONY: help demo test test-unit test-long brca gpu-day paper report bench schema lint format
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -20,11 +28,16 @@ demo: .venv/ready  ## every stage on simulated tissue: tables and pictures in re
 	@echo "Open results/report.html; tables and pictures: results/phantom/tables/"
 
 brca: .venv/ready  ## small models on the real BRCA-M2C (BRCA_M2C=folder, else it is downloaded)
-	$(RUN) --configfile workflow/presets/brca-small.yaml $(if $(BRCA_M2C),--config $(brca_path))
+	$(RUN) --configfile workflow/presets/brca-small.yaml $(GIVEN)
 	@echo "Open results/report.html; tables and pictures: results/brca_m2c/tables/"
 
-paper: .venv/ready  ## the papers' values: a GPU and days; add --workflow-profile workflow/profiles/slurm for a cluster
-	$(RUN) $(if $(BRCA_M2C),--config $(brca_path))
+gpu-day paper: CORES = $(shell nproc)
+
+gpu-day: .venv/ready  ## the TopoCellGen tables on BRCA-M2C with smaller networks: one GPU, about a day of an A100
+	$(RUN) --configfile workflow/presets/gpu-day.yaml $(GIVEN)
+
+paper: .venv/ready  ## the papers' values: weeks of a GPU (LIZARD=folder; DATASETS=brca_m2c; a cluster: docs/slurm.md)
+	$(RUN) $(GIVEN)
 
 report: .venv/ready  ## results/report.html of a run (PRESET=its preset); runs what is missing, nothing else
 	$(RUN) make_report --configfile $(PRESET)
