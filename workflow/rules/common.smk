@@ -33,6 +33,14 @@ RESULTS = outputs.results
 if workflow.is_main_process:
     for name, why in left_out.items():
         logger.info(f"{name} is left out: {why}")
+    # Snakemake cuts a job's wish to the limit without a word
+    most = dict(workflow.global_resources.unwrapped_items()).get("gpu")
+    for name, block in config["resources"].items():
+        if most is not None and block["gpu"] > most > 0:
+            raise WorkflowError(
+                f"resources.{name}.gpu is {block['gpu']}, and this run may use {most}; "
+                f"add --resources gpu={block['gpu']} to the command"
+            )
 
 
 wildcard_constraints:
