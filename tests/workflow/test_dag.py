@@ -6,6 +6,7 @@ import pytest
 
 from cellscaper.plan.configuration import configuration
 from cellscaper.plan.experiments import Experiments
+from cellscaper.plan.schema import facts
 
 
 @pytest.fixture(scope="module")
@@ -143,13 +144,56 @@ def test_each_job_has_a_log_a_benchmark_and_resources(papers):
         assert job.entries["benchmark"].endswith(".tsv")
 
 
-def test_jobs_that_train_or_sample_ask_for_a_gpu(papers):
+def test_jobs_that_train_or_sample_ask_for_a_gpu_if_one_makes_them_faster(papers, experiments):
+    jobs, _ = papers
+    rules = ("sample_layouts", "paint_images", "detect_cells", "score_images")
+    generators = facts()["generators"]
+    for job in jobs:
+        learns = job.rule.startswith("train_") or job.rule in rules
+        if job.rule in ("train_layout", "sample_layouts"):
+            learns = generators[experiments[job.pairs("wildcards")["experiment"]].generator]["gpu"]
+        assert job.pairs("resources")["gpu"] == str(int(learns)), job.name
+    assert not any(generators[name]["gpu"] for name in ("random", "retrieval", "tmccg"))
+    assert all(generators[name]["gpu"] for name in ("adm", "topocellgen", "point_diffusion"))
+
+
+def test_a_training_has_one_node_and_a_warning_before_its_time_is_over(papers):
     jobs, _ = papers
     for job in jobs:
-        learns = job.rule.startswith("train_") or job.rule in (
-            "sample_layouts",
-            "paint_images",
-            "detect_cells",
-            "score_images",
-        )
-        assert job.pairs("resources")["gpu"] == str(int(learns)), job.name
+        resources = job.pairs("resources")
+        if job.rule.startswith("train_"):
+            assert resources["nodes"] == "1", job.name
+            assert job.entries["resources"].count("slurm_extra=--signal=USR1@300") == 1, job.name
+        else:
+            assert "slurm_extra" not in job.entries["resources"], job.name
+
+
+def test_sampling_without_a_network_is_light(papers):
+    jobs, _ = papers
+    asked = {
+        job.pairs("wildcards")["experiment"]: job.pairs("resources")["mem_mb"]
+        for job in jobs
+        if job.rule == "sample_layouts"
+    }
+    assert (asked["random"], asked["retrieval"]) == ("2000", "2000")
+    assert (asked["adm"], asked["tmccg"]) == ("24000", "24000")
+
+
+def test_a_run_without_lizard_is_the_other_data_sets_and_says_so(house):
+    jobs, ended = house.planned(overlays=())
+    assert "lizard is left out: datasets.lizard.path is not set; download lizard_images1.zip" in ended.text
+    assert {job.pairs("wildcards")["dataset"] for job in jobs if job.rule != "make_report"} == {"brca_m2c"}
+    (report,) = [job for job in jobs if job.rule == "make_report"]
+    assert '--left-out \'{"lizard":"datasets.lizard.path is not set' in report.shell[0]
+
+
+def test_a_request_for_more_gpus_than_the_run_may_use_is_refused(house):
+    (house.folder / "own.yaml").write_text("resources: {train_layout: {gpu: 4}}", encoding="utf-8")
+    refused = house.snakemake("--dry-run", overlays=("own.yaml",))
+    assert refused.status == 1
+    assert (
+        "resources.train_layout.gpu is 4, and this run may use 1; add --resources gpu=4 to the command" in refused.text
+    )
+    jobs = house.plan("--resources", "gpu=4", overlays=("own.yaml",))
+    assert {job.pairs("resources")["gpu"] for job in jobs if job.rule == "train_layout"} == {"0", "4"}
+    (house.folder / "own.yaml").unlink()

@@ -38,6 +38,7 @@ rule train_detector:
         mem_mb=memory("train_detector"),
         runtime=minutes("train_detector"),
         gpu=need("train_detector", "gpu"),
+        gres="",
         nodes=1,
         slurm_extra=warning("train_detector"),
     params:
@@ -55,7 +56,7 @@ rule train_detector:
         " --seed {wildcards.seed}"
         " --model {output.model:q}"
         " --losses {output.losses:q}"
-        " --threads {threads} --gpus {resources.gpu}"
+        " --threads {threads} --gpus {resources.gpu} --gres {resources.gres:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -114,6 +115,7 @@ rule detect_cells:
         mem_mb=memory("detect_cells"),
         runtime=minutes("detect_cells"),
         gpu=need("detect_cells", "gpu"),
+        gres="",
     params:
         **stage_code("detect_cells"),
         method=detector_code("detect_cells"),
@@ -123,7 +125,7 @@ rule detect_cells:
         " --images {input.images:q}"
         " --model {input.model:q}"
         " --detections {output.detections:q}"
-        " --threads {threads} --gpus {resources.gpu}"
+        " --threads {threads} --gpus {resources.gpu} --gres {resources.gres:q}"
         " 2>&1 | tee {log:q}"
 
 

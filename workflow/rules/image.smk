@@ -20,6 +20,7 @@ rule train_image:
         mem_mb=memory("train_image"),
         runtime=minutes("train_image"),
         gpu=need("train_image", "gpu"),
+        gres="",
         nodes=1,
         slurm_extra=warning("train_image"),
     params:
@@ -39,7 +40,7 @@ rule train_image:
         " --seed {wildcards.seed}"
         " --model {output.model:q}"
         " --losses {output.losses:q}"
-        " --threads {threads} --gpus {resources.gpu}"
+        " --threads {threads} --gpus {resources.gpu} --gres {resources.gres:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -61,6 +62,7 @@ rule paint_images:
         mem_mb=memory("paint_images"),
         runtime=minutes("paint_images"),
         gpu=need("paint_images", "gpu"),
+        gres="",
     params:
         **stage_code("paint_images"),
         method=lambda w: method_code(
@@ -81,5 +83,5 @@ rule paint_images:
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --painted {output.painted:q}"
-        " --threads {threads} --gpus {resources.gpu}"
+        " --threads {threads} --gpus {resources.gpu} --gres {resources.gres:q}"
         " 2>&1 | tee {log:q}"

@@ -35,6 +35,7 @@ rule train_layout:
         mem_mb=memory("train_layout"),
         runtime=minutes("train_layout"),
         gpu=gpus_of("train_layout"),
+        gres="",
         nodes=1,
         slurm_extra=warning("train_layout"),
     params:
@@ -49,7 +50,7 @@ rule train_layout:
         " --seed {wildcards.seed}"
         " --model {output.model:q}"
         " --losses {output.losses:q}"
-        " --threads {threads} --gpus {resources.gpu}"
+        " --threads {threads} --gpus {resources.gpu} --gres {resources.gres:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -72,6 +73,7 @@ rule sample_layouts:
         mem_mb=lambda w, attempt: memory(sampling(w))(w, attempt),
         runtime=lambda w, attempt: minutes(sampling(w))(w, attempt),
         gpu=gpus_of("sample_layouts"),
+        gres="",
     params:
         **stage_code("sample_layouts"),
         method=generator_code("sample_layouts"),
@@ -87,5 +89,5 @@ rule sample_layouts:
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --layouts {output.layouts:q}"
-        " --threads {threads} --gpus {resources.gpu}"
+        " --threads {threads} --gpus {resources.gpu} --gres {resources.gres:q}"
         " 2>&1 | tee {log:q}"

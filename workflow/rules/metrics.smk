@@ -33,6 +33,7 @@ rule train_features:
         mem_mb=memory("train_features"),
         runtime=minutes("train_features"),
         gpu=need("train_features", "gpu"),
+        gres="",
         nodes=1,
         slurm_extra=warning("train_features"),
     params:
@@ -48,7 +49,7 @@ rule train_features:
         " --seed {wildcards.seed}"
         " --model {output.model:q}"
         " --losses {output.losses:q}"
-        " --threads {threads} --gpus {resources.gpu}"
+        " --threads {threads} --gpus {resources.gpu} --gres {resources.gres:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -74,6 +75,7 @@ rule score_layouts:
         mem_mb=memory("score_layouts"),
         runtime=minutes("score_layouts"),
         gpu=need("score_layouts", "gpu"),
+        gres="",
     params:
         **stage_code("score_layouts"),
         method=metric_code,
@@ -98,7 +100,7 @@ rule score_layouts:
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --scores {output.scores:q}"
-        " --threads {threads} --gpus {resources.gpu}"
+        " --threads {threads} --gpus {resources.gpu} --gres {resources.gres:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -123,6 +125,7 @@ rule score_images:
         mem_mb=memory("score_images"),
         runtime=minutes("score_images"),
         gpu=need("score_images", "gpu"),
+        gres="",
     params:
         **stage_code("score_images"),
         config=lambda w: canonical(sections.image_scoring_section(experiments, w.experiment)),
@@ -139,5 +142,5 @@ rule score_images:
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --scores {output.scores:q}"
-        " --threads {threads} --gpus {resources.gpu}"
+        " --threads {threads} --gpus {resources.gpu} --gres {resources.gres:q}"
         " 2>&1 | tee {log:q}"

@@ -9,6 +9,7 @@ import argparse
 import errno
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -67,7 +68,9 @@ def arguments(
     parser.add_argument("--threads", type=_at_least_one, default=usual_threads())
     if gpus != "none":
         parser.add_argument("--gpus", type=_whole, default=0, help="GPUs that the stage may use; 0: the CPU")
+        _add_argument(parser, "gres?", type=_gpus, help="GPUs in SLURM's words (gpu:2), where --gpus is 0")
     args = parser.parse_args(namespace=Arguments())
+    args.gpus = (args.gpus or args.gres or 0) if gpus != "none" else 0
     args.inputs = _given_files(args, [name.rstrip(_HOW_MANY) for name in inputs])
     if gpus != "none" and args.gpus and launch.count() == 1:
         choose_cards(args.gpus)
@@ -123,6 +126,12 @@ def _whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
+
+
+def _gpus(text: str) -> int:
+    """The number in ``gpu``, ``gpu:2`` or ``gpu:a100:2``; 0 for another kind of SLURM's generic resources."""
+    found = re.fullmatch(r"gpu(?::[\w.]*[A-Za-z][\w.]*)?(?::(\d+))?", text)
+    return int(found[1] or 1) if found else 0
 
 
 def _at_least_one(text: str) -> int:

@@ -253,3 +253,29 @@ def test_a_section_that_is_not_an_object_is_refused(monkeypatch, capsys, text, w
         stage.arguments("", [], [])
     assert caught.value.code == 2
     assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "gpus"),
+    [
+        (["--gpus", "0", "--gres"], 0),
+        (["--gpus", "1", "--gres"], 1),
+        (["--gpus", "0", "--gres", "gpu:1"], 1),
+        (["--gpus", "0", "--gres", "gpu"], 1),
+        (["--gpus", "0", "--gres", "gpu:a100:2"], 2),
+        (["--gpus", "0", "--gres", "gpu:a100"], 1),
+        (["--gpus", "0", "--gres", "tmpspace:100"], 0),
+        ([], 0),
+    ],
+)
+def test_gpus_are_those_of_the_rule_or_of_slurms_words(monkeypatch, given, gpus):
+    monkeypatch.setenv("CELLSCAPER_DEVICE", "cpu")
+    monkeypatch.setattr(sys, "argv", ["stage", *given])
+    assert stage.arguments("", [], [], gpus="one").gpus == gpus
+
+
+def test_a_stage_that_uses_no_gpu_refuses_them(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["stage", "--gpus", "1"])
+    with pytest.raises(SystemExit):
+        stage.arguments("", [], [])
+    assert "unrecognized arguments: --gpus 1" in capsys.readouterr().err
