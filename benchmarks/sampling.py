@@ -40,7 +40,7 @@ from cellscaper.layouts import Layout, LayoutSet, evenly_spaced
 from cellscaper.metrics.topofd import topofd
 from cellscaper.plan.configuration import configuration, read_yaml
 from cellscaper.plan.experiments import Experiments
-from cellscaper.run.devices import device
+from cellscaper.run.devices import best_device
 from cellscaper.run.seeds import sample_seeds
 from cellscaper.training.trainer import train
 from cellscaper.views.patches import sliding_windows
@@ -145,7 +145,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=FEW, help=f"of the fast side (default {FEW})")
     parser.add_argument("--layouts", type=int, help="of each seed (default 200)")
     args = parser.parse_args()
-    where = device()
+    where = best_device()
     if where.type != "cuda":
         torch.set_num_threads(1)
     model = Model(*read_weights(args.model), where) if args.model else trained(args.quick, where)

@@ -102,17 +102,17 @@ def main() -> int:
     from cellscaper.generators.pointsets.generate import SAMPLING, generate
     from cellscaper.generators.pointsets.packaged import load, load_packaged
     from cellscaper.generators.pointsets.request import Request
-    from cellscaper.run.devices import device
+    from cellscaper.run.devices import best_device
 
     sampling = SAMPLING.model_copy(update={"steps": args.steps} if args.steps else {})
-    model = (load(args.weights) if args.weights else load_packaged())[0].float().to(device())
+    model = (load(args.weights) if args.weights else load_packaged())[0].float().to(best_device())
     side, singles = (640, 9) if args.quick else (2048, 64)
     if args.layout:
         layout = export.read(args.layout).layout(0)
     else:
         counts = (np.array([0.13, 0.65, 0.22]) * 88 * side**2 / 256**2).round().astype(int)
         began = time.process_time()
-        (layout,) = generate(model, Request(counts, (side, side), 4.0), [0], sampling, device())
+        (layout,) = generate(model, Request(counts, (side, side), 4.0), [0], sampling, best_device())
         spent = time.process_time() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"{side}×{side} px, {len(layout)} cells: {spent:.0f} s of CPU, peak memory {peak:.0f} MB")
@@ -121,7 +121,7 @@ def main() -> int:
     alone = []
     for i in np.linspace(0, len(rows) - 1, min(singles, len(rows))).round().astype(int).tolist():
         counts = np.bincount(crop(layout, *rows[i], 256, 256).labels, minlength=model.classes)
-        (one,) = generate(model, Request(counts, (256, 256), 4.0), [i], sampling, device())
+        (one,) = generate(model, Request(counts, (256, 256), 4.0), [i], sampling, best_device())
         inner = ((one.points >= 32) & (one.points < 224)).all(axis=1)
         if inner.sum() > 5:
             total = sums(one, np.zeros(len(one), int), inner, 1)[0]

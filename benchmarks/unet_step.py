@@ -30,7 +30,7 @@ from torch import nn
 from torch.nn import functional
 
 from cellscaper.diffusion.unet import UNet
-from cellscaper.run.devices import device
+from cellscaper.run.devices import best_device
 from cellscaper.training.trainer import train
 from outcome import report
 
@@ -155,7 +155,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="3 steps a side instead of 9")
     quick = parser.parse_args().quick
-    where = device()
+    where = best_device()
     on_gpu = where.type == "cuda"
     if not on_gpu:
         torch.set_num_threads(1)

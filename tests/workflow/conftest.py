@@ -223,7 +223,7 @@ def jobs(house: Workflow, shared: Path) -> list[Job]:
 
 @pytest.fixture(scope="session")
 def papers(house: Workflow, shared: Path) -> tuple[list[Job], float]:
-    """The jobs of config.yaml with a Lizard folder on four cores, and the CPU seconds that Snakemake took to list them."""
+    """The jobs of config.yaml with a Lizard folder on four cores, and Snakemake's CPU seconds for listing them."""
     lizard = "datasets={'lizard': {'path': '/data/lizard'}}"
 
     def plan() -> list[Any]:
