@@ -1,4 +1,4 @@
-"""Does everything run on this GPU? A line `ok` or `FAIL` for each stage and each claim; six minutes or less on one card.
+"""Does everything run on this GPU? A line `ok` or `FAIL` for each stage and each claim, in six minutes on one card.
 
 Stages run as the workflow runs them, without Snakemake: every training, sampling, painting, detection and scoring once
 at toy size on simulated tissue, with bf16 where the papers' configuration has it. Then, in this process: a training of
