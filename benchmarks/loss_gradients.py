@@ -69,7 +69,7 @@ def ratios(recipe: Recipe, x0: Tensor, counts: Tensor, t: int, error: float) -> 
     random, steps = torch.Generator().manual_seed(t), torch.full((len(x0),), t)
     noise = torch.randn(x0.shape, generator=random)
     output = (noise + error * torch.randn(x0.shape, generator=random)).requires_grad_()
-    extra = topocellgen.extra(recipe, x0, counts, 0)
+    extra = topocellgen.extra(recipe, x0, topocellgen.ahead(recipe, x0, 0), 0)
     x_t = schedule.q_sample(x0, steps, noise)
     terms, _, _ = losses(schedule, output, x0, x_t, steps, noise, learn_variance=False, extra=extra)
     norms = {}

@@ -10,32 +10,40 @@ import torch
 from skimage.color import hed_from_rgb, rgb_from_hed
 from torch import Tensor
 
+from cellscaper.run.transfer import to_device
+
 STAIN_SCALE = 0.1  # sd of the log factor on each stain
 STAIN_SHIFT = 0.01  # sd of the shift of each stain, in optical density
+MATRICES = (hed_from_rgb, rgb_from_hed)  # to stains, to optical density
 LIGHT = 0.04  # sd of the log factor on brightness
 
 
 def transpose_some(images: Tensor, maps: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Swap the axes of half of the pairs; together with the crops' flips this gives all rotations by 90°."""
-    swap = torch.rand(len(images), generator=generator, device=generator.device) < 0.5
-    where = swap.to(images.device)[:, None, None, None]
+    where = (torch.rand(len(images), generator=generator) < 0.5)[:, None, None, None]
     return torch.where(where, images.mT, images), torch.where(where, maps.mT, maps)
+
+
+def stain_numbers(n: int, generator: torch.Generator) -> Tensor:
+    """The standard normal numbers (n, 7) of :func:`stain_jitter`: factors, shifts, light."""
+    return torch.randn((n, 7), generator=generator)
 
 
 def stain_jitter(
     images: Tensor,
-    generator: torch.Generator,
+    random: Tensor,
     scale: float = STAIN_SCALE,
     shift: float = STAIN_SHIFT,
     light: float = LIGHT,
 ) -> Tensor:
     """Images (n, 3, H, W) on 0…255 with slightly changed stains and light: float on 0…255.
 
+    random: :func:`stain_numbers` of the n images.
+
     Zeros count as 1, because their optical density is infinite.
     """
-    random = torch.randn((len(images), 7), generator=generator, device=generator.device).to(images.device)
-    to_stains, to_density = (
-        torch.from_numpy(one).to(images.device, torch.float32) for one in (hed_from_rgb, rgb_from_hed)
+    random, to_stains, to_density = (
+        to_device(one, images.device) for one in (random, *(torch.from_numpy(m).float() for m in MATRICES))
     )
     density = -(images.float().clamp(min=1) / 255).log()  # (n, 3, H, W)
     factor = (scale * random[:, :3]).exp()

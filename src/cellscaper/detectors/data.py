@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,9 +10,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cellscaper.detectors.augmentation import stain_jitter, transpose_some
+from cellscaper.detectors.augmentation import stain_jitter, stain_numbers, transpose_some
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.run.transfer import to_device
 from cellscaper.views.crops import CropSampler, cut_maps
 from cellscaper.views.pixels import pixels_of
 
@@ -55,6 +57,20 @@ def dot_owners(layout: Layout, radius: float) -> NDArray[np.int32]:
     return owners
 
 
+class Crops(NamedTuple):
+    """n crops on the host: images (n, 3, crop, crop) uint8, the cell that owns each pixel, (n, crop, crop) int32, and
+    the random numbers of their stains."""
+
+    images: Tensor
+    owners: Tensor
+    stains: Tensor
+
+    def on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Network inputs (n, 3, crop, crop), with changed stains, and the owners as int64."""
+        images, owners = to_device(self.images, device), to_device(self.owners, device)
+        return to_input(stain_jitter(images, self.stains)), owners.long()
+
+
 class TrainingData:
     """Real and, if given, generated images with their cells, in memory; samples augmented crops.
 
@@ -87,13 +103,13 @@ class TrainingData:
         self.real_images = len(pools[0].images)
         self.layouts = [layout for pool in pools for layout in pool.cells]
 
-    def batch(self, n: int, generator: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
-        """n crops: network inputs (n, 3, crop, crop) and the cell that owns each pixel, (n, crop, crop) int64."""
-        chosen = int((torch.rand(n, generator=generator, device=generator.device) < self._fraction).sum())
+    def draw(self, n: int, generator: torch.Generator) -> Crops:
+        """n crops on the host."""
+        chosen = int((torch.rand(n, generator=generator) < self._fraction).sum())
         parts = [pool.draw(m, generator) for pool, m in zip(self._pools, (n - chosen, chosen), strict=False) if m]
-        images, owners = (torch.cat(part).to(device) for part in zip(*parts, strict=True))
+        images, owners = (torch.cat(part) for part in zip(*parts, strict=True))
         images, owners = transpose_some(images, owners, generator)
-        return to_input(stain_jitter(images, generator)), owners[:, 0].long()
+        return Crops(images, owners[:, 0], stain_numbers(n, generator))
 
 
 class _Pool:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from cellscaper.detectors.data import TrainingData, cell_pixels, channels_first, to_input
+from cellscaper.detectors.data import Crops, TrainingData, cell_pixels, channels_first, to_input
 from cellscaper.detectors.kfunction import cross_k
 from cellscaper.detectors.mcspatnet_network import K_SCALE, MCSpatNet, load_imagenet
 from cellscaper.detectors.peaks import cells_from_detection, detect
@@ -31,7 +31,8 @@ from cellscaper.errors import CellscaperError
 from cellscaper.run import launch
 from cellscaper.run.settings import Count, Positive
 from cellscaper.run.settings import Settings as Base
-from cellscaper.training.contract import Facts
+from cellscaper.run.transfer import to_device
+from cellscaper.training.contract import Drawn, Facts
 from cellscaper.training.settings import Training
 from cellscaper.views.decoding import Cells
 
@@ -92,12 +93,20 @@ def cells(probability: NDArray[np.floating], settings: Settings) -> Cells:
 
 
 def losses(
-    model: MCSpatNet, outputs: Tensor, owners: Tensor, labels: Tensor, subclasses: Tensor, k: Tensor, dice: str
+    model: MCSpatNet,
+    outputs: Tensor,
+    owners: Tensor,
+    labels: Tensor,
+    subclasses: Tensor,
+    k: Tensor,
+    dice: str,
+    places: tuple[Tensor, ...] | None = None,
 ) -> dict[str, Tensor]:
     """Soft Dice of the first three heads and L1 of the K head inside the dots; ``loss`` is their sum.
 
     outputs: of all heads; owners (B, H, W): the cell of each pixel from 1, 0 for none; labels (N,), subclasses (N,)
-    int64 and k (N, C·radii), already divided by K_SCALE, of all cells.
+    int64 and k (N, C·radii), already divided by K_SCALE, of all cells. ``places``: indices along the axes of ``owners``
+    of all pixels with a cell; where the host knows them, it need not wait for the device that finds them.
     dice: how class and sub-class are scored. ``pooled``, as in the reference: one Dice over all pixels and channels.
     There the softmax outside the dots (it has no background) weighs ten times the dots, and the largest class most.
     ``dots``: inside the dots, channel by channel, then the mean.
@@ -113,7 +122,8 @@ def losses(
         "dice_class": _class_dice(label.softmax(1), next(one_hot), dots, dice),
         "dice_subclass": _class_dice(subclass.softmax(1), next(one_hot), dots, dice),
     }
-    error = (k_hat.movedim(1, -1)[inside] - k[cell[inside]]).abs()  # (pixels, C·radii)
+    places = inside.nonzero(as_tuple=True) if places is None else places
+    error = (k_hat.movedim(1, -1)[places] - k[cell[places]]).abs()  # (pixels, C·radii)
     terms["k"] = error.sum() / max(error.numel(), 1)
     return {"loss": torch.stack(list(terms.values())).sum(), **terms}
 
@@ -148,15 +158,26 @@ def as_vector(net: nn.Module) -> Tensor:
     return torch.cat([one.detach().reshape(-1) for one in net.parameters()])
 
 
+@torch.no_grad()
+def from_vector(vector: Tensor, net: nn.Module) -> None:
+    """Put the values of :func:`as_vector` into the parameters, in any memory format."""
+    parameters = list(net.parameters())
+    for one, values in zip(parameters, vector.split([one.numel() for one in parameters]), strict=True):
+        one.copy_(values.view(one.shape))
+
+
 class Remembered(nn.Module):
     """The network and the state of its training, so that the state dict is enough to resume after a kill.
 
+    labels (N,), k (N, C·radii)   targets of every training cell, not in the state dict
     subclass (N,)        sub-class of every training cell, from the last renewal
     centroids (C, k, F)  the centroids of the sub-classes
     best_f1, best_step   of the best validation so far, and ``best``, its weights (as one vector)
     val_f1, val_k        the last validation: F1, and error of the K head, cells
     """
 
+    labels: Tensor
+    k: Tensor
     subclass: Tensor
     centroids: Tensor
     best: Tensor
@@ -165,10 +186,12 @@ class Remembered(nn.Module):
     val_f1: Tensor
     val_k: Tensor
 
-    def __init__(self, net: MCSpatNet, cells: int, classes: int, clusters: int, features: int):
+    def __init__(self, net: MCSpatNet, labels: Tensor, k: Tensor, classes: int, clusters: int, features: int):
         super().__init__()
         self.net = net
-        self.register_buffer("subclass", torch.zeros(cells, dtype=torch.long))
+        self.register_buffer("labels", labels, persistent=False)
+        self.register_buffer("k", k, persistent=False)
+        self.register_buffer("subclass", torch.zeros_like(labels))
         self.register_buffer("centroids", torch.full((classes, clusters, features), math.nan))
         self.register_buffer("best", as_vector(net))
         for name in ("best_f1", "best_step", "val_f1", "val_k"):
@@ -208,7 +231,7 @@ def training(model: nn.Module, settings: Settings, data: TrainingData, validatio
     radii, classes = settings.radii, data.classes
     counted = np.concatenate([cross_k(one.points, one.labels, classes, one.size, radii) for one in data.layouts])
     targets = torch.from_numpy(counted / K_SCALE).float().flatten(1)
-    whole = Remembered(model, len(data.labels), classes, settings.clusters, model.seen)
+    whole = Remembered(model, data.labels, targets, classes, settings.clusters, model.seen)
 
     def renew() -> None:
         whole.subclass.copy_(cluster(model, data, whole.centroids))
@@ -220,14 +243,19 @@ def training(model: nn.Module, settings: Settings, data: TrainingData, validatio
         whole.val_k.fill_(k_error(model, validation, radii, where))
         model.train()
 
-    def loss(called: nn.Module, generator: torch.Generator, step: int) -> dict[str, Tensor]:
+    def draw(generator: torch.Generator, step: int) -> tuple[Crops, tuple[Tensor, ...]]:
+        crops = data.draw(batch, generator)
+        return crops, crops.owners.nonzero(as_tuple=True)
+
+    def loss(called: nn.Module, drawn: tuple[Crops, tuple[Tensor, ...]], step: int) -> dict[str, Tensor]:
         device = whole.best.device
         if step == 0:
             look()
             renew()
-        inputs, owners = data.batch(batch, generator, device)
-        labels, k = data.labels.to(device), targets.to(device)
-        found = losses(model, called(inputs), owners, labels, whole.subclass, k, settings.dice)
+        inputs, owners = drawn[0].on(device)
+        places = tuple(to_device(one, device) for one in drawn[1])
+        outputs = called(inputs)
+        found = losses(model, outputs, owners, whole.labels, whole.subclass, whole.k, settings.dice, places)
         return {**found, "val_f1": whole.val_f1.clone(), "val_k": whole.val_k.clone()}
 
     def on_step(step: int, _: nn.Module) -> None:
@@ -242,8 +270,8 @@ def training(model: nn.Module, settings: Settings, data: TrainingData, validatio
 
     def finish(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], Facts]:
         whole.load_state_dict(weights)
-        nn.utils.vector_to_parameters(whole.best, model.parameters())
+        from_vector(whole.best, model)
         facts: Facts = {"val_f1": float(whole.best_f1), "best_step": int(whole.best_step), "initialised": initialised}
         return dict(model.state_dict()), facts
 
-    return DetectorTraining(whole, loss, finish, on_step)
+    return DetectorTraining(whole, Drawn(draw, loss), finish, on_step)

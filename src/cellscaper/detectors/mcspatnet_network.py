@@ -29,6 +29,9 @@ class MCSpatNet(nn.Module):
     Any H, W: the input is padded to a multiple of 16 by repeating its border, the output is cut back.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, classes: int, clusters: int, radii: int, width: float, norm: str, dropout: float):
         super().__init__()
         if min(classes, clusters, radii) < 1 or width <= 0:
@@ -37,6 +40,8 @@ class MCSpatNet(nn.Module):
             )
         sizes = [(_scaled(channels, width), n) for channels, n in VGG16]
         last, head = _scaled(LAST, width), _scaled(HEAD, width)
+        for name, values in (("mean", MEAN), ("deviation", DEVIATION)):
+            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
         self.seen = 2 * head  # channels of `cell_features`
         self.outputs = (1, classes, classes * clusters, classes * radii)
         self.down, before = nn.ModuleList(), 3
@@ -68,8 +73,7 @@ class MCSpatNet(nn.Module):
 
     def _decode(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
-        mean, deviation = (images.new_tensor(one)[:, None, None] for one in (MEAN, DEVIATION))
-        x = ((images + 1) / 2 - mean) / deviation
+        x = ((images + 1) / 2 - self.mean) / self.deviation
         x = F.pad(x, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
         skips = []
         for block in self.down:

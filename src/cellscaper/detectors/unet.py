@@ -1,7 +1,7 @@
 """The plain U-Net (Ronneberger et al. 2015), which segments dilated dots by class (docs/methods.md, section 8.1)."""
 
 import math
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 
 import numpy as np
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from cellscaper.detectors.data import TrainingData
+from cellscaper.detectors.data import Crops, TrainingData
 from cellscaper.detectors.peaks import cells_from_probabilities, detect
 from cellscaper.detectors.training import DetectorTraining, Validation
 from cellscaper.errors import CellscaperError
 from cellscaper.run.settings import Count, Positive
 from cellscaper.run.settings import Settings as Base
-from cellscaper.training.contract import Facts
+from cellscaper.run.transfer import to_device
+from cellscaper.training.contract import Drawn, Facts
 from cellscaper.training.settings import Training
 from cellscaper.views.decoding import Cells
 
@@ -125,10 +126,17 @@ def training(model: nn.Module, settings: Settings, data: TrainingData, validatio
     """The training of the U-Net: ``loss`` = weighted cross-entropy + Dice; the last (averaged) weights are kept."""
     classes = torch.cat([torch.zeros(1, dtype=torch.long), data.labels + 1])  # by owner
 
-    def loss(called: nn.Module, generator: torch.Generator, step: int) -> dict[str, Tensor]:
+    @cache
+    def classes_on(device: torch.device) -> Tensor:
+        return to_device(classes, device)
+
+    def draw(generator: torch.Generator, step: int) -> Crops:
+        return data.draw(settings.training.batch, generator)
+
+    def loss(called: nn.Module, drawn: Crops, step: int) -> dict[str, Tensor]:
         device = next(model.parameters()).device
-        inputs, owners = data.batch(settings.training.batch, generator, device)
-        return segmentation_loss(called(inputs), classes.to(device)[owners])
+        inputs, owners = drawn.on(device)
+        return segmentation_loss(called(inputs), classes_on(device)[owners])
 
     def finish(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], Facts]:
         model.load_state_dict(weights)
@@ -136,7 +144,7 @@ def training(model: nn.Module, settings: Settings, data: TrainingData, validatio
         found = partial(detect, maps, cells, model.eval(), settings=settings, device=where)
         return weights, {"val_f1": validation.f1(found)}
 
-    return DetectorTraining(model, loss, finish)
+    return DetectorTraining(model, Drawn(draw, loss), finish)
 
 
 def segmentation_loss(logits: Tensor, target: Tensor) -> dict[str, Tensor]:

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from cellscaper.diffusion.schedule import Bounds, Schedule, gather
 from cellscaper.diffusion.settings import Diffusion
+from cellscaper.run.transfer import to_device
 
 Prediction = str | Sequence[str]  # noise, v or data; for all channels or one for each
 Extra = Callable[[Tensor, Tensor], tuple[dict[str, Tensor], dict[str, Tensor]]]
@@ -15,10 +17,22 @@ Extra = Callable[[Tensor, Tensor], tuple[dict[str, Tensor], dict[str, Tensor]]]
 LEVELS = 256  # bins of the data range in the likelihood of step 0 (DDPM, Eq. 13)
 
 
-def noised(schedule: Schedule, x0: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """(x_t, t, noise) for a training batch x0 (B, …): steps t (B,) uniform, sampled with a CPU generator."""
-    t = torch.randint(schedule.steps, (len(x0),), generator=generator).to(x0.device)
-    noise = torch.randn(x0.shape, generator=generator).to(x0.device)
+class Noise(NamedTuple):
+    """Steps t (B,) int64, uniform, and standard normal noise (B, …) of a training batch, on the host."""
+
+    t: Tensor
+    noise: Tensor
+
+
+def draw_noise(steps: int, shape: Sequence[int], generator: torch.Generator) -> Noise:
+    """The noise of a batch x0 of this shape, for a process of so many steps."""
+    t = torch.randint(steps, (shape[0],), generator=generator)
+    return Noise(t, torch.randn(tuple(shape), generator=generator))
+
+
+def noised(schedule: Schedule, x0: Tensor, drawn: Noise) -> tuple[Tensor, Tensor, Tensor]:
+    """(x_t, t, noise) for a training batch x0 (B, …), on its device."""
+    t, noise = (to_device(one, x0.device) for one in drawn)
     return schedule.q_sample(x0, t, noise), t, noise
 
 
@@ -27,7 +41,7 @@ def batch_losses(
     schedule: Schedule,
     network: Callable[[Tensor, Tensor], Tensor],
     x0: Tensor,
-    generator: torch.Generator,
+    drawn: Noise,
     prediction: Prediction | None = None,
     data_range: Bounds = (-1.0, 1.0),
     shares: Tensor | float = 1.0,
@@ -38,7 +52,7 @@ def batch_losses(
     network(x_t, t) is called once, on noised x0. ``prediction``: one of each channel, or None for the settings'.
     ``extra(x0_hat, t)`` gives further terms and values that are only logged, both by name and each (B,).
     """
-    x_t, t, noise = noised(schedule, x0, generator)
+    x_t, t, noise = noised(schedule, x0, drawn)
     terms, _, shown = losses(
         schedule,
         network(x_t, t),

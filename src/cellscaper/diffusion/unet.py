@@ -11,8 +11,9 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 from torch.utils.checkpoint import checkpoint as recompute
 
 from cellscaper.errors import CellscaperError
+from cellscaper.run.transfer import as_on_cuda
 
-FREQUENCIES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # frequencies of positions, waves over the side of a map
+OCTAVES = 6  # frequencies of positions: ½, 1, … 16 waves over the side of a map
 
 
 class Context(NamedTuple):
@@ -23,18 +24,31 @@ class Context(NamedTuple):
 
 
 def position_waves(position: Tensor) -> Tensor:
-    """(…, 4 · frequencies): sines and cosines of positions (…, 2), given as fractions of the side of a map."""
-    angle = position[..., None] * (2 * math.pi * position.new_tensor(FREQUENCIES))
+    """(…, 4 · octaves): sines and cosines of positions (…, 2), given as fractions of the side of a map."""
+    frequency = torch.bitwise_left_shift(1, torch.arange(OCTAVES, device=position.device)) / 2  # no copy from the host
+    angle = position[..., None] * (2 * math.pi * frequency.to(position.dtype))
     return torch.cat([angle.sin(), angle.cos()], dim=-1).flatten(-2)
 
 
-def norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm with 32 groups, or the most that divide the channels with at least 4 channels each.
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation whose result has the type of its input in autocast too, as ADM's.
 
-    Its statistics are float32 in bf16 autocast too (CUDA casts the input, the CPU kernel accumulates in float32).
+    The kernels sum in float32 whatever the input. CUDA's autocast would give them, and hand on, float32: twice the
+    memory for all that follows. On CUDA the affine has the input's type, as its kernel demands.
     """
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self.weight, self.bias
+        if as_on_cuda(x.device):
+            weight, bias = weight.to(x.dtype), bias.to(x.dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            return functional.group_norm(x, self.num_groups, weight, bias, self.eps)
+
+
+def norm(channels: int) -> GroupNorm:
+    """GroupNorm with 32 groups, or the most that divide the channels with at least 4 channels each."""
     groups = max(g for g in range(1, 33) if channels % g == 0 and (g == 1 or channels // g >= 4))
-    return nn.GroupNorm(groups, channels)
+    return GroupNorm(groups, channels)
 
 
 def zeroed(module: nn.Module) -> nn.Module:
@@ -82,7 +96,10 @@ class Residual(nn.Module):
 
 
 def _resample(x: Tensor, how: str) -> Tensor:
-    return functional.avg_pool2d(x, 2) if how == "down" else functional.interpolate(x, scale_factor=2.0, mode="nearest")
+    if how == "down":
+        return functional.avg_pool2d(x, 2)
+    with torch.autocast(x.device.type, enabled=False):  # CUDA's would hand on float32
+        return functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 class Resample(nn.Module):
@@ -131,7 +148,7 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.heads = _heads(channels, head_channels, heads)
         self.norm = norm(channels)
-        self.query = nn.Linear(channels + 4 * len(FREQUENCIES), channels)
+        self.query = nn.Linear(channels + 4 * OCTAVES, channels)
         self.key_value = nn.Linear(width, 2 * channels)
         self.out = zeroed(nn.Linear(channels, channels))
 
@@ -141,7 +158,7 @@ class CrossAttention(nn.Module):
             raise ValueError("this U-Net attends to a context, which is missing")
         b, c, height, width = x.shape
         rows, columns = ((torch.arange(n, device=x.device) + 0.5) / n for n in (height, width))
-        places = position_waves(torch.cartesian_prod(rows, columns)).to(x.dtype)  # (HW, 4 · frequencies)
+        places = position_waves(torch.cartesian_prod(rows, columns)).to(x.dtype)  # (HW, 4 · octaves)
         asked = torch.cat([self.norm(x).flatten(2).transpose(1, 2), places.expand(b, -1, -1)], dim=-1)
         q = self.query(asked).view(b, -1, self.heads, c // self.heads).transpose(1, 2)
         k, v = self.key_value(context.tokens).view(b, -1, 2, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)

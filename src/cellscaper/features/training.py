@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from cellscaper.errors import CellscaperError
 from cellscaper.features.protocol import FeatureSettings
 from cellscaper.layouts import LayoutSet
-from cellscaper.training.contract import BatchLoss
+from cellscaper.run.transfer import to_device
+from cellscaper.training.contract import Drawn
 from cellscaper.views.crops import CropSampler
 from cellscaper.views.rasters import Grid, rasterise
 
@@ -32,7 +33,7 @@ def reconstruction_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tenso
     return F.binary_cross_entropy_with_logits(logits.float(), target, pos_weight=weight[:, None, None])
 
 
-def batch_loss(settings: FeatureSettings, cells: LayoutSet, device: torch.device) -> BatchLoss:
+def batch_loss(settings: FeatureSettings, cells: LayoutSet, device: torch.device) -> Drawn:
     """The loss of random crops of ``cells``, rasterised on the grid of the settings, for a trainer: ``{"loss": …}``.
 
     Raises CellscaperError for layouts that do not fit the region and for batches of one crop, which have no variance.
@@ -40,12 +41,15 @@ def batch_loss(settings: FeatureSettings, cells: LayoutSet, device: torch.device
     grid, n = settings.grid, settings.training.batch
     if n < 2:
         raise CellscaperError(f"features: batch {n} must be at least 2 for the variance of the features; raise it")
-    crops = CropSampler(cells, grid.region, device, small=settings.small)
+    crops = CropSampler(cells, grid.region, small=settings.small)
     classes, weight = cells.n_classes, marker_weight(cells, grid).to(device)
 
-    def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
+    def draw(random: torch.Generator, step: int) -> Tensor:
         batch = crops.sample(n, random)
-        maps = rasterise(batch.points, batch.labels, batch.index, batch.n, classes, grid)
+        return rasterise(batch.points, batch.labels, batch.index, batch.n, classes, grid)
+
+    def loss(model: nn.Module, drawn: Tensor, step: int) -> dict[str, Tensor]:
+        maps = to_device(drawn, device)
         return {"loss": reconstruction_loss(model(maps), (maps - grid.low) / (grid.high - grid.low), weight)}
 
-    return loss
+    return Drawn(draw, loss)

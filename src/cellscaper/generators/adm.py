@@ -29,7 +29,7 @@ def compose(layout: Tensor, density: Tensor | None) -> Tensor:
     return layout
 
 
-def extra(recipe: Recipe, x0: Tensor, counts: Tensor, step: int) -> None:
+def extra(recipe: Recipe, x0: Tensor, ahead: None, step: int) -> None:
     """No losses beyond the noise loss."""
 
 

@@ -7,8 +7,8 @@ and ``topology`` adds losses on the holes of the denoised positions.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.pointsets.batches import check_targets, crop_batch, sample_points
+from cellscaper.generators.pointsets.batches import Points, check_targets, crop_batch, sample_points
 from cellscaper.generators.pointsets.network import DATA_SCALE, PointDenoiser, network
 from cellscaper.generators.pointsets.packaged import load_packaged
 from cellscaper.generators.pointsets.settings import LevelSampling, PointNetwork
@@ -27,6 +27,8 @@ from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.run.progress import Progress
 from cellscaper.run.settings import Fraction, Positive
 from cellscaper.run.settings import Settings as Block
+from cellscaper.run.transfer import to_device
+from cellscaper.training.contract import Drawn
 from cellscaper.training.settings import Training
 from cellscaper.views.crops import CropSampler
 
@@ -88,11 +90,11 @@ class Sampling(LevelSampling):
 def prepare(recipe: Recipe, cells: LayoutSet, density: Sequence[Tensor] | None, device: torch.device) -> Prepared:
     """The network and its loss on random crops. CellscaperError for a density."""
     refuse_density(recipe)
-    crops = CropSampler(cells, recipe.region, device, small=recipe.small)
+    crops = CropSampler(cells, recipe.region, small=recipe.small)
     model = network(recipe.settings.network, cells.n_classes, recipe.region)
     if recipe.settings.start == "packaged":
         _start_packaged(model, cells.classes)
-    return Prepared(model, batch_loss(recipe, crops, cells.n_classes), recipe)
+    return Prepared(model, batch_loss(recipe, crops, cells.n_classes, device), recipe)
 
 
 def generate(request: Request) -> Made:
@@ -115,9 +117,17 @@ def _start_packaged(model: PointDenoiser, classes: Sequence[str]) -> None:
     model.load_state_dict(start.state_dict())
 
 
-def batch_loss(
-    recipe: Recipe, crops: CropSampler, classes: int
-) -> Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]:
+class Batch(NamedTuple):
+    """One training batch on the host: clean positions (B, N, 2) px from the centre, their points, noise levels (B,) px
+    and standard normal noise (B, N, 2)."""
+
+    clean: Tensor
+    points: Points
+    sigma: Tensor
+    noise: Tensor
+
+
+def batch_loss(recipe: Recipe, crops: CropSampler, classes: int, device: torch.device) -> Drawn:
     """The loss of one training step, in the form that `training.trainer.train` takes.
 
     ``loss``: squared error of the denoised positions, mean over the cells of the batch. EDM's weight scales it so that
@@ -127,10 +137,15 @@ def batch_loss(
     """
     noise, topology, n = recipe.settings.noise, recipe.settings.topology, recipe.training.batch
 
-    def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
+    def draw(random: torch.Generator, step: int) -> Batch:
         clean, points = crop_batch(crops, n, classes, random)
-        sigma = random_levels(len(clean), noise, random).to(clean.device)
-        noisy = clean + sigma[:, None, None] * torch.randn(clean.shape, generator=random).to(clean.device)
+        sigma = random_levels(len(clean), noise, random)
+        return Batch(clean, points, sigma, torch.randn(clean.shape, generator=random))
+
+    def loss(model: nn.Module, drawn: Batch, step: int) -> dict[str, Tensor]:
+        clean, sigma, normal = (to_device(one, device) for one in (drawn.clean, drawn.sigma, drawn.noise))
+        points = Points(*(to_device(one, device) for one in drawn.points))
+        noisy = clean + sigma[:, None, None] * normal
         found = model(noisy, sigma, *points)
         scale = DATA_SCALE * recipe.region
         weight = (sigma**2 + scale**2) / (sigma * scale) ** 2
@@ -148,7 +163,7 @@ def batch_loss(
                 losses["loss"] = losses["loss"] + losses[name]
         return losses
 
-    return loss
+    return Drawn(draw, loss)
 
 
 def random_levels(n: int, noise: NoiseLevels, random: torch.Generator) -> Tensor:

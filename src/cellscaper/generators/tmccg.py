@@ -8,11 +8,13 @@ in the loss, the size and R1 penalty of the discriminator, and the condition at 
 statistics of the training crop with the nearest counts (from a bank kept in the weights), never of the test patch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -35,6 +37,8 @@ from cellscaper.run import launch
 from cellscaper.run.progress import Progress
 from cellscaper.run.settings import Count, Positive
 from cellscaper.run.settings import Settings as Block
+from cellscaper.run.transfer import to_device
+from cellscaper.training.contract import Drawn
 from cellscaper.training.settings import Training
 from cellscaper.views.crops import CropSampler
 
@@ -115,7 +119,7 @@ def prepare(recipe: Recipe, cells: LayoutSet, density: Sequence[Tensor] | None, 
     refuse_density(recipe)
     if launch.count() > 1:
         raise CellscaperError("generator tmccg trains its two players in one process; set gpu: 1 in `resources`")
-    crops = CropSampler(cells, recipe.region, device, small=recipe.small)
+    crops = CropSampler(cells, recipe.region, small=recipe.small)
     model = Tmccg(recipe.settings, cells.n_classes, recipe.region).to(device)
     fill_bank(model, crops, recipe.settings)
     return Prepared(model, batch_loss(model, recipe, crops), recipe)
@@ -137,18 +141,25 @@ def fill_bank(model: Tmccg, crops: CropSampler, settings: Settings) -> None:
     for start in range(0, size, 64):
         drawn = crops.sample(min(64, size - start), generator)
         rows = slice(start, start + drawn.n)
-        labels = [drawn.labels[drawn.index == i].cpu().numpy() for i in range(drawn.n)]
+        labels = [drawn.labels[drawn.index == i].numpy() for i in range(drawn.n)]
         points = pad_labels(labels, model.classes)
         x = torch.zeros(*points.mask.shape, 2)
-        x[points.mask] = drawn.points.cpu()
+        x[points.mask] = drawn.points
         pattern = Pattern(x, points.labels, points.mask)
         found = describe(pattern, diagrams(pattern, model.classes), model.classes, settings.radii, model.region)
         model.bank_counts[rows], model.bank[rows] = points.counts.to(model.bank), found.to(model.bank)
 
 
-def batch_loss(
-    model: Tmccg, recipe: Recipe, crops: CropSampler
-) -> Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]:
+class Batch(NamedTuple):
+    """One training batch on the host: real crops, the diagrams of their holes, start (B, N, 2) px and noise (B, …)."""
+
+    real: Pattern
+    wanted: list[NDArray[np.float64]]
+    start: Tensor
+    noise: Tensor
+
+
+def batch_loss(model: Tmccg, recipe: Recipe, crops: CropSampler) -> Drawn:
     """The loss of one training step, in the form that `training.trainer.train` takes: both networks in one sum.
 
     ``discriminator`` trains the discriminator alone (no gradient reaches the generated cells), ``adversarial`` the
@@ -159,15 +170,20 @@ def batch_loss(
     classes, region, radii, weights = model.classes, model.region, settings.radii, settings.weights
     stride, spread = settings.discriminator.stride, settings.discriminator.spread
 
-    def loss(called: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
+    def draw(random: torch.Generator, step: int) -> Batch:
         clean, points = crop_batch(crops, n, classes, random)
         real = Pattern(clean + region / 2, points.labels, points.mask)
-        wanted = diagrams(real, classes)
+        start = region * torch.rand(clean.shape, generator=random)
+        noise = torch.randn((len(clean), model.generator.noise), generator=random)
+        return Batch(real, diagrams(real, classes), start, noise)
+
+    def loss(called: nn.Module, drawn: Batch, step: int) -> dict[str, Tensor]:
+        device, wanted = model.bank.device, drawn.wanted
+        real = Pattern(*(to_device(one, device) for one in drawn.real))
+        start, noise = to_device(drawn.start, device), to_device(drawn.noise, device)
         condition = describe(real, wanted, classes, radii, region)
-        start = region * torch.rand(clean.shape, generator=random).to(clean.device)
-        noise = torch.randn((len(clean), model.generator.noise), generator=random).to(clean.device)
-        placed = called(start, noise, condition, points.labels, points.mask).float()
-        made = Pattern(placed, points.labels, points.mask)
+        placed = called(start, noise, condition, real.labels, real.mask).float()
+        made = Pattern(placed, real.labels, real.mask)
 
         judge = model.discriminator
         seen = splat(real, classes, region, stride, spread).requires_grad_()
@@ -186,7 +202,7 @@ def batch_loss(
         accuracy = torch.cat([on_real > 0, on_made < 0]).float().mean()
         return {"loss": torch.stack(list(terms.values())).sum(), **terms, "accuracy": accuracy}
 
-    return loss
+    return Drawn(draw, loss)
 
 
 @torch.no_grad()

@@ -17,7 +17,8 @@ from cellscaper.generators.maps.engine import PAPER_TRAINING, MapDiffusion, MapS
 from cellscaper.generators.protocol import Recipe, grid_of, refuse_density
 from cellscaper.run.settings import Fraction, Positive
 from cellscaper.run.settings import Settings as Block
-from cellscaper.topology.losses import count_loss, marker_counts, targets, topology_losses
+from cellscaper.run.transfer import to_device
+from cellscaper.topology.losses import Targets, count_loss, marker_counts, targets, topology_losses
 from cellscaper.topology.settings import Topology
 from cellscaper.topology.transport import Backend
 from cellscaper.views.rasters import to_unit
@@ -95,16 +96,21 @@ def compose(layout: Tensor, density: Tensor | None) -> Tensor:
     return layout
 
 
-def extra(recipe: Recipe, x0: Tensor, counts: Tensor, step: int) -> Extra:
-    """Terms count, intra and inter of a training step, weighted; zero before ``losses.after`` of the training.
+def ahead(recipe: Recipe, layout: Tensor, step: int) -> Targets | None:
+    """The holes of the clean layouts (B, C, side, side) of a step; None before ``losses.after`` of the training."""
+    weights = recipe.settings.losses.weights
+    if not _started(recipe, step):
+        return None
+    return targets(to_unit(layout, grid_of(recipe)), _topology(recipe), weights.intra > 0, weights.inter > 0)
 
-    x0 (B, C, side, side) are the clean maps; the count loss takes their area (TC Eq. 4), not ``counts`` (B, C). Also
-    logged: ``count_error``, cells a class, and for each term the norm of its gradient with respect to x̂0, ``grad_…``,
-    mean over the batch.
-    """
-    losses, grid, diffusion = recipe.settings.losses, grid_of(recipe), recipe.settings.diffusion
-    weights, started = losses.weights, step >= losses.after * recipe.training.steps
-    topology = Topology(
+
+def _started(recipe: Recipe, step: int) -> bool:
+    return step >= recipe.settings.losses.after * recipe.training.steps
+
+
+def _topology(recipe: Recipe) -> Topology:
+    losses, grid = recipe.settings.losses, grid_of(recipe)
+    return Topology(
         threshold=losses.threshold,
         diagrams=losses.diagrams,
         filtration=losses.filtration,
@@ -115,6 +121,18 @@ def extra(recipe: Recipe, x0: Tensor, counts: Tensor, step: int) -> Extra:
         matching=losses.matching,
         window=None if losses.window is None else losses.window // grid.stride,
     )
+
+
+def extra(recipe: Recipe, x0: Tensor, wanted: Targets | None, step: int) -> Extra:
+    """Terms count, intra and inter of a training step, weighted; zero before ``losses.after`` of the training.
+
+    x0 (B, C, side, side) are the clean maps, ``wanted`` is :func:`ahead` of them. The count loss takes their area (TC
+    Eq. 4), not the number of cells. Also
+    logged: ``count_error``, cells a class, and for each term the norm of its gradient with respect to x̂0, ``grad_…``,
+    mean over the batch.
+    """
+    losses, grid, diffusion = recipe.settings.losses, grid_of(recipe), recipe.settings.diffusion
+    weights, topology = losses.weights, _topology(recipe)
     area = 1.0 if losses.normalise == "max" else float(grid.stride**2)  # px² at 20× of a squared grid distance
     threshold = losses.threshold if losses.count_threshold is None else losses.count_threshold
     clean, marker = to_unit(x0, grid), float(grid.marker**2)
@@ -126,14 +144,13 @@ def extra(recipe: Recipe, x0: Tensor, counts: Tensor, step: int) -> Extra:
         wanted_counts = marker_counts(clean, threshold, marker)
         error = count_loss(maps, wanted_counts, threshold, marker, losses.width)
         found = {"count": zero, "intra": zero, "inter": zero}
-        if started:
-            active = torch.ones_like(zero)
+        if wanted is not None:
+            active = None
             if losses.snr_limit is not None:
-                snr = make_schedule(diffusion.schedule, diffusion.steps).snr.to(x0.device)
-                active = (snr[t] > losses.snr_limit).float()
-            found["count"] = weights.count * error * active
-            wanted = targets(clean, topology, weights.intra > 0, weights.inter > 0)
-            for name, value in topology_losses(maps, wanted, topology, active > 0).items():
+                snr = to_device(make_schedule(diffusion.schedule, diffusion.steps).snr, x0.device)
+                active = snr[t] > losses.snr_limit
+            found["count"] = weights.count * error * (1.0 if active is None else active.float())
+            for name, value in topology_losses(maps, wanted, topology, active).items():
                 found[name] = getattr(weights, name) * area * value
         shown = {f"grad_{name}": _gradient(value, x0_hat) for name, value in found.items()}
         return found, {"count_error": error, **shown}
@@ -141,7 +158,7 @@ def extra(recipe: Recipe, x0: Tensor, counts: Tensor, step: int) -> Extra:
     return terms
 
 
-SYSTEM = MapDiffusion(channels, compose, extra)
+SYSTEM = MapDiffusion(channels, compose, extra, ahead)
 prepare, generate = SYSTEM.prepare, SYSTEM.generate
 
 

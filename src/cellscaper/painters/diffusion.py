@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from cellscaper.diffusion.objective import batch_losses
+from cellscaper.diffusion.objective import Noise, batch_losses, draw_noise
 from cellscaper.diffusion.sampler import sample
 from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.diffusion.settings import Ddim, Diffusion, Network
@@ -24,6 +24,8 @@ from cellscaper.painters.protocol import BatchLoss, Request
 from cellscaper.run.methods import chosen
 from cellscaper.run.settings import Settings as Block
 from cellscaper.run.settings import Small
+from cellscaper.run.transfer import to_device
+from cellscaper.training.contract import Drawn
 from cellscaper.training.settings import Training
 from cellscaper.training.state import say
 from cellscaper.views.crops import CropSampler, Flips, cut_maps
@@ -109,20 +111,24 @@ def prepare(
 
 def batch_loss(
     settings: Settings, crops: CropSampler, images: Sequence[Tensor], classes: int, device: torch.device
-) -> BatchLoss:
+) -> Drawn:
     """The loss of one training step. images: for each training layout (3, H, W) uint8."""
     grid, diffusion = settings.grid, settings.diffusion
     schedule = make_schedule(diffusion.schedule, diffusion.steps).to(device)
     condition = layout_condition(settings.condition, grid, classes)
     n, outside = settings.training.batch, PADDING[settings.padding]
 
-    def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
+    def draw(random: torch.Generator, step: int) -> tuple[Tensor, Tensor, Noise]:
         drawn = crops.sample(n, random)
-        x0 = pad(cut_maps(images, drawn).to(device).float() / 127.5 - 1, (grid.pad,) * 4, value=outside)
-        layout = condition.encode(drawn.points, drawn.labels, drawn.index, n).to(device)
-        return batch_losses(diffusion, schedule, lambda x_t, t: model(x_t, t, layout), x0, random)
+        layout = condition.encode(drawn.points, drawn.labels, drawn.index, n)
+        return cut_maps(images, drawn), layout, draw_noise(schedule.steps, (n, RGB, grid.side, grid.side), random)
 
-    return loss
+    def loss(model: nn.Module, drawn: tuple[Tensor, Tensor, Noise], step: int) -> dict[str, Tensor]:
+        windows, layout = (to_device(one, device) for one in drawn[:2])
+        x0 = pad(windows.float() / 127.5 - 1, (grid.pad,) * 4, value=outside)
+        return batch_losses(diffusion, schedule, lambda x_t, t: model(x_t, t, layout), x0, drawn[2])
+
+    return Drawn(draw, loss)
 
 
 def paint(request: Request) -> Iterator[NDArray[np.uint8]]:

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from cellscaper.diffusion.unet import FREQUENCIES, Context, position_waves
+from cellscaper.diffusion.unet import OCTAVES, Context, position_waves
 from cellscaper.errors import CellscaperError
 from cellscaper.run.settings import Count, Settings
 from cellscaper.views.rasters import Grid, pixels, rasterise
@@ -118,7 +118,7 @@ class CellTokens(nn.Module):
 
     def __init__(self, width: int, classes: int):
         super().__init__()
-        features = 4 * len(FREQUENCIES) + classes
+        features = 4 * OCTAVES + classes
         self.token = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
         self.nothing = nn.Parameter(torch.zeros(width))  # token for pixels that need no cell
 

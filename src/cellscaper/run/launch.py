@@ -4,7 +4,8 @@ import os
 import sys
 from typing import NoReturn
 
-SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGUSR1"  # torchrun passes them to the processes, which then have 30 s
+SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGUSR1"  # torchrun passes them to the processes
+GRACE = 600  # seconds that they then have to finish their step and save; a scheduler ends the job earlier if it must
 _INSIDE = "TORCHELASTIC_RUN_ID"
 
 
@@ -23,6 +24,7 @@ def torchrun(module: str, arguments: list[str], processes: int) -> NoReturn:
 
     The exit status is that of the first process that failed, or 143 if a signal stopped them.
     """
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(GRACE))  # torch < 2.13 ignores it: 30 s
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main

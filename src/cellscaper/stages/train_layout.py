@@ -15,7 +15,7 @@ from cellscaper.run.methods import method
 from cellscaper.training.fit import fit
 
 
-def density_maps(path: Path, cells: LayoutSet, stride: int, where: torch.device) -> list[torch.Tensor]:
+def density_maps(path: Path, cells: LayoutSet, stride: int) -> list[torch.Tensor]:
     """Normalised maps (C, h, w) in -1…1 of the training images; CellscaperError if they are another split's."""
     with DensitySet(path) as maps:
         if len(maps) != len(cells) or maps.stride != stride:
@@ -23,14 +23,14 @@ def density_maps(path: Path, cells: LayoutSet, stride: int, where: torch.device)
                 f"{path} holds maps of {len(maps)} images at stride {maps.stride}, "
                 f"expected {len(cells)} training images at stride {stride}; fit them again"
             )
-        return [torch.from_numpy(normalise(one, maps.scale)).to(where) for one in maps]
+        return [torch.from_numpy(normalise(one, maps.scale)) for one in maps]
 
 
 def main() -> None:
     args = stage.arguments(__doc__, inputs=["cells", "density?"], outputs=["model", "losses"], gpus="several")
     recipe, cells = read_recipe(args.config), read_layouts(args.cells).where(split="train")
     where = device(args.gpus)
-    density = density_maps(args.density, cells, grid_of(recipe).stride, where) if args.density else None
+    density = density_maps(args.density, cells, grid_of(recipe).stride) if args.density else None
     torch.manual_seed(args.seed)
     generator: Generator = method("generators", recipe.method)
     prepared = generator.prepare(recipe, cells, density, where)

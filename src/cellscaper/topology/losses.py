@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cellscaper.run.transfer import to_device
 from cellscaper.topology import by_cells, by_pixels
 from cellscaper.topology.by_pixels import Diagrams
 from cellscaper.topology.cells import CellHoles
@@ -105,7 +106,8 @@ class _Wasserstein(torch.autograd.Function):
             [*(targets.intra[i] if targets.intra else []), *([targets.inter[i]] if targets.inter else [])]
             for i in chosen
         ]
-        arrays = _numpy(maps)[chosen] if len(chosen) < len(maps) else _numpy(maps)
+        arrays = _numpy(maps)
+        arrays = arrays[chosen] if len(chosen) < len(maps) else arrays
         costs = np.zeros((len(maps), intra * maps.shape[1] + inter))
         ctx.shape = maps.shape
         gradient = (np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
@@ -117,8 +119,8 @@ class _Wasserstein(torch.autograd.Function):
             sample, layer = np.divmod(term, costs.shape[1])
             place = where - sample * arrays[0].size
             gradient = (row[sample] * arrays[0].size + place, slope, row[sample] * costs.shape[1] + layer)
-        ctx.save_for_backward(*(torch.from_numpy(one).to(maps.device) for one in gradient))
-        return torch.from_numpy(costs).to(maps)
+        ctx.save_for_backward(*(to_device(torch.from_numpy(one), maps.device) for one in gradient))
+        return to_device(torch.from_numpy(costs).to(maps.dtype), maps.device)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:

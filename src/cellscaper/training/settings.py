@@ -16,6 +16,11 @@ class Training(Settings):
     weight_decay: float = Field(0.0, ge=0, description="weight decay of AdamW")
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights, 0 for none")
     precision: Precision = Field("fp32", description="fp32, or bf16: the forward pass in bf16 autocast")
+    compile: bool = Field(
+        False,
+        description="torch.compile of the network, for batches of one shape (maps and images): faster on a GPU, needs "
+        "a C compiler, takes minutes at the start",
+    )
     grad_clip: Annotated[float, Field(gt=0)] | None = Field(None, description="largest gradient norm, null for none")
     save_every: Positive = Field(600.0, description="seconds between saved states")
     log_every: Count = Field(100, description="steps between rows of losses.csv")

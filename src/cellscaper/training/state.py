@@ -13,6 +13,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.run import launch
 from cellscaper.run.progress import log
 from cellscaper.training.settings import Training
+from cellscaper.training.tally import Tally
 
 
 class Run:
@@ -27,11 +28,15 @@ class Run:
         )
         self.ema = [p.detach().clone() for p in self.parameters] if settings.ema else []
         self.step = 0
-        self.names: list[str] = []  # names of the losses
-        self.sums: list[float] = []  # sums of the losses since the last row
+        self.tally = Tally()  # losses since the last row
         self.rows: list[list[float]] = []  # step, then mean losses
 
-    def advance(self, losses: dict[str, Tensor]) -> float:
+    @property
+    def names(self) -> list[str]:
+        """Names of the losses in the rows."""
+        return self.tally.names
+
+    def advance(self, losses: dict[str, Tensor]) -> Tensor:
         """One optimizer step down the gradient of ``losses["loss"]``; returns the gradient's norm before clipping."""
         settings = self.settings
         rise = (self.step + 1) / max(settings.warmup, 1)
@@ -46,32 +51,49 @@ class Run:
         if self.ema:
             torch._foreach_lerp_(self.ema, [p.detach() for p in self.parameters], 1 - settings.ema)
         self.step += 1
-        return float(norm)
+        return norm
 
-    def count(self, names: list[str], values: list[float]) -> None:
-        """Add the losses of the last step to the current row of the log; close the row if it is due."""
-        self.names, settings = names, self.settings
-        self.sums = [a + b for a, b in zip(self.sums or [0.0] * len(values), values, strict=True)]
-        if self.step % settings.log_every == 0 or self.step == settings.steps:
-            n = (self.step - 1) % settings.log_every + 1
-            self.rows.append([self.step, *(total / n for total in self.sums)])
-            self.sums = []
+    @property
+    def due(self) -> bool:
+        """Whether the current row of the log ends with this step."""
+        return self.step % self.settings.log_every == 0 or self.step == self.settings.steps
 
-    def save(self) -> None:
-        """Write the state file."""
-        state = {
+    def read(self, what: str) -> float:
+        """The loss of the last step; it waits for the device. If a row is due, it is closed.
+
+        CellscaperError if a step since the last call was not finite.
+        """
+        sums, last = self.tally.read(what)
+        if self.due and sums:
+            n = (self.step - 1) % self.settings.log_every + 1
+            self.rows.append([self.step, *(total / n for total in sums)])
+            self.tally.clear()
+        return last
+
+    def content(self, what: str) -> dict[str, Any]:
+        """The content of the state file; its tensors are those of the training.
+
+        CellscaperError if a loss, a gradient or a weight is not finite.
+        """
+        sums, _ = self.tally.read(what)
+        if not torch.stack(torch._foreach_norm([p.detach() for p in self.parameters])).isfinite().all():
+            raise CellscaperError(f"{what}: weights are not finite after step {self.step}; try a lower lr")
+        return {
             "fingerprint": self.fingerprint,
             "step": self.step,
             "model": self.model.state_dict(),
             "ema": self.ema,
             "optimizer": self.optimizer.state_dict(),
             "names": self.names,
-            "sums": self.sums,
+            "sums": sums,
             "rows": self.rows,
         }
+
+    def write(self, content: dict[str, Any]) -> None:
+        """Write the state file."""
         try:
             with atomic(self.path) as partial:
-                torch.save(state, partial)
+                torch.save(content, partial)
         except RuntimeError as error:  # torch's exception for a failed write
             raise CellscaperError(
                 f"{self.path}: the state cannot be saved (disk full?); make room and go on"
@@ -91,10 +113,21 @@ class Run:
             return
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self._adopt_moments()
         for mine, saved in zip(self.ema, state["ema"], strict=True):
             mine.copy_(saved)
-        self.step, self.names, self.sums, self.rows = (state[key] for key in ("step", "names", "sums", "rows"))
+        self.step, self.rows = state["step"], state["rows"]
+        self.tally = Tally(state["names"], state["sums"])
         say(f"{what}: going on after step {self.step} of {self.settings.steps}")
+
+    def _adopt_moments(self) -> None:
+        """Give the loaded moments the memory format of their parameters: the fused AdamW takes both as flat memory.
+
+        They come from the file in the format of the device that saved them (channels last on CUDA).
+        """
+        for parameter, values in self.optimizer.state.items():
+            for name, value in values.items():
+                values[name] = torch.empty_like(value if name == "step" else parameter).copy_(value)
 
     def weights(self) -> dict[str, Tensor]:
         """The state dict with the averaged parameters in place of the last ones."""
@@ -112,12 +145,15 @@ def say(text: str) -> None:
 
 
 def _read(path: Path) -> Any:
-    """A saved state with verified checksums; a damaged file raises any exception of zipfile or torch."""
+    """A saved state with verified checksums; a damaged file raises any exception of zipfile or torch.
+
+    Its tensors stay in the file until they are copied, so several processes do not hold several copies.
+    """
     with zipfile.ZipFile(path) as archive:  # torch.load ignores the checksums that torch.save writes
         damaged = archive.testzip()
     if damaged is not None:
         raise ValueError(f"checksum of {damaged} is wrong")
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 def _first_line(error: Exception) -> str:

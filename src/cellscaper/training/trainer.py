@@ -12,34 +12,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cellscaper.errors import CellscaperError
 from cellscaper.run import launch
 from cellscaper.run.progress import Progress
-from cellscaper.training.contract import BatchLoss
+from cellscaper.run.requeue import requeue
+from cellscaper.training.ahead import Ahead
+from cellscaper.training.contract import BatchLoss, Drawn
 from cellscaper.training.loss_log import LossLog
+from cellscaper.training.network import Compiled, Network, like_cuda
 from cellscaper.training.processes import Processes
+from cellscaper.training.saving import Saver
 from cellscaper.training.settings import Training
 from cellscaper.training.state import Run, say
 
 STOPPED = 128 + signal.SIGTERM  # exit status of a training that saved its state because of a signal
 
 
-class _Autocast(nn.Module):
-    """Calls a model under bf16 autocast, so that losses outside it stay in float32."""
-
-    def __init__(self, model: nn.Module, device: torch.device, enabled: bool):
-        super().__init__()
-        self.model, self._kind, self._enabled = model, device.type, enabled
-
-    def forward(self, *args: Any, **named: Any) -> Any:
-        with torch.autocast(self._kind, torch.bfloat16, enabled=self._enabled):
-            return self.model(*args, **named)
+READ = 10.0  # seconds after which the losses are read in any case: to show them, and to notice a NaN
 
 
 def train(
@@ -82,43 +75,49 @@ def train(
     """
     device = torch.device(device)
     model.train().to(device)
-    if device.type == "cuda":  # on CPUs bf16 steps are up to 1.4 times slower with channels last
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    run = Run(model, settings, Path(state) / "checkpoint.pt", fingerprint)
-    run.resume(what)
-    generator = torch.Generator()
-    processes, lead = Processes(device), launch.rank() == 0
-    processes.wait()  # all processes have read the state before one writes it
-    called = _Autocast(processes.share(model), device, settings.precision == "bf16")
-    saved = time.monotonic()
-    with (
-        LossLog(log_path if lead else None, tensorboard if lead else None, run.rows, run.names) as log_file,
-        _stop_signals() as signals,
-        Progress(settings.steps, what, start=run.step, quiet=not lead) as progress,
-    ):
-        while run.step < settings.steps:
-            _seed(generator, seed, run.step, processes.rank)
-            losses = batch_loss(called, generator, run.step)
-            values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
-            named = dict(zip(losses, values, strict=True))
-            _check_finite(named, run.step, what)
-            norm = run.advance(losses)
-            run.count([*losses, "grad_norm"], [*values, norm])
-            log_file.write(run.rows, run.names)
-            if on_step is not None:
-                on_step(run.step, model)
-            if lead and on_snapshot is not None and run.step % (settings.snapshot_every or math.inf) == 0:
-                on_snapshot(run.step, run.weights())
-            progress.update(1, loss=named["loss"])
-            stop = processes.any(bool(signals))  # after the same step in all processes
-            if lead and (stop or (time.monotonic() - saved >= settings.save_every and run.step < settings.steps)):
-                run.save()
-                saved = time.monotonic()
-            if stop:
-                by = signals[0].name if signals else "a signal to another process"
-                say(f"{what}: stopped by {by} after step {run.step}, state saved; the same command goes on")
-                processes.wait()
-                sys.exit(STOPPED)
+    with like_cuda(model, device):
+        run = Run(model, settings, Path(state) / "checkpoint.pt", fingerprint)
+        run.resume(what)
+        processes, lead = Processes(device), launch.rank() == 0
+        processes.wait()  # all processes have read the state before one writes it
+        network = Compiled(model) if settings.compile else model
+        called = Network(processes.share(network), device, settings.precision)
+        saved = told = time.monotonic()
+        with (
+            LossLog(log_path if lead else None, tensorboard if lead else None, run.rows, run.names) as log_file,
+            Progress(settings.steps, what, start=run.step, quiet=not lead) as progress,
+            _stop_signals() as signals,
+            Saver(run.write) as saver,
+            _batches(batch_loss, seed, run.step, settings.steps, device) as losses_of,
+        ):
+            shown: dict[str, float] = {}
+            while run.step < settings.steps:
+                _seed_dropout(seed, run.step, processes.rank)
+                losses = losses_of(called, run.step)
+                run.tally.add(losses, run.advance(losses), run.step - 1)
+                snapshot = run.step % (settings.snapshot_every or math.inf) == 0
+                now = time.monotonic()
+                if run.due or snapshot or now - told >= READ:
+                    shown, told = {"loss": run.read(what)}, now
+                    log_file.write(run.rows, run.names)
+                if on_step is not None:
+                    on_step(run.step, model)
+                if lead and on_snapshot is not None and snapshot:
+                    on_snapshot(run.step, run.weights())
+                progress.update(1, **shown)
+                stop = processes.any(bool(signals))  # after the same step in all processes
+                due = now - saved >= settings.save_every and run.step < settings.steps and not saver.busy
+                if lead and (stop or due):
+                    saver.save(run.content(what))
+                    saved = time.monotonic()
+                if stop:
+                    saver.wait()
+                    by = signals[0].name if signals else "a signal to another process"
+                    say(f"{what}: stopped by {by} after step {run.step}, state saved; the same command goes on")
+                    processes.wait()
+                    if lead and signal.SIGUSR1 in signals:
+                        requeue(what)
+                    sys.exit(STOPPED)
     return run.weights()
 
 
@@ -131,22 +130,32 @@ def clear_state(state: Path) -> None:
         state.rmdir()
 
 
-def _seed(generator: torch.Generator, seed: int, step: int, rank: int) -> None:
-    """Seed the batch generator and torch's own (dropout) for one step, independently.
-
-    The batch is the same in all processes, dropout is not.
-    """
+def _seeds(seed: int, step: int) -> tuple[int, int]:
+    """Independent seeds of a step's batch and of its dropout."""
     batch, dropout = np.random.SeedSequence([seed, step]).generate_state(2, np.uint64)
-    generator.manual_seed(int(batch))
-    torch.manual_seed(int(dropout) if rank == 0 else int(dropout) // 2 + rank)
+    return int(batch), int(dropout)
 
 
-def _check_finite(named: dict[str, float], step: int, what: str) -> None:
-    if not math.isfinite(named["loss"]):
-        terms = ", ".join(f"{name} {value:g}" for name, value in named.items())
-        raise CellscaperError(
-            f"{what}: the loss is not finite at step {step} ({terms}); try a lower lr, grad_clip 1.0 or precision fp32"
-        )
+def _seed_dropout(seed: int, step: int, rank: int) -> None:
+    """Seed torch's own generator. The batch is the same in all processes, dropout is not."""
+    dropout = _seeds(seed, step)[1]
+    torch.manual_seed(dropout if rank == 0 else dropout // 2 + rank)
+
+
+@contextmanager
+def _batches(
+    batch_loss: BatchLoss, seed: int, first: int, end: int, device: torch.device
+) -> Iterator[Callable[[nn.Module, int], dict[str, Tensor]]]:
+    """``losses(model, k)``; what a loss of type Drawn draws is drawn one step ahead."""
+
+    def generator(step: int) -> torch.Generator:
+        return torch.Generator().manual_seed(_seeds(seed, step)[0])
+
+    if not isinstance(batch_loss, Drawn):
+        yield lambda model, step: batch_loss(model, generator(step), step)
+        return
+    with Ahead(lambda step: batch_loss.draw(generator(step), step), first, end, device) as ahead:
+        yield lambda model, step: batch_loss.loss(model, ahead.take(step), step)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Random training crops, made in batches on the training device, never as files (docs/methods.md, section 1.3)."""
+"""Random training crops, made in batches on the host, never as files (docs/methods.md, section 1.3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +42,9 @@ class CropBatch:
 
 
 class CropSampler:
-    """Samples crops from the cells of a whole split, kept in memory as flat tensors on ``device``.
+    """Samples crops from the cells of a whole split, kept in memory as flat tensors.
+
+    Crops are cut on the host: there a boolean index costs no wait, and their cells are a few kB.
 
     Each crop takes a layout (all are equally likely), a window inside it (uniform over corners, which are
     multiples of ``align`` px) and mirrors each axis that ``flips`` names with probability ½: both axes, x alone
@@ -56,7 +58,6 @@ class CropSampler:
         self,
         cells: LayoutSet,
         region: int,
-        device: torch.device | str = "cpu",
         flips: Flips = "both",
         align: int = 1,
         small: Literal["error", "skip"] = "error",
@@ -64,20 +65,16 @@ class CropSampler:
         if region < 1 or align < 1 or region % align:
             raise CellscaperError(f"crops: region {region} px must be a positive multiple of the alignment {align} px")
         self.region, self.align = region, align
-        self._mirrored = torch.tensor(MIRRORED[flips], device=device)  # (2,) axes that may be mirrored
-        self._rows = torch.from_numpy(np.flatnonzero(large_enough(cells, region, small))).to(device)
-        self._points = torch.from_numpy(cells.points).to(device)
-        self._labels = torch.from_numpy(cells.labels).long().to(device)
-        self._offsets = torch.from_numpy(cells.offsets).to(device)
-        self._size = torch.from_numpy(cells.size).long().to(device)
+        self._mirrored = torch.tensor(MIRRORED[flips])  # (2,) axes that may be mirrored
+        self._rows = torch.from_numpy(np.flatnonzero(large_enough(cells, region, small)))
+        self._points = torch.from_numpy(cells.points)
+        self._labels = torch.from_numpy(cells.labels).long()
+        self._offsets = torch.from_numpy(cells.offsets)
+        self._size = torch.from_numpy(cells.size).long()
 
     def sample(self, n: int, generator: torch.Generator) -> CropBatch:
-        """n crops. They depend only on the generator, not on the device of the cells.
-
-        The numbers drawn do not depend on ``flips``: layouts and windows are the same with any.
-        """
-        random = torch.rand((n, 5), generator=generator, dtype=torch.float64, device=generator.device)
-        random = random.to(self._rows.device)
+        """n crops. The numbers drawn do not depend on ``flips``: layouts and windows are the same with any."""
+        random = torch.rand((n, 5), generator=generator, dtype=torch.float64)
         row = self._rows[(random[:, 0] * len(self._rows)).long()]  # (n,)
         corners = (self._size[row] - self.region) // self.align + 1  # (n, 2) possible corners along y and x
         corner = (random[:, 1:3] * corners).long() * self.align
@@ -92,7 +89,7 @@ class CropSampler:
         count = self._offsets[row + 1] - begin  # (n,)
         index = torch.repeat_interleave(count)
         first = count.cumsum(0) - count
-        cell = torch.arange(len(index), device=row.device) + (begin - first)[index]
+        cell = torch.arange(len(index)) + (begin - first)[index]
         points = self._points[cell] - corner[index]
         inside = ((points >= 0) & (points < self.region)).all(dim=1)
         return points[inside], self._labels[cell[inside]], index[inside]

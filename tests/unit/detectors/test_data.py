@@ -70,7 +70,7 @@ def test_an_image_without_cells_has_no_owners() -> None:
 
 
 def test_a_batch_has_crops_of_the_right_size_on_the_networks_range(scenes) -> None:
-    inputs, owners = data_of(scenes(range(3))).batch(5, seeded(), CPU)
+    inputs, owners = data_of(scenes(range(3))).draw(5, seeded()).on(CPU)
     assert inputs.shape == (5, 3, 64, 64) and owners.shape == (5, 64, 64)
     assert inputs.min() >= -1 and inputs.max() <= 1
     assert owners.dtype == torch.int64 and owners.min() == 0 and owners.max() <= 3 * 22
@@ -83,7 +83,7 @@ def test_images_and_owners_move_together(scenes, colours) -> None:
     known = to_input(torch.from_numpy(colours).float())
     generator = seeded()
     for _ in range(4):
-        inputs, owners = data.batch(8, generator, CPU)
+        inputs, owners = data.draw(8, generator).on(CPU)
         inside = owners > 0
         seen = inputs.movedim(1, -1)[inside]
         nearest = (seen[:, None] - known).square().sum(-1).argmin(1)
@@ -92,7 +92,7 @@ def test_images_and_owners_move_together(scenes, colours) -> None:
 
 def test_the_generator_decides_the_batch(scenes) -> None:
     data = data_of(scenes(range(3)))
-    one, same, other = (data.batch(3, seeded(seed), CPU)[0] for seed in (4, 4, 5))
+    one, same, other = (data.draw(3, seeded(seed)).on(CPU)[0] for seed in (4, 4, 5))
     assert torch.equal(one, same) and not torch.equal(one, other)
 
 
@@ -105,7 +105,7 @@ def test_synthetic_pairs_have_their_share_and_owners_of_their_own(scenes, fracti
     assert data.real_images == 2
     generator, shares = seeded(), []
     for _ in range(20):
-        inputs, owners = data.batch(20, generator, CPU)
+        inputs, owners = data.draw(20, generator).on(CPU)
         synthetic = inputs.mean((1, 2, 3)) < -0.6
         shares.append(synthetic.float().mean().item())
         for made, one in zip(synthetic.tolist(), owners, strict=True):
@@ -116,7 +116,7 @@ def test_synthetic_pairs_have_their_share_and_owners_of_their_own(scenes, fracti
 def test_images_below_the_crop_stand_on_glass(scenes) -> None:
     images, cells = scenes(range(2))  # 96 × 80 px
     data = data_of((images, cells), crop=120)
-    inputs, owners = data.batch(6, seeded(), CPU)
+    inputs, owners = data.draw(6, seeded()).on(CPU)
     assert inputs.shape[2:] == (120, 120)
     glass = (inputs > 0.8).all(1)
     assert (glass.float().mean((1, 2)) > 0.4).all()  # 1 − 96·80 / 120² = 0.47, less jitter

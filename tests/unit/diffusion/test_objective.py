@@ -9,6 +9,7 @@ from torch.distributions import Normal, kl_divergence
 
 from cellscaper.diffusion.objective import (
     LEVELS,
+    draw_noise,
     log_variance,
     losses,
     noised,
@@ -162,8 +163,8 @@ def test_output_channels_must_fit_the_data():
 
 def test_noised_draws_uniform_steps_and_repeats_with_the_generator(schedule):
     x0 = torch.zeros(4000, 1, 2, 2)
-    x_t, t, noise = noised(schedule, x0, torch.Generator().manual_seed(3))
-    again, *_ = noised(schedule, x0, torch.Generator().manual_seed(3))
+    x_t, t, noise = noised(schedule, x0, draw_noise(T, x0.shape, torch.Generator().manual_seed(3)))
+    again, *_ = noised(schedule, x0, draw_noise(T, x0.shape, torch.Generator().manual_seed(3)))
     assert torch.equal(x_t, again)
     torch.testing.assert_close(x_t, schedule.q_sample(x0, t, noise))
     thirds = torch.bincount(t * 4 // T, minlength=4)

@@ -172,14 +172,19 @@ def test_norm_statistics_are_float32_under_bf16():
     assert (ours - exact.reshape(x.shape)).abs().max() < 0.03  # rounding of the result alone: 2^-8 of up to 4
 
 
-def test_checkpointing_changes_neither_output_nor_gradients():
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("tokens", [None, 6])  # layouts, and images with cross-attention
+def test_checkpointing_changes_neither_output_nor_gradients(precision, tokens):
     x, t = batch()
-    plain, saving = randomised(UNet(3, 3, **SMALL)), randomised(UNet(3, 3, **SMALL, checkpoint=True))
+    given = None if tokens is None else context()
+    plain, saving = (randomised(UNet(3, 3, **SMALL, context=tokens, checkpoint=kept)) for kept in (False, True))
+    outputs = []
     for net in (plain, saving):
-        net(x, t).square().mean().backward()
-    assert torch.equal(plain(x, t), saving(x, t))
-    for a, b in zip(plain.parameters(), saving.parameters(), strict=True):
-        torch.testing.assert_close(a.grad, b.grad)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            outputs.append(net(x, t, context=given))
+        outputs[-1].square().mean().backward()
+    assert torch.equal(*outputs)
+    assert all(torch.equal(a.grad, b.grad) for a, b in zip(plain.parameters(), saving.parameters(), strict=True))
 
 
 def test_output_is_float32_and_close_under_bf16_autocast():

@@ -61,7 +61,7 @@ def trained(tmp_path_factory):
 
 def mean_loss(model):
     """On forty batches, always the same."""
-    loss, random = batch_loss(RECIPE, CropSampler(nests(), 64), 2), torch.Generator().manual_seed(8)
+    loss, random = batch_loss(RECIPE, CropSampler(nests(), 64), 2, CPU), torch.Generator().manual_seed(8)
     with torch.no_grad():
         return np.mean([loss(model, random, step)["loss"].item() for step in range(40)])
 
@@ -72,7 +72,7 @@ def test_the_loss_falls(trained):
 
 def test_an_untrained_network_has_the_loss_of_one_that_knows_nothing():
     random = torch.Generator().manual_seed(0)
-    loss = batch_loss(RECIPE, CropSampler(nests(), 64), 2)
+    loss = batch_loss(RECIPE, CropSampler(nests(), 64), 2, CPU)
     assert loss(new_network(), random, 0)["loss"].item() == pytest.approx(1, abs=0.25)
 
 
@@ -113,7 +113,7 @@ def test_topology_losses_are_added_where_they_act():
     for below in (0.1, 1000.0):
         topology = {"weights": {"intra": 0.1, "inter": 0.2}, "below": below}
         torch.manual_seed(0)
-        losses = batch_loss(recipe(topology=topology), crops, 2)(new_network(), random.manual_seed(3), 0)
+        losses = batch_loss(recipe(topology=topology), crops, 2, CPU)(new_network(), random.manual_seed(3), 0)
         found[below] = {name: value.item() for name, value in losses.items()}
     assert found[0.1]["intra"] == found[0.1]["inter"] == 0
     assert found[1000.0]["intra"] > 0 and found[1000.0]["inter"] > 0

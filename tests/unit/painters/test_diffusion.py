@@ -76,9 +76,9 @@ def test_image_and_markers_of_a_batch_show_the_same_window(pad, padding, outside
     seen = {}
     plain = objective.noised
 
-    def spy(schedule, x0, random):
+    def spy(schedule, x0, drawn):
         seen["x0"] = x0
-        return plain(schedule, x0, random)
+        return plain(schedule, x0, drawn)
 
     class Model(torch.nn.Module):
         def forward(self, x, t, markers):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from cellscaper.diffusion.conditioning import Denoiser, make_condition
-from cellscaper.diffusion.objective import Extra, batch_losses
+from cellscaper.diffusion.objective import Extra, Noise, batch_losses, draw_noise
 from cellscaper.diffusion.sampler import sample
 from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.diffusion.settings import CategoryCondition, LayoutDiffusion, MapSampling, Network
@@ -21,6 +21,8 @@ from cellscaper.generators.protocol import Made, Prepared, Recipe, Request, grid
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.run.progress import Progress
 from cellscaper.run.settings import Settings
+from cellscaper.run.transfer import to_device
+from cellscaper.training.contract import Drawn
 from cellscaper.training.settings import Training
 from cellscaper.views.crops import CropSampler, cut_maps
 from cellscaper.views.decoding import DECODERS, decode
@@ -42,7 +44,9 @@ class MapSettings(Settings):
 class MapGenerator(Protocol):
     """The functions that a diffusion on layout maps adds to the common part: its maps, and losses on them.
 
-    ``extra``: losses on the predicted maps of one training step, or None.
+    ``ahead``: what the host computes from the clean layouts (n, C, side, side) of a step, before the device needs it.
+    ``extra``: losses on the predicted maps of one training step, from the clean maps and the result of ``ahead``; or
+    None.
     """
 
     @property
@@ -50,7 +54,9 @@ class MapGenerator(Protocol):
     @property
     def compose(self) -> Callable[[Tensor, Tensor | None], Tensor]: ...
     @property
-    def extra(self) -> Callable[[Recipe, Tensor, Tensor, int], Extra | None]: ...
+    def ahead(self) -> Callable[[Recipe, Tensor, int], Any]: ...
+    @property
+    def extra(self) -> Callable[[Recipe, Tensor, Any, int], Extra | None]: ...
 
 
 def denoiser(recipe: Recipe, channels: int, classes: int) -> Denoiser:
@@ -91,9 +97,17 @@ class TrainingData:
         return layout, density, drawn.counts(self.classes)
 
 
-def batch_loss(
-    recipe: Recipe, generator: MapGenerator, data: TrainingData, device: torch.device
-) -> Callable[[nn.Module, torch.Generator, int], dict[str, Tensor]]:
+class Batch(NamedTuple):
+    """One training batch on the host: as :meth:`TrainingData.batch`, its noise, and the result of ``ahead``."""
+
+    layout: Tensor
+    density: Tensor | None
+    counts: Tensor
+    noise: Noise
+    ahead: Any
+
+
+def batch_loss(recipe: Recipe, generator: MapGenerator, data: TrainingData, device: torch.device) -> Drawn:
     """The loss of one training step, in the form that `training.trainer.train` takes."""
     grid, channels, diffusion = grid_of(recipe), generator.channels(recipe, data.classes), recipe.settings.diffusion
     schedule = make_schedule(diffusion.schedule, diffusion.steps).to(device)
@@ -102,15 +116,27 @@ def batch_loss(
     shares = torch.ones(channels, 1, 1, device=device)
     shares[data.classes :] = diffusion.density_weight
 
-    def loss(model: nn.Module, random: torch.Generator, step: int) -> dict[str, Tensor]:
+    def draw(random: torch.Generator, step: int) -> Batch:
         layout, density, counts = data.batch(recipe.training.batch, grid, random)
-        x0 = generator.compose(layout, density)
-        extra = generator.extra(recipe, x0, counts, step)
+        noise = draw_noise(schedule.steps, (len(layout), channels, *layout.shape[2:]), random)
+        return Batch(layout, density, counts, noise, generator.ahead(recipe, layout, step))
+
+    def loss(model: nn.Module, drawn: Batch, step: int) -> dict[str, Tensor]:
+        layout, counts = to_device(drawn.layout, device), to_device(drawn.counts, device)
+        x0 = generator.compose(layout, None if drawn.density is None else to_device(drawn.density, device))
         return batch_losses(
-            diffusion, schedule, lambda x_t, t: model(x_t, t, counts), x0, random, kinds, data_range, shares, extra
+            diffusion,
+            schedule,
+            lambda x_t, t: model(x_t, t, counts),
+            x0,
+            drawn.noise,
+            kinds,
+            data_range,
+            shares,
+            generator.extra(recipe, x0, drawn.ahead, step),
         )
 
-    return loss
+    return Drawn(draw, loss)
 
 
 def sample_maps(
@@ -168,14 +194,15 @@ class MapDiffusion:
 
     channels: Callable[[Recipe, int], int]
     compose: Callable[[Tensor, Tensor | None], Tensor]
-    extra: Callable[[Recipe, Tensor, Tensor, int], Extra | None]
+    extra: Callable[[Recipe, Tensor, Any, int], Extra | None]
+    ahead: Callable[[Recipe, Tensor, int], Any] = lambda *_: None
 
     def prepare(
         self, recipe: Recipe, cells: LayoutSet, density: Sequence[Tensor] | None, device: torch.device
     ) -> Prepared:
         """See `protocol.Generator`; the facts are the number of ``channels``."""
         grid, classes = grid_of(recipe), cells.n_classes
-        crops = CropSampler(cells, grid.region, device, align=grid.stride, small=recipe.small)
+        crops = CropSampler(cells, grid.region, align=grid.stride, small=recipe.small)
         recipe = with_edges(recipe, crops)
         channels = self.channels(recipe, classes)
         loss = batch_loss(recipe, self, TrainingData(crops, classes, density), device)

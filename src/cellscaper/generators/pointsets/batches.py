@@ -125,7 +125,7 @@ def _sample_padded(
 
 
 def crop_batch(crops: CropSampler, n: int, classes: int, generator: torch.Generator) -> tuple[Tensor, Points]:
-    """Random crops of about equal numbers of cells: positions (B, N, 2) px from the centre, and their points.
+    """Random crops of about equal numbers of cells, on the host: positions (B, N, 2) px from the centre, their points.
 
     POOL · n crops are ordered by their number of cells and split into POOL groups with equal total numbers of cells;
     the batch is one random group. So all crops and all cells stay equally likely. Besides the mirrors of ``crops``,
@@ -148,12 +148,12 @@ def _padded(pool: CropBatch, rows: Tensor, sizes: Tensor, swap: Tensor, classes:
     """The chosen crops of a pool, padded, with axes swapped where ``swap`` is True."""
     begin = sizes.cumsum(0) - sizes
     width = padded(int(sizes[rows].max()))
-    place = torch.arange(width, device=sizes.device)
+    place = torch.arange(width)
     mask = place < sizes[rows][:, None]
     cell = torch.where(mask, begin[rows][:, None] + place, 0)
     if not len(pool.points):
         return torch.zeros(*mask.shape, 2), Points(cell, torch.zeros(len(rows), classes), mask)
     x = torch.where(mask[..., None], pool.points[cell] - pool.region / 2, 0.0)
-    x = torch.where(swap.to(x.device)[:, None, None], x.flip(-1), x)
+    x = torch.where(swap[:, None, None], x.flip(-1), x)
     labels = torch.where(mask, pool.labels[cell], 0)
     return x, Points(labels, pool.counts(classes)[rows], mask)

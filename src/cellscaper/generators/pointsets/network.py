@@ -21,7 +21,7 @@ from cellscaper.generators.pointsets.settings import PointNetwork
 DATA_SCALE = 0.29  # standard deviation of a uniform coordinate, as a fraction of the region's side
 DISTANCES = 6  # Gaussians of the attention's distance bias, each half as wide as the one before
 RADIAL = 14  # Gaussians of log2 distance in the messages
-FREQUENCIES = (0.5, 1.0, 2.0, 4.0, 8.0)  # waves of a position, cycles in the region
+OCTAVES = 5  # waves of a position: ½, 1, … 8 cycles in the region
 FAR = 1e6  # px: coordinate of padding
 TINY = 1e-8  # smaller values of a Gaussian become 0: their fourth power would be a denormal number, which is slow
 MASKED = -3e4  # a logit of padding
@@ -75,7 +75,7 @@ class PointDenoiser(nn.Module):
         super().__init__()
         self.classes, self.region, self.neighbours = classes, region, neighbours
         self.sigma_data = DATA_SCALE * region
-        self.token = Product(2 + 4 * len(FREQUENCIES) + 8 + classes, width)
+        self.token = Product(2 + 4 * OCTAVES + 8 + classes, width)
         self.level = nn.Sequential(
             nn.Linear(17 + 2 * (classes + 1), width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )
@@ -272,9 +272,10 @@ def _level_features(sigma: Tensor, counts: Tensor) -> Tensor:
 
 
 def _position_features(x: Tensor, norm: Tensor, region: int) -> Tensor:
-    """(B, N, 2 + 4 · frequencies + 8) features of positions px: scaled, as waves, as nearness to the four borders."""
+    """(B, N, 2 + 4 · octaves + 8) features of positions px: scaled, as waves, as nearness to the four borders."""
     place = (x / region).clamp(-1.5, 1.5)  # ±½ at the borders
-    waves = (place[..., None] * (2 * math.pi * x.new_tensor(FREQUENCIES))).flatten(2)
+    frequency = torch.bitwise_left_shift(1, torch.arange(OCTAVES, device=x.device)) / 2  # no copy from the host
+    waves = (place[..., None] * (2 * math.pi * frequency.to(x.dtype))).flatten(2)
     inside = region * (0.5 - torch.cat([place, -place], dim=-1)).abs()  # px to each border
     border = torch.cat([torch.exp(-inside / 8), torch.exp(-inside / 32)], dim=-1)
     return torch.cat([x / norm, waves.sin(), waves.cos(), border], dim=-1)
