@@ -256,22 +256,23 @@ def assert_same_weights(workflow, finished, model=MODEL):
 
 @pytest.fixture(scope="module")
 def beside(cluster, finished, tmp_path_factory):
-    """Two runs that go on beside the other tests: workflow and process by name.
+    """Runs that go on beside the other tests: workflow and process by name.
 
-    ``over_time``: a training that needs 150 s and is given two minutes, then four; one minute was over before its first
-    step where the other tests left it no core. ``over_memory``: one that is given the memory of Snakemake alone, then
-    twice that.
+    ``over_time``: a training that needs 150 s and has two minutes. ``over_memory``: one that is given the memory of
+    Snakemake alone, then twice that. ``never``: one whose memory will not do.
     """
     wanted = {
         "over_time": (MODEL, "resources: {train_layout: {runtime: 2}}", 5),
         "over_memory": (FEATURES, "resources: {train_features: {mem_mb: 330, runtime: 7}}", 0),
+        "never": (FEATURES, "resources: {train_features: {mem_mb: 60, runtime: 7}}", 0),
     }
     started = {}
     for name, (target, text, seconds) in wanted.items():
         workflow = slowed(finished.copy(tmp_path_factory.mktemp(name) / "house"), seconds)
         (workflow.folder / target).unlink()
         overlays = workflow.overlay("own.yaml", text)
-        started[name] = workflow, workflow.start(cluster.command(workflow, target, overlays=overlays))
+        tries = ["--retries", "4"] if name == "never" else []
+        started[name] = workflow, workflow.start(cluster.command(workflow, target, *tries, overlays=overlays))
     yield started
     for _, process in started.values():
         if process.poll() is None:
@@ -332,13 +333,25 @@ def test_a_job_that_needs_more_memory_is_tried_again_with_more_memory_and_time(c
     assert_same_weights(workflow, finished, FEATURES)
 
 
-def test_a_training_that_its_time_limit_ends_goes_on_where_it_was(cluster, beside, finished):
-    workflow, process = beside["over_time"]
+def test_memory_grows_to_three_times_and_no_more(cluster, beside):
+    _, process = beside["never"]
     text, _ = process.communicate(timeout=600)
+    assert process.returncode == 1, text
+    tried = [(state, memory) for _, state, memory, *_ in cluster.jobs(run_id(text))]
+    assert [memory for _, memory in tried] == ["60M", "120M", "180M", "180M", "180M"], tried
+    assert {state for state, _ in tried} <= {"FAILED", "OUT_OF_MEMORY"}, tried
+
+
+def test_a_training_that_nears_its_time_limit_goes_back_into_the_queue_and_costs_no_try(cluster, beside, finished):
+    workflow, process = beside["over_time"]
+    text, _ = process.communicate(timeout=900)
     assert process.returncode == 0, text
-    tried = [(state, limit) for _, state, _, limit, *_ in cluster.jobs(run_id(text))]
-    assert tried[0] == ("TIMEOUT", "2:00"), tried
-    assert tried[1:] in ([("COMPLETED", "4:00")], [("TIMEOUT", "4:00"), ("COMPLETED", "6:00")]), tried
+    jobs = cluster.jobs(run_id(text))
+    assert [(state, limit) for _, state, _, limit, *_ in jobs] == [("COMPLETED", "2:00")], jobs
+    assert len({memory for _, _, memory, *_ in jobs}) == 1
+    (number,) = re.findall(r"SLURM jobid '?(\d+)", text)
+    restarts = re.search(r"Restarts=(\d+)", ask(["scontrol", "show", "job", number]))[1]
+    assert int(restarts) >= 1
     said = (workflow.folder / LOG).read_text()
     assert re.search(r"going on after step \d+ of 30", said), said
     assert_same_weights(workflow, finished)

@@ -161,6 +161,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     """Run a stage's ``main`` and exit: 0, or 1 with a one-line error, or 143 on SIGTERM."""
     name = Path(sys.argv[0]).stem
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGUSR1, lambda *_: None)  # SLURM's warning may come before a training can save its state
     try:
         main()
     except CellscaperError as error:
