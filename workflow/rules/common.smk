@@ -48,6 +48,7 @@ wildcard_constraints:
     field="[a-z0-9_]+",
     density="[a-z0-9_]+",
     stride="[0-9]+",
+    beginning="[a-z0-9_]+",
     experiment="[a-z0-9_]+",
     windows="[a-z0-9_]+(-targets|-reference)?",
     purpose="test|train",

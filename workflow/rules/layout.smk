@@ -1,4 +1,6 @@
-# Layout generators: training and sampling.
+# Layout generators: training and sampling. Trainings that begin alike go on from one beginning.
+
+from snakemake.logging import logger
 
 
 def generator_code(stage):
@@ -16,11 +18,62 @@ def sampling(w):
     return "sample_layouts" if experiments[w.experiment].is_trained else "light"
 
 
+def begun(w):
+    """The shared beginning that a job of start_layout makes."""
+    return experiments.beginnings[w.beginning]
+
+
+if workflow.is_main_process:
+    for line in outputs.saved_steps():
+        logger.info(line)
+
+
+rule start_layout:
+    """The first steps that several trainings share, up to where their own losses act: {wildcards.beginning}, seed {wildcards.seed}."""
+    input:
+        cells=rules.read_cells.output.cells,
+        density=lambda w: outputs.density(w.dataset, begun(w).trainings[0]),
+    output:
+        model=RESULTS + "/{dataset}/start_layout/{beginning}/seed{seed}/beginning.safetensors",
+        losses=RESULTS + "/{dataset}/start_layout/{beginning}/seed{seed}/losses.csv",
+    log:
+        RESULTS + "/{dataset}/logs/start_layout/{beginning}-seed{seed}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/start_layout/{beginning}-seed{seed}.tsv"
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("start_layout", "threads")
+    resources:
+        mem_mb=memory("start_layout"),
+        runtime=minutes("start_layout"),
+        gpu=need("start_layout", "gpu"),
+        gres="",
+        nodes=1,
+        slurm_extra=warning("start_layout"),
+    params:
+        **stage_code("start_layout"),
+        method=lambda w: method_code("start_layout", "generators", begun(w).recipe["method"]),
+        config=lambda w: canonical(begun(w).recipe),
+        until=lambda w: begun(w).steps,
+    shell:
+        STAGE + "start_layout"
+        " --cells {input.cells:q}"
+        " --density {input.density:q}"
+        " --config {params.config:q}"
+        " --until {params.until}"
+        " --seed {wildcards.seed}"
+        " --model {output.model:q}"
+        " --losses {output.losses:q}"
+        " --threads {threads} --gpus {resources.gpu} --gres {resources.gres:q}"
+        " 2>&1 | tee {log:q}"
+
+
 rule train_layout:
     """Train the layout model of {wildcards.experiment}, seed {wildcards.seed}."""
     input:
         cells=rules.read_cells.output.cells,
         density=lambda w: outputs.density(w.dataset, w.experiment),
+        beginning=lambda w: outputs.beginning(w.dataset, w.experiment, w.seed),
     output:
         model=RESULTS + "/{dataset}/train_layout/{experiment}/seed{seed}/model.safetensors",
         losses=RESULTS + "/{dataset}/train_layout/{experiment}/seed{seed}/losses.csv",
@@ -46,6 +99,7 @@ rule train_layout:
         STAGE + "train_layout"
         " --cells {input.cells:q}"
         " --density {input.density:q}"
+        " --beginning {input.beginning:q}"
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --model {output.model:q}"

@@ -3,9 +3,9 @@
 python workflow/schemas/generate.py       # part of `make schema`; a test fails where the committed files differ
 
 config.schema.json   what config.yaml may hold, with defaults and descriptions
-methods.json         what planning must know of methods without importing them: trained or not, decoders, columns;
-                     digests of their defaults and facts and of the other modules with defaults, which tell a stage
-                     and planning when these files are too old
+methods.json         what planning must know of methods without importing them: trained or not, decoders, columns,
+                     the generator that a training begins as; digests of their defaults and facts and of the other
+                     modules with defaults, which tell a stage and planning when these files are too old
 """
 
 import json
@@ -23,6 +23,7 @@ from cellscaper.plan import structure
 from cellscaper.plan.provenance import fingerprint
 from cellscaper.run.json_schema import Node, block, buildable, choice, named, node, with_default
 from cellscaper.run.methods import KINDS, defaults_digest, load, names
+from cellscaper.run.settings import settings_in
 
 HERE = Path(__file__).resolve().parent
 SECTIONS = {  # kind of method: its section of the configuration and the key that chooses the method
@@ -97,6 +98,23 @@ def experiment(name: str) -> Node:
 
 def is_trained(module: Any) -> bool:
     return hasattr(module, "prepare")
+
+
+def begins(name: str, module: Any) -> Node | None:
+    """The fact BEGINS of a generator, or None; CellscaperError if the generators' settings do not fit it."""
+    fact = getattr(module, "BEGINS", None)
+    if fact is None:
+        return None
+    like, keys = load("generators", fact.like), set(module.Settings.model_fields)
+    blocks = settings_in(module.Settings.model_fields[fact.block].annotation) if fact.block in keys else []
+    if not blocks or fact.after not in blocks[0].model_fields:
+        raise CellscaperError(f"generators/{name}.py: BEGINS names {fact.block}.{fact.after}, no block with such a key")
+    if keys - {fact.block} != set(like.Settings.model_fields) or hasattr(like, "BEGINS") or not is_trained(like):
+        raise CellscaperError(
+            f"generators/{name}.py: BEGINS names {fact.like}, which must be trained, have no BEGINS and have the same "
+            f"settings but {fact.block}"
+        )
+    return fact._asdict()
 
 
 def painter(name: str) -> Node:
@@ -219,6 +237,7 @@ def facts() -> Node:
                 "trained": is_trained(module),
                 "gpu": is_trained(module) and getattr(module, "GPU", True),
                 "decoders": list(module.DECODERS),
+                "begins": begins(name, module),
             }
             for name, module in generators.items()
         },

@@ -9,6 +9,9 @@ A trained generator also defines (and ``GPU = False`` if its training and sampli
 TRAINING                 the papers' training settings
 Sampling                 settings of sampling layouts with the weights
 prepare(recipe, …)       the model and its loss
+
+and, if its own losses act late, BEGINS (`run.begins`): until then its model, its losses and its batches are those of
+another generator, whose training it then shares.
 """
 
 from collections.abc import Callable, Mapping, Sequence

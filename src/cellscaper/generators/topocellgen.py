@@ -15,6 +15,7 @@ from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.diffusion.settings import MapSampling
 from cellscaper.generators.maps.engine import PAPER_TRAINING, MapDiffusion, MapSettings
 from cellscaper.generators.protocol import Recipe, grid_of, refuse_density
+from cellscaper.run.begins import Begins, acts_from
 from cellscaper.run.settings import Fraction, Positive
 from cellscaper.run.settings import Settings as Block
 from cellscaper.run.transfer import to_device
@@ -25,6 +26,7 @@ from cellscaper.views.rasters import to_unit
 
 DECODERS = ("components", "released", "requested")
 TRAINING = PAPER_TRAINING
+BEGINS = Begins(like="adm", block="losses", after="after")
 
 
 Inside = Annotated[float, Field(gt=0, lt=1)]  # between background and marker
@@ -105,7 +107,7 @@ def ahead(recipe: Recipe, layout: Tensor, step: int) -> Targets | None:
 
 
 def _started(recipe: Recipe, step: int) -> bool:
-    return step >= recipe.settings.losses.after * recipe.training.steps
+    return step >= acts_from(recipe.settings.losses.after, recipe.training.steps)
 
 
 def _topology(recipe: Recipe) -> Topology:

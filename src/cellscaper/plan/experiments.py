@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from cellscaper.plan.beginnings import Beginning, shared_beginnings
 from cellscaper.plan.merging import Config
 from cellscaper.plan.provenance import canonical
 from cellscaper.plan.schema import facts
@@ -120,6 +121,20 @@ class Experiments:
     def shared_training(self, name: str) -> str:
         """The first experiment with the same recipe: ``name`` uses its weights."""
         return self._first_trained_alike[name]
+
+    @cached_property
+    def beginnings(self) -> dict[str, Beginning]:
+        """The beginnings that trainings share, by their own names.
+
+        All experiments of the configuration count, so that the tables of a run do not change what a training reads.
+        """
+        names = [name for name in self._first_trained_alike if self.shared_training(name) == name]
+        return {one.name: one for one in shared_beginnings({name: self.recipe(name) for name in names})}
+
+    def beginning(self, name: str) -> Beginning | None:
+        """The beginning that the training of an experiment shares with others, or None."""
+        training = self.shared_training(name)
+        return next((one for one in self.beginnings.values() if training in one.trainings), None)
 
     @cached_property
     def _first_painter(self) -> dict[str, str]:

@@ -62,6 +62,30 @@ class Outputs:
         name = self.experiments.shared_training(experiment)
         return [f"{self.folder(dataset)}/train_layout/{name}/seed{seed}/model.safetensors"]
 
+    def beginning(self, dataset: str, experiment: str, seed: str) -> list[str]:
+        """The beginning that the training of an experiment goes on from, if it shares one."""
+        found = self.experiments.beginning(experiment)
+        return [f"{self.folder(dataset)}/start_layout/{found.name}/seed{seed}/beginning.safetensors"] if found else []
+
+    def trainings(self, dataset: str) -> set[str]:
+        """The trainings of layout models for the tables of a dataset."""
+        rows = [row for kind in ("layouts", "detections", "images") for row in self.tables.all_rows(dataset, kind)]
+        names = {row.experiment for row in rows if row.experiment}
+        return {self.experiments.shared_training(one) for one in names if self.experiments[one].is_trained}
+
+    def saved_steps(self) -> list[str]:
+        """A line for each dataset and shared beginning: how many training steps the run saves by it."""
+        lines, seeds = [], len(self.config["seeds"])
+        for dataset in self.config["run"]["datasets"]:
+            for one in self.experiments.beginnings.values():
+                n, total = len(self.trainings(dataset) & set(one.trainings)), one.recipe["training"]["steps"]
+                if n > 1:
+                    lines.append(
+                        f"{dataset}: {n} trainings share the first {one.steps} of {total} steps "
+                        f"(start_layout {one.name}), seeds: {seeds}; {_spaced((n - 1) * one.steps * seeds)} steps saved"
+                    )
+        return lines
+
     def layouts(self, dataset: str, experiment: str, targets: str, seed: str) -> str:
         return f"{self.folder(dataset)}/sample_layouts/{experiment}/{targets}/{seed}/layouts.h5"
 
@@ -142,3 +166,8 @@ class Outputs:
         if self.tables.kind(table) != "detections":
             return []
         return [file.replace("/scores.csv", "/counts.csv") for file in self.table_scores(dataset, table)]
+
+
+def _spaced(number: int) -> str:
+    """``1500000`` → ``1 500 000``."""
+    return f"{number:,}".replace(",", " ")

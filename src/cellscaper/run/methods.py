@@ -20,7 +20,7 @@ from cellscaper.run.settings import Settings, read, settings_in
 PACKAGE = Path(__file__).resolve().parents[1]
 FACTS = PACKAGE.parents[1] / "workflow" / "schemas" / "methods.json"  # not part of an installed package
 KINDS = ("datasets", "density", "generators", "features", "painters", "detectors", "metrics")
-TOLD = ("TRAINING", "DECODERS", "COLUMNS", "OF", "SCORE", "LABEL", "CAVEAT")  # of a module, beside its settings
+TOLD = ("TRAINING", "DECODERS", "BEGINS", "COLUMNS", "OF", "SCORE", "LABEL", "CAVEAT")  # beside a module's settings
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import math
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,24 @@ class Run:
         """Whether the current row of the log ends with this step."""
         return self.step % self.settings.log_every == 0 or self.step == self.settings.steps
 
+    def count(self, losses: dict[str, Tensor], norm: Tensor) -> None:
+        """Add the losses of the last step, and the norm of its gradient, to the current row of the log."""
+        names = [*losses, "grad_norm"]
+        if names != self.names:
+            self._take_names(names)
+        self.tally.add([*losses.values(), norm], self.step - 1)
+
+    def _take_names(self, names: list[str]) -> None:
+        """Losses by other names than in the beginning: what the beginning did not compute is not a number."""
+        old = self.names
+
+        def by_name(values: Sequence[float]) -> list[float]:
+            known = dict(zip(old, values, strict=True))
+            return [known.get(name, math.nan) for name in names]
+
+        self.rows = [[row[0], *by_name(row[1:])] for row in self.rows]
+        self.tally.rename(names, by_name)
+
     def read(self, what: str) -> float:
         """The loss of the last step; it waits for the device. If a row is due, it is closed.
 
@@ -71,7 +90,7 @@ class Run:
         return last
 
     def content(self, what: str) -> dict[str, Any]:
-        """The content of the state file; its tensors are those of the training.
+        """All that changes, by name; its tensors are those of the training.
 
         CellscaperError if a loss, a gradient or a weight is not finite.
         """
@@ -79,7 +98,6 @@ class Run:
         if not torch.stack(torch._foreach_norm([p.detach() for p in self.parameters])).isfinite().all():
             raise CellscaperError(f"{what}: weights are not finite after step {self.step}; try a lower lr")
         return {
-            "fingerprint": self.fingerprint,
             "step": self.step,
             "model": self.model.state_dict(),
             "ema": self.ema,
@@ -89,36 +107,41 @@ class Run:
             "rows": self.rows,
         }
 
+    def load(self, content: Any) -> None:
+        """Take over the content of another run of the same model and settings."""
+        self.model.load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self._adopt_moments()
+        for mine, saved in zip(self.ema, content["ema"], strict=True):
+            mine.copy_(saved)
+        self.step, self.rows = content["step"], content["rows"]
+        self.tally = Tally(content["names"], content["sums"])
+
     def write(self, content: dict[str, Any]) -> None:
         """Write the state file."""
         try:
             with atomic(self.path) as partial:
-                torch.save(content, partial)
+                torch.save({"fingerprint": self.fingerprint, **content}, partial)
         except RuntimeError as error:  # torch's exception for a failed write
             raise CellscaperError(
                 f"{self.path}: the state cannot be saved (disk full?); make room and go on"
             ) from error
 
-    def resume(self, what: str) -> None:
-        """Resume from the state file if it has this fingerprint; log the result."""
+    def resume(self, what: str) -> bool:
+        """Resume from the state file if it has this fingerprint; log the result and return whether it was resumed."""
         if not self.path.exists():
-            return
+            return False
         try:
             state = _read(self.path)
         except Exception as error:  # a damaged file may raise any exception
             say(f"{what}: saved state {self.path} is unreadable ({_first_line(error)}); starting anew")
-            return
+            return False
         if state["fingerprint"] != self.fingerprint:
             say(f"{what}: saved state {self.path} is of other code, data or settings; starting anew")
-            return
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self._adopt_moments()
-        for mine, saved in zip(self.ema, state["ema"], strict=True):
-            mine.copy_(saved)
-        self.step, self.rows = state["step"], state["rows"]
-        self.tally = Tally(state["names"], state["sums"])
+            return False
+        self.load(state)
         say(f"{what}: going on after step {self.step} of {self.settings.steps}")
+        return True
 
     def _adopt_moments(self) -> None:
         """Give the loaded moments the memory format of their parameters: the fused AdamW takes both as flat memory.
@@ -133,9 +156,12 @@ class Run:
         """The state dict with the averaged parameters in place of the last ones."""
         result = {name: value.detach() for name, value in self.model.state_dict().items()}
         if self.ema:
-            names = [name for name, p in self.model.named_parameters() if p.requires_grad]
-            result |= dict(zip(names, self.ema, strict=True))
+            result |= dict(zip(self.trained_names(), self.ema, strict=True))
         return result
+
+    def trained_names(self) -> list[str]:
+        """The names of the trained parameters, in the order of the averages and of the optimizer's moments."""
+        return [name for name, p in self.model.named_parameters() if p.requires_grad]
 
 
 def say(text: str) -> None:

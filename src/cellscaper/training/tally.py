@@ -1,7 +1,7 @@
 """The losses of the steps since the last row of the log, added up on the device, so that the host need not wait."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import torch
@@ -23,10 +23,15 @@ class Tally:
         self._last: Tensor | None = None  # values of the last step
         self._bad: Tensor | None = None  # a step that is not finite, -1 for none, then its values
 
-    def add(self, losses: dict[str, Tensor], norm: Tensor, step: int) -> None:
-        """Add the values of a step. ``norm`` is that of the gradient."""
-        self.names = [*losses, "grad_norm"]
-        row = torch.stack([value.detach().float() for value in losses.values()] + [norm.detach().float()]).double()
+    def rename(self, names: Sequence[str], by_name: Callable[[Sequence[float]], list[float]]) -> None:
+        """Take other names, before the first step is added; ``by_name`` gives the values of the old names for them."""
+        if self._sums is not None:
+            raise ValueError(f"steps of {self.names} are added, then one of {list(names)}")
+        self.names, self._start = list(names), by_name(self._start) if self._start else []
+
+    def add(self, values: Sequence[Tensor], step: int) -> None:
+        """Add the values of a step, in the order of the names; the last is the norm of the gradient."""
+        row = torch.stack([value.detach().float() for value in values]).double()
         if self._sums is None:
             self._sums = torch.zeros_like(row) if not self._start else _on(self._start, row)
         if self._bad is None:

@@ -49,6 +49,9 @@ def train(
     what: str = "training",
     on_step: Callable[[int, nn.Module], None] | None = None,
     on_snapshot: Callable[[int, dict[str, Tensor]], None] | None = None,
+    start: Callable[[Run], None] | None = None,
+    until: int | None = None,
+    on_end: Callable[[Run], None] | None = None,
 ) -> dict[str, Tensor]:
     """Train ``model`` and return its state dict, with averaged parameters if ``settings.ema`` is above 0.
 
@@ -65,9 +68,12 @@ def train(
     on_step(k, model) is called after step k (k = 1 … steps), and again for a step that is repeated after a kill.
     on_snapshot(k, state dict) is called every ``snapshot_every`` steps with the state dict that this function would
         return after step k.
+    start(run) puts a fresh run where a beginning ends (:mod:`cellscaper.training.beginning`), if no state is resumed.
+    until: the training ends after this step, as if it were killed there.
+    on_end(run) is called after the last step.
 
     Under torchrun each process takes its rows of every batch, all call ``on_step``, and only rank 0 writes files and
-    calls ``on_snapshot``.
+    calls ``on_snapshot`` and ``on_end``.
 
     At the end ``model`` has the last weights and is in training mode, on ``device``.
     Raises CellscaperError for a loss that is not finite, and if several processes cannot share the model
@@ -77,7 +83,9 @@ def train(
     model.train().to(device)
     with like_cuda(model, device):
         run = Run(model, settings, Path(state) / "checkpoint.pt", fingerprint)
-        run.resume(what)
+        if not run.resume(what) and start is not None:
+            start(run)
+        last = settings.steps if until is None else until
         processes, lead = Processes(device), launch.rank() == 0
         processes.wait()  # all processes have read the state before one writes it
         network = Compiled(model) if settings.compile else model
@@ -85,16 +93,16 @@ def train(
         saved = told = time.monotonic()
         with (
             LossLog(log_path if lead else None, tensorboard if lead else None, run.rows, run.names) as log_file,
-            Progress(settings.steps, what, start=run.step, quiet=not lead) as progress,
+            Progress(last, what, start=run.step, quiet=not lead) as progress,
             _stop_signals() as signals,
             Saver(run.write) as saver,
-            _batches(batch_loss, seed, run.step, settings.steps, device) as losses_of,
+            _batches(batch_loss, seed, run.step, last, device) as losses_of,
         ):
             shown: dict[str, float] = {}
-            while run.step < settings.steps:
+            while run.step < last:
                 _seed_dropout(seed, run.step, processes.rank)
                 losses = losses_of(called, run.step)
-                run.tally.add(losses, run.advance(losses), run.step - 1)
+                run.count(losses, run.advance(losses))
                 snapshot = run.step % (settings.snapshot_every or math.inf) == 0
                 now = time.monotonic()
                 if run.due or snapshot or now - told >= READ:
@@ -106,7 +114,7 @@ def train(
                     on_snapshot(run.step, run.weights())
                 progress.update(1, **shown)
                 stop = processes.any(bool(signals))  # after the same step in all processes
-                due = now - saved >= settings.save_every and run.step < settings.steps and not saver.busy
+                due = now - saved >= settings.save_every and run.step < last and not saver.busy
                 if lead and (stop or due):
                     saver.save(run.content(what))
                     saved = time.monotonic()
@@ -118,6 +126,8 @@ def train(
                     if lead and signal.SIGUSR1 in signals:
                         requeue(what)
                     sys.exit(STOPPED)
+    if lead and on_end is not None:
+        on_end(run)
     return run.weights()
 
 
