@@ -100,6 +100,19 @@ def test_rows_of_equal_training_share_it(papers, experiments):
     assert all(sections.count(one) == 1 for one in sections)
 
 
+def test_trainings_that_begin_alike_go_on_from_one_beginning_a_seed(papers, experiments, config):
+    jobs, _ = papers
+    made = {job.files("output")[0]: job for job in jobs if job.rule == "start_layout"}
+    read = [file for job in jobs for file in job.files("input") if file.endswith("beginning.safetensors")]
+    assert set(read) == set(made) and len(made) == len(config["run"]["datasets"]) * len(config["seeds"])
+    for job in jobs:
+        if job.rule == "train_layout":
+            found = experiments.beginning(job.pairs("wildcards")["experiment"])
+            assert (job.files("input")[-1] in made) == (found is not None), job.name
+    brca = [file for file in read if "/brca_m2c/" in file]
+    assert len(brca) == 12 * len(config["seeds"])
+
+
 def test_listing_takes_less_than_15_s(papers):
     assert papers[1] < 15
 
@@ -146,7 +159,7 @@ def test_each_job_has_a_log_a_benchmark_and_resources(papers):
 
 def test_jobs_that_train_or_sample_ask_for_a_gpu_if_one_makes_them_faster(papers, experiments):
     jobs, _ = papers
-    rules = ("sample_layouts", "paint_images", "detect_cells", "score_images")
+    rules = ("start_layout", "sample_layouts", "paint_images", "detect_cells", "score_images")
     generators = facts()["generators"]
     for job in jobs:
         learns = job.rule.startswith("train_") or job.rule in rules
@@ -161,7 +174,7 @@ def test_a_training_has_one_node_and_a_warning_before_its_time_is_over(papers):
     jobs, _ = papers
     for job in jobs:
         resources = job.pairs("resources")
-        if job.rule.startswith("train_"):
+        if job.rule.startswith("train_") or job.rule == "start_layout":
             assert resources["nodes"] == "1", job.name
             assert job.entries["resources"].count("slurm_extra=--signal=USR1@300") == 1, job.name
         else:

@@ -24,7 +24,8 @@ MAPS = {  # experiments of `ci` on layout maps
     "topocellgen",
     "topocellgen_losses_released",
 }
-TRAINING = {"train_layout", "train_features", "train_image", "train_detector"}
+BEGUN = {"adm_counts", "topocellgen", "topocellgen_losses_released"}  # of `ci`: they share a beginning
+TRAINING = {"start_layout", "train_layout", "train_features", "train_image", "train_detector"}
 
 
 def downstream(jobs, start):
@@ -134,9 +135,19 @@ def test_a_generator_reruns_its_own_experiments_alone(copy, jobs):
     plan = copy.plan()
     own = [job for job in jobs if job.rule in ("train_layout", "sample_layouts")]
     own = names(job for job in own if job.pairs("wildcards")["experiment"] in ("adm", "adm_category", "adm_counts"))
-    assert names(plan) == downstream(jobs, lambda job: job.name in own)
-    assert {job.pairs("wildcards").get("experiment", "adm") for job in plan} == {"adm", "adm_category", "adm_counts"}
-    assert all("code_cellscaper_generators_adm" in job.entries["reason"] for job in plan if job.rule == "train_layout")
+    assert names(plan) == downstream(jobs, lambda job: job.name in own or job.rule == "start_layout")
+    rerun = {job.pairs("wildcards").get("experiment", "adm") for job in plan}
+    assert rerun == {"adm", "adm_category"} | BEGUN
+    own = [job for job in plan if job.rule in ("start_layout", "train_layout")]
+    begun = {job.name for job in own if "code_cellscaper_generators_adm" not in job.entries["reason"]}
+    assert begun == {f"train_layout phantom/{name}/0" for name in BEGUN - {"adm_counts"}}
+
+
+def test_late_losses_do_not_rerun_the_beginning(copy, jobs):
+    edit(copy, "src/cellscaper/topology/losses.py", lambda source: source + "\nLIMIT = 3\n")
+    late = BEGUN - {"adm_counts"}
+    rerun = {job.name for job in copy.plan() if job.rule in ("start_layout", "train_layout")}
+    assert rerun == {f"train_layout phantom/{name}/0" for name in late}
 
 
 @pytest.mark.parametrize(
@@ -178,6 +189,19 @@ def test_a_value_of_one_experiment_reruns_that_experiment_alone(copy, jobs):
         jobs, lambda job: job.rule == "train_layout" and job.pairs("wildcards")["experiment"] == "adm_category"
     )
     assert {job.pairs("wildcards").get("experiment", "adm_category") for job in plan} == {"adm_category"}
+
+
+@pytest.mark.parametrize(
+    ("value", "begun"),
+    [("settings: {losses: {weights: {count: 7.0}}}", False), ("training: {lr: 3.0e-3}", True)],
+)
+def test_a_loss_weight_leaves_the_beginning_and_a_learning_rate_of_all_does_not(copy, value, begun):
+    changed = "adm" if begun else "topocellgen"
+    plan = copy.plan(overlays=copy.overlay("own.yaml", f"experiments: {{{changed}: {{{value}}}}}"))
+    rerun = {job.name for job in plan if job.rule in ("start_layout", "train_layout")}
+    assert ("start_layout phantom/adm_counts/0" in rerun) == begun
+    assert "train_layout phantom/topocellgen/0" in rerun
+    assert ("train_layout phantom/adm_counts/0" in rerun) == begun
 
 
 @pytest.mark.parametrize(

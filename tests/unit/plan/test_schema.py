@@ -3,12 +3,15 @@
 import copy
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.configuration import given
 from cellscaper.plan.schema import SCHEMAS, facts, filled, schema
+from cellscaper.run.begins import Begins
+from cellscaper.run.methods import load
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -103,12 +106,18 @@ def test_every_key_has_a_description():
 
 
 @pytest.fixture(scope="module")
-def made():
-    """The texts that workflow/schemas/generate.py would write."""
+def generate():
+    """workflow/schemas/generate.py."""
     spec = importlib.util.spec_from_file_location("generate", SCHEMAS / "generate.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.made()
+    return module
+
+
+@pytest.fixture(scope="module")
+def made(generate):
+    """The texts that workflow/schemas/generate.py would write."""
+    return generate.made()
 
 
 def test_schema_and_facts_are_those_of_the_methods(made):
@@ -117,6 +126,23 @@ def test_schema_and_facts_are_those_of_the_methods(made):
         assert (SCHEMAS / name).read_text(encoding="utf-8") == text, (
             f"settings of a method changed: run `python workflow/schemas/generate.py` ({name} differs)"
         )
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        (("adm", "loses", "after"), "BEGINS names loses.after, no block with such a key"),
+        (("adm", "losses", "until"), "BEGINS names losses.until, no block with such a key"),
+        (("adm", "network", "channels"), "BEGINS names adm, which must .* have the same settings but network"),
+        (("random", "losses", "after"), "BEGINS names random, which must be trained"),
+        (("topocellgen", "losses", "after"), "BEGINS names topocellgen, which must be trained, have no BEGINS"),
+    ],
+)
+def test_a_generator_that_begins_as_no_other_one_can_is_refused(generate, fact, words):
+    module = SimpleNamespace(Settings=load("generators", "topocellgen").Settings, BEGINS=Begins(*fact))
+    with pytest.raises(CellscaperError, match=rf"^generators/mine.py: {words}"):
+        generate.begins("mine", module)
+    assert generate.begins("adm", load("generators", "adm")) is None
 
 
 def test_planning_sees_that_a_module_differs_from_the_one_that_the_schema_was_made_from(monkeypatch):

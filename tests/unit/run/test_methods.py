@@ -84,6 +84,7 @@ def test_a_default_that_planning_does_not_know_stops_the_stage(monkeypatch):
         ("metrics", "image_quality", "OF", "layouts"),
         ("metrics", "spatial_fid", "CAVEAT", "none"),
         ("generators", "hard_core", "DECODERS", ("components",)),
+        ("generators", "topocellgen", "BEGINS", None),
         ("generators", "adm", "TRAINING", Training(steps=1, lr=1.0)),
         ("features", "autoencoder", "SCORE", "fid"),
         ("features", "resnet50", "LABEL", "FID"),
@@ -319,6 +320,6 @@ def test_a_rule_has_the_fingerprints_of_the_methods_that_its_stage_chooses(stage
 
 
 def test_stages_that_choose_methods_are_found():
-    assert kinds_run("train_layout") == kinds_run("sample_layouts") == {"generators"}
+    assert kinds_run("start_layout") == kinds_run("train_layout") == kinds_run("sample_layouts") == {"generators"}
     assert kinds_run("score_layouts") == {"metrics", "features"}
     assert kinds_run("make_tables") == set()
