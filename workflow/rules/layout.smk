@@ -29,7 +29,7 @@ if workflow.is_main_process:
 
 
 rule start_layout:
-    """The first steps that several trainings share, up to where their own losses act: {wildcards.beginning}, seed {wildcards.seed}."""
+    """The first steps that several trainings share: {wildcards.beginning}, seed {wildcards.seed}."""
     input:
         cells=rules.read_cells.output.cells,
         density=lambda w: outputs.density(w.dataset, begun(w).trainings[0]),
