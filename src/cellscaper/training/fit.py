@@ -84,9 +84,9 @@ def fit(
         what=what,
         on_snapshot=snapshot,
         on_step=on_step,
-        start=start and partial(start, provenance=provenance),
+        start=None if start is None else partial(start, provenance=provenance),
         until=until,
-        on_end=on_end and partial(on_end, provenance=provenance),
+        on_end=None if on_end is None else partial(on_end, provenance=provenance),
     )
     if launch.rank() > 0:
         return

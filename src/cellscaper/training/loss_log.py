@@ -4,7 +4,7 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from cellscaper.disk.files import write_text
 
@@ -22,7 +22,8 @@ class LossLog:
     """
 
     def __init__(self, csv: Path | None, events: Path | None, rows: Sequence[Sequence[float]], names: Sequence[str]):
-        self._csv, self._folder, self._events = csv, events, None
+        self._csv, self._folder = csv, events
+        self._events: Any = None
         self._begin(names)
         self.write(rows, names)
 
