@@ -222,7 +222,7 @@ def cluster():
         profile = folder / "profile"
         profile.mkdir()
         groups = ", ".join(f"{rule}={group}" for group, rules in GROUPS.items() for rule in rules)
-        (profile / "config.yaml").write_text(PROFILE.format(groups=groups))
+        (profile / "config.yaml").write_text(PROFILE.replace("{groups}", groups))
         yield Cluster(folder, profile)
     finally:
         stop(folder)
@@ -297,7 +297,7 @@ def test_ci_preset_runs_through_slurm_to_the_same_tables(cluster, beside, house,
     wanted = [job for job in jobs if job.rule.startswith("train_")]
     assert len([what for what, *_ in found if what.startswith("rule_train_")]) == len(wanted)  # one for each seed
     on_gpu = [(what.split("_wildcards")[0], *rest) for what, _, _, _, *rest in found if rest[1] == "gpu"]
-    print(on_gpu, [w for w,*_ in found][:5])
+    print(on_gpu, [w for w, *_ in found][:5])
     assert len(on_gpu) == len([job for job in wanted if job.rule in ("train_detector", "train_image")])
 
 
