@@ -57,11 +57,13 @@ def train(
 
     batch_loss(model, generator, k) → scalar losses by name for step k = 0, 1, …; "loss" is minimised, the others
         are logged. It calls the model as a function, on tensors whose first axis is the batch; ``generator`` is a
-        CPU generator seeded from (seed, k), the source of all randomness in the batch.
+        CPU generator seeded from (seed, k), the source of all randomness in the batch. The batches of a
+        :class:`cellscaper.training.contract.Drawn` are drawn one step ahead, in a thread.
     settings: only ``batch_loss`` uses its ``batch``.
-    state: folder for ``checkpoint.pt``, saved every ``save_every`` seconds and on SIGTERM or SIGUSR1 (the step is
-        finished, then SystemExit 143); a later call resumes from it. The caller removes it by :func:`clear_state`
-        when the result is stored. A damaged file, or a file of another ``fingerprint``, is ignored with a log line.
+    state: folder for ``checkpoint.pt``, saved every ``save_every`` seconds, in a thread, and on SIGTERM or SIGUSR1 (the
+        step is finished and its state written, then SystemExit 143); a later call resumes from it. The caller removes
+        it by :func:`clear_state` when the result is stored. A damaged file, or a file of another ``fingerprint``, is
+        ignored with a log line.
     fingerprint: names everything that the result depends on: code, data, settings, seed.
     log_path: CSV of the losses and the gradient's norm before clipping, means over ``log_every`` steps; rewritten
         on resume without gaps or duplicates. tensorboard: folder for the same as TensorBoard events.
@@ -76,7 +78,9 @@ def train(
     calls ``on_snapshot`` and ``on_end``.
 
     At the end ``model`` has the last weights and is in training mode, on ``device``.
-    Raises CellscaperError for a loss that is not finite, and if several processes cannot share the model
+    The host does not wait for the device in a step. It reads the losses for a row of the log, for a snapshot or a
+    state, and after ``READ`` seconds at the latest. Then it raises CellscaperError if a loss or a gradient was not
+    finite, and names the step. Also raised if several processes cannot share the model
     (:meth:`cellscaper.training.processes.Processes.share`).
     """
     device = torch.device(device)

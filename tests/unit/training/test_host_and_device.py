@@ -110,7 +110,7 @@ def test_sums_are_those_of_the_single_values():
     assert tally.read("x")[0] == []
 
 
-@pytest.mark.parametrize(("factor", "words"), [(math.nan, "the loss is not finite at step 6"), (1e30, "the gradient")])
+@pytest.mark.parametrize(("factor", "words"), [(math.nan, "loss"), (1e30, "gradient")])
 def test_what_is_not_finite_is_named_with_its_step_when_the_losses_are_read(factor, words, tmp_path):
     """The steps between go on, but neither a state nor a snapshot of their weights is written."""
 
@@ -128,12 +128,12 @@ def test_what_is_not_finite_is_named_with_its_step_when_the_losses_are_read(fact
         return {"loss": loss * factor if math.isnan(factor) else Huge.apply(loss)} if step == 6 else {"loss": loss}
 
     kept, done = [], []
-    with pytest.raises(CellscaperError, match=rf"training: {words} is not finite at step 6|{words} at"):
+    with pytest.raises(CellscaperError, match=rf"training: the {words} is not finite at step 6 \(loss "):
         run(
             tmp_path, broken, settings={"snapshot_every": 9}, on_snapshot=lambda step, _: kept.append(step),
             on_step=lambda step, _: done.append(step),
         )  # fmt: skip
-    assert kept == [] and done[-1] in (7, 8)
+    assert kept == [] and done[-1] == 8  # read for the snapshot after step 9
     with pytest.raises(CellscaperError, match="not finite at step 6"):
         run(tmp_path / "s", broken, settings={"save_every": 1e-9})
     assert torch.load(tmp_path / "s/checkpoint.pt", weights_only=True)["step"] <= 6
