@@ -89,7 +89,7 @@ class Run:
             self.tally.clear()
         return last
 
-    def content(self, what: str) -> dict[str, Any]:
+    def content(self, what: str) -> Any:
         """All that changes, by name; its tensors are those of the training.
 
         CellscaperError if a loss, a gradient or a weight is not finite.
@@ -117,7 +117,7 @@ class Run:
         self.step, self.rows = content["step"], content["rows"]
         self.tally = Tally(content["names"], content["sums"])
 
-    def write(self, content: dict[str, Any]) -> None:
+    def write(self, content: Any) -> None:
         """Write the state file."""
         try:
             with atomic(self.path) as partial:
