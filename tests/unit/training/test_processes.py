@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
 
 from cellscaper.errors import CellscaperError
 from cellscaper.run import launch
+from cellscaper.training.beginning import Origin, load_beginning, write_beginning
 from cellscaper.training.settings import Training
 from cellscaper.training.trainer import train
 
@@ -61,11 +62,12 @@ class Normalised(Net):
         self.norm = nn.BatchNorm2d(2)
 
 
-def run(folder, name, loss=batch_loss, net=Net, on_step=None, **settings):
+def run(folder, name, loss=batch_loss, net=Net, on_step=None, hooks=None, **settings):
     """Train in ``folder``; the state stays there."""
     return train(
         net(), loss, SETTINGS.model_copy(update=settings), folder / name, "f", 1,
         log_path=folder / f"{name}.csv", tensorboard=folder / f"{name}.events", on_step=on_step,
+        **(hooks or {}),
     )  # fmt: skip
 
 
@@ -82,7 +84,22 @@ REFUSED = {
 }
 
 
+def begin_and_go_on(folder):
+    """Five steps as a beginning, and a training that goes on from there: its weights."""
+    file, origin = folder / "beginning.safetensors", Origin({}, 1, {}, 5)
+
+    def end(run):
+        assert not file.exists()
+        write_beginning(file, folder / "beginning.csv", run, origin, {})
+
+    run(folder, "begun", hooks={"until": 5, "on_end": end})
+    if launch.count() > 1:
+        distributed.barrier()
+    return run(folder, "on", hooks={"start": lambda run: load_beginning(file, run, origin, "on")})
+
+
 def in_each_process(folder):
+    torch.save(begin_and_go_on(folder), folder / f"on.{launch.rank()}.pt")
     for precision in ("fp32", "bf16"):
         weights = run(folder, precision, precision=precision)
         torch.save(weights, folder / f"{precision}.{launch.rank()}.pt")
@@ -147,10 +164,21 @@ def test_a_signal_to_one_process_stops_both_after_the_same_step_and_one_goes_on(
         torch.testing.assert_close(weights[name], wanted, rtol=1e-5, atol=1e-5)
 
 
+def test_two_processes_begin_and_go_on_as_one_trains_and_one_writes(two, tmp_path):
+    folder, said = two
+    assert said.count("on: begins after step 5 of 12, with ") == 1
+    alone, whole = begin_and_go_on(tmp_path), run(tmp_path, "whole")
+    for rank in range(PROCESSES):
+        on = torch.load(folder / f"on.{rank}.pt", weights_only=True)
+        for name, wanted in whole.items():
+            assert torch.equal(alone[name], wanted)
+            torch.testing.assert_close(on[name], wanted, rtol=1e-5, atol=1e-5)
+
+
 def test_one_process_writes_and_talks(two):
     folder, said = two
     assert said.count("after step 5, state saved") == 1
-    assert said.count(f"training {SETTINGS.steps}/{SETTINGS.steps} done") == 2  # fp32 and bf16
+    assert said.count(f"training {SETTINGS.steps}/{SETTINGS.steps} done") == 3  # on, fp32 and bf16
     assert len(list((folder / "fp32.events").iterdir())) == 1
     assert not list(folder.rglob("*partial*"))
 
