@@ -1,0 +1,154 @@
+"""`cellscaper plan`: what a run of the workflow costs, before it starts."""
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cellscaper.commands import options
+from cellscaper.errors import CellscaperError
+
+if TYPE_CHECKING:
+    from cellscaper.plan.cost import Costs, Group
+
+WIDTH = 100
+TRAININGS = ("train_features", "train_layout", "train_image", "train_detector")
+HELP = "what a run of the workflow costs before it starts: GPU-hours, disk, what is shared"
+DESCRIPTION = """\
+Print the trainings, samplings and paintings that a configuration asks for: how many, how many steps, GPU-hours on a
+named card, gigabytes of weights and of saved states. The numbers are calculated from the settings (docs/gpu.md), not
+measured: expect ± 30 %. No data are read and nothing is written.
+
+  cellscaper plan                                                     # the papers' configuration on an A100
+  cellscaper plan --configfile my.yaml --card h100 --gpus 4
+  cellscaper plan --configfile my.yaml --config seeds=[0]
+
+The configuration is config.yaml with the overlays, as in the workflow; unknown keys and wrong values are errors.
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line."""
+    parser.add_argument("--configfile", nargs="+", default=[], metavar="FILE", help="overlays of config.yaml, in order")
+    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="keys set after the overlays")
+    parser.add_argument("--card", default="a100", metavar="NAME", help="a100 (default), h100, a6000 or l40s")
+    parser.add_argument("--gpus", default="1", metavar="N", help="cards side by side (default 1)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Resolve the configuration, print the table."""
+    from cellscaper.plan.cards import card
+    from cellscaper.plan.configuration import FILES, given
+    from cellscaper.plan.cost import Costs
+    from cellscaper.plan.outputs import Outputs
+
+    on, gpus = card(args.card), options.whole(args.gpus, "--gpus", 1)
+    files = [options.file(name, "--configfile") for name in args.configfile]
+    if not FILES[0].is_file():
+        raise CellscaperError(f"{FILES[0]} is missing: plan needs the repository; install with pip install -e there")
+    command_line = _keys(args.config)
+    costs = Costs(Outputs(given(command_line, command_line, files)), on)
+    print("\n".join(table(costs, gpus)))
+
+
+def _keys(texts: list[str]) -> dict[str, object]:
+    """``KEY=VALUE`` with values in YAML."""
+    import yaml
+
+    found: dict[str, object] = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        if not sign or not key or key in found:
+            raise CellscaperError(f"--config {text!r}: expected KEY=VALUE, each key once")
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise CellscaperError(f"--config {text!r}: the value is not YAML ({str(error).splitlines()[0]})") from None
+    return found
+
+
+def table(costs: "Costs", gpus: int) -> list[str]:
+    """The lines of the table, at most WIDTH characters each."""
+    lines = [f"Calculated for one {costs.on.title} ({costs.on.memory} GB), not measured; ± 30 % (docs/gpu.md)", ""]
+    for dataset in costs.config["run"]["datasets"]:
+        lines.append(_columns(dataset, "", "jobs", "steps", "GPU-hours", "weights", "state"))
+        groups = [group for group in costs.groups if group.dataset == dataset]
+        for group in groups:
+            lines += [_row(group), _names(group.names)]
+        lines += [""] if groups else ["  nothing takes GPU time", ""]
+    return [*lines, *_sharing(costs), *_sums(costs, gpus), *_not_counted(costs)]
+
+
+def _row(group: "Group") -> str:
+    hours = f"{group.hours:.1f}" if group.hours >= 0.05 else "< 0.1"
+    kept = _size(group.kept) if group.rule in TRAININGS else ""
+    return _columns(
+        f"  {group.rule}", group.what, str(group.jobs), _spaced(group.steps), hours, kept, _size(group.state)
+    )
+
+
+def _columns(left: str, what: str, jobs: str, steps: str, hours: str, kept: str, state: str) -> str:
+    return f"{left:<18}{what:<28}{jobs:>6}{steps:>11}{hours:>12}{kept:>12}{state:>12}".rstrip()
+
+
+def _names(names: Sequence[str]) -> str:
+    """One line of names, as many as fit, and the number of the others."""
+    shown = list(names)
+    while shown:
+        more = f" and {len(names) - len(shown)} more" if len(shown) < len(names) else ""
+        line = f"    {', '.join(shown)}{more}"
+        if len(line) <= WIDTH:
+            return line
+        shown.pop()
+    return f"    {len(names)} names"
+
+
+def _sharing(costs: "Costs") -> list[str]:
+    shared = [f"the weights of {name} serve {', '.join(others)}" for name, others in costs.shared()]
+    return [line for text in shared for line in _wrapped(text, "", "  ")] + ([""] if shared else [])
+
+
+def _sums(costs: "Costs", gpus: int) -> list[str]:
+    from cellscaper.plan.cards import UNCERTAINTY
+
+    days = costs.hours / 24
+    low, high = days * (1 - UNCERTAINTY), days * (1 + UNCERTAINTY)
+    at_once = max(days / gpus, costs.longest / 24)
+    state = max((group.state for group in costs.groups), default=0.0)
+    disk = (
+        f"disk: {_size(costs.kept(*TRAININGS))} of weights in the end; up to {_size(state)} of state for each running "
+        f"training, twice as much while it saves; images {_size(costs.kept('paint_images'))} before compression"
+    )
+    return [
+        f"sum: {days:.1f} {costs.on.title}-days ({low:.1f} to {high:.1f}), {costs.hours:.0f} GPU-hours",
+        f"on {gpus} of them, one job each: at least {at_once:.1f} days",
+        *_wrapped(disk, "", "  "),
+    ]
+
+
+def _not_counted(costs: "Costs") -> list[str]:
+    lines = [f"not counted: {what} ({jobs} jobs)" for what, jobs in costs.unknown.items()]
+    lines.append(
+        "not counted: downloads, densities, generators without training, detect_cells, scores, tables, figures, "
+        "report (minutes a job, most on CPUs)"
+    )
+    return [part for line in lines for part in _wrapped(line, "", "  ")]
+
+
+def _wrapped(text: str, first: str, rest: str | None = None) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=first if rest is None else rest, break_on_hyphens=False
+    )
+
+
+def _spaced(number: int) -> str:
+    """``360 000``; nothing for 0."""
+    return f"{number:,}".replace(",", " ") if number else ""
+
+
+def _size(number: float) -> str:
+    """Bytes as ``8.9 GB`` or ``20 MB``; nothing for 0."""
+    if number >= 1e9:
+        return f"{number / 1e9:.1f} GB" if number < 1e11 else f"{number / 1e9:.0f} GB"
+    return f"{number / 1e6:.0f} MB" if number else ""
