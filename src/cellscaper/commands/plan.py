@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from cellscaper.plan.cost import Costs, Group
 
 WIDTH = 100
-TRAININGS = ("train_features", "train_layout", "train_image", "train_detector")
 HELP = "what a run of the workflow costs before it starts: GPU-hours, disk, what is shared"
 DESCRIPTION = """\
 Print the trainings, samplings and paintings that a configuration asks for: how many, how many steps, GPU-hours on a
@@ -79,6 +78,8 @@ def table(costs: "Costs", gpus: int) -> list[str]:
 
 
 def _row(group: "Group") -> str:
+    from cellscaper.plan.cost import TRAININGS
+
     hours = f"{group.hours:.1f}" if group.hours >= 0.05 else "< 0.1"
     kept = _size(group.kept) if group.rule in TRAININGS else ""
     return _columns(
@@ -109,6 +110,7 @@ def _sharing(costs: "Costs") -> list[str]:
 
 def _sums(costs: "Costs", gpus: int) -> list[str]:
     from cellscaper.plan.cards import UNCERTAINTY
+    from cellscaper.plan.cost import TRAININGS
 
     days = costs.hours / 24
     low, high = days * (1 - UNCERTAINTY), days * (1 + UNCERTAINTY)

@@ -17,8 +17,9 @@ from cellscaper.plan.outputs import Outputs
 from cellscaper.plan.tables import REAL_ONLY
 
 STEP = {"point_diffusion": 0.04, "tmccg": 0.29, "features": 0.03, "detectors": 0.03}  # seconds of a step at least
+TRAININGS = ("train_features", "train_layout", "train_image", "train_detector")
 LARGE_STEP, CALL = 0.02, 0.015  # seconds of a step of other networks, and of a call in sampling, at least
-DIAGRAMS = {"alpha": 0.006, "cubical": 0.028}  # seconds a sample of TopoCellGen's losses on the host
+DIAGRAMS = {"alpha": 0.006, "cubical": 0.023}  # seconds a sample of TopoCellGen's losses on the host
 LOOK, EPOCH = 1.5, 80  # MCSpatNet: seconds of a look at the validation images, and steps between looks by default
 
 
