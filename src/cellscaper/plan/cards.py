@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.layers import Kernel, Layers
-from cellscaper.plan.places import nearest_or_all
 
 UNCERTAINTY = 0.3
 GAPS = 1.1  # time of the host and of saved states, between the steps
@@ -35,10 +34,10 @@ CARDS = {
 
 
 def card(name: str) -> Card:
-    """The card of a name; CellscaperError for a name that is not in CARDS."""
-    if name not in CARDS:
-        raise CellscaperError(f"--card {name}: no such card{nearest_or_all(name, CARDS)}")
-    return CARDS[name]
+    """The card of a name, in capitals or not; CellscaperError for a name that is not in CARDS."""
+    if name.lower() not in CARDS:
+        raise CellscaperError(f"--card {name}: no such card; take the nearest of {', '.join(CARDS)} (docs/gpu.md)")
+    return CARDS[name.lower()]
 
 
 def step_seconds(

@@ -3,6 +3,7 @@
 Nothing is measured and no data are read. Counted are the jobs whose networks take GPU time, on one kind of card.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -225,7 +226,7 @@ class Costs:
         cost = self._training(job, work, training, checkpoint, steps)
         losses = recipe["settings"].get("losses")
         if losses and max(losses["weights"]["intra"], losses["weights"]["inter"]) > 0:
-            acting = steps - min(steps, int(losses["after"] * training["steps"]))
+            acting = training["steps"] - math.ceil(losses["after"] * training["steps"])
             host = acting * training["batch"] * DIAGRAMS[losses["diagrams"]]
             cost = cost._replace(seconds=cost.seconds + host)
         return _network(job, work), cost

@@ -58,6 +58,7 @@ def test_the_papers_cost_is_printed_with_all_that_belongs_to_it(table):
 
 def test_a_faster_card_takes_less_and_several_cards_fewer_days(table):
     hours = {name: total(table("--card", name)) for name in ("a100", "h100", "a6000", "l40s")}
+    assert total(table("--card", "H100")) == hours["h100"]
     assert hours["h100"] < hours["a100"] < hours["l40s"] < hours["a6000"]
     one, four = (
         float(re.search(r"at least ([0-9.]+) days", "\n".join(table("--gpus", n)))[1]) for n in (1, 4)
@@ -84,8 +85,7 @@ def test_a_run_whose_tables_a_data_set_does_not_have_costs_nothing(table):
 
 
 BAD = {
-    "card": (["--card", "v1"], r"--card v1: no such card; there are a100, a6000, h100, l40s"),
-    "near card": (["--card", "A100"], r"--card A100: no such card; did you mean 'a100'\?"),
+    "card": (["--card", "v100"], r"--card v100: no such card; take the nearest of a100, h100, a6000, l40s .*"),
     "file": (["--configfile", "missing.yaml"], r"--configfile missing.yaml: there is no such file"),
     "gpus": (["--gpus", "0"], r"--gpus '0': expected a whole number from 1"),
     "key twice": (["--config", "seeds=[0]", "seeds=[1]"], r"--config 'seeds=\[1\]': expected KEY=VALUE, each key once"),
