@@ -123,7 +123,7 @@ def _sums(costs: "Costs", gpus: int) -> list[str]:
     return [
         f"sum: {days:.1f} {costs.on.title}-days ({low:.1f} to {high:.1f}), {costs.hours:.0f} GPU-hours",
         f"with {gpus} {'card' if gpus == 1 else 'cards'}: at least {at_once:.1f} days; "
-        f"the longest chain of jobs takes {costs.longest / 24:.1f}",
+        f"the longest chain of jobs takes {costs.longest / 24:.1f} days",
         *_wrapped(disk, "", "  "),
     ]
 
