@@ -110,7 +110,7 @@ def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
         if (kind, name, json.dumps(sampling, sort_keys=True)) in keys:
             continue
         model, _ = load(Path(file))
-        add(kind, name, sampling, sample_layouts(model, real, range(len(real)), Sampling(**sampling), name), real)
+        add(kind, name, sampling, sample_layouts(model, real, range(len(real)), Sampling(**sampling)), real)
     return done
 
 

@@ -109,7 +109,7 @@ def main() -> int:
     seeds = list(range(len(real)))
     uniform = score("uniform", real, untrained(random, random.Settings(), real, seeds))
     score("hard core", real, untrained(hard_core, hard_core.Settings(min_distance=8.0), real, seeds))
-    ours = score("TMCCG-style", real, tmccg.sample_layouts(model.double(), real, seeds, 50, "layouts"))
+    ours = score("TMCCG-style", real, tmccg.sample_layouts(model.double(), real, seeds, 50))
     balanced = BALANCE[0] < blocks.min() and blocks.max() < BALANCE[1]
     print(
         f"accuracy of {BLOCK} steps: {blocks.min():.2f} to {blocks.max():.2f}, balance {'kept' if balanced else 'LOST'}"

@@ -201,9 +201,12 @@ class LayoutSet:
     @classmethod
     def joined(cls, parts: Sequence["LayoutSet"]) -> "LayoutSet":
         """The layouts of one or more sets, one after the other, with the columns of the first."""
-        first = parts[0]
+        first, names = parts[0], ("points", "labels", "size", "source", "origin")
+        arrays = {name: np.concatenate([getattr(one, name) for one in parts]) for name in names}
+        counts = np.concatenate([np.diff(one.offsets) for one in parts])
         columns = {name: np.concatenate([one.columns[name] for one in parts]) for name in first.columns}
-        return cls.build((layout for one in parts for layout in one), first.classes, first.mpp, columns)
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        return cls(**arrays, offsets=offsets, classes=first.classes, mpp=first.mpp, columns=columns)
 
     def with_columns(self, **columns: NDArray) -> "LayoutSet":
         """The same layouts with these columns added or replaced."""

@@ -12,7 +12,8 @@ from pathlib import Path
 from cellscaper.disk.formats import coco, geojson, table
 from cellscaper.disk.formats.facts import Append, Given
 from cellscaper.disk.hdf5 import Provenance
-from cellscaper.disk.storage import append_layouts, read_layouts
+from cellscaper.disk.layout_writer import append_layouts
+from cellscaper.disk.storage import read_layouts
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 

@@ -23,6 +23,7 @@ SCHEMA_VERSION = 1
 Provenance = Mapping[str, Any]  # JSON, see plan.provenance.record
 COMPRESSED: dict[str, Any] = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
 _SLACK = 1 << 20  # bytes on disk for HDF5's own indices
+_BLOCK = 1 << 17  # bytes of a growing array that are written at once
 _END_OF_FILE = 28  # where the first block of an HDF5 file of format 1.10 holds the length of the file
 
 
@@ -109,11 +110,17 @@ def get_text(group: h5py.Group, name: str) -> str:
     return value if isinstance(value, str) else bytes(value).decode()
 
 
+def _encoded(array: NDArray) -> NDArray:
+    """Text as HDF5 holds it; other arrays as they are."""
+    if array.dtype.kind != "U":
+        return array
+    array = np.char.encode(array, "utf-8")
+    return array.astype(h5py.string_dtype("utf-8", max(array.dtype.itemsize, 1)))
+
+
 def put_array(group: h5py.Group, name: str, array: NDArray) -> None:
     """A whole array, numbers or text, compressed."""
-    if array.dtype.kind == "U":
-        array = np.char.encode(array, "utf-8")
-        array = array.astype(h5py.string_dtype("utf-8", max(array.dtype.itemsize, 1)))
+    array = _encoded(array)
     reserve(group.file.id.get_vfd_handle(), array.nbytes)
     group.create_dataset(name, data=array, **(COMPRESSED if array.size else {}))
 
@@ -123,3 +130,74 @@ def get_rows(data: h5py.Dataset, rows: slice) -> NDArray:
     if h5py.check_string_dtype(data.dtype) is not None:
         return np.char.decode(data[rows], "utf-8")
     return data[rows]
+
+
+class GrowingArray:
+    """An array of a group that gets its rows block by block: at most a block of them is in memory.
+
+    The rows (n, …) that ``extend`` gets first decide type and shape of all; ``finish`` writes those that wait.
+    """
+
+    def __init__(self, group: h5py.Group, name: str):
+        self._group, self._name = group, name
+        self._waiting: list[NDArray] = []
+        self._data: h5py.Dataset | None = None
+        self._bytes = 0
+
+    def extend(self, rows: NDArray) -> None:
+        """Add rows (n, …). ValueError for another type or shape than that of the first."""
+        first = self._waiting[0] if self._waiting else self._data
+        if first is not None:
+            is_text = first.dtype.kind == "S" and rows.dtype.kind == "U"
+            if rows.shape[1:] != first.shape[1:] or not (is_text or np.can_cast(rows.dtype, first.dtype)):
+                raise ValueError(
+                    f"{self._name}: rows {rows.dtype} {rows.shape[1:]} after {first.dtype} {first.shape[1:]}"
+                )
+        self._waiting.append(_encoded(rows))
+        self._bytes += self._waiting[-1].nbytes + 64
+        if self._bytes >= _BLOCK:
+            self._write()
+
+    def finish(self) -> None:
+        """Write the last rows."""
+        if self._waiting:
+            self._write()
+
+    def _write(self) -> None:
+        rows = np.concatenate(self._waiting)
+        if rows.dtype.kind == "S":
+            rows = rows.astype(h5py.string_dtype("utf-8", rows.dtype.itemsize))
+        self._waiting, self._bytes = [], 0
+        if self._data is None:
+            self._data = self._create(self._name, rows)
+        elif rows.dtype.kind == "S" and rows.dtype.itemsize > self._data.dtype.itemsize:
+            self._data = self._widened(rows)
+        reserve(self._group.file.id.get_vfd_handle(), rows.nbytes)
+        start = len(self._data)
+        self._data.resize(start + len(rows), axis=0)
+        self._data[start:] = rows
+
+    def _create(self, name: str, like: NDArray) -> h5py.Dataset:
+        a_row = like.dtype.itemsize * int(np.prod(like.shape[1:]))
+        shape, chunk = like.shape[1:], max(1, min(1 << 14, _BLOCK // max(a_row, 1)))
+        return self._group.create_dataset(
+            name, (0, *shape), like.dtype, maxshape=(None, *shape), chunks=(chunk, *shape), **COMPRESSED
+        )
+
+    def _widened(self, like: NDArray) -> h5py.Dataset:
+        """The array of text with room for longer text."""
+        old, name = self._data, f"{self._name}.wider"
+        assert old is not None
+        wide = self._create(name, like)
+        wide.resize(len(old), axis=0)
+        for start in range(0, len(old), old.chunks[0]):
+            wide[start : start + old.chunks[0]] = old[start : start + old.chunks[0]]
+        del self._group[self._name]
+        self._group.move(name, self._name)
+        return wide
+
+
+def read_whole(path: Path, schema: str) -> None:
+    """Read every array of a file; CellscaperError if it is of another kind, or damaged anywhere."""
+    with open_file(path, schema) as file, reading(path):
+        file.visititems(lambda name, node: node[()] if isinstance(node, h5py.Dataset) and node.size else None)

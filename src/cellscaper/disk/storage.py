@@ -1,7 +1,7 @@
 """Layouts, images and density maps between stages. Only this module writes HDF5 (see `disk.hdf5`)."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cellscaper.disk.hdf5 import (
     COMPRESSED,
+    GrowingArray,
     Provenance,
     create,
     get_rows,
@@ -22,8 +23,9 @@ from cellscaper.disk.hdf5 import (
     reading,
     reserve,
 )
+from cellscaper.disk.set_parts import part_files
 from cellscaper.errors import CellscaperError
-from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.layouts import LayoutSet
 
 _LAYOUT_ARRAYS = ("points", "labels", "offsets", "size", "origin")
 
@@ -65,52 +67,6 @@ def write_layouts(
                 _put_layouts(file.create_group(f"sets/{name}"), one)
 
 
-class LayoutWriter:
-    """Appends layouts to one HDF5 file as they come: at most one of them is in memory."""
-
-    def __init__(self, file: h5py.File, classes: Sequence[str], mpp: float):
-        self._file, self._ends = file, [0]
-        self._about: list[tuple[tuple[int, int], tuple[int, int], str]] = []  # size, origin, source
-        self._columns: list[dict[str, Any]] = []
-        made = {"maxshape": (None,), "chunks": (1 << 14,), **COMPRESSED}
-        self._labels = file.create_dataset("labels", (0,), "uint8", **made)
-        made |= {"maxshape": (None, 2), "chunks": (1 << 14, 2)}
-        self._points = file.create_dataset("points", (0, 2), "float32", **made)
-        put_text(file, "classes", json.dumps(list(classes)))
-        file.attrs["mpp"] = float(mpp)
-
-    def append(self, layout: Layout, columns: Mapping[str, Any]) -> None:
-        """Add a layout; ``columns`` has its value in each free column, the same columns for all layouts."""
-        start, end = self._ends[-1], self._ends[-1] + len(layout)
-        reserve(self._file.id.get_vfd_handle(), layout.points.nbytes + layout.labels.nbytes)
-        for data, values in ((self._points, layout.points), (self._labels, layout.labels)):
-            data.resize(end, axis=0)
-            data[start:] = values
-        self._ends.append(end)
-        self._about.append((layout.size, layout.origin, layout.source))
-        self._columns.append(dict(columns))
-
-    def _finish(self) -> None:
-        names = list(self._columns[0]) if self._columns else []
-        columns = {name: np.array([row[name] for row in self._columns]) for name in names}
-        group = self._file.create_group("columns")
-        for name, column in columns.items():
-            put_array(group, name, column)
-        put_array(self._file, "offsets", np.array(self._ends, np.int64))
-        put_array(self._file, "size", np.array([size for size, _, _ in self._about], np.int32).reshape(-1, 2))
-        put_array(self._file, "origin", np.array([origin for _, origin, _ in self._about], np.int32).reshape(-1, 2))
-        put_array(self._file, "source", np.array([source for _, _, source in self._about], np.str_))
-
-
-@contextmanager
-def append_layouts(path: Path, classes: Sequence[str], mpp: float, provenance: Provenance) -> Iterator[LayoutWriter]:
-    """Write a LayoutSet layout by layout: ``with append_layouts(…) as out: out.append(layout, {"seed": 3})``."""
-    with create(path, "cellscaper/layouts", provenance) as file:
-        writer = LayoutWriter(file, classes, mpp)
-        yield writer
-        writer._finish()
-
-
 def layout_names(path: Path) -> list[str]:
     """The names of the LayoutSets in a file; empty if the file has a single set without a name."""
     with open_file(path, "cellscaper/layouts") as file, reading(path):
@@ -120,15 +76,28 @@ def layout_names(path: Path) -> list[str]:
 def read_layouts(path: Path, name: str | None = None, select: slice = slice(None)) -> LayoutSet:
     """Read a LayoutSet; with ``select`` only those layouts' cells are read from disk.
 
-    ``name`` picks one of several sets in the file; CellscaperError lists them if it is not there.
+    ``path`` is a file, or a folder with all parts of a set (`disk.set_parts`). ``name`` picks one of several sets in
+    the file; CellscaperError lists them if it is not there.
     """
+    files = part_files(Path(path), "cellscaper/layouts")
+    if len(files) == 1:
+        return _read_layouts(files[0], name, select)
+    numbers = [number_of_layouts(file, name) for file in files]
+    starts = np.concatenate([[0], np.cumsum(numbers)]).tolist()
+    start, stop, step = select.indices(starts[-1])
+    if step != 1:
+        raise CellscaperError(f"read_layouts selects with step 1, not {step}")
+    chosen = [slice(max(start - first, 0), max(stop - first, 0)) for first in starts[:-1]]
+    found = [_read_layouts(file, name, rows) for file, rows in zip(files, chosen, strict=True)]
+    for file, one in zip(files, found, strict=True):
+        if (one.classes, one.mpp) != (found[0].classes, found[0].mpp):
+            raise CellscaperError(f"{file} has the classes {one.classes}, {files[0]} has {found[0].classes}")
+    return LayoutSet.joined(found)
+
+
+def _read_layouts(path: Path, name: str | None, select: slice) -> LayoutSet:
     with open_file(path, "cellscaper/layouts") as file, reading(path):
-        group: h5py.Group = file
-        if name is not None or "sets" in file:
-            names = sorted(file["sets"]) if "sets" in file else []
-            if name not in names:
-                raise CellscaperError(f"{path} has no layouts {name!r}; it has {', '.join(names) or 'a single set'}")
-            group = file["sets"][name]
+        group = _group(path, file, name)
         offsets = group["offsets"][()]
         start, stop, step = select.indices(len(offsets) - 1)
         if step != 1:
@@ -147,6 +116,22 @@ def read_layouts(path: Path, name: str | None = None, select: slice = slice(None
             origin=group["origin"][rows],
             columns={key: get_rows(group["columns"][key], rows) for key in group["columns"]},
         )
+
+
+def _group(path: Path, file: h5py.File, name: str | None) -> h5py.Group:
+    """The group of a set; CellscaperError lists the sets of the file if ``name`` is none of them."""
+    if name is None and "sets" not in file:
+        return file
+    names = sorted(file["sets"]) if "sets" in file else []
+    if name not in names:
+        raise CellscaperError(f"{path} has no layouts {name!r}; it has {', '.join(names) or 'a single set'}")
+    return file["sets"][name]
+
+
+def number_of_layouts(path: Path, name: str | None = None) -> int:
+    """The number of layouts in a set of a file."""
+    with open_file(path, "cellscaper/layouts") as file, reading(path):
+        return len(_group(path, file, name)["size"])
 
 
 def array_names(path: Path) -> list[str]:
@@ -172,7 +157,8 @@ class RaggedWriter:
 
     def __init__(self, file: h5py.File, dtype: str):
         self._values = file.create_dataset("values", (0,), dtype, maxshape=(None,), chunks=(1 << 16,), **COMPRESSED)
-        self._file, self._shapes, self._end = file, list[tuple[int, ...]](), 0
+        self._file, self._shapes, self._end = file, GrowingArray(file, "shape"), 0
+        self._shapes.extend(np.zeros((0, 3), np.int64))
 
     def append(self, array: NDArray) -> None:
         flat = np.ascontiguousarray(array, self._values.dtype).reshape(-1)
@@ -180,10 +166,10 @@ class RaggedWriter:
         self._values.resize((self._end + flat.size,))
         self._values[self._end :] = flat
         self._end += flat.size
-        self._shapes.append(array.shape)
+        self._shapes.extend(np.array([array.shape], np.int64))
 
     def _finish(self) -> None:
-        put_array(self._file, "shape", np.array(self._shapes, np.int64).reshape(-1, 3))
+        self._shapes.finish()
 
 
 @contextmanager
@@ -195,22 +181,40 @@ def _write_ragged(path: Path, schema: str, dtype: str, provenance: Provenance) -
 
 
 class Ragged:
-    """Lazy reader of a ragged file: ``len``, ``[i]`` → array, ``shape`` (L, 3). Close it or use ``with``."""
+    """Lazy reader of a ragged file: ``len``, ``[i]`` → array, ``shape`` (L, 3). Close it or use ``with``.
+
+    ``path`` may be a folder with all parts of a set (`disk.set_parts`); one of them is open at a time.
+    """
 
     def __init__(self, path: Path, schema: str):
-        self.path, self._file = Path(path), open_file(path, schema)
+        self._schema, self._files = schema, part_files(Path(path), schema)
+        self._number, self._file = 0, open_file(self._files[0], schema)
+        self._firsts, shapes = [0], list[NDArray[np.int64]]()  # the first array of each part
         try:
-            with reading(path):
-                self._read_index()
+            for number, file in enumerate(self._files):
+                with reading(file):
+                    shapes.append(self._read_index(self._part(number)))
+                self._firsts.append(self._firsts[-1] + len(shapes[-1]))
         except BaseException:
             self.close()
             raise
-
-    def _read_index(self) -> None:
-        self.shape: NDArray[np.int64] = self._file["shape"][()]
+        self.shape: NDArray[np.int64] = np.concatenate(shapes)
         self._offsets = np.concatenate([[0], np.cumsum(self.shape.prod(axis=1))]).astype(np.int64)
-        if self._offsets[-1] != self._file["values"].shape[0]:
-            raise ValueError(f"{self._file['values'].shape[0]} values, shapes add up to {self._offsets[-1]}")
+
+    def _read_index(self, file: h5py.File) -> NDArray[np.int64]:
+        """The shapes (L, 3) of one file."""
+        shape = file["shape"][()]
+        total = int(shape.prod(axis=1).sum())
+        if total != file["values"].shape[0]:
+            raise ValueError(f"{file['values'].shape[0]} values, shapes add up to {total}")
+        return shape
+
+    def _part(self, number: int) -> h5py.File:
+        """The open file of a part."""
+        if number != self._number:
+            self._file.close()
+            self._number, self._file = number, open_file(self._files[number], self._schema)
+        return self._file
 
     def __len__(self) -> int:
         return len(self.shape)
@@ -219,8 +223,11 @@ class Ragged:
         if not -len(self) <= i < len(self):
             raise IndexError(i)
         i %= len(self)
-        with reading(self.path):
-            return self._file["values"][self._offsets[i] : self._offsets[i + 1]].reshape(self.shape[i])
+        number = int(np.searchsorted(self._firsts, i, side="right")) - 1
+        start, stop = self._offsets[i : i + 2] - self._offsets[self._firsts[number]]
+        file = self._part(number)
+        with reading(self._files[number]):
+            return file["values"][start:stop].reshape(self.shape[i])
 
     def __iter__(self) -> Iterator[NDArray]:
         return (self[i] for i in range(len(self)))
@@ -262,9 +269,9 @@ class DensitySet(Ragged):
     def __init__(self, path: Path):
         super().__init__(path, "cellscaper/density")
 
-    def _read_index(self) -> None:
-        super()._read_index()
-        self.stride, self.scale = int(self._file.attrs["stride"]), float(self._file.attrs["scale"])
+    def _read_index(self, file: h5py.File) -> NDArray[np.int64]:
+        self.stride, self.scale = int(file.attrs["stride"]), float(file.attrs["scale"])
+        return super()._read_index(file)
 
 
 @contextmanager

@@ -26,5 +26,5 @@ def generate(request: Request) -> Made:
             f"the packaged weights know {', '.join(facts['classes'])}, asked for {', '.join(targets.classes)}; "
             "train one on your cells (generator point_diffusion)"
         )
-    made = sample_layouts(model.to(request.device), targets, request.seeds, request.settings, request.what)
+    made = sample_layouts(model.to(request.device), targets, request.seeds, request.settings, request.advance)
     return Made({"points": made.with_columns(target=np.arange(len(targets)))})

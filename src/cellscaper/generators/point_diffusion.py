@@ -24,7 +24,6 @@ from cellscaper.generators.pointsets.settings import LevelSampling, PointNetwork
 from cellscaper.generators.pointsets.topology import topology_terms
 from cellscaper.generators.protocol import Made, Prepared, Recipe, Request, read_recipe, refuse_density
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.run.progress import Progress
 from cellscaper.run.settings import Fraction, Positive
 from cellscaper.run.settings import Settings as Block
 from cellscaper.run.transfer import to_device
@@ -103,7 +102,7 @@ def generate(request: Request) -> Made:
     model = network(recipe.settings.network, request.targets.n_classes, recipe.region)
     model.load_state_dict(request.weights)
     model.to(request.device).eval()
-    return Made({"points": sample_layouts(model, request.targets, request.seeds, request.settings, request.what)})
+    return Made({"points": sample_layouts(model, request.targets, request.seeds, request.settings, request.advance)})
 
 
 def _start_packaged(model: PointDenoiser, classes: Sequence[str]) -> None:
@@ -175,22 +174,26 @@ def random_levels(n: int, noise: NoiseLevels, random: torch.Generator) -> Tensor
 
 
 def sample_layouts(
-    model: PointDenoiser, targets: LayoutSet, seeds: Sequence[int], sampling: LevelSampling, what: str
+    model: PointDenoiser,
+    targets: LayoutSet,
+    seeds: Sequence[int],
+    sampling: LevelSampling,
+    advance: Callable[[int], None] = lambda layouts: None,
 ) -> LayoutSet:
     """Layouts with the labels of the targets, one seed each, in batches of ``sampling.batch`` of about equal size.
 
+    ``advance`` is told the number of layouts after each batch.
     CellscaperError if a target has another size or other classes than the model.
     """
     side = check_targets("the point diffusion", model.region, model.classes, targets)
     order = np.argsort(np.diff(targets.offsets), kind="stable")
     placed: list[NDArray] = [np.zeros((0, 2), np.float32)] * len(targets)
-    with Progress(len(targets), what) as progress:
-        for start in range(0, len(targets), sampling.batch):
-            rows = order[start : start + sampling.batch].tolist()
-            labels = [targets.layout(row).labels for row in rows]
-            drawn = sample_points(model, labels, [seeds[row] for row in rows], sampling)
-            for row, points in zip(rows, drawn, strict=True):
-                placed[row] = points
-            progress.update(len(rows))
+    for start in range(0, len(targets), sampling.batch):
+        rows = order[start : start + sampling.batch].tolist()
+        labels = [targets.layout(row).labels for row in rows]
+        drawn = sample_points(model, labels, [seeds[row] for row in rows], sampling)
+        for row, points in zip(rows, drawn, strict=True):
+            placed[row] = points
+        advance(len(rows))
     layouts = [Layout(points, target.labels, side) for points, target in zip(placed, targets, strict=True)]
     return LayoutSet.build(layouts, targets.classes, targets.mpp)

@@ -4,6 +4,9 @@ Settings                 settings of the training, or of the layouts if the gene
 DECODERS                 the sets of layouts that it makes: one for each way to read its maps, or ``points``
 generate(request)        layouts for targets
 
+If its settings have a ``batch``, a layout must depend on its batch's targets and seeds alone: `sample_layouts` then asks
+for some batches at a time, so that a killed job repeats only the last of them (`generators.writing`).
+
 A trained generator also defines (and ``GPU = False`` if its training and sampling are no faster on one):
 
 TRAINING                 the papers' training settings
@@ -15,7 +18,7 @@ another generator, whose training it then shares.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import torch
@@ -82,6 +85,13 @@ class SamplingSection(Settings):
     layouts: Count | None = None
 
 
+class SetSection(SamplingSection):
+    """The section of `generate_set`: ``layouts`` of the whole set, whose parts begin at multiples of ``unit``."""
+
+    layouts: Count
+    unit: Count
+
+
 def read_recipe(section: Any) -> Recipe:
     """The recipe in a stage's config section or in the facts of weights; CellscaperError for anything else."""
     recipe = read(Recipe, section, "train_layout")
@@ -117,7 +127,9 @@ class Request:
     region    side of the layouts, px; ``small``: whether smaller training images are an error or left out
     weights, facts   of a trained generator: tensors by name, and the facts in the same file
     decoding  thresholds at which maps are read
-    device    device of the computation; ``what`` names the work in progress lines
+    device    device of the computation
+    first     number of the first target among all those of a run that asks part by part
+    advance   is told how many layouts were made, after each batch
     """
 
     targets: LayoutSet
@@ -130,7 +142,18 @@ class Request:
     facts: Mapping[str, Any] = field(default_factory=dict)
     decoding: Decoding = field(default_factory=Decoding)
     device: torch.device | str = "cpu"
-    what: str = "layouts"
+    first: int = 0
+    advance: Callable[[int], None] = lambda layouts: None
+
+    @property
+    def batch(self) -> int | None:
+        """The layouts that are made at once; None if the generator has no such setting."""
+        return getattr(self.settings, "batch", None)
+
+    def part(self, start: int, stop: int) -> "Request":
+        """The same request for the targets from ``start`` up to ``stop``."""
+        rows = slice(start, stop)
+        return replace(self, targets=self.targets[rows], seeds=self.seeds[rows], first=self.first + start)
 
 
 @dataclass(frozen=True)

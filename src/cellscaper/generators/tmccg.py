@@ -34,7 +34,6 @@ from cellscaper.generators.pointsets.batches import check_targets, crop_batch, p
 from cellscaper.generators.protocol import Made, Prepared, Recipe, Request, read_recipe, refuse_density
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.run import launch
-from cellscaper.run.progress import Progress
 from cellscaper.run.settings import Count, Positive
 from cellscaper.run.settings import Settings as Block
 from cellscaper.run.transfer import to_device
@@ -130,7 +129,8 @@ def generate(request: Request) -> Made:
     recipe = read_recipe(request.facts["section"])
     model = Tmccg(recipe.settings, request.targets.n_classes, recipe.region).to(request.device).eval()
     model.load_state_dict(request.weights)
-    made = sample_layouts(model.double(), request.targets, request.seeds, request.settings.batch, request.what)
+    batch = request.settings.batch
+    made = sample_layouts(model.double(), request.targets, request.seeds, batch, request.advance)
     return Made({"points": made})
 
 
@@ -206,7 +206,13 @@ def batch_loss(model: Tmccg, recipe: Recipe, crops: CropSampler) -> Drawn:
 
 
 @torch.no_grad()
-def sample_layouts(model: Tmccg, targets: LayoutSet, seeds: Sequence[int], batch: int, what: str) -> LayoutSet:
+def sample_layouts(
+    model: Tmccg,
+    targets: LayoutSet,
+    seeds: Sequence[int],
+    batch: int,
+    advance: Callable[[int], None] = lambda layouts: None,
+) -> LayoutSet:
     """Layouts with the labels of the targets, one seed each: places, noise and the choice among bank crops.
 
     The condition is that of the bank crop with the smallest L1 distance of counts, with the target's own counts in it.
@@ -216,24 +222,23 @@ def sample_layouts(model: Tmccg, targets: LayoutSet, seeds: Sequence[int], batch
     device, kind = model.bank.device, model.bank.dtype
     layouts: list[Layout] = []
     last = np.nextafter(np.float32(model.region), np.float32(0))
-    with Progress(len(targets), what) as progress:
-        for start in range(0, len(targets), batch):
-            rows = range(start, min(start + batch, len(targets)))
-            labels = [targets.layout(row).labels for row in rows]
-            points = pad_labels(labels, model.classes)
-            draws = [np.random.default_rng(seeds[row]) for row in rows]
-            condition = torch.stack(
-                [_condition(model, counts, rng) for counts, rng in zip(points.counts, draws, strict=True)]
-            )
-            noise = torch.from_numpy(np.stack([rng.normal(size=model.generator.noise) for rng in draws]))
-            x = torch.zeros(*points.mask.shape, 2, dtype=torch.float64)
-            for i, (rng, one) in enumerate(zip(draws, labels, strict=True)):
-                x[i, : len(one)] = torch.from_numpy(rng.uniform(0, model.region, (len(one), 2)))
-            placed = model(*(a.to(device, kind) for a in (x, noise, condition)),
-                           points.labels.to(device), points.mask.to(device)).cpu().numpy()  # fmt: skip
-            for one, where in zip(labels, placed, strict=True):
-                layouts.append(Layout(where[: len(one)].astype(np.float32).clip(0, last), one, side))
-            progress.update(len(rows))
+    for start in range(0, len(targets), batch):
+        rows = range(start, min(start + batch, len(targets)))
+        labels = [targets.layout(row).labels for row in rows]
+        points = pad_labels(labels, model.classes)
+        draws = [np.random.default_rng(seeds[row]) for row in rows]
+        condition = torch.stack(
+            [_condition(model, counts, rng) for counts, rng in zip(points.counts, draws, strict=True)]
+        )
+        noise = torch.from_numpy(np.stack([rng.normal(size=model.generator.noise) for rng in draws]))
+        x = torch.zeros(*points.mask.shape, 2, dtype=torch.float64)
+        for i, (rng, one) in enumerate(zip(draws, labels, strict=True)):
+            x[i, : len(one)] = torch.from_numpy(rng.uniform(0, model.region, (len(one), 2)))
+        placed = model(*(a.to(device, kind) for a in (x, noise, condition)),
+                       points.labels.to(device), points.mask.to(device)).cpu().numpy()  # fmt: skip
+        for one, where in zip(labels, placed, strict=True):
+            layouts.append(Layout(where[: len(one)].astype(np.float32).clip(0, last), one, side))
+        advance(len(rows))
     return LayoutSet.build(layouts, targets.classes, targets.mpp)
 
 

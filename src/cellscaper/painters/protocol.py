@@ -10,7 +10,7 @@ prepare(settings, …)  the model and its loss
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,6 +42,15 @@ class Request:
     cells: Path | None = None
     images: Path | None = None
     device: torch.device | str = "cpu"
+
+    @property
+    def batch(self) -> int | None:
+        """The images that are painted at once; None if the painter has no such setting."""
+        return getattr(self.settings, "batch", None)
+
+    def part(self, start: int, stop: int) -> "Request":
+        """The same request for the layouts from ``start`` up to ``stop``."""
+        return replace(self, layouts=self.layouts[start:stop], seeds=self.seeds[start:stop])
 
 
 class Painter(Protocol):

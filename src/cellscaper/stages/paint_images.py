@@ -1,13 +1,16 @@
-"""paint_images: an H&E image for each generated layout."""
+"""paint_images: an H&E image for each generated layout.
 
-from cellscaper.disk.storage import read_layouts, write_images
+A killed job goes on from the images that were finished, which are in ``state/`` beside the output.
+"""
+
+from cellscaper.disk.storage import read_layouts
 from cellscaper.disk.weights import read_weights_for
 from cellscaper.painters.protocol import Painter, Request
+from cellscaper.painters.writing import write_painted
 from cellscaper.plan.provenance import record
 from cellscaper.run import stage
 from cellscaper.run.devices import device
 from cellscaper.run.methods import method
-from cellscaper.run.progress import Progress
 from cellscaper.run.seeds import sample_seeds
 from cellscaper.run.settings import read
 
@@ -36,11 +39,7 @@ def main() -> None:
         device=device(args.gpus),
     )
     provenance = record("paint_images", args.config, args.seed, args.inputs, [f"painters.{name}"])
-    bar = Progress(len(layouts), f"{args.painted.parent}: images")
-    with write_images(args.painted, provenance) as painted, bar as progress:
-        for image in painter.paint(request):
-            painted.append(image)
-            progress.update()
+    write_painted(args.painted, painter, request, provenance, f"{args.painted.parent}: images")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,16 @@
 
 The maps of a diffusion are read by all three decoders, one LayoutSet each; systems that place points write one,
 ``points``. Columns: ``target`` is the number of the target a layout was matched to, ``requested`` (C) its counts.
+
+A killed job goes on from the layouts that were finished, which are in ``state/`` beside the output.
 """
 
-from cellscaper.disk.storage import read_layouts, write_layouts
+from cellscaper.disk.storage import read_layouts
 from cellscaper.disk.weights import read_weights_for
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.protocol import Generator, Request, SamplingSection
-from cellscaper.generators.targets import choose_targets, with_targets
+from cellscaper.generators.targets import choose_targets
+from cellscaper.generators.writing import write_generated
 from cellscaper.plan.provenance import record
 from cellscaper.run import stage
 from cellscaper.run.devices import device
@@ -41,12 +44,9 @@ def main() -> None:
         facts=facts,
         decoding=section.decoding,
         device=device(args.gpus),
-        what=f"{args.layouts.parent}: layouts",
     )
-    made = generator.generate(request)
-    sets = {name: with_targets(one, targets) for name, one in made.sets.items()}
     provenance = record("sample_layouts", args.config, args.seed, args.inputs, [f"generators.{section.method}"])
-    write_layouts(args.layouts, sets, provenance, made.arrays)
+    write_generated(args.layouts, generator, request, provenance, f"{args.layouts.parent}: layouts")
 
 
 if __name__ == "__main__":

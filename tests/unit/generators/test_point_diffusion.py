@@ -78,7 +78,7 @@ def test_an_untrained_network_has_the_loss_of_one_that_knows_nothing():
 
 def test_counts_are_exact_and_classes_find_their_places(trained):
     targets = nests(12)
-    made = sample_layouts(trained[0], targets, list(range(12)), SAMPLING, "test")
+    made = sample_layouts(trained[0], targets, list(range(12)), SAMPLING)
     assert np.array_equal(made.counts(), targets.counts())
     assert np.array_equal(made.labels, targets.labels)
     away = np.abs(made.points - 32).max(axis=1)
@@ -93,7 +93,7 @@ def test_generate_uses_the_weights(trained):
     made = point_diffusion.generate(Request(targets, seeds, SAMPLING, nests(), 64, weights=weights, facts=facts))
     assert made.arrays == {}
     assert list(made.sets) == ["points"]
-    expected = sample_layouts(model, targets, seeds, SAMPLING, "test")
+    expected = sample_layouts(model, targets, seeds, SAMPLING)
     assert np.abs(made.sets["points"].points - expected.points).max() < 1e-4
 
 
@@ -132,4 +132,4 @@ def test_settings_that_do_not_fit_are_refused(trained):
         read_recipe({**SECTION, "settings": None})
     larger = LayoutSet.build([Layout(np.zeros((0, 2), np.float32), np.zeros(0, np.uint8), (64, 80))], ("a", "b"), 0.5)
     with pytest.raises(CellscaperError, match="trained on 64 px regions of 2 classes, asked for 64×80 px of 2"):
-        sample_layouts(trained[0], larger, [0], SAMPLING, "test")
+        sample_layouts(trained[0], larger, [0], SAMPLING)

@@ -329,4 +329,4 @@ def test_targets_of_another_region_are_refused(trained):
         [Layout(np.zeros((1, 2), np.float32), np.zeros(1, np.uint8), (32, 64))], ("a", "b", "c"), 0.5
     )
     with pytest.raises(CellscaperError, match="64 px regions of 3 classes, asked for 32×64 px of 3"):
-        sample_layouts(trained.model, wrong, [0], 4, "layouts")
+        sample_layouts(trained.model, wrong, [0], 4)

@@ -19,7 +19,6 @@ from cellscaper.diffusion.settings import CategoryCondition, LayoutDiffusion, Ma
 from cellscaper.diffusion.unet import UNet
 from cellscaper.generators.protocol import Made, Prepared, Recipe, Request, grid_of, read_recipe
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.run.progress import Progress
 from cellscaper.run.settings import Settings
 from cellscaper.run.transfer import to_device
 from cellscaper.training.contract import Drawn
@@ -217,9 +216,10 @@ def read_maps(request: Request, keep_density: int = 0) -> Made:
     """Sampled maps, read by each decoder.
 
     If the model makes density maps, the result also has the array ``density`` (n, C, inner, inner) of the first
-    ``keep_density`` layouts, in 0…1: fractions of the value that normalised the training maps.
+    ``keep_density`` layouts of the run, in 0…1: fractions of the value that normalised the training maps.
     """
     targets, sampling, facts = request.targets, request.settings, request.facts
+    keep_density = max(keep_density - request.first, 0)
     recipe, classes, device = read_recipe(facts["section"]), targets.n_classes, torch.device(request.device)
     model = denoiser(recipe, facts["channels"], classes).to(device).eval()
     model.load_state_dict(request.weights)
@@ -232,17 +232,16 @@ def read_maps(request: Request, keep_density: int = 0) -> Made:
     found: dict[str, list[Layout]] = {name: [] for name in DECODERS}
     kept: list[NDArray] = []
     size, step = (grid.region, grid.region), sampling.batch
-    with Progress(len(targets), request.what) as progress:
-        for start in range(0, len(targets), step):
-            rows = slice(start, start + step)
-            asked = torch.from_numpy(counts[rows]).float()
-            maps = sample_maps(recipe, model, facts["channels"], asked, request.seeds[rows], sampling, device)
-            unit = layout_maps(grid, maps, classes)
-            if facts["channels"] > classes and start < keep_density:
-                kept.append(density_maps(grid, maps, classes).cpu().numpy())
-            for name in DECODERS:
-                cells = decode(unit, grid, name, counts[rows], thresholds[name])
-                found[name] += [Layout(points, labels, size) for points, labels in cells]
-            progress.update(len(asked))
+    for start in range(0, len(targets), step):
+        rows = slice(start, start + step)
+        asked = torch.from_numpy(counts[rows]).float()
+        maps = sample_maps(recipe, model, facts["channels"], asked, request.seeds[rows], sampling, device)
+        unit = layout_maps(grid, maps, classes)
+        if facts["channels"] > classes and start < keep_density:
+            kept.append(density_maps(grid, maps, classes).cpu().numpy())
+        for name in DECODERS:
+            cells = decode(unit, grid, name, counts[rows], thresholds[name])
+            found[name] += [Layout(points, labels, size) for points, labels in cells]
+        request.advance(len(asked))
     made = {name: LayoutSet.build(items, targets.classes, targets.mpp) for name, items in found.items()}
     return Made(made, {"density": np.concatenate(kept)[:keep_density]} if kept else {})

@@ -1,0 +1,70 @@
+"""Parts of many layouts: which rows each has, and those that are finished while the others are still made."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cellscaper.disk.hdf5 import Provenance, read_whole
+from cellscaper.disk.storage import read_provenance
+from cellscaper.errors import CellscaperError
+from cellscaper.plan.provenance import digest
+from cellscaper.run.progress import log
+
+BATCHES = 8  # batches in a part that is kept: what a kill costs at most
+
+
+def part_rows(total: int, unit: int, number: int, parts: int) -> range:
+    """The rows of part ``number`` (1 … ``parts``) of ``total`` rows. Parts begin at multiples of ``unit`` rows.
+
+    So a batch of ``unit`` rows has the same rows whatever the number of parts. CellscaperError if a part would be
+    empty, or if there is no such part.
+    """
+    units = -(-total // unit)
+    if not 1 <= number <= parts:
+        raise CellscaperError(f"part {number} of {parts}: expected a part from 1 to {parts}")
+    if parts > units:
+        at_once = f", made {unit} at a time," if unit > 1 else ""
+        raise CellscaperError(f"{parts} parts of {total} layouts{at_once}: there can be at most {units} parts")
+    return range(unit * (units * (number - 1) // parts), min(unit * (units * number // parts), total))
+
+
+class KeptParts:
+    """Finished parts of an output in ``state/`` beside it, which Snakemake does not know: a killed stage goes on.
+
+    Parts are made in order, each a file with ``provenance``. Parts of another ``bound`` (all that the output depends
+    on, JSON) and damaged ones are made again, with a log line.
+    """
+
+    def __init__(self, output: Path, schema: str, bound: Sequence[Any]):
+        self.folder, self._schema = Path(output).parent / "state", schema
+        self.provenance: Provenance = {"state": digest(list(bound))}
+
+    def file(self, number: int) -> Path:
+        """The file of a part."""
+        return self.folder / f"part{number:06d}.h5"
+
+    def finished(self) -> int:
+        """The number of parts from the first on that are there and whole."""
+        number = 0
+        while self.file(number).exists() and self._is_whole(self.file(number)):
+            number += 1
+        return number
+
+    def _is_whole(self, file: Path) -> bool:
+        try:
+            if read_provenance(file) != self.provenance:
+                log(f"{self.folder}: saved parts are of other code, data or settings; starting anew")
+                self.clear()
+                return False
+            read_whole(file, self._schema)
+        except CellscaperError:
+            log(f"{file}: this saved part is damaged; making it again")
+            return False
+        return True
+
+    def clear(self) -> None:
+        """Remove all parts, and the folder if nothing else is in it."""
+        for file in self.folder.glob("*part*.h5*"):  # with those that a killed writer left
+            file.unlink()
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()
