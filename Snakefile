@@ -15,6 +15,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/density.smk"
 include: "workflow/rules/layout.smk"
 include: "workflow/rules/image.smk"
+include: "workflow/rules/sets.smk"
 include: "workflow/rules/detect.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/tables.smk"
@@ -29,6 +30,13 @@ rule all:
         figures.run_files(),
         rules.make_report.output.report,
         GALLERIES,
+        outputs.set_files(),
+
+
+rule sets:
+    """Every part of the generated sets of the configuration (`sets`), and nothing else."""
+    input:
+        outputs.set_files(),
 
 
 onstart:

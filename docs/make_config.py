@@ -111,7 +111,8 @@ def section(name: str, node: Any, value: Any) -> Iterator[str]:
         inner = inner if "properties" in inner else inner["items"]
         entries = [one for entry in value.values() for one in (entry if isinstance(entry, list) else [entry])]
         yield from table(row(leaf, {"": shown(leaf, entries)}) for leaf in leaves(inner))
-    yield from (f"In the papers' configuration: {', '.join(f'`{one}`' for one in value)}.", "")
+    if value:
+        yield from (f"In the papers' configuration: {', '.join(f'`{one}`' for one in value)}.", "")
 
 
 def chosen(name: str, inner: Any, value: Any) -> Iterator[str]:

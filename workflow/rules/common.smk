@@ -59,6 +59,9 @@ wildcard_constraints:
     table="[a-z0-9_]+",
     training="train_layout|train_features|train_image|train_detector",
     mix="[0-9]+",
+    set="[a-z0-9_]+",
+    part="[0-9]+",
+    parts="[0-9]+",
     seed="[0-9]+",
 
 

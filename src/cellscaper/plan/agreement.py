@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from cellscaper.errors import CellscaperError
+from cellscaper.plan.experiments import Experiments
 from cellscaper.plan.merging import Config
 from cellscaper.plan.places import Places, nearest, nearest_or_all
 from cellscaper.plan.schema import facts
+from cellscaper.plan.sections import set_unit
 from cellscaper.plan.tables import REAL_ONLY
 from cellscaper.plan.validation import NEW, RULES
 from cellscaper.run.packages import need as need_package
@@ -65,6 +67,8 @@ def check_names(config: Config, places: Places) -> None:
         _check_fractions(detector["synthetic_fractions"], ["detectors", name, "synthetic_fractions"], places)
     for name, painter in config["painters"].items():
         _check_file(painter.get("init"), ["painters", name, "init"], places)
+    for name, one in config["sets"].items():
+        _check_set(name, one, need)
     path = ["metrics", "image_quality", "detector"]
     judge = config["metrics"]["image_quality"]["detector"]
     need(judge, "detectors", *path)
@@ -85,6 +89,29 @@ class _Need:
         if name not in self.config[kind]:
             where = self.places.value(path, name)
             raise CellscaperError(f"{where}: no such entry in {kind}{nearest_or_all(name, self.config[kind])}")
+
+
+def _check_set(name: str, block: Any, need: _Need) -> None:
+    """A generated set: names, a system that generates, a decoder of it, and no more parts than can be made."""
+    places, path = need.places, ["sets", name]
+    need(block["dataset"], "datasets", *path, "dataset")
+    need(block["experiment"], "experiments", *path, "experiment")
+    generator = need.config["experiments"][block["experiment"]]["generator"]
+    if generator == "real_halves":
+        where = places.value([*path, "experiment"], block["experiment"])
+        raise CellscaperError(f"{where}: real layouts are not generated; name a system that generates")
+    decoders, decoder = facts()["generators"][generator]["decoders"], block.get("decoder")
+    is_needed = block["images"] and len(decoders) > 1
+    if decoder not in decoders and (decoder is not None or is_needed):
+        where = places.value([*path, "decoder"], decoder)
+        raise CellscaperError(f"{where}: layouts of generator {generator} are read by {' or '.join(decoders)}")
+    unit = set_unit(Experiments(need.config), name)
+    most = -(-block["layouts"] // unit)
+    if block["parts"] > most:
+        where = places.value([*path, "parts"], block["parts"])
+        raise CellscaperError(
+            f"{where}: {block['layouts']} layouts, {unit} at a time, can be at most {most} parts; give fewer parts"
+        )
 
 
 def _check_split(split: Any, path: list[str], places: Places) -> None:

@@ -100,6 +100,29 @@ class Outputs:
             return {"model": [model], "cells": [], "images": []}
         return {"model": [], "cells": [self.cells(dataset)], "images": [self.images(dataset)]}
 
+    def set_inputs(self, name: str) -> dict[str, list[str]]:
+        """Inputs of a part of a generated set besides the cells: its weights, and targets if they are no crops."""
+        block = self.config["sets"][name]
+        dataset, experiment = block["dataset"], block["experiment"]
+        crops = self.config["fields"][self.experiments[experiment].field]["evaluation"]["kind"] == "windows"
+        targets = [] if crops else [self.targets_of(dataset, experiment)]
+        return {"targets": targets, "model": self.layout_weights(dataset, experiment, str(block["seed"]))}
+
+    def set_painting(self, name: str) -> dict[str, list[str]]:
+        """Inputs of the images of a part of a generated set besides its layouts."""
+        block = self.config["sets"][name]
+        return self.painting(block["dataset"], block["experiment"], str(block["seed"]))
+
+    def set_files(self) -> list[str]:
+        """The files of all parts of all generated sets."""
+        found = []
+        for name, block in self.config["sets"].items():
+            kinds = ["layouts.h5", "images.h5"] if block["images"] else ["layouts.h5"]
+            for part in range(1, block["parts"] + 1):
+                folder = f"{self.folder(block['dataset'])}/sets/{name}/part{part}-of-{block['parts']}"
+                found += [f"{folder}/{kind}" for kind in kinds]
+        return found
+
     def is_trained_painter(self, name: str) -> bool:
         return bool(facts()["painters"][self.config["painters"][name]["method"]]["trained"])
 

@@ -1,5 +1,6 @@
 """The section of the configuration for each rule: only the settings that the rule depends on."""
 
+from math import lcm
 from typing import Any
 
 from cellscaper.plan.experiments import Experiments, method_block
@@ -53,6 +54,29 @@ def sampling_section(experiments: Experiments, dataset: str, name: str, purpose:
         "layouts": field["train_layouts"] if purpose == "train" else scored,
     }
     return {key: value for key, value in section.items() if value is not None}
+
+
+def set_section(experiments: Experiments, name: str) -> Any:
+    """The section of `generate_set`. Parts begin where batches of layouts and, if it is painted, of images begin."""
+    block = experiments.config["sets"][name]
+    section = sampling_section(experiments, block["dataset"], block["experiment"], "train")
+    return {**section, "layouts": block["layouts"], "unit": set_unit(experiments, name)}
+
+
+def set_unit(experiments: Experiments, name: str) -> int:
+    """The layouts between two places where a part of a generated set can begin."""
+    block = experiments.config["sets"][name]
+    one, painter = experiments[block["experiment"]], experiments.painter(block["experiment"])
+    made = one.sampling if one.is_trained else one.settings
+    painted = painting_section(experiments.config, painter)["settings"] if block["images"] else {}
+    return lcm(made.get("batch", 1), painted.get("batch", 1))
+
+
+def set_painting_section(experiments: Experiments, name: str) -> Any:
+    """The section of `paint_set`."""
+    block = experiments.config["sets"][name]
+    section = painting_section(experiments.config, experiments.painter(block["experiment"]))
+    return {**section, "layouts": block["layouts"], "unit": set_unit(experiments, name)}
 
 
 def features_section(config: Config, name: str) -> Any:

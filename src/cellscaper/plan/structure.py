@@ -88,6 +88,20 @@ class Resources(Settings):
     gpu: int = Field(ge=0, description="GPUs")
 
 
+class GeneratedSet(Settings):
+    """A large set of generated layouts, made in parts; the parts of any number together are the same set."""
+
+    dataset: str = Field(description="name from datasets: its training crops give the counts, its trainings the weights")
+    experiment: str = Field(description="system that makes the layouts, a name from experiments")
+    seed: int = Field(0, ge=0, description="seed of the layouts and images, and of the weights")
+    layouts: Count = Field(description="number of layouts")
+    parts: Count = Field(1, description="number of parts, each a job")
+    images: bool = Field(False, description="whether an H&E image is painted for each layout")
+    decoder: Decoder | None = Field(
+        None, description="reading of the maps that is painted; null for a system with a single one"
+    )
+
+
 class Row(Settings):
     """A row of a table."""
 

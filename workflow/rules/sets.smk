@@ -1,0 +1,96 @@
+# Generated sets of any size (config `sets`): layouts and their images in parts, one job a part.
+
+
+def set_experiment(w):
+    """The experiment whose system makes a set."""
+    return experiments[config["sets"][w.set]["experiment"]]
+
+
+def set_painter(w):
+    """The painter of a set."""
+    return experiments.painter(set_experiment(w).name)
+
+
+def like(rule, other):
+    """The rule whose resources count: ``rule`` if the configuration names it, else ``other``, which does the same."""
+    return rule if rule in config["resources"] else other
+
+
+GENERATING, PAINTING = like("generate_set", "sample_layouts"), like("paint_set", "paint_images")
+
+
+rule generate_set:
+    """Part {wildcards.part} of {wildcards.parts} of the generated set {wildcards.set}."""
+    input:
+        unpack(lambda w: outputs.set_inputs(w.set)),
+        cells=rules.read_cells.output.cells,
+    output:
+        layouts=RESULTS + "/{dataset}/sets/{set}/part{part}-of-{parts}/layouts.h5",
+    log:
+        RESULTS + "/{dataset}/logs/generate_set/{set}-part{part}-of-{parts}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/generate_set/{set}-part{part}-of-{parts}.tsv"
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need(GENERATING, "threads")
+    resources:
+        mem_mb=memory(GENERATING),
+        runtime=minutes(GENERATING),
+        gpu=need(GENERATING, "gpu"),
+    params:
+        **stage_code("generate_set"),
+        method=lambda w: method_code("generate_set", "generators", set_experiment(w).generator),
+        config=lambda w: canonical(sections.set_section(experiments, w.set)),
+        seed=lambda w: config["sets"][w.set]["seed"],
+    shell:
+        STAGE + "generate_set"
+        " --cells {input.cells:q}"
+        " --targets {input.targets:q}"
+        " --model {input.model:q}"
+        " --part {wildcards.part} --parts {wildcards.parts}"
+        " --config {params.config:q}"
+        " --seed {params.seed}"
+        " --layouts {output.layouts:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule paint_set:
+    """H&E images for part {wildcards.part} of {wildcards.parts} of the generated set {wildcards.set}."""
+    input:
+        unpack(lambda w: outputs.set_painting(w.set)),
+        layouts=rules.generate_set.output.layouts,
+    output:
+        painted=RESULTS + "/{dataset}/sets/{set}/part{part}-of-{parts}/images.h5",
+    log:
+        RESULTS + "/{dataset}/logs/paint_set/{set}-part{part}-of-{parts}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/paint_set/{set}-part{part}-of-{parts}.tsv"
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need(PAINTING, "threads")
+    resources:
+        mem_mb=memory(PAINTING),
+        runtime=minutes(PAINTING),
+        gpu=need(PAINTING, "gpu"),
+    params:
+        **stage_code("paint_set"),
+        method=lambda w: method_code(
+            "paint_set", "painters", config["painters"][set_painter(w)]["method"]
+        ),
+        config=lambda w: canonical(sections.set_painting_section(experiments, w.set)),
+        seed=lambda w: config["sets"][w.set]["seed"],
+        decoder=lambda w: config["sets"][w.set].get("decoder") or "points",
+    shell:
+        STAGE + "paint_set"
+        " --layouts {input.layouts:q}"
+        " --decoder {params.decoder}"
+        " --model {input.model:q}"
+        " --cells {input.cells:q}"
+        " --images {input.images:q}"
+        " --part {wildcards.part} --parts {wildcards.parts}"
+        " --config {params.config:q}"
+        " --seed {params.seed}"
+        " --painted {output.painted:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
