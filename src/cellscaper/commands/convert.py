@@ -16,13 +16,14 @@ centroids are taken); COCO with keypoints or boxes. Give --size, --mpp and --cla
 
   cellscaper convert out.h5 out.geojson
   cellscaper convert out.h5 'out-{layout}.geojson'                       # a file for each layout
+  cellscaper convert big big.csv                         # a folder with all parts of a set (docs/large-sets.md)
   cellscaper convert cells.geojson cells.h5 --size 1024,1024 --mpp 0.5   # exported by QuPath
 """
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command line."""
-    parser.add_argument("input", metavar="IN", help="file to read")
+    parser.add_argument("input", metavar="IN", help="file to read, or a folder with all parts of a set")
     parser.add_argument("output", metavar="OUT", help="file to write; with {layout} in its name one for each layout")
     parser.add_argument("--set", metavar="NAME", help="which set of an .h5 file with several (a decoder's, say)")
     parser.add_argument("--layout", metavar="NUMBER", help="only this layout (from 0)")
@@ -33,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, convert, write."""
-    source, target = options.file(args.input, "IN"), options.output(args.output)
+    source, target = options.file_or_folder(args.input, "IN"), options.output(args.output)
     given = (
         options.size(args.size) if args.size else None,
         options.positive(args.mpp, "--mpp") if args.mpp else None,
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> None:
     )
     from cellscaper.disk import export
     from cellscaper.disk.formats.facts import Given
+    from cellscaper.disk.set_parts import part_files
     from cellscaper.plan.provenance import record
 
     export.ending(target)
@@ -51,7 +53,8 @@ def run(args: argparse.Namespace) -> None:
             raise CellscaperError(f"--layout {number}: {source} has {len(layouts)} layouts, numbered from 0")
         layouts = layouts[number : number + 1]
     config = {"set": args.set, "layout": args.layout}
-    provenance = record("convert", config, None, {"input": source}, ["disk.export"], package="commands")
+    inputs = {f"input{i or ''}": file for i, file in enumerate(part_files(source, "cellscaper/layouts"))}
+    provenance = record("convert", config, None, inputs, ["disk.export"], package="commands")
     if "{layout}" not in target.name:
         export.write(target, layouts, provenance)
         return

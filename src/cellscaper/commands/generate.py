@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cellscaper.layouts import LayoutSet
 
 STEPS = 10_000  # most noise levels that --steps takes
+SEEDS = 1024  # layouts whose seeds are in memory
 HELP = "layouts with exactly the cells you ask for: any size, masks, around given cells"
 DESCRIPTION = """\
 Generate layouts of cells: labelled points, in px at 20× (0.5 µm a pixel), with exactly the counts asked for.
@@ -31,6 +32,11 @@ mm²). Regions may have any size: larger ones are made of overlapping windows, s
 --around keeps given cells where they are and generates the counts beside them, as their neighbours. Given cells come
 first in each layout (column `given`). Without --mask, new cells may lie anywhere between them.
 
+Large sets are made in parts, side by side or on several machines; the files of all parts together are the whole set,
+and most commands take their folder like a file (docs/large-sets.md). A part that was lost is made again alone:
+
+  cellscaper generate --counts epithelial=60 -n 10000 --part 3/50 -o big/part3.h5
+
 Every layout has exactly the counts. No two cells are nearer than --min-distance, and no new cell lies outside the mask.
 An impossible request ends with a one-line error, and no file is written. The same --seed gives the same layouts.
 """
@@ -42,6 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     many.add_argument("--counts", metavar="CLASS=N,…", help="new cells of each class in the region")
     many.add_argument("--density", metavar="CLASS=D,…", help="new cells per mm² of each class, in place of --counts")
     many.add_argument("-n", "--number", default="1", metavar="N", help="layouts (default 1)")
+    many.add_argument("--part", metavar="K/N", help="only part K of N of the layouts; all parts together are the whole")
     many.add_argument("--seed", default="0", help="whole number (default 0); another seed gives other layouts")
     where = parser.add_argument_group("where")
     where.add_argument("--size", metavar="H,W", help="px at 20× (default: of --mask or --around, else 256,256)")
@@ -69,6 +76,7 @@ def run(args: argparse.Namespace) -> None:
     output = options.output(args.output)
     png = options.output(args.png) if args.png else None
     n, seed = options.whole(args.number, "-n", 1), options.whole(args.seed, "--seed")
+    part = options.part(args.part) if args.part else None
     wanted = {"steps": options.whole(args.steps, "--steps", 1, STEPS)} if args.steps else {}
     paths = {key: options.file(getattr(args, key), f"--{key}") for key in ("mask", "around", "spread", "weights")
              if getattr(args, key)}  # fmt: skip
@@ -81,13 +89,14 @@ def run(args: argparse.Namespace) -> None:
     export.ending(output)
     stage.use_threads(options.whole(args.threads, "--threads", 1) if args.threads else stage.usual_threads())
 
-    from cellscaper.generators.pointsets.generate import SAMPLING, calls, generate
+    from cellscaper.generators.pointsets.generate import BATCH, SAMPLING, calls, generate
     from cellscaper.generators.pointsets.packaged import load, load_packaged
-    from cellscaper.layouts import LayoutSet
+    from cellscaper.layouts import Layout, LayoutSet
     from cellscaper.plan.provenance import record
     from cellscaper.report.figures.galleries import layout_sheet
     from cellscaper.report.figures.sheet import write_picture
     from cellscaper.run.devices import best_device
+    from cellscaper.run.parts import part_rows
     from cellscaper.run.progress import Progress
     from cellscaper.run.seeds import sample_seeds
 
@@ -95,8 +104,8 @@ def run(args: argparse.Namespace) -> None:
     classes, mpp = tuple(facts["classes"]), float(facts["mpp"])
     request = _request(args, paths, classes, mpp)
     sampling = SAMPLING.model_copy(update=wanted)
-    seeds = sample_seeds(seed, n, 0)
     config = {
+        "number": n,
         "counts": dict(zip(classes, request.counts.tolist(), strict=True)),
         "size": list(request.size),
         "min_distance": request.min_distance,
@@ -105,16 +114,24 @@ def run(args: argparse.Namespace) -> None:
     }
     methods = ["generators.pointsets.generate", "generators.pointsets.packaged", "disk.export"]
     provenance = record("generate", config, seed, paths, methods, package="commands")
+    if part is not None:
+        provenance["part"] = list(part)
+    number, parts = part or (1, 1)
+    rows = part_rows(n, BATCH if n >= BATCH * parts else 1, number, parts)
     columns = {"requested": request.counts, "given": len(request.fixed), "min_distance": request.min_distance}
-    shown = []
+    shown: list[Layout] = []
     with (
-        Progress(calls(n, sampling), "denoising") as progress,
+        Progress(calls(len(rows), sampling), "denoising") as progress,
         export.writer(output, classes, mpp, provenance) as append,
     ):
         where = best_device()
-        for i, layout in enumerate(generate(model.to(where), request, seeds, sampling, where, progress.update)):
-            append(layout, {**columns, "seed": seeds[i]})
-            shown += [layout] if i < 24 else []
+        model.to(where)
+        for first in range(rows.start, rows.stop, SEEDS):
+            seeds = sample_seeds(seed, min(SEEDS, rows.stop - first), 0, first)
+            made = generate(model, request, seeds, sampling, where, progress.update)
+            for own, layout in zip(seeds, made, strict=True):
+                append(layout, {**columns, "seed": own})
+                shown += [layout] if len(shown) < 24 else []
     if png is not None:
         write_picture(layout_sheet(LayoutSet.build(shown, classes, mpp)), png)
 

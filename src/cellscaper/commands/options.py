@@ -43,6 +43,16 @@ def whole(text: str, name: str, least: int = 0, most: int = 10**18 - 1) -> int:
     return int(text)
 
 
+def part(text: str) -> tuple[int, int]:
+    """``3/50`` → the third of 50 parts."""
+    number, sign, parts = (piece.strip() for piece in text.partition("/"))
+    if not sign or not all(piece.isdecimal() and len(piece) < 10 for piece in (number, parts)):
+        raise CellscaperError(f"--part {text!r}: expected K/N in whole numbers, for example 3/50")
+    if not 1 <= int(number) <= int(parts):
+        raise CellscaperError(f"--part {text!r}: expected a part from 1 to {int(parts)}")
+    return int(number), int(parts)
+
+
 def amounts(text: str, name: str, whole: bool = False) -> dict[str, float]:
     """``a=12,b=3`` → numbers from 0, with ``whole`` only whole ones."""
     found: dict[str, float] = {}
@@ -72,6 +82,11 @@ def file(text: str, name: str) -> Path:
     if not path.is_file():
         raise CellscaperError(f"{name} {text}: there is no such file")
     return path
+
+
+def file_or_folder(text: str, name: str) -> Path:
+    """An existing file, or a folder (with the parts of a set)."""
+    return Path(text) if Path(text).is_dir() else file(text, name)
 
 
 def output(text: str) -> Path:

@@ -52,9 +52,9 @@ def write(path: Path, layouts: LayoutSet, provenance: Provenance) -> None:
 def read(path: Path, given: Given | None = None, name: str | None = None) -> LayoutSet:
     """Read a LayoutSet. ``given``: facts that other programs' files lack; ``name``: one of the sets of an HDF5 file.
 
-    CellscaperError for any other file.
+    ``path`` may be a folder with all parts of a set (`disk.set_parts`). CellscaperError for any other file.
     """
-    kind = ending(path)
+    kind = ".h5" if Path(path).is_dir() else ending(path)
     if kind == ".h5":
         return read_layouts(path, name)
     if name is not None:

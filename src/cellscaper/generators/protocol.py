@@ -4,8 +4,8 @@ Settings                 settings of the training, or of the layouts if the gene
 DECODERS                 the sets of layouts that it makes: one for each way to read its maps, or ``points``
 generate(request)        layouts for targets
 
-If its settings have a ``batch``, a layout must depend on its batch's targets and seeds alone: `sample_layouts` then asks
-for some batches at a time, so that a killed job repeats only the last of them (`generators.writing`).
+If its settings have a ``batch``, a layout must depend on the targets and seeds of its batch alone: `sample_layouts`
+then asks for some batches at a time, and a killed job repeats only the last of them (`generators.writing`).
 
 A trained generator also defines (and ``GPU = False`` if its training and sampling are no faster on one):
 

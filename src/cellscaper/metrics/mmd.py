@@ -28,7 +28,7 @@ from pydantic import Field
 from scipy.spatial.distance import cdist, squareform
 
 from cellscaper.errors import CellscaperError
-from cellscaper.layouts import LayoutSet
+from cellscaper.layouts import LayoutSet, evenly_spaced
 from cellscaper.metrics.protocol import Column, Comparison, Scores
 from cellscaper.run.settings import Positive
 from cellscaper.run.settings import Settings as Block
@@ -64,7 +64,10 @@ class Settings(Block):
         description="px^½: scale of the W1 kernel, or median",
         json_schema_extra={"expected": "median or a number above 0"},
     )
-    layouts: int = Field(200, ge=2, description="layouts of each side that the W1 kernel compares")
+    layouts: int = Field(200, ge=2, description="layouts of each side that the W1 kernel compares, drawn at random")
+    sliced_layouts: int = Field(
+        2000, ge=2, description="layouts of each side that the sliced kernel compares, evenly spaced"
+    )
     backend: Backend = Field(
         "own",
         description="W1 by scipy's assignment (own), POT's exact transport (pot), or with entropy, from above "
@@ -83,6 +86,7 @@ def mmd(
     generated: LayoutSet,
     sigma: float | str = 1.0,
     layouts: int = 200,
+    sliced_layouts: int = 2000,
     permutations: int = PERMUTATIONS,
     threads: int = 1,
     seed: int = 0,
@@ -93,27 +97,30 @@ def mmd(
 
     ``sigma`` of the W1 kernel in px^½, so that W1 / σ² has no unit, or "median": σ² is the median W1. W1 is computed
     on at most ``layouts`` random layouts of each side (by ``seed``; the same rows if the sets are equally long), the
-    sliced distance on all. ``threads`` processes share the distances. ``backend`` and ``reg``: see
-    :func:`cellscaper.topology.matching.wasserstein1`.
+    sliced distance on at most ``sliced_layouts``, evenly spaced: its memory grows with their square. ``threads``
+    processes share the distances. ``backend`` and ``reg``: see :func:`cellscaper.topology.matching.wasserstein1`.
 
     Returns ``{metric: {class: value, …}}`` of ``mmd``, ``mmd_sliced`` (these two with "mean"), ``mmd_sliced_p``, and
-    ``mmd_layouts``, the number of layouts of each side in ``mmd``. The p-value assumes independent layouts; overlapping
-    patches are not independent, so it is too small for them. Raises CellscaperError if the classes differ, a side has
-    fewer than two layouts, or sigma is neither positive nor "median".
+    ``mmd_layouts`` and ``mmd_sliced_layouts``, the number of layouts of each side behind the two. The p-value assumes
+    independent layouts; overlapping patches are not independent, so it is too small for them. Raises CellscaperError if
+    the classes differ, a side has fewer than two layouts, or sigma is neither positive nor "median".
     """
     _check(real, generated, sigma)
-    kinds = "mmd", "mmd_sliced", "mmd_sliced_p", "mmd_layouts"
+    kinds = "mmd", "mmd_sliced", "mmd_sliced_p", "mmd_layouts", "mmd_sliced_layouts"
     found: dict[str, dict[str, float]] = {kind: {} for kind in kinds}
     rows = [_drawn(len(side), layouts, seed) for side in (real, generated)]
+    even = [evenly_spaced(len(side), sliced_layouts) for side in (real, generated)]
     for label, name in enumerate(real.classes):
         sides = [alpha_diagrams(side, label) for side in (real, generated)]
         some = [[side[i] for i in keep] for side, keep in zip(sides, rows, strict=True)]
+        many = [[side[i] for i in keep] for side, keep in zip(sides, even, strict=True)]
         gram = gaussian_gram(wasserstein1_distances(some[0] + some[1], threads, backend, reg), sigma)
         found["mmd"][name] = float(np.sqrt(max(biased(gram, len(some[0])), 0)))
-        gram = gaussian_gram(sliced_wasserstein(sides[0] + sides[1], threads=threads), "median")
-        found["mmd_sliced"][name] = unbiased(gram, len(sides[0]))
-        found["mmd_sliced_p"][name] = permutation_p(gram, len(sides[0]), permutations, seed)
-        found["mmd_layouts"][name] = float(min(len(keep) for keep in rows))
+        gram = gaussian_gram(sliced_wasserstein(many[0] + many[1], threads=threads), "median")
+        found["mmd_sliced"][name] = unbiased(gram, len(many[0]))
+        found["mmd_sliced_p"][name] = permutation_p(gram, len(many[0]), permutations, seed)
+        found["mmd_layouts"][name] = float(min(map(len, some)))
+        found["mmd_sliced_layouts"][name] = float(min(map(len, many)))
     for kind in ("mmd", "mmd_sliced"):
         found[kind]["mean"] = float(np.mean(list(found[kind].values())))
     return found

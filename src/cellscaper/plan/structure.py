@@ -91,7 +91,7 @@ class Resources(Settings):
 class GeneratedSet(Settings):
     """A large set of generated layouts, made in parts; the parts of any number together are the same set."""
 
-    dataset: str = Field(description="name from datasets: its training crops give the counts, its trainings the weights")
+    dataset: str = Field(description="name from datasets: its training crops give the counts, its trainings weights")
     experiment: str = Field(description="system that makes the layouts, a name from experiments")
     seed: int = Field(0, ge=0, description="seed of the layouts and images, and of the weights")
     layouts: Count = Field(description="number of layouts")

@@ -12,6 +12,7 @@ from cellscaper.report.tables.notes import (
     kind_notes,
     notes_json,
     protocol_notes,
+    subset_notes,
     training_notes,
 )
 from cellscaper.report.tables.table_file import to_csv
@@ -32,6 +33,7 @@ def main() -> None:
     values = load_paper_values().get(table.get("values") or args.table, {})
     frame = build(table, args.dataset, classes, scores, values)
     notes = [*cell_notes(frame), *protocol_notes(table, frame), *kind_notes(table), *caveat_notes(table)]
+    notes += subset_notes(table, args.dataset, scores)
     if table["kind"] == "detections":
         counts = read_counts(args.counts)
         frame = add_gains(frame, table, counts, table["radius"], table["bootstrap"])

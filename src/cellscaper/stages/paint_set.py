@@ -26,7 +26,7 @@ def main() -> None:
     layouts = read_layouts(args.layouts, args.decoder)
     rows = part_rows(section["layouts"], section["unit"], part, parts)
     if len(layouts) != len(rows):
-        raise CellscaperError(f"{args.layouts} holds {len(layouts)} layouts, part {part} has {len(rows)}; make it again")
+        raise CellscaperError(f"{args.layouts} has {len(layouts)} layouts, expected {len(rows)}; make it again")
     weights, facts = read_weights_for(args.model, layouts.classes, args.layouts)
     kind = "Sampling" if args.model else "Settings"
     request = Request(

@@ -97,6 +97,21 @@ def caveat_notes(table: Block) -> list[Note]:
     return [Note(text) for text in caveats]
 
 
+def subset_notes(table: Block, dataset: str, scores: pd.DataFrame) -> list[Note]:
+    """The columns that compare only some of the layouts, and how many: the score ``<metric>_layouts``."""
+    named = {row.get("experiment") for row in table["rows"].values() if not row.get("why")}
+    own = scores[(scores["dataset"] == dataset) & scores["experiment"].isin(named)]
+    notes = {}
+    for column in table["columns"]:
+        found = own[own["metric"] == f"{column['metric']}_layouts"]
+        some = found[found["value"] < found["n"]]
+        if len(some):
+            of, total = (sorted({int(one) for one in some[key]}) for key in ("value", "n"))
+            told = f"{' or '.join(map(str, of))} of {' or '.join(map(str, total))} layouts of each side are compared"
+            notes[column["metric"]] = f"{column.get('label', column['metric'])}: {told}"
+    return [Note(text) for text in notes.values()]
+
+
 def detection_notes(table: Block, counts: Mapping[tuple[str, str, str], ImageCounts]) -> list[Note]:
     """How detections were matched, and what Δ means."""
     radius, names = table["radius"], {column["metric"] for column in table["columns"]}
