@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cellscaper.generators.protocol import SamplingSection
 from cellscaper.layouts import LayoutSet, evenly_spaced
@@ -17,11 +18,16 @@ def choose_targets(train: LayoutSet, targets: LayoutSet, section: SamplingSectio
     """
     n = section.layouts or len(targets)
     if section.counts == "targets":
-        rows = evenly_spaced(len(targets), n) if n <= len(targets) else np.sort(np.arange(n) % len(targets))
+        rows = _rows(len(targets), n)
         return targets[rows].with_columns(target=rows)
     crops = CropSampler(train, section.region, small=section.small)
     batch = crops.sample(n, torch.Generator().manual_seed(seed))
     return to_layouts(batch, train).with_columns(target=np.arange(n))
+
+
+def _rows(total: int, n: int) -> NDArray[np.int64]:
+    """n rows of ``total``, rising: evenly spaced, or each as often."""
+    return evenly_spaced(total, n) if n <= total else np.sort(np.arange(n) % total)
 
 
 def set_targets(
@@ -32,7 +38,8 @@ def set_targets(
     As :func:`choose_targets`, but a target depends on its number and its seed alone, whatever part of a set is made.
     """
     if targets is not None:
-        return choose_targets(train, targets, section, 0)[first : first + len(seeds)]
+        rows = _rows(len(targets), section.layouts or len(targets))[first : first + len(seeds)]
+        return targets[rows].with_columns(target=rows)
     crops = CropSampler(train, section.region, small=section.small)
     drawn = [to_layouts(crops.sample(1, torch.Generator().manual_seed(seed)), train) for seed in seeds]
     return LayoutSet.joined(drawn).with_columns(target=np.arange(first, first + len(seeds)))

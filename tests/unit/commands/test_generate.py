@@ -1,5 +1,7 @@
 """`cellscaper generate` with an untrained network: everything but what the model has learned."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -7,6 +9,7 @@ import time
 import tomllib
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -136,6 +139,10 @@ GOOD = ("--counts", "epithelial=20", "-o", "out.h5")
         ((*GOOD, "--density", "epithelial=20"), "give either --counts or --density"),
         (("--counts", "epithelial=20"), "required: -o/--output"),
         ((*GOOD, "-n", "0"), "-n '0': expected a whole number from 1"),
+        ((*GOOD, "--part", "2"), "--part '2': expected K/N in whole numbers"),
+        ((*GOOD, "--part", "0/2"), "--part '0/2': expected a part from 1 to 2"),
+        ((*GOOD, "--part", "3/2"), "--part '3/2': expected a part from 1 to 2"),
+        ((*GOOD, "-n", "3", "--part", "1/4"), "4 parts of 3 layouts: there can be at most 3 parts"),
         ((*GOOD, "--size", "0,10"), "at least 1 px"),
         ((*GOOD, "--size", "10"), "expected HEIGHT,WIDTH"),
         ((*GOOD, "--size", "12,12"), "20 cells at least 4 px apart do not fit into 144 px²: at most 17 do"),
@@ -208,6 +215,85 @@ def test_an_interrupt_leaves_nothing_behind(weights, tmp_path):
     assert process.returncode == 1
     assert said.splitlines()[-1] == "cellscaper: stopped"
     assert list(tmp_path.iterdir()) == []
+
+
+# -- parts ---------------------------------------------------------------------------------------------------
+
+
+PARTS = {  # of 230 layouts of one window, and of larger and masked ones, which are denoised one by one
+    "plain": ("--counts", "lymphocyte=2,epithelial=5", "-n", "230"),
+    "small": ("--counts", "epithelial=6,stromal=2", "-n", "9", "--size", "90,120"),
+    "large": ("--counts", "epithelial=20", "-n", "7", "--size", "300,260"),
+}
+
+
+@pytest.mark.parametrize("request_", PARTS.values(), ids=PARTS)
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+def test_parts_of_any_number_are_the_whole(call, request_, parts):
+    words = [*request_, "--steps", "2"]
+    call(*words, "-o", "whole.h5")
+    Path("parts").mkdir()
+    for number in range(1, parts + 1):
+        call(*words, "--part", f"{number}/{parts}", "-o", f"parts/{number}.h5")
+    whole, found = export.read(Path("whole.h5")), export.read(Path("parts"))
+    assert found == whole
+    with h5py.File("whole.h5") as one, contextlib.ExitStack() as files:
+        others = [files.enter_context(h5py.File(f"parts/{number}.h5")) for number in range(1, parts + 1)]
+        for name in ("points", "labels", "size", "source", "origin", *(f"columns/{key}" for key in one["columns"])):
+            assert np.array_equal(one[name][()], np.concatenate([other[name][()] for other in others]))
+            assert all(one[name].dtype == other[name].dtype for other in others)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".geojson", ".json"])
+def test_parts_in_other_formats_hold_the_same_records(call, ending):
+    words = ["--counts", "lymphocyte=2,epithelial=5", "-n", "7", "--steps", "1"]
+    call(*words, "-o", f"whole{ending}")
+    for number in (1, 2, 3):
+        call(*words, "--part", f"{number}/3", "-o", f"part{number}{ending}")
+    parts = [export.read(Path(f"part{number}{ending}")) for number in (1, 2, 3)]
+    assert [len(one) for one in parts] == [2, 2, 3]
+    assert LayoutSet.joined(parts) == export.read(Path(f"whole{ending}"))
+
+
+def test_a_lost_part_is_made_again_alone(call):
+    words = ["--counts", "epithelial=9", "-n", "5", "--steps", "1"]
+    Path("parts").mkdir()
+    for number in (1, 2):
+        call(*words, "--part", f"{number}/2", "-o", f"parts/{number}.h5")
+    before = Path("parts/2.h5").read_bytes()
+    Path("parts/2.h5").unlink()
+    with pytest.raises(CellscaperError, match="lacks part 2 of 2"):
+        export.read(Path("parts"))
+    call(*words, "--part", "2/2", "-o", "parts/2.h5")
+    assert Path("parts/2.h5").read_bytes() == before
+
+
+def test_a_folder_of_parts_is_converted_like_a_file(call):
+    words = ["--counts", "epithelial=9", "-n", "5", "--steps", "1"]
+    Path("parts").mkdir()
+    for number in (1, 2):
+        call(*words, "--part", f"{number}/2", "-o", f"parts/{number}.h5")
+    cli.call(["convert", "parts", "all.csv"])
+    call(*words, "-o", "whole.h5")
+    assert export.read(Path("all.csv")) == export.read(Path("whole.h5"))
+    cli.call(["convert", "parts", "all.h5"])
+    assert {one["file"] for one in read_provenance(Path("all.h5"))["inputs"].values()} == {"1.h5", "2.h5"}
+
+
+def test_memory_does_not_grow_with_the_number_of_layouts(weights, tmp_path):
+    """Peak resident memory of the whole command, which the system counts."""
+
+    def peak(n):
+        words = ["generate", "--weights", str(weights), "--counts", "epithelial=30", "-n", str(n), "--steps", "1"]
+        command = [sys.executable, "-m", "cellscaper", *words, "--threads", "1", "-o", "out.h5"]
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        return used.ru_maxrss / 1024  # MB
+
+    few, many = peak(500), peak(5000)
+    assert many < few + 6, f"{few:.0f} MB for 500, {many:.0f} MB for 5000"
 
 
 # -- as installed --------------------------------------------------------------------------------------------

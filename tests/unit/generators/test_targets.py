@@ -3,7 +3,7 @@
 import numpy as np
 
 from cellscaper.generators.protocol import SamplingSection
-from cellscaper.generators.targets import choose_targets
+from cellscaper.generators.targets import choose_targets, set_targets
 from cellscaper.layouts import Layout, LayoutSet
 
 
@@ -29,3 +29,15 @@ def test_more_layouts_than_targets_take_each_equally_often():
 
 def test_random_crops_are_numbered():
     assert rows(2, layouts=4, counts="crops") == [0, 1, 2, 3]
+
+
+def test_targets_of_a_set_depend_on_their_number_alone():
+    section = SamplingSection(method="random", settings={}, region=16, small="error", layouts=10, counts="crops")
+    whole = set_targets(layouts(3), None, section, list(range(10)), 0)
+    parts = [set_targets(layouts(3), None, section, list(range(a, b)), a) for a, b in ((0, 4), (4, 5), (5, 10))]
+    assert LayoutSet.joined(parts) == whole
+    assert whole.columns["target"].tolist() == list(range(10))
+    assert whole.common_size() == (16, 16)
+    given = SamplingSection(method="random", settings={}, region=32, small="error", layouts=10)
+    found = [set_targets(layouts(3), layouts(4), given, list(range(a, b)), a) for a, b in ((0, 4), (4, 10))]
+    assert LayoutSet.joined(found) == choose_targets(layouts(3), layouts(4), given, 0)

@@ -153,6 +153,24 @@ def test_w1_is_computed_on_a_seeded_draw_and_its_size_is_told():
     assert some["mmd_sliced"] == whole["mmd_sliced"]
 
 
+def test_the_sliced_kernel_compares_layouts_evenly_spaced_and_their_number_is_told():
+    real, generated = layouts(0, n=31), layouts(1, n=25)
+    some = mmd(real, generated, "median", sliced_layouts=11, permutations=20)
+    rows = [np.linspace(0, n - 1, 11).round().astype(int) for n in (31, 25)]
+    alone = mmd(real[rows[0]], generated[rows[1]], "median", permutations=20)
+    assert some["mmd_sliced"] == alone["mmd_sliced"]
+    assert some["mmd_sliced_p"] == alone["mmd_sliced_p"]
+    assert some["mmd_sliced_layouts"] == {"a": 11, "b": 11}
+    whole = mmd(real, generated, "median", permutations=20)
+    assert whole["mmd_sliced_layouts"] == {"a": 25, "b": 25}
+    assert whole["mmd_sliced"] != some["mmd_sliced"]
+    assert whole["mmd"] == some["mmd"]
+
+
+def test_brca_m2cs_windows_are_all_compared():
+    assert Settings().sliced_layouts >= 1550
+
+
 def test_classes_without_holes_are_at_zero():
     few = layouts(0, cells=(25, 2))
     found = mmd(few, layouts(1, cells=(25, 2)), permutations=20)

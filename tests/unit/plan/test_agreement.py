@@ -71,3 +71,29 @@ def test_what_stages_can_use_is_taken(put):
     put(own, "datasets.mine.split", {"train": 0.7, "val": 0.1, "test": 0.2})
     found = configuration(own)
     assert found["experiments"]["sd_gmm_k10"]["condition"]["edges"] == "quantiles"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("dataset", "brca", "no such entry in datasets; did you mean 'brca_m2c'?"),
+        ("experiment", "point_difusion", "no such entry in experiments; did you mean 'point_diffusion'?"),
+        ("experiment", "real_vs_real", "real layouts are not generated; name a system that generates"),
+        ("decoder", "requested", "layouts of generator point_diffusion are read by points"),
+        ("parts", 5, "128 layouts, 32 at a time, can be at most 4 parts; give fewer parts"),
+        ("layouts", 0, "less than the minimum of 1"),
+        ("part", 3, "did you mean 'parts'?"),
+    ],
+)
+def test_a_set_that_cannot_be_is_refused(key, value, expected, mine, refused_overlay):
+    own = {"dataset": "brca_m2c", "experiment": "point_diffusion", "layouts": 128, "images": True, key: value}
+    text = refused_overlay({"sets": {"big": own}})
+    assert "sets.big" in text and str(mine) in text and expected in text
+
+
+def test_images_of_a_system_with_several_decoders_name_one(refused_overlay):
+    own = {"dataset": "brca_m2c", "experiment": "adm", "layouts": 128}
+    configuration({"sets": {"big": own}})
+    configuration({"sets": {"big": {**own, "images": True, "decoder": "requested"}}})
+    text = refused_overlay({"sets": {"big": {**own, "images": True}}})
+    assert "layouts of generator adm are read by components or released or requested" in text

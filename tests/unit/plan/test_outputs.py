@@ -6,6 +6,7 @@ import yaml
 from cellscaper.plan.configuration import configuration
 from cellscaper.plan.outputs import Outputs
 from cellscaper.plan.schema import facts
+from cellscaper.plan.sections import set_section
 
 
 def outputs(own=""):
@@ -109,3 +110,38 @@ def test_a_table_needs_the_scores_of_its_rows_over_all_seeds():
     assert len(detections) == 2 * 2 * 10
     assert made.table_counts("d", "tc_table2") == [file.replace("scores.csv", "counts.csv") for file in detections]
     assert "results/d/score_images/real_vs_real/points/seed3/scores.csv" in made.table_scores("d", "image_quality")
+
+
+SET = "sets: {big: {dataset: lizard, experiment: %s, layouts: 4000, parts: 2, images: %s, seed: 7}}"
+
+
+def test_a_generated_set_has_a_folder_for_each_part():
+    made = outputs(SET % ("point_diffusion", "true"))
+    folder = "results/lizard/sets/big"
+    assert made.set_files() == [
+        f"{folder}/part{part}-of-2/{file}" for part in (1, 2) for file in ("layouts.h5", "images.h5")
+    ]
+    assert outputs(SET % ("adm_steps_5", "false")).set_files() == [f"{folder}/part{p}-of-2/layouts.h5" for p in (1, 2)]
+    assert outputs().set_files() == []
+
+
+def test_a_generated_set_needs_weights_of_its_seed_and_targets_only_of_categories():
+    model = "results/lizard/train_layout/{}/seed7/model.safetensors"
+    made = outputs(SET % ("adm_steps_5", "false"))
+    assert made.set_inputs("big") == {"targets": [], "model": [model.format("adm_counts")]}
+    assert made.set_painting("big")["model"] == ["results/lizard/train_image/tc/seed7/model.safetensors"]
+    made = outputs(SET % ("sd_gmm", "false"))
+    assert made.set_inputs("big")["targets"] == ["results/lizard/cut_patches/w464-targets.h5"]
+    assert outputs(SET % ("random", "false")).set_inputs("big") == {"targets": [], "model": []}
+
+
+def test_parts_begin_where_batches_of_layouts_and_of_images_begin():
+    def unit(own, experiment="point_diffusion"):
+        return set_section(outputs(own + "\n" + SET % (experiment, "true")).experiments, "big")["unit"]
+
+    assert unit("") == 32  # of the sampler; 8 of the painter
+    assert unit("painters: {tc: {sampling: {batch: 24}}}") == 96
+    assert unit("painters: {tc: {sampling: {batch: 24}}}", "random") == 24
+    section = set_section(outputs(SET % ("sd_gmm", "false")).experiments, "big")
+    assert (section["counts"], section["layouts"], section["unit"]) == ("targets", 4000, 16)
+    assert set_section(outputs(SET % ("point_diffusion", "false")).experiments, "big")["counts"] == "crops"

@@ -8,6 +8,7 @@ from cellscaper.run.seeds import sample_seeds
 def test_a_sample_keeps_its_seed_however_many_are_drawn():
     assert sample_seeds(3, 100, use=1)[:7] == sample_seeds(3, 7, use=1)
     assert sample_seeds(3, 0, use=1) == []
+    assert sample_seeds(3, 100, use=1)[40:60] == sample_seeds(3, 20, use=1, first=40)
 
 
 def test_seeds_of_other_runs_and_uses_differ():

@@ -4,7 +4,15 @@ import pandas as pd
 import pytest
 
 from cellscaper.errors import CellscaperError
-from cellscaper.report.tables.notes import KIND_NOTES, Note, kind_notes, read_notes, superscript, training_notes
+from cellscaper.report.tables.notes import (
+    KIND_NOTES,
+    Note,
+    kind_notes,
+    read_notes,
+    subset_notes,
+    superscript,
+    training_notes,
+)
 
 
 @pytest.mark.parametrize(
@@ -80,3 +88,23 @@ def test_rows_that_are_the_best_of_several_trainings_are_told_from_single_ones(n
     table, scores = {"rows": rows, "trainings": {"unet": number}}, pd.DataFrame(lines, columns=names)
     (note,) = training_notes(table, "d", scores)
     assert note.text == f"unet: rows with pairs: {said} Share of synthetic crops: + ADM 0.5"
+
+
+def test_a_metric_that_compares_some_of_the_layouts_says_how_many():
+    def score(experiment, metric, value, n, dataset="d"):
+        return {"dataset": dataset, "experiment": experiment, "metric": metric, "class": "a", "value": value, "n": n}
+
+    columns = [{"metric": "mmd", "label": "MMD"}, {"metric": "mmd_sliced", "label": "MMD²"}, {"metric": "topofd"}]
+    table = {"rows": {"one": {"experiment": "adm"}, "left": {"experiment": "gan", "why": "no"}}, "columns": columns}
+    scores = [
+        score("adm", "mmd", 0.3, 1550),
+        score("adm", "mmd_layouts", 200.0, 1550),
+        score("adm", "mmd_sliced_layouts", 1550.0, 1550),
+        score("gan", "mmd_sliced_layouts", 9.0, 1550),
+        score("adm", "mmd_sliced_layouts", 9.0, 1550, "another"),
+    ]
+    said = [note.text for note in subset_notes(table, "d", pd.DataFrame(scores))]
+    assert said == ["MMD: 200 of 1550 layouts of each side are compared"]
+    scores.append(score("adm", "mmd_sliced_layouts", 2000.0, 24192))
+    said = [note.text for note in subset_notes(table, "d", pd.DataFrame(scores))]
+    assert said[1:] == ["MMD²: 2000 of 24192 layouts of each side are compared"]
