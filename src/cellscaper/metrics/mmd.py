@@ -108,12 +108,10 @@ def mmd(
     _check(real, generated, sigma)
     kinds = "mmd", "mmd_sliced", "mmd_sliced_p", "mmd_layouts", "mmd_sliced_layouts"
     found: dict[str, dict[str, float]] = {kind: {} for kind in kinds}
-    rows = [_drawn(len(side), layouts, seed) for side in (real, generated)]
-    even = [evenly_spaced(len(side), sliced_layouts) for side in (real, generated)]
+    drawn = [side[_drawn(len(side), layouts, seed)] for side in (real, generated)]
+    even = [side[evenly_spaced(len(side), sliced_layouts)] for side in (real, generated)]
     for label, name in enumerate(real.classes):
-        sides = [alpha_diagrams(side, label) for side in (real, generated)]
-        some = [[side[i] for i in keep] for side, keep in zip(sides, rows, strict=True)]
-        many = [[side[i] for i in keep] for side, keep in zip(sides, even, strict=True)]
+        some, many = ([alpha_diagrams(side, label) for side in sides] for sides in (drawn, even))
         gram = gaussian_gram(wasserstein1_distances(some[0] + some[1], threads, backend, reg), sigma)
         found["mmd"][name] = float(np.sqrt(max(biased(gram, len(some[0])), 0)))
         gram = gaussian_gram(sliced_wasserstein(many[0] + many[1], threads=threads), "median")

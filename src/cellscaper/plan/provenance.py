@@ -45,8 +45,6 @@ def record(
     ``methods`` are the modules that the stage's config names, such as ``generators.adm``; the stage
     itself is a module of ``package``.
     """
-    from cellscaper.disk.files import checksum
-
     return {
         "stage": stage,
         "cellscaper": _version(PACKAGE),
@@ -54,10 +52,20 @@ def record(
         "code": digest(code(f"{PACKAGE}.{package}.{stage}", *(f"{PACKAGE}.{method}" for method in methods))),
         "config": config,
         "seed": seed,
-        "inputs": {name: {"file": Path(p).name, "sha256": checksum(Path(p))} for name, p in inputs.items()},
+        "inputs": {name: {"file": Path(p).name, "sha256": _sum(Path(p))} for name, p in inputs.items()},
         "python": platform.python_version(),
         "libraries": {name: _version(name) for name in ("numpy", "torch", "gudhi", "scikit-learn", "h5py")},
     }
+
+
+def _sum(path: Path) -> str:
+    """The SHA-256 of a file; of a folder with the parts of a set, of the names and sums of its HDF5 files."""
+    from cellscaper.disk.files import checksum
+
+    if not path.is_dir():
+        return checksum(path)
+    sums = [[str(file.relative_to(path)), checksum(file)] for file in sorted(path.rglob("*.h5"))]
+    return hashlib.sha256(canonical(sums).encode()).hexdigest()
 
 
 def _version(distribution: str) -> str:

@@ -8,6 +8,7 @@ from cellscaper.disk.set_parts import part_files
 from cellscaper.disk.storage import ImageSet, read_layouts, write_images, write_layouts
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.plan.provenance import record
 
 ABOUT = {"stage": "generate_set", "config": {"layouts": 23}, "seed": 0}
 CUTS = [0, 8, 8, 16, 23]  # of the layouts; the second part is empty
@@ -88,6 +89,13 @@ def test_a_folder_that_is_not_one_set_is_refused(tmp_path, files, message):
     with pytest.raises(CellscaperError) as caught:
         read_layouts(tmp_path)
     assert message in str(caught.value)
+
+
+def test_the_provenance_of_what_is_made_from_a_folder_depends_on_each_part(folder):
+    before = record("fit_density", {}, 0, {"layouts": folder})["inputs"]["layouts"]
+    assert before == record("fit_density", {}, 0, {"layouts": folder})["inputs"]["layouts"]
+    write(folder / "part10-of-4" / "layouts.h5", part=[3, 4])
+    assert record("fit_density", {}, 0, {"layouts": folder})["inputs"]["layouts"] != before
 
 
 def test_a_damaged_part_is_named(folder):

@@ -94,13 +94,13 @@ def test_killed_at_random_moments_it_ends_with_the_same_file(tmp_path, seed, cap
     chance, fork = random.Random(seed), multiprocessing.get_context("fork")
     out, kept = tmp_path / "killed" / "out.h5", []
     for _ in range(4):
-        child = fork.Process(target=write_generated, args=(out, generator(pause=0.01), asked, ABOUT, "layouts"))
+        child = fork.Process(target=write_generated, args=(out, generator(pause=0.03), asked, ABOUT, "layouts"))
         child.start()
-        child.join(chance.uniform(0.02, 0.4))
+        child.join(chance.uniform(0.02, 0.3))
         child.kill()
         child.join()
-        kept.append(len(list((tmp_path / "killed").glob("state/part*.h5"))))
-        assert not out.exists() or contents(out).keys() == contents(tmp_path / "whole.h5").keys()
+        assert not out.exists()
+        kept.append(len(list(out.parent.glob("state/part*.h5"))))
     assert kept == sorted(kept)
     seen = []
     write_generated(out, generator(seen=seen), asked, ABOUT, "layouts")
