@@ -86,9 +86,7 @@ def steps() -> str:
             cells.append([step_seconds(work, card, *own, checkpoint=checkpoint, ema=True) for card in CARDS.values()])
         flops.WIDE_NORMS, flop = False, batch * work.training(checkpoint)
         shown = [" / ".join(f"{1000 * one[k] / cards.GAPS:.0f}" for one in cells) for k in range(len(CARDS))]
-        rows.append(
-            [title, f"{work.parameters / 1e6:.0f} M", f"{flop / 1e12:.1f}", *shown]
-        )
+        rows.append([title, f"{work.parameters / 1e6:.0f} M", f"{flop / 1e12:.1f}", *shown])
     return table(["training step", "parameters", "TFLOP", *[f"{title}, ms" for title in TITLES]], rows)
 
 

@@ -8,14 +8,14 @@ def generator_code(stage):
     return lambda w: method_code(stage, "generators", experiments[w.experiment].generator)
 
 
-def gpus_of(rule):
+def gpus(rule, experiment):
     """GPUs of a job of an experiment: none where its generator is no faster on one."""
-    return lambda w: need(rule, "gpu") if experiments[w.experiment].on_gpu else 0
+    return need(rule, "gpu") if experiments[experiment].on_gpu else 0
 
 
-def sampling(w):
+def sampling(experiment):
     """The rule whose resources a sampling has: a generator that is not trained is light."""
-    return "sample_layouts" if experiments[w.experiment].is_trained else "light"
+    return "sample_layouts" if experiments[experiment].is_trained else "light"
 
 
 def begun(w):
@@ -87,7 +87,7 @@ rule train_layout:
     resources:
         mem_mb=memory("train_layout"),
         runtime=minutes("train_layout"),
-        gpu=gpus_of("train_layout"),
+        gpu=lambda w: gpus("train_layout", w.experiment),
         gres="",
         nodes=1,
         slurm_extra=warning("train_layout"),
@@ -122,11 +122,11 @@ rule sample_layouts:
         RESULTS + "/{dataset}/benchmarks/sample_layouts/{experiment}-{purpose}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
-    threads: lambda w: need(sampling(w), "threads")
+    threads: lambda w: need(sampling(w.experiment), "threads")
     resources:
-        mem_mb=lambda w, attempt: memory(sampling(w))(w, attempt),
-        runtime=lambda w, attempt: minutes(sampling(w))(w, attempt),
-        gpu=gpus_of("sample_layouts"),
+        mem_mb=lambda w, attempt: memory(sampling(w.experiment))(w, attempt),
+        runtime=lambda w, attempt: minutes(sampling(w.experiment))(w, attempt),
+        gpu=lambda w: gpus("sample_layouts", w.experiment),
         gres="",
     params:
         **stage_code("sample_layouts"),

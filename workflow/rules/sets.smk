@@ -11,12 +11,13 @@ def set_painter(w):
     return experiments.painter(set_experiment(w).name)
 
 
-def like(rule, other):
-    """The rule whose resources count: ``rule`` if the configuration names it, else ``other``, which does the same."""
-    return rule if rule in config["resources"] else other
+def generating(w):
+    """The rule whose resources a part has: `generate_set` if the configuration names it, else that of a sampling."""
+    named = "generate_set" in config["resources"]
+    return "generate_set" if named else sampling(set_experiment(w).name)
 
 
-GENERATING, PAINTING = like("generate_set", "sample_layouts"), like("paint_set", "paint_images")
+PAINTING = "paint_set" if "paint_set" in config["resources"] else "paint_images"
 
 
 rule generate_set:
@@ -32,11 +33,12 @@ rule generate_set:
         RESULTS + "/{dataset}/benchmarks/generate_set/{set}-part{part}-of-{parts}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
-    threads: need(GENERATING, "threads")
+    threads: lambda w: need(generating(w), "threads")
     resources:
-        mem_mb=memory(GENERATING),
-        runtime=minutes(GENERATING),
-        gpu=need(GENERATING, "gpu"),
+        mem_mb=lambda w, attempt: memory(generating(w))(w, attempt),
+        runtime=lambda w, attempt: minutes(generating(w))(w, attempt),
+        gpu=lambda w: gpus(generating(w), set_experiment(w).name),
+        gres="",
     params:
         **stage_code("generate_set"),
         method=lambda w: method_code("generate_set", "generators", set_experiment(w).generator),
@@ -51,7 +53,7 @@ rule generate_set:
         " --config {params.config:q}"
         " --seed {params.seed}"
         " --layouts {output.layouts:q}"
-        " --threads {threads}"
+        " --threads {threads} --gpus {resources.gpu} --gres {resources.gres:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -73,6 +75,7 @@ rule paint_set:
         mem_mb=memory(PAINTING),
         runtime=minutes(PAINTING),
         gpu=need(PAINTING, "gpu"),
+        gres="",
     params:
         **stage_code("paint_set"),
         method=lambda w: method_code(
@@ -92,5 +95,5 @@ rule paint_set:
         " --config {params.config:q}"
         " --seed {params.seed}"
         " --painted {output.painted:q}"
-        " --threads {threads}"
+        " --threads {threads} --gpus {resources.gpu} --gres {resources.gres:q}"
         " 2>&1 | tee {log:q}"

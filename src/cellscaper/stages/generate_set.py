@@ -19,9 +19,8 @@ from cellscaper.run.settings import read
 
 
 def main() -> None:
-    args = stage.arguments(
-        __doc__, inputs=["cells", "targets?", "model?"], outputs=["layouts"], options=["part", "parts"]
-    )
+    inputs = ["cells", "targets?", "model?"]
+    args = stage.arguments(__doc__, inputs, outputs=["layouts"], options=["part", "parts"], gpus="one")
     section = read(SetSection, args.config, "generate_set")
     generator: Generator = method("generators", section.method)
     part, parts = int(args.part), int(args.parts)
@@ -41,7 +40,7 @@ def main() -> None:
         weights=weights,
         facts=facts,
         decoding=section.decoding,
-        device=device(),
+        device=device(args.gpus),
         first=rows.start,
     )
     provenance = record("generate_set", args.config, args.seed, args.inputs, [f"generators.{section.method}"])

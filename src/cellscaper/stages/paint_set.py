@@ -20,6 +20,7 @@ def main() -> None:
         inputs=["layouts", "model?", "cells?", "images?"],
         outputs=["painted"],
         options=["decoder", "part", "parts"],
+        gpus="one",
     )
     section, part, parts = args.config, int(args.part), int(args.parts)
     painter: Painter = method("painters", section["method"])
@@ -37,7 +38,7 @@ def main() -> None:
         facts=facts,
         cells=args.cells,
         images=args.images,
-        device=device(),
+        device=device(args.gpus),
     )
     provenance = record("paint_set", section, args.seed, args.inputs, [f"painters.{section['method']}"])
     what = f"{args.painted.parent}: images"
