@@ -7,7 +7,7 @@ and ``topology`` adds losses on the holes of the denoised positions.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np

@@ -8,7 +8,7 @@ in the loss, the size and R1 penalty of the discriminator, and the condition at 
 statistics of the training crop with the nearest counts (from a bank kept in the weights), never of the test patch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
