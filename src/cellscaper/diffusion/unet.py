@@ -38,11 +38,11 @@ class GroupNorm(nn.GroupNorm):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias = self.weight, self.bias
+        affine: tuple[Tensor, Tensor] = self.weight, self.bias
         if as_on_cuda(x.device):
-            weight, bias = weight.to(x.dtype), bias.to(x.dtype)
+            affine = self.weight.to(x.dtype), self.bias.to(x.dtype)
         with torch.autocast(x.device.type, enabled=False):
-            return functional.group_norm(x, self.num_groups, weight, bias, self.eps)
+            return functional.group_norm(x, self.num_groups, *affine, self.eps)
 
 
 def norm(channels: int) -> GroupNorm:

@@ -75,7 +75,7 @@ class Compiled(nn.Module):
         try:
             return self._fast(*args, **named)
         except TorchDynamoException as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = " ".join(str(error).split())[:200]  # its first line is the name of the backend
             raise CellscaperError(
                 f"training.compile: the network cannot be compiled ({reason}); set compile: false, or install a C "
                 "compiler"
