@@ -1,7 +1,5 @@
 """What a training does on CUDA alone, taken on a CPU by the switch CELLSCAPER_AS_ON_CUDA."""
 
-import warnings
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -225,15 +223,14 @@ def module_types(net, *inputs):
 
 
 def test_a_u_net_on_cuda_hands_on_bf16_everywhere_but_at_its_end(switched):
-    options = {**SMALL, "context": None}
-    with warnings.catch_warnings(), CudaAutocast():
-        warnings.simplefilter("ignore")
-        with torch.device("cuda"):
-            net = UNet(3, 6, **options)
-        wanted = module_types(
-            net, torch.rand(2, 3, 16, 16, device="cuda"), torch.zeros(2, dtype=torch.long, device="cuda")
-        )
-    net = UNet(3, 6, **options)
+    net = UNet(3, 6, **SMALL)
+    with CudaAutocast():
+        for module in net.modules():  # parameters that lie on CUDA and hold nothing
+            for name, one in module.named_parameters(recurse=False):
+                setattr(module, name, nn.Parameter(torch.empty(one.shape, device="cuda")))
+        x, t = torch.empty(2, 3, 16, 16, device="cuda"), torch.zeros(2, dtype=torch.long, device="cuda")
+        wanted = module_types(net, x, t)
+    net = UNet(3, 6, **SMALL)
     with like_cuda(net, CPU), torch.autocast("cpu", torch.bfloat16):
         found = module_types(net, torch.rand(2, 3, 16, 16), torch.zeros(2, dtype=torch.long))
     assert found == wanted
