@@ -148,7 +148,7 @@ def training_steps(cells: LayoutSet, path: Path, steps: int) -> float:
 
     for step in range(steps):
         for name, generator in (("without", adm), ("with all", topocellgen)):
-            loss = batch_loss(recipe, generator, data, torch.device("cpu"))
+            loss = batch_loss(recipe, generator.SYSTEM, data, torch.device("cpu"))
 
             def one(loss=loss, step=step) -> None:
                 loss(called, torch.Generator().manual_seed(step), step)["loss"].backward()

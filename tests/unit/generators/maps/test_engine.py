@@ -135,7 +135,7 @@ def test_a_few_steps_bring_the_loss_down(generator, prediction):
         density = [torch.linspace(-1, 1, 24 * 26).view(1, 24, 26).expand(3, -1, -1) for _ in range(4)]
     torch.manual_seed(0)
     model = denoiser(wanted, generator.channels(wanted, CLASSES), CLASSES)
-    loss = batch_loss(wanted, generator, data(4, density), CPU)
+    loss = batch_loss(wanted, generator.SYSTEM, data(4, density), CPU)
 
     def mean():
         with torch.no_grad():
@@ -155,13 +155,13 @@ def test_a_few_steps_bring_the_loss_down(generator, prediction):
 
 def test_an_untrained_noise_prediction_costs_the_variance_of_the_noise():
     model = denoiser(recipe(), CLASSES, CLASSES)  # its output is zero
-    loss = batch_loss(recipe(training={"batch": 64}), adm, data(), CPU)
+    loss = batch_loss(recipe(training={"batch": 64}), adm.SYSTEM, data(), CPU)
     assert loss(model, torch.Generator().manual_seed(0), 0)["noise"].item() == pytest.approx(1, abs=0.02)
 
 
 def test_the_loss_of_a_step_depends_on_its_generator_alone():
     model = random_model(recipe(), CLASSES)
-    loss = batch_loss(recipe(), adm, data(), CPU)
+    loss = batch_loss(recipe(), adm.SYSTEM, data(), CPU)
     values = [loss(model, torch.Generator().manual_seed(seed), 0)["loss"].item() for seed in (1, 2, 1)]
     assert values[0] == values[2] != values[1]
 
@@ -174,7 +174,7 @@ def test_the_model_is_asked_for_the_counts_of_the_crops():
             asked.append((x.shape, counts))
             return torch.zeros(len(x), 2 * CLASSES, *x.shape[2:])
 
-    batch_loss(recipe(), adm, data(), CPU)(Spy(), torch.Generator().manual_seed(5), 0)
+    batch_loss(recipe(), adm.SYSTEM, data(), CPU)(Spy(), torch.Generator().manual_seed(5), 0)
     _, _, counts = data().batch(8, recipe().grid, torch.Generator().manual_seed(5))
     assert asked[0][0] == (8, CLASSES, 16, 16)
     assert torch.equal(asked[0][1], counts)
