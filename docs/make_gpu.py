@@ -41,7 +41,7 @@ def costs() -> str:
         first = every[0]
         trainings = sum(group.jobs for group in first.groups if group.rule in TRAININGS)
         weights, images = first.kept(*TRAININGS) / 1e9, first.kept("paint_images") / 1e9
-        days = [f"{one.hours / 24:.3g}" for one in every]
+        days = [f"{one.hours / 24:.{0 if one.hours > 2400 else 1}f}" for one in every]
         rows.append([name, str(trainings), *days, f"{first.longest / 24:.1f}", f"{weights:.0f}", f"{images:.0f}"])
     head = ["run", "trainings", *[f"{title}-days" for title in TITLES], "longest chain, days on an A100"]
     return table([*head, "weights, GB", "images, GB"], rows)

@@ -121,9 +121,9 @@ def _sums(costs: "Costs", gpus: int) -> list[str]:
         f"training, twice as much while it saves; images {_size(costs.kept('paint_images'))} before compression"
     )
     return [
-        f"sum: {days:.1f} {costs.on.title}-days ({low:.1f} to {high:.1f}), {costs.hours:.0f} GPU-hours",
-        f"with {gpus} {'card' if gpus == 1 else 'cards'}: at least {at_once:.1f} days; "
-        f"the longest chain of jobs takes {costs.longest / 24:.1f} days",
+        f"sum: {_number(days)} {costs.on.title}-days ({_number(low)} to {_number(high)}), {costs.hours:.1f} GPU-hours",
+        f"with {gpus} {'card' if gpus == 1 else 'cards'}: at least {_number(at_once)} days; "
+        f"the longest chain of jobs takes {_number(costs.longest / 24)} days",
         *_wrapped(disk, "", "  "),
     ]
 
@@ -148,6 +148,11 @@ def _wrapped(text: str, first: str, rest: str | None = None) -> list[str]:
 def _spaced(number: int) -> str:
     """``360 000``; nothing for 0."""
     return f"{number:,}".replace(",", " ") if number else ""
+
+
+def _number(days: float) -> str:
+    """``201.2``, ``0.014``."""
+    return f"{days:.1f}" if days >= 1 else f"{days:.2g}"
 
 
 def _size(number: float) -> str:

@@ -224,12 +224,18 @@ class Costs:
         work, training = self._work(dataset, job, recipe), recipe["training"]
         checkpoint = recipe["settings"].get("network", {}).get("checkpoint", False)
         cost = self._training(job, work, training, checkpoint, steps)
-        losses = recipe["settings"].get("losses")
-        if losses and max(losses["weights"]["intra"], losses["weights"]["inter"]) > 0:
-            acting = training["steps"] - math.ceil(losses["after"] * training["steps"])
-            host = acting * training["batch"] * DIAGRAMS[losses["diagrams"]]
-            cost = cost._replace(seconds=cost.seconds + host)
-        return _network(job, work), cost
+        host = self._diagrams(recipe) * training["batch"]
+        return _network(job, work), cost._replace(seconds=cost.seconds + host)
+
+    @staticmethod
+    def _diagrams(recipe: Any) -> float:
+        """Seconds a sample of the batch, over the whole training, of diagrams that the host computes for the losses."""
+        losses, steps = recipe["settings"].get("losses"), recipe["training"]["steps"]
+        if recipe["settings"].get("topology"):  # of point diffusion
+            return steps * DIAGRAMS["alpha"]
+        if not losses or max(losses["weights"]["intra"], losses["weights"]["inter"]) == 0:
+            return 0.0
+        return (steps - math.ceil(losses["after"] * steps)) * DIAGRAMS[losses["diagrams"]]
 
     def _sample_layouts(self, dataset: str, job: Job) -> tuple[str, Cost] | None:
         name, purpose = job.name.split()

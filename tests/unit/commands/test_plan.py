@@ -26,7 +26,7 @@ def table(capsys):
 
 def total(lines):
     """GPU-hours of the sum."""
-    return int(re.search(r"([0-9]+) GPU-hours$", next(line for line in lines if line.startswith("sum: ")))[1])
+    return float(re.search(r"([0-9.]+) GPU-hours$", next(line for line in lines if line.startswith("sum: ")))[1])
 
 
 def rows(lines):

@@ -31,6 +31,7 @@ from cellscaper.run.methods import chosen
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "gpu.md"
 META = torch.device("meta")
+CONTEXT = 3  # GB of CUDA's context, workspaces and fragmentation, at most
 TOLERANCE = 0.15  # GB: the page has one decimal, and a network's own bf16 norms keep their cast affines
 
 
@@ -240,10 +241,10 @@ COLUMNS = ((("fp32", False), 0), (("bf16", False), 1), (("bf16", True), 2))
 
 @pytest.fixture(scope="module")
 def page():
-    """{training: GB in the three columns of the page's table of memory}."""
+    """{training: GB in the three columns of the page's table of memory, and of the card that it fits}."""
     part = PAGE.read_text(encoding="utf-8").split("## Memory")[1].split("\n## ")[0]
     rows = [re.split(r" +\| +", line.strip("| ")) for line in part.splitlines() if line.startswith("| ")]
-    return {row[0]: row[2:5] for row in rows[1:]}
+    return {row[0]: row[2:6] for row in rows[1:]}
 
 
 @pytest.mark.parametrize(("kind", "column"), COLUMNS, ids=["fp32", "bf16", "checkpoint"])
@@ -256,7 +257,15 @@ def test_a_diffusion_takes_the_memory_of_the_page(papers, page, name, kind, colu
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_small_network_takes_the_memory_of_the_page(papers, page, name):
     assert OTHERS[name](papers) == pytest.approx(float(page[name][0]), abs=TOLERANCE)
-    assert page[name][1:] == ["–", "–"]
+    assert page[name][1:3] == ["–", "–"]
+
+
+def test_the_cards_of_the_page_have_room_for_the_context_and_checkpoint_makes_24_gb_enough(page):
+    assert set(page) == {*MAPS, *OTHERS}
+    for name, (_, bf16, checkpoint, card) in page.items():
+        needed = float(page[name][0] if bf16 == "–" else bf16) + CONTEXT
+        assert needed <= float(card.removesuffix(" GB")) and (needed > 24 or card == "24 GB")
+        assert checkpoint == "–" or float(checkpoint) + CONTEXT <= 24
 
 
 @pytest.mark.skipif(not hasattr(unet, "GroupNorm"), reason="the U-Net's group norms are still those of autocast")
