@@ -14,7 +14,7 @@ chosen = $(foreach one,$(DATASETS),"$(one)"$(comma))
 GIVEN = $(if $(BRCA_M2C)$(LIZARD)$(DATASETS),--config $(if $(BRCA_M2C)$(LIZARD),datasets='{$(folders)}') $(if \
   $(DATASETS),run='{"datasets": [$(chosen)]}'))
 
-CODE = src tests benchmarks workflow/schemas docs/make_config.py
+CODE = src tests benchmarks workflow/schemas docs/make_config.py docs/make_gpu.py
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q
 
 .DEFAULT_GOAL = demo
@@ -34,9 +34,11 @@ brca: .venv/ready  ## small models on the real BRCA-M2C (BRCA_M2C=folder, else i
 gpu-day paper: CORES = $(shell nproc)
 
 gpu-day: .venv/ready  ## the TopoCellGen tables on BRCA-M2C with smaller networks: one GPU, about a day of an A100
+	.venv/bin/cellscaper plan --configfile workflow/presets/gpu-day.yaml $(GIVEN)
 	$(RUN) --configfile workflow/presets/gpu-day.yaml $(GIVEN)
 
 paper: .venv/ready  ## the papers' values: weeks of a GPU (LIZARD=folder; DATASETS=brca_m2c; a cluster: docs/slurm.md)
+	.venv/bin/cellscaper plan $(GIVEN)
 	$(RUN) $(GIVEN)
 
 report: .venv/ready  ## results/report.html of a run (PRESET=its preset); runs what is missing, nothing else
@@ -58,6 +60,7 @@ bench: .venv/oracles  ## speed claims on one page, results/benchmarks.md; a busy
 schema: .venv/ready  ## the configuration's schema and docs/config.md, after a method's settings changed
 	.venv/bin/python workflow/schemas/generate.py
 	.venv/bin/python docs/make_config.py
+	.venv/bin/python docs/make_gpu.py
 
 lint: .venv/ready  ## style and types
 	.venv/bin/ruff check $(CODE)

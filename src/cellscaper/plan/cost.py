@@ -18,7 +18,7 @@ from cellscaper.plan.outputs import Outputs
 from cellscaper.plan.tables import REAL_ONLY
 
 STEP = {"point_diffusion": 0.04, "tmccg": 0.29, "features": 0.03, "detectors": 0.03}  # seconds of a step at least
-TRAININGS = ("train_features", "train_layout", "train_image", "train_detector")
+TRAININGS = ("train_features", "start_layout", "train_layout", "train_image", "train_detector")
 LARGE_STEP, CALL = 0.02, 0.015  # seconds of a step of other networks, and of a call in sampling, at least
 DIAGRAMS = {"alpha": 0.006, "cubical": 0.023}  # seconds a sample of TopoCellGen's losses on the host
 LOOK, EPOCH = 1.5, 80  # MCSpatNet: seconds of a look at the validation images, and steps between looks by default
@@ -69,6 +69,7 @@ class Costs:
         self.experiments, self.tables, self.figures = outputs.experiments, outputs.tables, Figures(outputs)
         self.rules = {
             "train_features": self._train_features,
+            "start_layout": self._start_layout,
             "train_layout": self._train_layout,
             "sample_layouts": self._sample_layouts,
             "train_image": self._train_image,
@@ -137,7 +138,7 @@ class Costs:
             seconds = [price[1].seconds for _, job, price in self._priced if price is not None and job.rule in rules]
             return max(seconds, default=0.0) / 3600
 
-        layouts_made = most("train_layout") + most("sample_layouts")
+        layouts_made = most("start_layout") + most("train_layout") + most("sample_layouts")
         return max(layouts_made, most("train_image")) + most("paint_images") + most("train_detector")
 
     def kept(self, *rules: str) -> float:
@@ -173,6 +174,8 @@ class Costs:
                 yield Job("train_features", name, "features", blocks["features"][name]["method"], 1)
         for name in {self.experiments.shared_training(one) for one in self._trained(dataset)}:
             yield Job("train_layout", name, "generators", self.experiments[name].generator, seeds)
+            if begun := self.experiments.beginning(name):
+                yield Job("start_layout", begun.name, "generators", begun.recipe["method"], seeds)
         for purpose, names in self._sampled(dataset).items():
             for name in names & self._trained(dataset):
                 method = self.experiments[name].generator
@@ -215,17 +218,22 @@ class Costs:
         state = weights + 4.0 * work.parameters * (3 if settings["ema"] else 2)
         return Cost(steps, steps * seconds, weights * (1 + snapshots), state)
 
-    def layout_steps(self, name: str) -> int:
-        """The steps that `train_layout` of an experiment makes itself."""
-        return int(self.experiments[name].training["steps"])
+    def _start_layout(self, dataset: str, job: Job) -> tuple[str, Cost]:
+        begun = self.experiments.beginnings[job.name]
+        work, cost = self._layout_training(dataset, job, begun.recipe, begun.steps)
+        return _network(job, work), cost._replace(kept=cost.state)
 
     def _train_layout(self, dataset: str, job: Job) -> tuple[str, Cost]:
-        recipe, steps = self.experiments.recipe(job.name), self.layout_steps(job.name)
-        work, training = self._work(dataset, job, recipe), recipe["training"]
-        checkpoint = recipe["settings"].get("network", {}).get("checkpoint", False)
-        cost = self._training(job, work, training, checkpoint, steps)
-        host = self._diagrams(recipe) * training["batch"]
+        recipe, begun = self.experiments.recipe(job.name), self.experiments.beginning(job.name)
+        steps = recipe["training"]["steps"] - (begun.steps if begun else 0)
+        work, cost = self._layout_training(dataset, job, recipe, steps)
+        host = self._diagrams(recipe) * recipe["training"]["batch"]
         return _network(job, work), cost._replace(seconds=cost.seconds + host)
+
+    def _layout_training(self, dataset: str, job: Job, recipe: Any, steps: int) -> tuple[Layers, Cost]:
+        work = self._work(dataset, job, recipe)
+        checkpoint = recipe["settings"].get("network", {}).get("checkpoint", False)
+        return work, self._training(job, work, recipe["training"], checkpoint, steps)
 
     @staticmethod
     def _diagrams(recipe: Any) -> float:
