@@ -23,7 +23,7 @@ HOMES = (ROOT, PACKAGE, ROOT / "workflow", ROOT / "tests")  # what a path may be
 # programs that are not ours: what their own manuals say
 FOREIGN = {
     "pip": "--no-build-isolation",
-    "sbatch": "--gpus --gres --qos --signal",
+    "sbatch": "--exclusive --gpus --gres --qos --signal",
     "squeue": "--me",
     "tensorboard": "--logdir",
 }

@@ -99,7 +99,7 @@ def test_every_package_that_is_imported_is_declared(folder):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Import):
                 modules = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
+            elif isinstance(node, ast.ImportFrom) and not node.level:
                 modules = [node.module or ""]
             else:
                 continue

@@ -52,14 +52,23 @@ def test_time_is_proportional_to_steps_and_seeds():
 
 
 def test_topology_losses_act_in_the_last_steps_and_wait_for_the_host():
-    late = {"experiments": {"topocellgen": {"settings": {"losses": {"after": 1.0}}}}}
-    one, without = costs(TABLE), costs(TABLE, late)
+    none = {"experiments": {"topocellgen": {"settings": {"losses": {"weights": {"intra": 0, "inter": 0}}}}}}
+    one, without = costs(TABLE), costs(TABLE, none)
     extra = hours(one, "train_layout", "topocellgen") - hours(without, "train_layout", "topocellgen")
     trained = {one.experiments.shared_training(name) for name in one._trained("brca_m2c")}
     acting = (360000 - 150012) * 5  # samples: `after` is 0.4167 of 360 000 steps
     each = [cost.DIAGRAMS[one.experiments[name].settings["losses"]["diagrams"]] for name in trained
             if one.experiments[name].generator == "topocellgen"]  # fmt: skip
     assert extra == pytest.approx(sum(acting * seconds for seconds in each) / 3600)
+
+
+def test_a_shared_beginning_is_paid_once():
+    found = costs(TABLE)
+    steps = {(group.rule, name): group.steps for group in found.groups for name in group.names}
+    assert steps["start_layout", "adm_counts"] == 150012
+    assert steps["train_layout", "topocellgen"] == 360000 - 150012
+    assert jobs(found, "start_layout") == 1
+    assert found.kept("start_layout") == pytest.approx(4 * 4 * 554e6, rel=0.01)  # weights, average, two moments
 
 
 def test_checkpoint_costs_time():

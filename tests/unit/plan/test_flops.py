@@ -49,8 +49,9 @@ def counted(call, mapping=None):
 
 
 def sizes(model):
-    """Parameters and buffers, elements."""
-    return [sum(one.numel() for one in part) for part in (model.parameters(), model.buffers())]
+    """Parameters, and what the weights file holds besides them, elements."""
+    parameters = sum(one.numel() for one in model.parameters())
+    return [parameters, sum(one.numel() for one in model.state_dict().values()) - parameters]
 
 
 def check(work, model, call, batch, checkpoint=False, mapping=None, exact=1e-9):

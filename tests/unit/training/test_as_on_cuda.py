@@ -195,8 +195,12 @@ def test_results_have_the_types_of_cuda_s_autocast(switched):
 
 def module_types(net, *inputs):
     found = {}
+
+    def note(name, output):
+        found.setdefault(name, output.dtype)  # a hook that returns something changes the output
+
     hooks = [
-        module.register_forward_hook(lambda _m, _i, out, name=name: found.setdefault(name, out.dtype))
+        module.register_forward_hook(lambda _m, _i, output, name=name: note(name, output))
         for name, module in net.named_modules()
     ]
     with torch.no_grad():

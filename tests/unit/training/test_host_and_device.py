@@ -103,7 +103,7 @@ def test_sums_are_those_of_the_single_values():
     rows = torch.rand(100, 3, generator=generator) * 1000
     tally, wanted = Tally(["loss", "a", "grad_norm"], [1.5, 0.0, 2.0]), [1.5, 0.0, 2.0]
     for step, (loss, a, norm) in enumerate(rows):
-        tally.add({"loss": loss, "a": a}, norm, step)
+        tally.add([loss, a, norm], step)
         wanted = [total + float(one) for total, one in zip(wanted, (loss, a, norm), strict=True)]
     assert tally.read("x") == (wanted, float(rows[-1, 0]))  # bit for bit
     tally.clear()

@@ -49,7 +49,9 @@ def test_their_section_is_a_recipe_of_today_with_the_settings_of_the_papers_conf
         region=256,
         small="error",
     )
-    assert recipe.model_dump(mode="json") == facts["section"]
+    today = recipe.model_dump(mode="json")
+    del today["training"]["compile"]  # younger than the weights
+    assert today == facts["section"]
 
 
 def test_generate_gives_the_counts_with_one_seed_a_layout(place):
