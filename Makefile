@@ -45,11 +45,12 @@ report: .venv/ready  ## results/report.html of a run (PRESET=its preset); runs w
 	$(RUN) make_report --configfile $(PRESET)
 
 test: test-unit  ## all tests but the long campaigns; two at a time, those that measure time at the end
+	$(PYTEST) -n 2 -m slow tests/unit
 	$(PYTEST) -n 2 --dist loadscope -m "not alone" --durations=15 tests/workflow tests/real
 	$(PYTEST) -m alone tests/workflow
 
 test-unit: .venv/oracles  ## the fast ones
-	$(PYTEST) -n 2 tests/unit
+	$(PYTEST) -n 2 -m "not slow" tests/unit
 
 test-long: .venv/oracles  ## the campaigns in full: every rule killed and damaged, readers fuzzed; writes docs/results/test-long.md
 	.venv/bin/python tests/long.py

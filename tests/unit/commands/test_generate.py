@@ -220,13 +220,14 @@ def test_an_interrupt_leaves_nothing_behind(weights, tmp_path):
 # -- parts ---------------------------------------------------------------------------------------------------
 
 
-PARTS = {  # of 230 layouts of one window, and of larger and masked ones, which are denoised one by one
-    "plain": ("--counts", "lymphocyte=2,epithelial=5", "-n", "230", "--min-distance", "0"),
+PARTS = {  # of 100 layouts of one window, and of larger and masked ones, which are denoised one by one
+    "plain": ("--counts", "lymphocyte=2,epithelial=5", "-n", "100", "--min-distance", "0"),
     "small": ("--counts", "epithelial=6,stromal=2", "-n", "9", "--size", "90,120"),
     "large": ("--counts", "epithelial=20", "-n", "7", "--size", "300,260"),
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("request_", PARTS.values(), ids=PARTS)
 @pytest.mark.parametrize("parts", [1, 2, 3, 7])
 def test_parts_of_any_number_are_the_whole(call, request_, parts):
@@ -280,6 +281,7 @@ def test_a_folder_of_parts_is_converted_like_a_file(call):
     assert {one["file"] for one in read_provenance(Path("all.h5"))["inputs"].values()} == {"1.h5", "2.h5"}
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_layouts(weights, tmp_path):
     """Peak resident memory of the whole command, which the system counts."""
 

@@ -24,6 +24,8 @@ from cellscaper.plan.schema import ROOT
 from cellscaper.plan.sections import detector_section, features_section, painter_section
 from cellscaper.run.methods import chosen, load
 
+pytestmark = pytest.mark.slow
+
 META = torch.device("meta")
 PRESETS = ("", "brca-small")
 

@@ -259,6 +259,7 @@ def curve(path):
 
 
 @pytest.mark.skipif(not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="torch.compile needs a C compiler")
+@pytest.mark.slow
 def test_a_compiled_network_has_the_losses_of_the_plain_one(tmp_path):
     each = {"log_every": 1, "precision": "bf16", "ema": 0.9}
     wanted = run(tmp_path / "a", settings=each, log_path=tmp_path / "a.csv")

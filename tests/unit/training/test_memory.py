@@ -29,6 +29,8 @@ from cellscaper.plan.outputs import Outputs
 from cellscaper.plan.sections import detector_section, features_section, painter_section
 from cellscaper.run.methods import chosen
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "gpu.md"
 META = torch.device("meta")
 CONTEXT = 3  # GB of CUDA's context, workspaces and fragmentation, at most
@@ -268,6 +270,5 @@ def test_the_cards_of_the_page_have_room_for_the_context_and_checkpoint_makes_24
         assert checkpoint == "–" or float(checkpoint) + CONTEXT <= 24
 
 
-@pytest.mark.skipif(not hasattr(unet, "GroupNorm"), reason="the U-Net's group norms are still those of autocast")
 def test_the_network_has_its_norms_in_bf16(papers, page):
     assert MAPS["layout 256 px"](papers, False) == pytest.approx(float(page["layout 256 px"][1]), abs=TOLERANCE)
