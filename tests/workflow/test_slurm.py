@@ -296,9 +296,11 @@ def test_ci_preset_runs_through_slurm_to_the_same_tables(cluster, beside, house,
     assert {state for _, state, *_ in found} == {"COMPLETED"}
     wanted = [job for job in jobs if job.rule.startswith("train_")]
     assert len([what for what, *_ in found if what.startswith("rule_train_")]) == len(wanted)  # one for each seed
-    on_gpu = [(what.split("_wildcards")[0], *rest) for what, _, _, _, *rest in found if rest[1] == "gpu"]
-    print(on_gpu, [w for w, *_ in found][:5])
+    on_gpu = [(what, constraint) for what, _, _, _, _, partition, constraint in found if partition == "gpu"]
     assert len(on_gpu) == len([job for job in wanted if job.rule in ("train_detector", "train_image")])
+    for what, constraint in on_gpu:
+        assert what.startswith(("rule_train_detector", "rule_train_image"))
+        assert (constraint == "large") == what.startswith("rule_train_image"), (what, constraint)
 
 
 def test_a_cancelled_job_is_finished_by_a_second_call(cluster, beside, finished, tmp_path):

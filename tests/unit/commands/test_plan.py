@@ -42,7 +42,8 @@ def test_the_papers_cost_is_printed_with_all_that_belongs_to_it(table):
     assert max(map(len, lines)) <= 100
     assert lines[0].startswith("Calculated for one A100 (80 GB), not measured; ± 30 %")
     assert {rule for rule, *_ in rows(lines)} == {
-        "train_features", "start_layout", "train_layout", "sample_layouts", "train_image", "paint_images", "train_detector",
+        "train_features", "start_layout", "train_layout", "sample_layouts", "train_image", "paint_images",
+        "train_detector",
     }  # fmt: skip
     assert sum(hours for *_, hours in rows(lines)) == pytest.approx(total(lines), abs=3)
     text = "\n".join(lines)
