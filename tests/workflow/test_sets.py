@@ -26,7 +26,7 @@ def test_a_lost_part_is_made_again_alone(copy, finished):
     part = copy.results / "sets/some/part2-of-2"
     for file in ("layouts.h5", "images.h5"):
         (part / file).unlink()
-    plan = copy.plan("sets")
+    plan = [job for job in copy.plan("sets") if job.rule != "sets"]
     assert {job.name for job in plan} == {"generate_set phantom/some/2/2", "paint_set phantom/some/2/2"}
     ended = copy.snakemake("sets")
     assert ended.status == 0, ended.text
@@ -34,7 +34,7 @@ def test_a_lost_part_is_made_again_alone(copy, finished):
         lost = finished.results / "sets/some/part2-of-2" / file
         assert (part / file).read_bytes() == lost.read_bytes()
     (part / "images.h5").unlink()
-    assert {job.rule for job in copy.plan("sets")} == {"paint_set"}
+    assert {job.rule for job in copy.plan("sets")} - {"sets"} == {"paint_set"}
 
 
 @pytest.mark.parametrize(("experiment", "layouts"), [("random", 24), ("point_diffusion", 96)])
