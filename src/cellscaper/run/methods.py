@@ -20,7 +20,8 @@ from cellscaper.run.settings import Settings, read, settings_in
 PACKAGE = Path(__file__).resolve().parents[1]
 FACTS = PACKAGE.parents[1] / "workflow" / "schemas" / "methods.json"  # not part of an installed package
 KINDS = ("datasets", "density", "generators", "features", "painters", "detectors", "metrics")
-TOLD = ("TRAINING", "DECODERS", "BEGINS", "COLUMNS", "OF", "SCORE", "LABEL", "CAVEAT")  # beside a module's settings
+# what planning is told of a module, beside its settings
+TOLD = ("TRAINING", "DECODERS", "BEGINS", "GPU", "BY_HAND", "COLUMNS", "OF", "SCORE", "LABEL", "CAVEAT")
 
 
 @cache
