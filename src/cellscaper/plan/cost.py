@@ -251,7 +251,8 @@ class Costs:
         n = layouts(self.config, dataset, one.field, purpose)
         if n is None:
             return None
-        steps = one.sampling.get("steps", 1) * (2 if one.sampling.get("heun") else 1)
+        twice = one.sampling.get("heun") or one.sampling.get("guidance")
+        steps = one.sampling.get("steps", 1) * (2 if twice else 1)
         precision = one.sampling.get("precision", "fp32")
         work = self._work(dataset, job, self.experiments.recipe(name))
         return f"{one.generator}, {precision}", self._calls(work, n, steps, one.sampling["batch"], precision)
