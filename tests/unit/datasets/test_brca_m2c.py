@@ -154,3 +154,17 @@ def test_records_come_by_name_whatever_the_order_of_the_lists(folder: Path) -> N
     records = list(brca_m2c.read(Settings(), folder))
     assert [r.image_id for r in records] == sorted(STEMS.values())
     assert [r.split for r in records] == ["test", "val", "train"]
+
+
+def test_folds_share_out_the_training_and_validation_images_and_leave_out_the_test_images(folder: Path) -> None:
+    def tested(of: int, fold: int) -> set[str]:
+        folds = brca_m2c.Folds(folds=brca_m2c.Fold(of=of, fold=fold))
+        records = list(brca_m2c.read(Settings(split=folds), folder))
+        assert {r.image_id for r in records} == {STEMS["train"], STEMS["val"]}
+        assert {r.split for r in records} <= {"train", "test"}
+        return {r.image_id for r in records if r.split == "test"}
+
+    parts = [tested(2, fold) for fold in range(2)]
+    assert [len(part) for part in parts] == [1, 1] and parts[0] != parts[1]
+    with pytest.raises(CellscaperError, match=r"split.folds.fold = 4: expected 0 to 3, one of 4 folds"):
+        tested(4, 4)
