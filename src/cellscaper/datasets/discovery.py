@@ -53,7 +53,7 @@ def find(folder: FolderFiles, images: str | None = None, dots: str | None = None
     known = folder.matching([images]) if images else [n for n in folder.paths if suffix(PurePosixPath(n)) in PICTURES]  # type: ignore[arg-type]
     if not known:
         raise CellscaperError(
-            f"{folder.root / images if images else folder.root} holds no image ({', '.join(PICTURES)}); name the folder that does"
+            f"{folder.root / (images or '')} holds no image ({', '.join(PICTURES)}); name the folder that does"
         )
     headers = {name: header for name in known if (header := pictures.look(folder.paths[name])) is not None}
     reasons: dict[str, str] = {}
@@ -64,10 +64,12 @@ def find(folder: FolderFiles, images: str | None = None, dots: str | None = None
         pairs = _given(folder, photos, dots)
     else:
         pairs = _competed(pairing.pairs(photos, files), headers, candidates, reasons)
-        if not pairs:
+        covered = {pair.image for pair in pairs}
+        if len(covered) < len(photos):
             shared = _shared(photos, files, candidates, headers, reasons)
-            if shared is not None:
+            if shared is not None and len(shared.cells) > len(covered):
                 return shared
+        if not pairs:
             masks = [name for name in known if name not in photos and suffix(PurePosixPath(name)) in MASKS]  # type: ignore[arg-type]
             pairs = _competed(pairing.pairs(photos, masks), headers, candidates, reasons)
     if not pairs:
@@ -214,8 +216,8 @@ def _one_file(pairs: list[Pair], candidates: Candidates, reasons: dict[str, str]
         side, why = preferred(candidates, first, second)
         if side == 0:
             raise CellscaperError(
-                f"{first[0]} and {second[0]} fit the same image, {len(shared)} images have two such files; name one with "
-                f"--dots '{both[0]}' or --dots '{both[1]}'"
+                f"{first[0]} and {second[0]} fit the same image, {len(shared)} images have two such files; name one "
+                f"with --dots '{both[0]}' or --dots '{both[1]}'"
             )
         lost, kept = (both[1], both[0]) if side < 0 else (both[0], both[1])
         dropped[lost] = f"{kept} is taken, {why}"
@@ -298,8 +300,10 @@ def _described(
 ) -> Found:
     """Patterns that choose exactly the images with cells, and those without beside them."""
     cells = {pair.image: pair.cells for pair in pairs}
-    groups = {_folder(image) for image in cells}
-    without = [image for image in photos if image not in cells and _folder(image) in groups and image not in reasons]
+    groups = {_series(image).lower() for image in cells}
+    without = [
+        image for image in photos if image not in cells and _series(image).lower() in groups and image not in reasons
+    ]
     for image in photos:
         if image not in cells and image not in without:
             reasons.setdefault(image, "no file of cells is named after them")
@@ -334,7 +338,8 @@ def _images(chosen: list[str], others: Iterable[str]) -> tuple[list[str], list[s
 def _nothing(folder: FolderFiles, photos: list[str], files: list[str], candidates: Candidates) -> str:
     """What is missing: no file of cells is named after an image."""
     example = PurePosixPath(photos[0]).stem
-    why = next((text for name in files if (text := candidates.why.get(name))), "")
+    masks = [text for name, text in candidates.why.items() if name not in files]
+    why = next((text for name in files if (text := candidates.why.get(name))), masks[0] if masks else "")
     if why:
         return f"{folder.root} holds {len(photos)} images and no cells that can be read: {why}"
     shown = f"; {files[0]} is not" if files else ""

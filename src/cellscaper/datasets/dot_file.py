@@ -65,8 +65,8 @@ def labelled(cells: Annotated, form: DotFormat, place: str) -> Dots:
     if wrong.size:
         i = int(wrong[0])
         raise CellscaperError(
-            f"{place}{cells.entries[i]}: class {short(cells.names[i])} is none of {', '.join(form.labels)}; correct the "
-            "file or the class_map"
+            f"{place}{cells.entries[i]}: class {short(cells.names[i])} is none of {', '.join(form.labels)}; correct "
+            "the file or the class_map"
         )
     keep = labels >= 0
     points = cells.points[keep].astype(np.float32)

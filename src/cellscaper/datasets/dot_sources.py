@@ -82,7 +82,8 @@ class Sources:
         if self._own():
             file = self.folder.root / self.folder_name(one.image)
             raise CellscaperError(
-                f"dot file of {one.image.rsplit('/', 1)[-1]}, {file} does not exist; add it or correct the dataset's settings"
+                f"dot file of {one.image.rsplit('/', 1)[-1]}, {file} does not exist; add it or correct the dataset's "
+                "settings"
             )
         raise CellscaperError(
             f"{self.folder.root / self._common()[0]} does not name image {one.image}; add its cells or leave it out"
@@ -113,7 +114,7 @@ class Sources:
         return [pattern for pattern in self.patterns if not has_place(pattern)]
 
     def _collection(self, name: str) -> tuple[Annotated, str, dict[str, np.ndarray]]:
-        """A file for all images: its cells, the words before an entry's number, the indices of the cells of each image."""
+        """A file for all images: its cells, the words before an entry's number, indices of the cells of each image."""
         if name not in self._shared:
             cells, place = read_cells(self.path(name), self.form)
             images = image_list(self.settings, self.folder)
@@ -193,13 +194,18 @@ def _listed(split: "Lists", folder: FolderFiles, images: list[str]) -> dict[str,
     if not isinstance(split.val, str):
         ids = image_ids(images)
         train = {ids[image]: image for image, name in chosen.items() if name == "train"}
-        parts = random_split(list(train), {"train": 1 - split.val, "val": split.val}, 0)
+        share = max(split.val, 1 / max(len(train), 1))  # at least one image
+        if len(train) < 2:
+            raise CellscaperError(
+                f"{folder.root / split.train} lists {len(train)} images, of which none can be taken for val"
+            )
+        parts = random_split(list(train), {"train": 1 - share, "val": share}, 0)
         chosen |= {train[one]: name for one, name in parts.items()}
     return chosen
 
 
 def _rows(cells: Annotated, images: list[str], file: Path) -> dict[str, np.ndarray]:
-    """The indices of the cells of each image, by the names in the file; images that the file names without cells are there."""
+    """The indices of the cells of each image, by the names in the file, also of images without cells."""
     if cells.images is None:
         if len(images) > 1:
             raise CellscaperError(

@@ -65,9 +65,9 @@ class Settings(Base):
     images: Pattern | tuple[Pattern, ...] = Field(description="glob of the images below the folder, or several")
     leave_out: tuple[Pattern, ...] = Field((), description="globs of pictures among them that are not read")
     dots: Pattern | tuple[Pattern, ...] = Field(
-        description="dot file of an image, or several of which the first that exists is read; {stem} and {name} are the "
-        "image's file name without and with its last suffix, {1} {2} … its folders; without any of these one file for "
-        "all images",
+        description="dot file of an image, or several of which the first that exists is read; {stem} and {name} "
+        "are the image's file name without and with its last suffix, {1} {2} … its folders; without any of these one "
+        "file for all images",
     )
     format: Literal["auto", "table", "geojson", "hovernet", "cellvit", "labelme", "coco", "mat", "mask"] = Field(
         "auto", description="format of the dot files; auto decides by their ending, of .json by their contents"
@@ -78,8 +78,9 @@ class Settings(Base):
     columns: tuple[str, ...] | dict[str, str] = Field(
         (),
         description="text tables: the columns in order (y, x, class and others, which are ignored), or their names "
-        "in the header as {y: name, x: name, class: name}; class may be missing. Also image (in one table for all), kind "
-        "(of objects: tiles, TMA cores and annotations are no cells), and for boxes y_end, x_end or box_height, box_width",
+        "in the header as {y: name, x: name, class: name}; class may be missing. Also image (in one table for all), "
+        "kind (of objects: tiles, TMA cores and annotations are no cells), and for boxes y_end, x_end or box_height, "
+        "box_width",
     )
     separator: Literal["auto", "comma", "blank", "tab", "semicolon"] = Field(
         "auto", description="separator of text tables"

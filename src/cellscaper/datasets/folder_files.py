@@ -64,7 +64,7 @@ def stem(image: str) -> str:
 
 
 def filled(pattern: str, image: str) -> str:
-    """The dot file of an image: {stem} and {name} are its file name without and with its last suffix, {1} … its folders."""
+    """The dot file of an image: {stem}, {name} are its file name without and with last suffix, {1} … its folders."""
     path = PurePosixPath(image)
     folders = path.parts[:-1]
 

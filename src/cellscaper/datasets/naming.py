@@ -21,8 +21,8 @@ def named_classes(
         unknown = sorted(set(written) - set(mapping))
         if unknown:
             raise CellscaperError(
-                f"class {unknown[0]!r} of the files is not among --classes {', '.join(mapping)}; add {unknown[0]}=NAME, "
-                f"or {unknown[0]}= to leave its {written[unknown[0]]} cells out"
+                f"class {unknown[0]!r} of the files is not among --classes {', '.join(mapping)}; add "
+                f"{unknown[0]}=NAME, or {unknown[0]}= to leave its {written[unknown[0]]} cells out"
             )
     else:
         mapping = _found(written)

@@ -1,4 +1,4 @@
-"""How dark images are under and around dots: nuclei, stained with haematoxylin, are dark; their radius tells the scale."""
+"""How dark images are under and around dots: nuclei are dark, and their radius tells the scale."""
 
 from collections.abc import Sequence
 

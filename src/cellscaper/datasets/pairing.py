@@ -30,11 +30,12 @@ def pairs(images: Sequence[str], files: Sequence[str]) -> list[Pair]:
     alone = Counter(str(PurePosixPath(image).parent) for image in images)
     for image in images:
         by_stem.setdefault(PurePosixPath(image).stem, []).append(image)
+    single = sum(number == 1 for number in alone.values()) >= 0.9 * len(alone)  # a folder for each image
     by_folder = {str(PurePosixPath(image).parent): image for image in images}
     found = []
     for file in files:
         own = _named(file, by_stem)
-        if not own:
+        if not own and single:
             own = [pair for image in _of_folder(file, by_folder, alone) if (pair := _in_folder(image, file))]
         best = max((pair.nearness for pair in own), default=0)
         found += [pair for pair in own if pair.nearness == best]
@@ -53,7 +54,7 @@ def _named(file: str, by_stem: Mapping[str, list[str]]) -> list[Pair]:
                 spans.append((stop - start, start, stop))
                 break
     if spans:
-        length, start, stop = max(spans)
+        _, start, stop = max(spans)
         stem, before, behind = name[start:stop], name[:start], name[stop:]
         near = _near(file, by_stem[stem])
         made = [_pair(image, path, before, behind) for image in near]

@@ -28,7 +28,7 @@ PHOTOS = frozenset(
 
 @dataclass(frozen=True)
 class Picture:
-    """The header of an image file: size (height, width) px, Pillow's mode, pages, EXIF orientation, µm a pixel or None."""
+    """The header of an image file: size (height, width) px, Pillow's mode, EXIF orientation, µm a pixel or None."""
 
     size: tuple[int, int]
     mode: str

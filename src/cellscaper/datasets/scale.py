@@ -19,7 +19,8 @@ from cellscaper.errors import CellscaperError
 
 NEIGHBOUR = 8.3  # µm: median distance of a nucleus to the nearest one (BRCA-M2C: 16 to 17 px of 0.5 µm)
 NUCLEUS = 2.9  # µm: median radius at which the darkness of nuclei falls half-way (BRCA-M2C; small in lymphocytes)
-WIDE, NARROW = 1.7, 2.2  # factors: how far tissue lies from these two
+DENSE, SPARSE = 2.0, 1.7  # factors: how far below and above a guess by neighbours the scale may lie
+NUCLEI = 2.2  # factor: how far from a guess by nuclei the scale may lie
 WRITTEN = 1.25  # factor: how exactly headers, names and texts say a scale
 USUAL = (0.25, 0.5, 1.0)  # µm a pixel at 40×, 20×, 10×
 PLAUSIBLE = (0.08, 4.0)  # µm a pixel of images in which nuclei can be seen
@@ -69,14 +70,14 @@ def of_neighbours(distance: float) -> Evidence:
     """Evidence of the median distance in px from a cell to the nearest other."""
     middle = NEIGHBOUR / distance
     words = f"the median distance to the nearest cell is {distance:.1f} px, in tissue about {NEIGHBOUR:g} µm"
-    return Evidence(middle / WIDE, middle, middle * WIDE, words)
+    return Evidence(middle / DENSE, middle, middle * SPARSE, words)
 
 
 def of_nuclei(radius: float) -> Evidence:
     """Evidence of the radius in px of the dark spots under the dots."""
     middle = NUCLEUS / radius
     words = f"the nuclei under the dots have a radius of {radius:.1f} px, in tissue about {NUCLEUS:g} µm"
-    return Evidence(middle / NARROW, middle, middle * NARROW, words)
+    return Evidence(middle / NUCLEI, middle, middle * NUCLEI, words)
 
 
 def of_headers(values: Sequence[float | None]) -> list[Evidence]:

@@ -105,14 +105,14 @@ def _setting(lists: dict[str, list[tuple[str, Listing]]], names: Names) -> tuple
         if own.unknown:
             place, entry = own.unknown[0]
             raise CellscaperError(
-                f"{place}: {short(entry)} is no image of the folder that has cells, {len(own.unknown)} of {own.entries} "
-                f"entries of the {split} list are none; add them or delete the lines"
+                f"{place}: {short(entry)} is no image of the folder that has cells, {len(own.unknown)} of "
+                f"{own.entries} entries of the {split} list are none; add them or delete the lines"
             )
     if "train" not in chosen or "test" not in chosen:
         missing = " and ".join(split for split in ("train", "test") if split not in chosen)
         raise CellscaperError(
-            f"there is a list {', '.join(chosen.values())}, and none of the {missing} images; add {missing}.txt or take "
-            "the list away"
+            f"there is a list {', '.join(chosen.values())}, and none of the {missing} images; add {missing}.txt or "
+            "take the list away"
         )
     val: str | float = chosen.get("val", VAL)
     files = list(dict.fromkeys(chosen.values()))
@@ -136,8 +136,8 @@ def _folders(images: Sequence[str]) -> tuple[Lists | Fractions, str, list[str]] 
         last = {folder.split("/")[-1] for folder in folders}
         if len(depths) > 1 or len(last) > 1:
             raise CellscaperError(
-                f"the folders {' and '.join(sorted(folders)[:2])} both hold {split} images; list the images of each split "
-                "in train.txt, val.txt and test.txt"
+                f"the folders {' and '.join(sorted(folders)[:2])} both hold {split} images; list the images of each "
+                "split in train.txt, val.txt and test.txt"
             )
         entries[split] = "*/" * (depths.pop() - 1) + escaped(last.pop()) + "/"
     if "train" not in entries or "test" not in entries:

@@ -161,8 +161,7 @@ def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Fo
     if strangers := sources.strangers():
         first = next(iter(strangers))
         read.said.append(
-            f"{sum(strangers.values())} cells of {unused.counted(len(strangers), 'image')[:-4].rstrip()} that the folder "
-            f"lacks are left out, first {first}"
+            f"{sum(strangers.values())} cells of {len(strangers)} images that are not here, first {first}, are left out"
         )
 
 
@@ -215,8 +214,12 @@ def _scale(
     evidence = scale.of_headers([found.headers[image].mpp for image in images if image in found.headers])
     evidence += scale.of_texts(files, images, used)
     if settings.unit != "um":
-        placed = [Cells(in_px(cells.points, settings.unit, 1.0, read.sizes[image]), np.zeros(len(cells.points), np.int64),
-                        read.sizes[image], image, "") for image, cells in read.cells.items()]  # fmt: skip
+        placed = [
+            Cells(
+                in_px(one.points, settings.unit, 1.0, one.size), np.zeros(len(one.points), int), one.size, one.name, ""
+            )
+            for one in _placed(read)
+        ]
         distance = inspection.nearest_distance(placed)
         if distance:
             evidence.append(scale.of_neighbours(distance))
@@ -256,13 +259,13 @@ def _tell_unused(
     turned = [image for image in images if found.headers[image].turned != 1]
     if turned:
         read.said.append(
-            f"{unused.counted(len(turned), 'image')} turned by the EXIF orientation in the file {unused.shown(turned)}; "
+            f"{unused.counted(len(turned), 'image')} turned by their EXIF orientation {unused.shown(turned)}; "
             "pixels are read as they are stored, and dots must fit those"
         )
     pages = [image for image in images if found.headers[image].pages > 1]
     if pages:
         read.said.append(
-            f"{unused.counted(len(pages), 'image')} of several pages {unused.shown(pages)}: the first page alone is read"
+            f"{unused.counted(len(pages), 'image')} of several pages {unused.shown(pages)}: only the first is read"
         )
 
 

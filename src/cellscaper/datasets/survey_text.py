@@ -71,7 +71,8 @@ class Report:
         sides = np.array([one.size for one in self.images])
         doubles = inspection.doubles(self.images, self.factor)
         lines = [
-            f"images     {len(self.images)} ({_joined(self.settings.images)}), {sides.min()} to {sides.max()} px a side",
+            f"images     {len(self.images)} ({_joined(self.settings.images)}), "
+            f"{sides.min()} to {sides.max()} px a side",
             f"dots       {int(whole.sum())} ({_joined(self.settings.dots)}); columns: {self.columns}",
             f"scale      {self.mpp:g} µm a pixel, {self.scale}"
             + (f"; will be rescaled to {dots.MPP} (×{1 / self.factor:.3g})" if self.factor != 1 else ""),

@@ -11,8 +11,8 @@ from cellscaper.disk.formats.text_table import comma_number_in, number_in, split
 from cellscaper.errors import CellscaperError
 
 OTHER_PICTURES = (
-    ".webp", ".gif", ".jp2", ".j2k", ".svs", ".ndpi", ".mrxs", ".scn", ".czi", ".lif", ".nd2", ".vms", ".bif", ".qptiff",
-    ".heic", ".dcm", ".zarr", ".btf",
+    ".webp", ".gif", ".jp2", ".j2k", ".svs", ".ndpi", ".mrxs", ".scn", ".czi", ".lif", ".nd2", ".vms", ".bif",
+    ".qptiff", ".heic", ".dcm", ".zarr", ".btf",
 )  # fmt: skip
 OTHER_TABLES = (
     ".xls", ".xlsx", ".ods", ".xml", ".npy", ".npz", ".parquet", ".feather", ".rds", ".rdata", ".h5ad", ".h5", ".hdf5",
@@ -35,7 +35,7 @@ def lines(folder: FolderFiles, used: Iterable[str], reasons: Mapping[str, str]) 
     said = []
     ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     for (kind, reason, _, _), names in ordered[:MOST]:
-        said.append(f"{counted(len(names), kind)} {shown(names)} not used" + (f": {reason}" if reason else ""))
+        said.append(f"{counted(len(names), kind)} not used {shown(names)}" + (f": {reason}" if reason else ""))
     if rest := ordered[MOST:]:
         said.append(f"{sum(len(names) for _, names in rest)} more files in {len(rest)} places are not used")
     if folder.odd:

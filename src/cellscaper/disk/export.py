@@ -76,6 +76,6 @@ def _read_as(path: Path) -> str:
     kind = {".hdf5": ".h5", ".tsv": ".csv", ".txt": ".csv"}.get(suffix(Path(path)), suffix(Path(path)))
     if kind not in (*ENDINGS, ".mat", *MASKS):
         raise CellscaperError(
-            f"{path}: unknown ending {Path(path).suffix!r}, expected .h5 or a file of another program ({READ}; also .gz)"
+            f"{path}: unknown ending {Path(path).suffix!r}, expected .h5 or a file of another program: {READ}"
         )
     return kind

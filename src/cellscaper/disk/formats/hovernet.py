@@ -2,8 +2,8 @@
 
 HoVer-Net     ``{"nuc": {id: {"centroid": [x, y], "type": 1, …}}}``, or the inner map alone
 HoVer-NeXt    ``class_inst.json``: ``{id: [class, [y, x]]}``
-CellViT       ``cells.json``, ``cell_detection.json``: ``{"type_map": {"1": "Neoplastic"}, "cells": [{"centroid": [x, y],
-              "type": 1, …}]}``
+CellViT       ``cells.json``, ``cell_detection.json``:
+              ``{"type_map": {"1": "Neoplastic"}, "cells": [{"centroid": [x, y], "type": 1, …}]}``
 
 A nucleus without a centroid is where its contour or its box ``[[top, left], [bottom, right]]`` is.
 """
@@ -90,7 +90,7 @@ def _is_next(value: Any) -> bool:
 
 
 def _names(known: Any) -> dict[str, str]:
-    """Names of the classes by number: ``{"1": "Neoplastic"}``, ``{"1": ["Neoplastic", [r, g, b]]}`` or the names as keys."""
+    """Names of the classes by number: ``{"1": "Neoplastic"}``, ``{"1": ["Neoplastic", [r, g, b]]}``, or by name."""
     if not isinstance(known, dict):
         return {}
     names = {}

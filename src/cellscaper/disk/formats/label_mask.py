@@ -1,4 +1,4 @@
-"""Label masks of cellpose, StarDist and others: an image whose values number the cells; a cell is a value's centroid."""
+"""Label masks of cellpose, StarDist and others: the values number the cells; a cell is the centroid of a value."""
 
 import warnings
 from pathlib import Path
@@ -33,8 +33,8 @@ def centroids(values: NDArray[np.int64], path: Path) -> Gathered:
         known = int((labels > 0).sum())
         if pieces > 3 * known + 3:
             raise CellscaperError(
-                f"{path} has {known} values in {pieces} separate areas: it marks classes or one kind, it does not number"
-                " cells; expected another value for each cell"
+                f"{path} has {known} values in {pieces} separate areas: it marks classes or one kind, it does not "
+                "number cells; expected another value for each cell"
             )
         for label, one, other in zip(labels.tolist(), y.tolist(), x.tolist(), strict=True):
             if label > 0:

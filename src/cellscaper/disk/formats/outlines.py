@@ -1,4 +1,4 @@
-"""Centres of outlines: one cell in several parts, several cells in one shape, crossing borders, regions around cells."""
+"""Centres of outlines: cells in several parts, shapes of several cells, crossing borders, regions around cells."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

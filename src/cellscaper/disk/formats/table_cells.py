@@ -74,9 +74,9 @@ def rows_of(lines: Lines, form: TableForm, file: Path | str) -> Rows:
         if form.header is False:
             raise CellscaperError(f"columns {form.columns!r} are header names, but header is false; list their order")
         header, rest = first, lines.rows[1:]
-        if lines.comment and lines.comment[0] < start and not _all_named(header, form.columns):
-            if _all_named(lines.comment[1], form.columns):
-                header, rest = lines.comment[1], lines.rows
+        commented = lines.comment[1] if lines.comment and lines.comment[0] < start else []
+        if not _all_named(header, form.columns) and _all_named(commented, form.columns):
+            header, rest = commented, lines.rows
         places = [_column(header, name, f"{file}:{start}") for name in form.columns.values()]
         at, width = dict(zip(form.columns, places, strict=True)), len(header)
         return Rows(at, width, _even(rest, width, True), header)

@@ -11,8 +11,9 @@ from cellscaper.disk.formats.text_table import comma_number_in, number_in
 
 _BASES = (  # what stands beside x and y in the names of columns, in small letters without signs, the surest first
     "", "centroid", "center", "centre", "c", "pos", "position", "coord", "coords", "coordinate", "coordinates", "pixel",
-    "loc", "location", "locationcenter", "areashapecenter", "centerlocal", "local", "point", "nucleus", "nucleuscentroid",
-    "cell", "cellcentroid", "nuclei", "m", "mean", "centerofmass", "spatial", "global", "centerglobal", "img", "image",
+    "loc", "location", "locationcenter", "areashapecenter", "centerlocal", "local", "point", "nucleus",
+    "nucleuscentroid", "cell", "cellcentroid", "nuclei", "m", "mean", "centerofmass", "spatial", "global",
+    "centerglobal", "img", "image",
     "abs",
 )  # fmt: skip
 _PAIRS = (  # y, x under other names

@@ -11,7 +11,7 @@ from cellscaper.disk.formats.text_table import Lines, comma_number_in, number_in
 from cellscaper.errors import CellscaperError
 
 Size = tuple[int, int] | None  # height and width of a table's image in px, None where unknown
-_YOLO = ("class", "x", "y", "box_width", "box_height")  # a box is its centre
+_YOLO = ("class", "x", "y", "width", "height")  # x, y are the centres of boxes
 
 
 @dataclass(frozen=True)
