@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cellscaper.commands import options
 from cellscaper.errors import CellscaperError
+from cellscaper.run.output import cache_fault
 
 FIELDS = ("y", "x", "class", "image", "kind", "y_end", "x_end", "box_height", "box_width")  # of --columns
 HELP = "read a folder of images and dots, report what is in it, write a configuration that runs it"
@@ -74,6 +75,8 @@ def run(args: argparse.Namespace) -> None:
         print("\nNo configuration written; name one with -o my.yaml")
         return
     write_text(output, found.overlay)
+    if (fault := cache_fault()) is not None:
+        print(f"! {fault}")
     print(f"\nWrote {output}. Run it:\n  {_command(found.preset, output)}")
 
 

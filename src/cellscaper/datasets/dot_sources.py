@@ -177,7 +177,7 @@ def _listed(split: "Lists", folder: FolderFiles, images: list[str]) -> dict[str,
         else:
             file = folder.root / entry
             shared = list(entries.values()).count(entry) > 1
-            listed = listing(file, names, name if shared else None)
+            listed = listing(file, names, name if shared else None, f"{name} split")
             if listed.unknown:
                 place, unknown = listed.unknown[0]
                 raise CellscaperError(f"{place}: there is no image {short(unknown)}; add it or delete the line")

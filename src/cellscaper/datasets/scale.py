@@ -135,14 +135,16 @@ def decide(evidence: Sequence[Evidence]) -> Scale:
     low, high = max(one.low for one in evidence), min(one.high for one in evidence)
     told = "; ".join(one.words for one in evidence)
     if low > high:
-        if len({one.middle for one in evidence}) == 1:
-            raise AssertionError("an interval does not meet itself")
         return Scale(0.5, told, False)
-    noted = [one for one in evidence if one.written]
-    guess = math.exp(float(np.mean([math.log(one.middle) for one in noted or evidence])))
+    noted = [one.middle for one in evidence if one.written]
+    tissue = [one.middle for one in evidence if not one.written]
+    guess = _mean(noted or tissue)
     if noted:
-        near = [usual for usual in USUAL if max(guess / usual, usual / guess) < 1.02]
-        return Scale(near[0] if near else float(f"{guess:.4g}"), told, True)
+        exact = _mean([value for value in noted if value not in USUAL] or noted)  # a header before a magnification
+        seen = _mean(tissue) if tissue else exact
+        if abs(math.log(seen / 0.5)) < abs(math.log(seen / exact)) and not 0.4 <= exact <= 0.6:
+            return Scale(0.5, told, False)  # the tissue looks as if nothing had to be rescaled
+        return Scale(float(f"{exact:.4g}"), told, True)
     if not PLAUSIBLE[0] <= guess <= PLAUSIBLE[1]:
         raise CellscaperError(
             f"the scale cannot be guessed: it would be {guess:.3g} µm a pixel ({told}), which is no scale of a "
@@ -153,6 +155,10 @@ def decide(evidence: Sequence[Evidence]) -> Scale:
         return Scale(0.5, f"guessed, {low:.2g} to {high:.2g} possible: {told}", True)
     guess = min(within, key=lambda usual: abs(math.log(guess / usual))) if within else float(f"{guess:.3g}")
     return Scale(guess, f"guessed, {low:.2g} to {high:.2g} possible: {told}", True)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.exp(float(np.mean(np.log(values))))
 
 
 def contradicting(mpp: float, evidence: Mapping[str, Evidence] | Sequence[Evidence]) -> list[Evidence]:

@@ -52,12 +52,12 @@ def folder_splits(images: Sequence[str]) -> dict[str, set[str]]:
     return {}
 
 
-def listing(file: Path, names: Names, split: str | None = None) -> Listing:
+def listing(file: Path, names: Names, split: str | None = None, what: str = "split list") -> Listing:
     """The images that a list names. ``split``: of a table or an object for all splits, the part of this one.
 
     CellscaperError for a file that is no list of names.
     """
-    text = read_text(file, f"{split or 'split'} list")
+    text = read_text(file, what)
     if file.suffix.lower() == ".json":
         return _matched(_json_entries(text, file, split), names)
     rows = [(f"{file}:{n}", line.strip()) for n, line in enumerate(text.split("\n"), 1) if line.strip()]

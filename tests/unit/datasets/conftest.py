@@ -5,6 +5,7 @@ import io
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import pytest
@@ -70,12 +71,18 @@ class World:
         return [(y, x, CLASSES[int((x < 100) ^ (rng.random() < 0.1))]) for y, x in self.points(i).tolist()]
 
     def image(self, i):
+        return Image.fromarray(self._pixels(i))
+
+    @staticmethod
+    @cache
+    def _pixels(i):
+        self = World()
         rng = np.random.default_rng([7, i])
         pixels = np.full((*self.size, 3), (226, 180, 208), float) + rng.integers(-9, 9, (*self.size, 1))
         yy, xx = np.mgrid[: self.size[0], : self.size[1]]
         for y, x, kind in self.cells(i):
             pixels[(yy - y) ** 2 + (xx - x) ** 2 <= (5.4 if kind == "tumor" else 4.4) ** 2] = (90, 60, 130)
-        return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+        return np.clip(pixels, 0, 255).astype(np.uint8)
 
     def save(self, folder, name="s_{:02d}.png", n=None, **more):
         folder.mkdir(parents=True, exist_ok=True)

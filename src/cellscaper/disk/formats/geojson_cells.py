@@ -83,12 +83,14 @@ def read_features(listed: list[Any]) -> Gathered:
         out.notes.append(f"{several} features have several parts far from each other: each part is a cell")
     if key not in (None, "classification"):
         out.notes.append(f"the class is the property {key!r}, no feature has a classification")
+    numbers = [one.properties.get("layout") for one, _ in whole]
+    layouts = len(set(map(str, numbers))) > 1 and all(type(number) is int for number in numbers)
     for k, (one, shape) in enumerate(whole):
         if k in large:
             continue
         try:
             name = class_name(one.properties.get(key)) if key is not None else UNCLASSIFIED
-            out.add(shape.y, shape.x, name, one.number)
+            out.add(shape.y, shape.x, name, one.number, f"layout {numbers[k]}" if layouts else None)
         except ValueError as error:
             raise ValueError(f"feature {one.number}: {error}") from error
     return out

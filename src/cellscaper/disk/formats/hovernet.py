@@ -20,7 +20,7 @@ def is_hovernet(data: Any) -> bool:
     """Whether a JSON value has the look of HoVer-Net's or HoVer-NeXt's nuclei."""
     if not isinstance(data, dict):
         return False
-    if isinstance(data.get("nuc"), dict):
+    if "nuc" in data:
         return True
     first = next(iter(data.values()), None)
     return (isinstance(first, dict) and bool({"centroid", "contour", "bbox"} & set(first))) or _is_next(first)

@@ -105,8 +105,8 @@ def _splitter(separator: str) -> Callable[[str, str], list[str]]:
             return line.split()
         try:
             if sign is None:
-                return next(csv.reader([re.sub(r"[\s\x00]+", " ", line.strip())], delimiter=" "))
-            return [field.strip() for field in next(csv.reader([line], delimiter=sign))]
+                return next(csv.reader([re.sub(r"[\s\x00]+", " ", line.strip())], delimiter=" ", strict=True))
+            return [field.strip() for field in next(csv.reader([line], delimiter=sign, strict=True))]
         except (csv.Error, StopIteration) as error:
             raise CellscaperError(f"{place}: {short(line)} is not a line of a {separator}-separated table") from error
 
