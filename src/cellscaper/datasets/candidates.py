@@ -21,7 +21,7 @@ from cellscaper.errors import CellscaperError
 ENDINGS = (".csv", ".tsv", ".txt", ".geojson", ".json", ".mat")
 _FOR = frozenset(
     ("dots", "dot", "gt", "truth", "groundtruth", "manual", "annotation", "annotations", "label", "labels", "points",
-     "point", "cells", "nuclei", "centroids", "final", "corrected", "curated", "expert", "csv", "geojson", "json")
+     "point", "cells", "nuclei", "centroids", "final", "corrected", "curated", "expert")
 )  # fmt: skip
 _AGAINST = frozenset(
     ("auto", "automatic", "pred", "preds", "prediction", "predictions", "predicted", "result", "results", "output",
@@ -84,9 +84,14 @@ class Candidates:
         return tuple(dict.fromkeys(row[at] for row in rows if at < len(row)))
 
 
-def preferred(candidates: Candidates, one: Sequence[str], other: Sequence[str]) -> tuple[int, str]:
-    """-1 if files (of the same images, in order) are to be preferred to others, 1 for the others, 0 for a tie; why."""
-    a, b = (sum(standing(name) for name in part) / len(part) for part in (one, other))
+def preferred(
+    candidates: Candidates, one: Sequence[str], other: Sequence[str], patterns: tuple[str, str] | None = None
+) -> tuple[int, str]:
+    """-1 if files (of the same images, in order) are to be preferred to others, 1 for the others, 0 for a tie; why.
+
+    ``patterns`` are those of the files; without them, their own names count.
+    """
+    a, b = (standing(name) for name in patterns or (one[0], other[0]))
     if a != b:
         return (-1 if a > b else 1), "by their names"
     read = [(candidates.contents(x), candidates.contents(y)) for x, y in zip(one[:5], other[:5], strict=False)]
@@ -98,9 +103,8 @@ def preferred(candidates: Candidates, one: Sequence[str], other: Sequence[str]) 
 
 
 def standing(name: str) -> int:
-    """How much the folders and the end of the name of a file speak for cells that people corrected (or against)."""
-    parts = PurePosixPath(name).parts
-    found = [words(part) for part in parts[:-1]]
+    """How much the words of a name or pattern speak for cells that people marked or corrected (or against)."""
+    found = [words(part) for part in PurePosixPath(name).parts]
     against = sum(bool(one & _AGAINST) for one in found)
     return -against if against else int(any(one & _FOR for one in found))
 

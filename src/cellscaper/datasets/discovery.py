@@ -18,6 +18,8 @@ from cellscaper.datasets.identity import Names
 from cellscaper.datasets.pairing import Pair
 from cellscaper.datasets.pictures import ENDINGS as PICTURES
 from cellscaper.datasets.pictures import Picture
+from cellscaper.datasets.unused import OTHER_TABLES
+from cellscaper.disk.formats.annotations import READ
 from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
 from cellscaper.disk.formats.reading import suffix
 from cellscaper.errors import CellscaperError
@@ -213,7 +215,7 @@ def _one_file(pairs: list[Pair], candidates: Candidates, reasons: dict[str, str]
             break
         shared = [own for own in by_image.values() if both[0] in own and both[1] in own]
         first, second = ([own[pattern].cells for own in shared] for pattern in both)
-        side, why = preferred(candidates, first, second)
+        side, why = preferred(candidates, first, second, (both[0], both[1]))
         if side == 0:
             raise CellscaperError(
                 f"{first[0]} and {second[0]} fit the same image, {len(shared)} images have two such files; name one "
@@ -342,6 +344,9 @@ def _nothing(folder: FolderFiles, photos: list[str], files: list[str], candidate
     why = next((text for name in files if (text := candidates.why.get(name))), masks[0] if masks else "")
     if why:
         return f"{folder.root} holds {len(photos)} images and no cells that can be read: {why}"
+    other = next((name for name in folder.paths if suffix(PurePosixPath(name)) in OTHER_TABLES), None)  # type: ignore[arg-type]
+    if not files and other is not None:
+        return f"{folder.root} holds {len(photos)} images, and {other} is of no kind that is read; these are: {READ}"
     shown = f"; {files[0]} is not" if files else ""
     return (
         f"{folder.root} holds {len(photos)} images and no file of dots named after one; expected for example "

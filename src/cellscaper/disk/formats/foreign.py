@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cellscaper.disk.formats.annotated import Annotated
 from cellscaper.disk.formats.annotations import format_of, read_annotated
@@ -18,6 +19,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 
 Say = Callable[[str], None]
+FEW_INSIDE, FEWEST = 0.75, 50  # share of the sides within which this many cells or more raise doubts
 
 
 def read_foreign(path: Path, given: Given, say: Say, form: str | None = None, classes: Sequence[str] = ()) -> LayoutSet:
@@ -40,15 +42,33 @@ def read_foreign(path: Path, given: Given, say: Say, form: str | None = None, cl
     elif known is None and (number := found.names.count(UNCLASSIFIED)) and len(set(found.names)) > 1:
         say(f"{number} cells have no class and are kept as class {UNCLASSIFIED}; --classes without it leaves them out")
     known = known or tuple(dict.fromkeys((*classes, *sorted(set(found.names)))))
-    return _layouts(path, found, Given(given.size, given.mpp, known))
+    return _layouts(path, found, Given(given.size, given.mpp, known), say)
 
 
-def _layouts(path: Path, found: Annotated, given: Given) -> LayoutSet:
+def _in_px(
+    points: NDArray[np.float64], found: Annotated, size: tuple[int, int] | None, say: Say
+) -> NDArray[np.float64]:
+    """Places in px of an image of a size; fractions are known by their values, and places far too much inside are told."""
+    if size is None or found.images is not None or len(points) < FEWEST:
+        return points
+    if (points >= 0).all() and (points <= 1).all() and min(size) >= 16:
+        say("all places lie between 0 and 1: they are taken as fractions of height and width")
+        return points * np.array(size)
+    reach = float((points.max(axis=0) / np.array(size)).max())
+    if reach <= FEW_INSIDE:
+        say(
+            f"all {len(points)} cells lie in the upper left {reach:.0%} of height and width: are they in µm or of another scale?"
+        )
+    return points
+
+
+def _layouts(path: Path, found: Annotated, given: Given, say: Say) -> LayoutSet:
     points = found.points
     if found.unit == "um":
         if given.mpp is None:
             raise CellscaperError(f"{path} has its places in µm; give --mpp (µm a pixel, 0.5 at 20×)")
         points = points / given.mpp
+    points = _in_px(points, found, given.size, say)
     names = list(dict.fromkeys((*found.sizes, *(found.images or ())))) if found.images is not None else []
     numbers = {name: i for i, name in enumerate(names)}
     cells = Cells(

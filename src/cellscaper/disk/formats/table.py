@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from cellscaper.disk.files import atomic
+from cellscaper.disk.formats.class_names import tidy
 from cellscaper.disk.formats.facts import (
     Append,
     Cells,
@@ -88,7 +89,7 @@ def _read(path: Path, rows: list[dict[str, str]], given: Given) -> LayoutSet:
     cells, layouts = Cells([], [], []), dict[int, Any]()
     own: Any = None
     for row in rows:
-        number = whole(int(row.get("layout") or 0), "layout")
+        number = whole(int(tidy(row.get("layout") or 0)), "layout")
         if row.get("cellscaper"):
             said = parse(row["cellscaper"])
             own = said.pop("file", own)

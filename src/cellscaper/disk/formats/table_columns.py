@@ -57,6 +57,9 @@ _UM = {"μm", "um", "micron", "microns", "micrometer", "micrometers", "micrometr
 _PX = {"px", "pixel", "pixels", "pix"}
 _XENIUM = {"cellid", "xcentroid", "ycentroid", "transcriptcounts"}  # its centroids are in µm
 _MERSCOPE = {"fov", "volume", "centerx", "centery"}
+_NOT_CELLS = {
+    "vertexindex": "corners of shapes", "vertexx": "corners of outlines", "transcriptid": "transcripts", "vertexid": "corners",
+}  # fmt: skip
 FEW = 12  # classes of a column whose name says nothing
 
 
@@ -127,7 +130,13 @@ def _places(named: dict[str, str]) -> dict[str, str] | None:
 
 
 def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
-    """The columns of a table with a header (rows have as many fields); None if no columns can be y and x."""
+    """The columns of a table with a header (rows have as many fields); None if no columns can be y and x.
+
+    ValueError for a table of something else than cells.
+    """
+    for name in header:
+        if plain(name) in _NOT_CELLS:
+            raise ValueError(f"column {name!r}: its lines are {_NOT_CELLS[plain(name)]}, expected a line for each cell")
     at = places(header)
     if at is None:
         return None

@@ -57,7 +57,10 @@ def by_header(lines: Lines, file: Path) -> Found | None:
     form = TableForm({"y": header[0], "x": header[0]}, lines.separator)
     table = rows_of(lines, form, file) if header.count(header[0]) == 1 else None
     rows = [row for _, row in (table.rows if table else lines.rows[1:]) if len(row) == len(header)]
-    roles = table_columns.find(header, rows)
+    try:
+        roles = table_columns.find(header, rows)
+    except ValueError as error:
+        raise CellscaperError(f"{file}:{lines.rows[0][0]}: {error}") from error
     if roles is None:
         shown = ", ".join(header[:12])
         raise CellscaperError(

@@ -32,6 +32,7 @@ def split_lines(text: str, file: object, separator: str = "auto") -> Lines:
     """The lines of a table's text; CellscaperError with ``file:line`` for one that the separator does not fit."""
     if separator != "auto" and separator not in SEPARATORS:
         raise CellscaperError(f"separator {separator!r}: expected auto, {', '.join(SEPARATORS)}")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
     if lines and (told := re.fullmatch(r'"?sep=(.)"?', lines[0][1].strip())):  # Excel
         lines = lines[1:]
