@@ -48,7 +48,7 @@ def read_foreign(path: Path, given: Given, say: Say, form: str | None = None, cl
 def _in_px(
     points: NDArray[np.float64], found: Annotated, size: tuple[int, int] | None, say: Say
 ) -> NDArray[np.float64]:
-    """Places in px of an image of a size; fractions are known by their values, and places far too much inside are told."""
+    """Places in px of an image of a size; places far too much inside are told."""
     if size is None or found.images is not None or len(points) < FEWEST:
         return points
     if (points >= 0).all() and (points <= 1).all() and min(size) >= 16:
@@ -56,9 +56,7 @@ def _in_px(
         return points * np.array(size)
     reach = float((points.max(axis=0) / np.array(size)).max())
     if reach <= FEW_INSIDE:
-        say(
-            f"all {len(points)} cells lie in the upper left {reach:.0%} of height and width: are they in µm or of another scale?"
-        )
+        say(f"all {len(points)} cells lie in the upper left {reach:.0%} of the sides: in µm, or of another scale?")
     return points
 
 

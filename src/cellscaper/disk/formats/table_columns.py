@@ -58,7 +58,7 @@ _PX = {"px", "pixel", "pixels", "pix"}
 _XENIUM = {"cellid", "xcentroid", "ycentroid", "transcriptcounts"}  # its centroids are in µm
 _MERSCOPE = {"fov", "volume", "centerx", "centery"}
 _NOT_CELLS = {
-    "vertexindex": "corners of shapes", "vertexx": "corners of outlines", "transcriptid": "transcripts", "vertexid": "corners",
+    "vertexindex": "corners of shapes", "vertexx": "corners of outlines", "transcriptid": "transcripts",
 }  # fmt: skip
 FEW = 12  # classes of a column whose name says nothing
 
