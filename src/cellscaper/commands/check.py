@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> None:
         raise CellscaperError(f"{folder} is not a folder; name one with images and dot files")
     output = options.output(args.output) if args.output else None
     mpp = options.positive(args.mpp, "--mpp") if args.mpp else None
-    from cellscaper.datasets.survey import Asked, survey
+    from cellscaper.datasets.survey import survey
+    from cellscaper.datasets.survey_state import Asked
     from cellscaper.disk.files import write_text
 
     unit = "um" if args.unit == "µm" else args.unit

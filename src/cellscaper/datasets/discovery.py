@@ -1,18 +1,16 @@
 """Automatic search of a folder: the images, the files of their cells, the splits, and what is left unused.
 
-Candidates compete by evidence: names of folders, kinds of pixels, sizes that fit the dots, equal contents. A tie is an
-error that names both.
+Candidates compete (`competition`). A tie is an error that names both.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-import numpy as np
-
 from cellscaper.datasets import pairing, pictures
 from cellscaper.datasets.candidates import ENDINGS as CELLS
 from cellscaper.datasets.candidates import Candidates, preferred
+from cellscaper.datasets.competition import competed, folder_of, series
 from cellscaper.datasets.folder_files import FolderFiles, has_place
 from cellscaper.datasets.identity import Names
 from cellscaper.datasets.pairing import Pair
@@ -65,7 +63,7 @@ def find(folder: FolderFiles, images: str | None = None, dots: str | None = None
     if dots is not None:
         pairs = _given(folder, photos, dots)
     else:
-        pairs = _competed(pairing.pairs(photos, files), headers, candidates, reasons)
+        pairs = competed(pairing.pairs(photos, files), headers, candidates, reasons)
         covered = {pair.image for pair in pairs}
         if len(covered) < len(photos):
             shared = _shared(photos, files, candidates, headers, reasons)
@@ -73,7 +71,7 @@ def find(folder: FolderFiles, images: str | None = None, dots: str | None = None
                 return shared
         if not pairs:
             masks = [name for name in known if name not in photos and suffix(PurePosixPath(name)) in MASKS]  # type: ignore[arg-type]
-            pairs = _competed(pairing.pairs(photos, masks), headers, candidates, reasons)
+            pairs = competed(pairing.pairs(photos, masks), headers, candidates, reasons)
     if not pairs:
         raise CellscaperError(_nothing(folder, photos, files, candidates))
     return _described(folder, photos, pairs, headers, reasons)
@@ -86,7 +84,9 @@ def _photos(known: Sequence[str], headers: Mapping[str, Picture], reasons: dict[
     """The pictures that can be photographs: in colours, not named as made from another."""
     made = pictures.derived(known)
     colours = [name for name in known if name not in headers or headers[name].photo]
-    clean = {PurePosixPath(name).stem for name in colours if name not in made and pictures.standing(_folder(name)) >= 0}
+    clean = {
+        PurePosixPath(name).stem for name in colours if name not in made and pictures.standing(folder_of(name)) >= 0
+    }
     photos = []
     for name in known:
         path = PurePosixPath(name)
@@ -95,139 +95,11 @@ def _photos(known: Sequence[str], headers: Mapping[str, Picture], reasons: dict[
         elif colours and name not in colours:
             header = headers[name]
             reasons[name] = f"not 8-bit RGB (mode {'16-bit ' if header.deep else ''}{header.mode})"
-        elif pictures.standing(_folder(name)) < 0 and path.stem in clean:
+        elif pictures.standing(folder_of(name)) < 0 and path.stem in clean:
             reasons[name] = "pictures made from other images by the name of their folder"
         else:
             photos.append(name)
     return photos or list(known)
-
-
-def _folder(name: str) -> str:
-    return str(PurePosixPath(name).parent)
-
-
-# -- competition ---------------------------------------------------------------------------------------------
-
-
-def _competed(
-    pairs: list[Pair], headers: Mapping[str, Picture], candidates: Candidates, reasons: dict[str, str]
-) -> list[Pair]:
-    """One file of cells an image, one image a file; CellscaperError for a tie."""
-    pairs = _readable(pairs, candidates, reasons)
-    pairs = _one_image(pairs, headers, candidates, reasons)
-    return _one_file(pairs, candidates, reasons)
-
-
-def _readable(pairs: list[Pair], candidates: Candidates, reasons: dict[str, str]) -> list[Pair]:
-    """Without patterns whose files hold no cells, if another pattern's do; of each the first three files are read."""
-    patterns: dict[str, list[Pair]] = {}
-    for pair in pairs:
-        patterns.setdefault(pair.pattern, []).append(pair)
-    bad = {
-        pattern for pattern, own in patterns.items() if all(candidates.contents(pair.cells) is None for pair in own[:3])
-    }
-    texts = {p for p in bad if p.lower().endswith((".txt", *MASKS))}
-    drop = bad if len(bad) < len(patterns) else texts
-    for pattern in drop:
-        for pair in patterns[pattern]:
-            why = candidates.why.get(patterns[pattern][0].cells, "")
-            reasons.setdefault(pair.cells, "no cells can be read" + (f" ({_brief(why)})" if why else ""))
-    return [pair for pair in pairs if pair.pattern not in drop]
-
-
-def _brief(text: str) -> str:
-    words = text.split(" ", 1)[-1] if text.startswith("/") else text
-    return words if len(words) <= 120 else words[:117] + "…"
-
-
-def _one_image(
-    pairs: list[Pair], headers: Mapping[str, Picture], candidates: Candidates, reasons: dict[str, str]
-) -> list[Pair]:
-    """Of several images with the same file of cells the one that the evidence prefers, folder by folder."""
-    owners: dict[str, list[Pair]] = {}
-    for pair in pairs:
-        owners.setdefault(pair.cells, []).append(pair)
-    rivals: dict[tuple[str, ...], list[list[Pair]]] = {}
-    for own in owners.values():
-        kinds = tuple(sorted({_series(pair.image) for pair in own}))
-        if len(kinds) > 1:
-            rivals.setdefault(kinds, []).append(own)
-    lost: set[str] = set()
-    for kinds, cases in rivals.items():
-        best = _best_series(kinds, cases, headers, candidates)
-        for own in cases:
-            for pair in own:
-                if _series(pair.image) != best:
-                    lost.add(pair.image)
-                    reasons.setdefault(pair.image, f"pictures of the same cells as {best}")
-    return [pair for pair in pairs if pair.image not in lost]
-
-
-def _series(image: str) -> str:
-    return f"{_folder(image)}/*{PurePosixPath(image).suffix}".removeprefix("./")
-
-
-def _best_series(
-    kinds: Sequence[str], cases: list[list[Pair]], headers: Mapping[str, Picture], candidates: Candidates
-) -> str:
-    ranks = {kind: pictures.standing(str(PurePosixPath(kind).parent)) for kind in kinds}
-    best = [kind for kind in kinds if ranks[kind] == max(ranks.values())]
-    if len(best) > 1:
-        fits = {kind: _fit(kind, cases, headers, candidates) for kind in best}
-        best = [kind for kind in best if fits[kind] >= max(fits.values()) - 0.02]
-    if len(best) > 1 and len({str(PurePosixPath(kind).parent) for kind in best}) == 1:
-        order = (".tif", ".tiff", ".png", ".bmp", ".jpg", ".jpeg")  # the same picture: without losses first
-        best = sorted(best, key=lambda kind: order.index(PurePosixPath(kind).suffix.lower()))[:1]
-    if len(best) > 1:
-        raise CellscaperError(
-            f"{' and '.join(best)} fit the same dots: two pictures for each; name the images with --images "
-            f"'{best[0]}', or take the others away"
-        )
-    return best[0]
-
-
-def _fit(kind: str, cases: list[list[Pair]], headers: Mapping[str, Picture], candidates: Candidates) -> float:
-    """How well the dots fill the images of a series: the share inside, less what they leave empty."""
-    values = []
-    for own in cases[:5]:
-        for pair in own:
-            header, found = headers.get(pair.image), candidates.contents(pair.cells)
-            if _series(pair.image) == kind and header is not None and found is not None and len(found.points):
-                inside = ((found.points >= 0) & (found.points < header.size)).all(axis=1).mean()
-                reach = float(np.min(found.points.max(axis=0) / header.size))
-                values.append(float(inside) - max(0.0, 0.8 - min(reach, 0.8)))
-    return float(np.mean(values)) if values else 0.0
-
-
-def _one_file(pairs: list[Pair], candidates: Candidates, reasons: dict[str, str]) -> list[Pair]:
-    """Of several files of cells for an image those of the pattern that the evidence prefers."""
-    by_image: dict[str, dict[str, Pair]] = {}
-    for pair in pairs:
-        by_image.setdefault(pair.image, {})[pair.pattern] = pair
-    dropped: dict[str, str] = {}
-    while True:
-        both = next(
-            ([p for p in own if p not in dropped][:2] for own in by_image.values()
-             if sum(p not in dropped for p in own) > 1),
-            None,
-        )  # fmt: skip
-        if both is None:
-            break
-        shared = [own for own in by_image.values() if both[0] in own and both[1] in own]
-        first, second = ([own[pattern].cells for own in shared] for pattern in both)
-        side, why = preferred(candidates, first, second, (both[0], both[1]))
-        if side == 0:
-            raise CellscaperError(
-                f"{first[0]} and {second[0]} fit the same image, {len(shared)} images have two such files; name one "
-                f"with --dots '{both[0]}' or --dots '{both[1]}'"
-            )
-        lost, kept = (both[1], both[0]) if side < 0 else (both[0], both[1])
-        dropped[lost] = f"{kept} is taken, {why}"
-    for own in by_image.values():
-        for pattern, pair in own.items():
-            if pattern in dropped:
-                reasons[pair.cells] = dropped[pattern]
-    return [pair for pair in pairs if pair.pattern not in dropped]
 
 
 # -- one file for several images -----------------------------------------------------------------------------
@@ -302,9 +174,9 @@ def _described(
 ) -> Found:
     """Patterns that choose exactly the images with cells, and those without beside them."""
     cells = {pair.image: pair.cells for pair in pairs}
-    groups = {_series(image).lower() for image in cells}
+    groups = {series(image).lower() for image in cells}
     without = [
-        image for image in photos if image not in cells and _series(image).lower() in groups and image not in reasons
+        image for image in photos if image not in cells and series(image).lower() in groups and image not in reasons
     ]
     for image in photos:
         if image not in cells and image not in without:
@@ -330,9 +202,9 @@ def _images(chosen: list[str], others: Iterable[str]) -> tuple[list[str], list[s
     listed = FolderFiles.of_names([*chosen, *others])
     globs = pairing.globs(chosen)
     extra = set(listed.matching(globs)) - set(chosen)
-    if extra and len({_folder(image) for image in chosen}) <= 200:
-        globs = [glob for folder in sorted({_folder(image) for image in chosen})
-                 for glob in pairing.globs([image for image in chosen if _folder(image) == folder])]  # fmt: skip
+    if extra and len({folder_of(image) for image in chosen}) <= 200:
+        globs = [glob for folder in sorted({folder_of(image) for image in chosen})
+                 for glob in pairing.globs([image for image in chosen if folder_of(image) == folder])]  # fmt: skip
         extra = set(listed.matching(globs)) - set(chosen)
     return globs, pairing.exclusions(sorted(extra), chosen)
 

@@ -3,43 +3,33 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper.datasets import discovery, dots, inspection, nuclei_under_dots, scale, units, unused
+from cellscaper.datasets import discovery, dots, nuclei_under_dots, units, unused
 from cellscaper.datasets.dot_file import DotFormat, in_px
 from cellscaper.datasets.dot_sources import Chosen, Sources, splits
+from cellscaper.datasets.doubtful_columns import decided
 from cellscaper.datasets.folder_files import FolderFiles
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.naming import named_classes
 from cellscaper.datasets.splitting import find_split
 from cellscaper.datasets.survey_overlay import PRESETS, overlay
+from cellscaper.datasets.survey_scale import find_scale, tell_scale
+from cellscaper.datasets.survey_state import Asked, WhatWasRead, placed
 from cellscaper.datasets.survey_text import Report
-from cellscaper.datasets.table_search import Tables, find_tables
+from cellscaper.datasets.table_search import Columns, Tables, find_tables
 from cellscaper.datasets.units import Placed
-from cellscaper.disk.formats.annotated import Annotated
 from cellscaper.disk.formats.annotations import format_of
 from cellscaper.errors import CellscaperError
 from cellscaper.run.progress import Progress
 
 AT_20X = (0.4, 0.6)  # µm a pixel that need no rescaling
 LOOKED_AT = 60  # images whose pixels under the dots are looked at
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the user says of a folder; None where it is to be found."""
-
-    mpp: float | None = None
-    columns: dict[str, str] | list[str] | None = None
-    classes: dict[str, str | None] | None = None
-    images: str | None = None
-    dots: str | None = None
-    unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,16 +42,6 @@ class Survey:
     preset: str
 
 
-@dataclass
-class _Read:
-    """All that was read: the cells of each image as written, its size, pixels under the dots, sentences to say."""
-
-    cells: dict[str, Annotated] = field(default_factory=dict)
-    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-
-
 def survey(folder: Path, name: str, asked: Asked) -> Survey:
     """Read a folder and describe it. CellscaperError for an invalid name and for files that cannot be read at all."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
@@ -69,8 +49,10 @@ def survey(folder: Path, name: str, asked: Asked) -> Survey:
     files = FolderFiles(folder)
     found = discovery.find(files, asked.images, asked.dots)
     images = sorted([*found.cells, *found.without])
-    read = _Read(sizes=_sizes(files, images))
+    read = WhatWasRead(sizes=_sizes(files, images))
     tables = _tables(files, found, read, asked)
+    tables = _decided(folder, files, found, tables, asked)
+    read.said.extend(tables.said)
     settings = _settings(folder, found, tables, asked)
     _read_cells(settings, files, found, read)
     sample = _sample(files, read)
@@ -80,9 +62,9 @@ def survey(folder: Path, name: str, asked: Asked) -> Survey:
     split, split_how, lists = find_split(files, images, set(found.cells.values()))
     settings = settings.model_copy(update={"split": split, "classes": tuple(names), "class_map": mapping})
     _tell_unused(files, found, lists, images, settings, read)
-    decided, evidence = _scale(asked, settings, files, found, read, sample, [*found.cells.values(), *lists])
+    decided, evidence = find_scale(asked, settings, files, found, read, sample, [*found.cells.values(), *lists])
     settings = settings.model_copy(update={"mpp": decided.mpp, "rescale": not AT_20X[0] <= decided.mpp <= AT_20X[1]})
-    _tell_scale(asked, decided, evidence, read)
+    tell_scale(asked, decided, evidence, read)
     where = {} if found.without else splits(settings, files, images)
     if where and (left := [image for image in images if image not in where]):
         read.said.append(f"{unused.counted(len(left), 'image')} in no list and left out {unused.shown(left)}")
@@ -110,7 +92,7 @@ def _sizes(files: FolderFiles, images: Sequence[str]) -> dict[str, tuple[int, in
     return sizes
 
 
-def _tables(files: FolderFiles, found: discovery.Found, read: _Read, asked: Asked) -> Tables:
+def _tables(files: FolderFiles, found: discovery.Found, read: WhatWasRead, asked: Asked) -> Tables:
     """The form of the text tables among the files of cells."""
     names = list(dict.fromkeys(found.cells.values()))
     tables = {name: files.paths[name] for name in names if format_of(files.paths[name]) == "table"}
@@ -118,9 +100,21 @@ def _tables(files: FolderFiles, found: discovery.Found, read: _Read, asked: Aske
     if not tables:
         return Tables((), " and ".join(sorted(f"{kind} files" for kind in kinds)))
     size_of = {files.paths[cells]: read.sizes[image] for image, cells in found.cells.items()}
-    result = find_tables(list(tables.values()), size_of, asked.columns, found.image_column)
-    read.said.extend(result.said)
-    return result
+    return find_tables(list(tables.values()), size_of, asked.columns, found.image_column)
+
+
+def _decided(folder: Path, files: FolderFiles, found: discovery.Found, tables: Tables, asked: Asked) -> Tables:
+    """The tables after a look at the pixels, where their columns can mean two things."""
+    if not (tables.corner or tables.either) or tables.unit != "px":
+        return tables
+
+    def points(image: str, columns: Columns) -> NDArray[np.float64]:
+        settings = _settings(folder, found, replace(tables, columns=columns), asked)
+        form = DotFormat(columns, {}, settings.separator, settings.header)
+        return Sources(settings, form, files).cells(Chosen(image, image, ""))[0].points
+
+    images = {image: read_rgb(files.paths[image]) for image in sorted(found.cells)[:8]}
+    return decided(tables, images, points)
 
 
 def _settings(folder: Path, found: discovery.Found, tables: Tables, asked: Asked) -> dots.Settings:
@@ -144,7 +138,7 @@ def _settings(folder: Path, found: discovery.Found, tables: Tables, asked: Asked
     )
 
 
-def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Found, read: _Read) -> None:
+def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Found, read: WhatWasRead) -> None:
     sources = Sources(settings, DotFormat(settings.columns, {}, settings.separator, settings.header), files)
     left: Counter[str] = Counter()
     notes: Counter[str] = Counter()
@@ -165,7 +159,7 @@ def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Fo
         )
 
 
-def _sample(files: FolderFiles, read: _Read) -> dict[str, NDArray[np.uint8]]:
+def _sample(files: FolderFiles, read: WhatWasRead) -> dict[str, NDArray[np.uint8]]:
     """The pixels of some images with dots."""
     filled = [image for image, cells in read.cells.items() if len(cells.points)]
     step = max(1, len(filled) // LOOKED_AT)
@@ -175,14 +169,10 @@ def _sample(files: FolderFiles, read: _Read) -> dict[str, NDArray[np.uint8]]:
 # -- meaning -------------------------------------------------------------------------------------------------
 
 
-def _placed(read: _Read) -> list[Placed]:
-    return [Placed(image, cells.points, read.sizes[image]) for image, cells in read.cells.items()]
-
-
-def _unit(asked: Asked, tables: Tables, read: _Read, sample: Mapping[str, NDArray[np.uint8]]) -> str:
+def _unit(asked: Asked, tables: Tables, read: WhatWasRead, sample: Mapping[str, NDArray[np.uint8]]) -> str:
     units_in = {cells.unit for cells in read.cells.values()} - {"px"}
     unit = asked.unit or (units_in.pop() if units_in else tables.unit)
-    if asked.unit is None and unit == "px" and units.are_fractions(_placed(read)):
+    if asked.unit is None and unit == "px" and units.are_fractions(placed(read)):
         read.said.append(
             "all places lie between 0 and 1: they are taken as fractions of height and width (else --unit px)"
         )
@@ -194,7 +184,7 @@ def _unit(asked: Asked, tables: Tables, read: _Read, sample: Mapping[str, NDArra
     return unit
 
 
-def _classes(asked: Asked, read: _Read) -> tuple[dict[str, str | None], list[str]]:
+def _classes(asked: Asked, read: WhatWasRead) -> tuple[dict[str, str | None], list[str]]:
     """Class in the files → name, and the names in order; what is merged or left out is said."""
     written = Counter(name for cells in read.cells.values() for name in cells.names)
     mapping, said = named_classes(written, asked.classes)
@@ -205,55 +195,9 @@ def _classes(asked: Asked, read: _Read) -> tuple[dict[str, str | None], list[str
     return mapping, names
 
 
-def _scale(
-    asked: Asked, settings: dots.Settings, files: FolderFiles, found: discovery.Found, read: _Read,
-    sample: Mapping[str, NDArray[np.uint8]], used: Sequence[str],
-) -> tuple[scale.Scale, list[scale.Evidence]]:  # fmt: skip
-    """µm a pixel, and all evidence there is."""
-    images = list(read.cells)
-    evidence = scale.of_headers([found.headers[image].mpp for image in images if image in found.headers])
-    evidence += scale.of_texts(files, images, used)
-    if settings.unit != "um":
-        placed = [
-            Cells(
-                in_px(one.points, settings.unit, 1.0, one.size), np.zeros(len(one.points), int), one.size, one.name, ""
-            )
-            for one in _placed(read)
-        ]
-        distance = inspection.nearest_distance(placed)
-        if distance:
-            evidence.append(scale.of_neighbours(distance))
-        by_name = {one.name: one.points for one in placed}
-        profiles = [nuclei_under_dots.profile(pixels, by_name[image]) for image, pixels in sample.items()]
-        radius = nuclei_under_dots.radius(profiles)
-        if radius:
-            evidence.append(scale.of_nuclei(radius))
-    if asked.mpp is not None:
-        return scale.Scale(asked.mpp, "given", True), evidence
-    if not evidence and distance_missing(read):
-        number = sum(len(cells.points) for cells in read.cells.values())
-        raise CellscaperError(f"{number} cells are too few to guess the scale from; give --mpp (0.5 at 20×)")
-    return scale.decide(evidence), evidence
-
-
-def distance_missing(read: _Read) -> bool:
-    """Whether the cells are too few for a distance."""
-    return sum(len(cells.points) for cells in read.cells.values()) < 2 * scale.FEWEST
-
-
-def _tell_scale(asked: Asked, decided: scale.Scale, evidence: Sequence[scale.Evidence], read: _Read) -> None:
-    if not decided.certain:
-        read.said.append(
-            f"the scale is not certain, since evidence disagrees ({decided.words}): give --mpp; nothing is rescaled"
-        )
-    if asked.mpp is not None:
-        for one in scale.contradicting(asked.mpp, [one for one in evidence if one.written]):
-            read.said.append(f"--mpp {asked.mpp:g} is given, but {one.words}")
-
-
 def _tell_unused(
     files: FolderFiles, found: discovery.Found, lists: Sequence[str], images: Sequence[str], settings: dots.Settings,
-    read: _Read,
+    read: WhatWasRead,
 ) -> None:  # fmt: skip
     read.said += unused.lines(files, [*images, *found.cells.values(), *found.dots, *lists], found.reasons)
     turned = [image for image in images if found.headers[image].turned != 1]
@@ -269,24 +213,26 @@ def _tell_unused(
         )
 
 
-def _check_places(settings: dots.Settings, read: _Read, sample: Mapping[str, NDArray[np.uint8]], asked: Asked) -> None:
+def _check_places(
+    settings: dots.Settings, read: WhatWasRead, sample: Mapping[str, NDArray[np.uint8]], asked: Asked
+) -> None:
     """Faults of dots that lie outside their images, or far too much inside."""
-    placed = [
-        Placed(one.name, in_px(one.points, settings.unit, settings.mpp, one.size), one.size) for one in _placed(read)
+    found = [
+        Placed(one.name, in_px(one.points, settings.unit, settings.mpp, one.size), one.size) for one in placed(read)
     ]
-    if (told := units.outside(placed)) is not None:
+    if (told := units.outside(found)) is not None:
         read.faults.append(told)
-    elif asked.unit is None and units.few_inside(placed):
-        points = {one.name: one.points for one in placed}
+    elif asked.unit is None and units.few_inside(found):
+        points = {one.name: one.points for one in found}
         profiles = [nuclei_under_dots.profile(pixels, points[image]) for image, pixels in sample.items()]
-        (read.said if nuclei_under_dots.radius(profiles) else read.faults).append(units.upper_left(placed))
+        (read.said if nuclei_under_dots.radius(profiles) else read.faults).append(units.upper_left(found))
 
 
 def _cells(
     settings: dots.Settings,
     mapping: Mapping[str, str | None],
     names: Sequence[str],
-    read: _Read,
+    read: WhatWasRead,
     where: Mapping[str, str],
 ) -> list[Cells]:
     """The cells of all images of a split, in px."""

@@ -12,16 +12,25 @@ from cellscaper.disk.formats.text_table import split_lines
 LARGEST = 400  # tables that are looked at
 
 
+Columns = tuple[str, ...] | dict[str, str]
+
+
 @dataclass(frozen=True)
 class Tables:
-    """Settings of the reader `dots` for text tables; ``how`` explains in words how they were found."""
+    """Settings of the reader `dots` for text tables; ``how`` explains in words how they were found.
 
-    columns: tuple[str, ...] | dict[str, str]
+    corner  columns of height and width of boxes, of which y and x may be a corner
+    either  y and x may be the other way round
+    """
+
+    columns: Columns
     how: str
     separator: str = "auto"
     header: bool | str = "auto"
     unit: str = "px"
     said: tuple[str, ...] = ()
+    corner: dict[str, str] | None = None
+    either: bool = False
 
 
 def find_tables(
@@ -42,11 +51,7 @@ def find_tables(
     found = find_form(tables, {} if image_column else sizes)
     columns = found.form.columns
     kept = {**columns, **more} if isinstance(columns, Mapping) else tuple(columns)
-    said = found.why
-    if found.corner:
-        said += (
-            f"y and x are taken as the centres of boxes; if they are corners, give --columns y=…,x=…,class=…,"
-            f"box_height={found.corner['box_height']},box_width={found.corner['box_width']}",
-        )
     separator = found.form.separator if found.form.header is False else "auto"
-    return Tables(kept, found.how, separator, found.form.header, found.unit, said)
+    return Tables(
+        kept, found.how, separator, found.form.header, found.unit, found.why, found.corner, found.either
+    )  # fmt: skip

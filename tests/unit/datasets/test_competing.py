@@ -123,3 +123,20 @@ def test_masks_alone_are_read_as_cells_if_they_number_them(world, tmp_path):
         path = tmp_path / f"d/masks/s_{i:02d}_cp_masks.png"
         Image.fromarray((np.array(Image.open(path)) > 0).astype(np.uint8) * 255).save(path)
     assert "does not number cells" in world.check(tmp_path / "d").fault
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"), [("{}.csv", "{}_old.csv"), ("{}_manual.csv", "{}.csv"), ("{}.csv", "{}.auto.json")]
+)
+def test_of_two_tables_side_by_side_the_words_of_their_names_decide(world, tmp_path, good, bad):
+    world.save(tmp_path / "d")
+    for i in range(world.n):
+        world.table(tmp_path / "d" / good.format(f"s_{i:02d}"), i)
+        some = world.cells(i)[:40]
+        if bad.endswith("json"):
+            data = {"nuc": {str(k): {"centroid": [x, y], "type": 1} for k, (y, x, _) in enumerate(some)}}
+            (tmp_path / "d" / bad.format(f"s_{i:02d}")).write_text(json.dumps(data))
+        else:
+            world.table(tmp_path / "d" / bad.format(f"s_{i:02d}"), i, cells=some)
+    result = world.check(tmp_path / "d")
+    assert world.right(result) and result.complains("6", "not used", "by their names")

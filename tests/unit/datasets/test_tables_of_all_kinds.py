@@ -174,3 +174,49 @@ def test_a_label_mask_of_classes_is_refused(world, tmp_path):
             mask[int(y) - 3 : int(y) + 3, int(x) - 3 : int(x) + 3] = 1 + (c == "tumor")
         Image.fromarray(mask).save(tmp_path / f"d/s_{i:02d}_mask.png")
     assert "marks classes" in world.check(tmp_path / "d").fault
+
+
+@pytest.mark.parametrize("corner", [True, False])
+def test_corners_and_centres_of_boxes_are_told_apart_by_the_pixels(world, tmp_path, corner):
+    world.save(tmp_path / "d")
+    shift = 6 if corner else 0
+    for i in range(world.n):
+        cells = [(y - shift, x - shift, c) for y, x, c in world.cells(i)]
+        world.table(tmp_path / f"d/s_{i:02d}.csv", i, "x,y,width,height,class", "{x},{y},12,12,{c}", cells)
+    result = world.check(tmp_path / "d")
+    assert world.right(result) and result.complains("corners of boxes") == corner
+
+
+@pytest.mark.parametrize("order", ["{y},{x},{c}", "{x},{y},{c}"])
+def test_the_order_of_y_and_x_is_told_by_the_pixels(world, tmp_path, order):
+    world.save(tmp_path / "d")
+    for i in range(world.n):
+        cells = [one for one in world.cells(i) if one[1] < 160]
+        world.table(tmp_path / f"d/s_{i:02d}.csv", i, "", order, cells)
+    result = world.check(tmp_path / "d")
+    assert result.settings["columns"][:2] == [order[1], order[5]] and "darker with" in result.said
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "word"),
+    [("index,shape-type,vertex-index,axis-0,axis-1", "0,polygon,{j},{y},{x}", "corners of shapes"),
+     ("transcript_id,feature_name,x_location,y_location", "{j},ACTA2,{x},{y}", "transcripts")],
+)  # fmt: skip
+def test_tables_of_something_else_are_refused(world, tmp_path, head, row, word):
+    assert word in world.check(world.plain(tmp_path / "d", head=head, row=row)).fault
+
+
+def test_line_ends_of_all_systems(world, tmp_path):
+    folder = world.plain(tmp_path / "d")
+    for k, file in enumerate(sorted(folder.glob("*.csv"))):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", (b"\r", b"\r\n")[k % 2]))
+    assert world.right(world.check(folder))
+
+
+@pytest.mark.parametrize("name", ["s_{:02d}.xlsx", "s_{:02d}.geojson.zip", "s_{:02d}.xml"])
+def test_files_of_no_kind_that_is_read_are_named(world, tmp_path, name):
+    world.save(tmp_path / "d")
+    for i in range(world.n):
+        (tmp_path / "d" / name.format(i)).write_bytes(b"PK")
+    fault = world.check(tmp_path / "d").fault
+    assert name.format(0) in fault and "GeoJSON" in fault

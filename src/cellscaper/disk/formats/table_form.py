@@ -20,6 +20,7 @@ class Found:
 
     corner  columns of height and width of a box, of which y, x may be a corner
     why     sentences about decisions by values
+    either  y and x may be the other way round
     """
 
     form: TableForm
@@ -27,6 +28,7 @@ class Found:
     unit: str = "px"
     corner: dict[str, str] | None = None
     why: tuple[str, ...] = ()
+    either: bool = False
 
 
 def find_form(tables: Mapping[Path, Lines], sizes: Mapping[Path, Size]) -> Found:
@@ -114,7 +116,7 @@ def _by_numbers(filled: Mapping[Path, Lines], file: Path, sizes: Mapping[Path, S
         else "no header, and both orders of y and x fit the images: y is taken to come first (else --columns "
         + ",".join({"y": "x", "x": "y"}.get(name, name) for name in columns) + ")"
     )  # fmt: skip
-    return Found(TableForm(columns, lines.separator, False), how)
+    return Found(TableForm(columns, lines.separator, False), how, either=not surely)
 
 
 def _last_empty(rows: Mapping[Path, list[list[str]]]) -> bool:
