@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 
 from cellscaper.datasets.dot_file import DotFormat, Dots, labelled, read_cells
-from cellscaper.datasets.folder_files import FolderFiles, has_place
+from cellscaper.datasets.folder_files import FolderFiles, filled, has_place
 from cellscaper.datasets.identity import Names, image_ids
 from cellscaper.datasets.record import SPLITS, random_split
 from cellscaper.datasets.split_lists import listing
@@ -15,8 +15,18 @@ from cellscaper.disk.formats.annotated import Annotated
 from cellscaper.disk.formats.text_table import short
 from cellscaper.errors import CellscaperError
 
-if TYPE_CHECKING:
-    from cellscaper.datasets.dots import Lists, Settings
+
+class Choice(Protocol):
+    """The settings of :mod:`cellscaper.datasets.dots` that choose images and files of cells."""
+
+    @property
+    def images(self) -> str | tuple[str, ...]: ...
+    @property
+    def leave_out(self) -> tuple[str, ...]: ...
+    @property
+    def dots(self) -> str | tuple[str, ...]: ...
+    @property
+    def split(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,7 @@ class Chosen:
 class Sources:
     """Images and cells of a folder as the settings choose them; one file for all images is read once."""
 
-    def __init__(self, settings: "Settings", form: DotFormat, folder: FolderFiles):
+    def __init__(self, settings: Choice, form: DotFormat, folder: FolderFiles):
         self.settings, self.form, self.folder = settings, form, folder
         self.patterns = (settings.dots,) if isinstance(settings.dots, str) else settings.dots
         self._shared: dict[str, tuple[Annotated, str, dict[str, np.ndarray]]] = {}
@@ -50,7 +60,7 @@ class Sources:
     def files(self) -> list[Path]:
         """All existing files that are read."""
         split = self.settings.split
-        named = [split.train, split.val, split.test] if hasattr(split, "train") else []
+        named = [split.train, split.val, split.test]
         lists = [self.folder.root / one for one in named if isinstance(one, str) and not one.endswith("/")]
         try:
             images = [one.image for one in self.chosen()]
@@ -91,8 +101,6 @@ class Sources:
 
     def folder_name(self, image: str) -> str:
         """The dot file that an image should have."""
-        from cellscaper.datasets.folder_files import filled
-
         return filled(self._own()[0], image)
 
     def strangers(self) -> dict[str, int]:
@@ -131,7 +139,7 @@ class Sources:
         return cells.of(rows[one.image])
 
 
-def image_list(settings: "Settings", folder: FolderFiles) -> list[str]:
+def image_list(settings: Choice, folder: FolderFiles) -> list[str]:
     """The images of the settings; CellscaperError if there is none, or if two have the same dot file."""
     patterns = _globs(settings)
     images = folder.matching(patterns)
@@ -144,7 +152,7 @@ def image_list(settings: "Settings", folder: FolderFiles) -> list[str]:
     return images
 
 
-def splits(settings: "Settings", folder: FolderFiles, images: list[str]) -> dict[str, str]:
+def splits(settings: Choice, folder: FolderFiles, images: list[str]) -> dict[str, str]:
     """The split of each image that belongs to one."""
     dots = (settings.dots,) if isinstance(settings.dots, str) else settings.dots
     owners: dict[str, str] = {}
@@ -157,12 +165,12 @@ def splits(settings: "Settings", folder: FolderFiles, images: list[str]) -> dict
         ids = image_ids(images)
         names = {ids[image]: image for image in images}
         fractions = {name: float(getattr(split, name)) for name in SPLITS}
-        chosen = random_split(list(names), fractions, split.seed)  # type: ignore[union-attr]
+        chosen = random_split(list(names), fractions, split.seed)
         return {names[one]: name for one, name in chosen.items()}
-    return _listed(split, folder, images)  # type: ignore[arg-type]
+    return _listed(split, folder, images)
 
 
-def _listed(split: "Lists", folder: FolderFiles, images: list[str]) -> dict[str, str]:
+def _listed(split: Any, folder: FolderFiles, images: list[str]) -> dict[str, str]:
     """The splits by list files and folders."""
     names = Names(images)
     where: dict[str, str] = {}
@@ -228,5 +236,5 @@ def _rows(cells: Annotated, images: list[str], file: Path) -> dict[str, np.ndarr
     return found
 
 
-def _globs(settings: "Settings") -> tuple[str, ...]:
+def _globs(settings: Choice) -> tuple[str, ...]:
     return (settings.images,) if isinstance(settings.images, str) else settings.images

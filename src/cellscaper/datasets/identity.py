@@ -6,6 +6,10 @@ from pathlib import PurePosixPath
 from cellscaper.datasets.folder_files import composed
 
 MOST = 8  # folders of a path that may stand before a name
+_ENDINGS = frozenset(
+    (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".svs", ".ndpi", ".mrxs", ".scn", ".czi", ".webp", ".jp2",
+     ".csv", ".tsv", ".txt", ".json", ".geojson", ".mat", ".xml", ".npy", ".gz", ".qpdata")
+)  # fmt: skip
 
 
 def image_ids(images: Sequence[str]) -> dict[str, str]:
@@ -40,8 +44,8 @@ class Names:
             for one in dict.fromkeys((form, form.partition(" - ")[0])):  # QuPath: "file.tif - Series 1"
                 for tail in _tails(one):
                     found = known.get(tail)
-                    if found is None and (short := tail.removesuffix(PurePosixPath(tail).suffix)) != tail:
-                        found = known.get(short)
+                    if found is None and (ending := PurePosixPath(tail).suffix).lower() in _ENDINGS:
+                        found = known.get(tail.removesuffix(ending))
                     if found:
                         return [text] if text in found else list(dict.fromkeys(found))
         return []

@@ -42,7 +42,7 @@ def find_scale(
         number = sum(len(cells.points) for cells in read.cells.values())
         if settings.unit == "um":
             raise CellscaperError(
-                "the places are in µm, and nothing tells how large a pixel is; give --mpp (0.5 at 20×)"
+                "the places are in µm, and nothing tells the size of a pixel; give --mpp (0.5 at 20×)"
             )
         raise CellscaperError(f"{number} cells are too few to guess the scale from; give --mpp (0.5 at 20×)")
     return scale.decide(evidence), evidence

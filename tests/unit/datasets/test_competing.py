@@ -119,6 +119,7 @@ def test_masks_alone_are_read_as_cells_if_they_number_them(world, tmp_path):
     assert result.cells == world.total() and result.settings["classes"] == ["unclassified"]
     gap = np.abs(result.records[0].points[:, None] - world.points(0)).max(axis=-1)
     assert gap.min(axis=0).max() < 0.8
+    (tmp_path / "d.yaml").unlink()
     for i in range(world.n):
         path = tmp_path / f"d/masks/s_{i:02d}_cp_masks.png"
         Image.fromarray((np.array(Image.open(path)) > 0).astype(np.uint8) * 255).save(path)

@@ -128,4 +128,5 @@ def test_names_are_found_by_their_longest_end():
     assert names.find("train/a.png") == ["train/a.png"] and names.find("/x/test/a") == ["test/a.png"]
     assert names.find("b.c") == ["test/b.c.png"] and len(names.find("a")) == 2
     assert names.find("b.c.png - Series 1") == ["test/b.c.png"] and not names.find("c") and not names.find("")
+    assert names.find("b.c.svs") == ["test/b.c.png"] and not names.find("b.c.d") and not names.find("a.2")
     assert image_ids(["x/a.png", "y/a.png", "y/b.png"]) == {"x/a.png": "x/a", "y/a.png": "y/a", "y/b.png": "b"}

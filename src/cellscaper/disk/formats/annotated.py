@@ -79,7 +79,7 @@ class Gathered:
             np.array(self.points, np.float64).reshape(-1, 2),
             self.names,
             np.array(self.entries, np.int64),
-            self.images if self.images or self.sizes else None,
+            self.images if self.images or (self.sizes and not self.points) else None,
             self.sizes,
             dict(self.left),
             tuple(self.notes),

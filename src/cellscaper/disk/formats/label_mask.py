@@ -39,6 +39,7 @@ def centroids(values: NDArray[np.int64], path: Path) -> Gathered:
         for label, one, other in zip(labels.tolist(), y.tolist(), x.tolist(), strict=True):
             if label > 0:
                 out.add(one, other, UNCLASSIFIED, label)
+    out.sizes = {path.name: (int(values.shape[0]), int(values.shape[1]))}
     out.notes.append("the cells are the centroids of the values of a label mask")
     return out
 
