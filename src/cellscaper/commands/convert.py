@@ -1,6 +1,7 @@
 """`cellscaper convert`: layouts from one format into another."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from cellscaper.commands import options
@@ -46,7 +47,9 @@ def run(args: argparse.Namespace) -> None:
     from cellscaper.plan.provenance import record
 
     export.ending(target)
-    layouts = export.read(source, Given(*given), args.set)
+    layouts = export.read(
+        source, Given(*given), args.set, lambda text: print(f"! {source.name}: {text}", file=sys.stderr)
+    )
     if args.layout is not None:
         number = options.whole(args.layout, "--layout")
         if number >= len(layouts):

@@ -10,7 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cellscaper.disk.formats import coco, geojson, table
+from cellscaper.disk.formats.annotations import READ
 from cellscaper.disk.formats.facts import Append, Given
+from cellscaper.disk.formats.foreign import Say, read_foreign
+from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
+from cellscaper.disk.formats.reading import suffix
 from cellscaper.disk.hdf5 import Provenance
 from cellscaper.disk.layout_writer import append_layouts
 from cellscaper.disk.storage import read_layouts
@@ -49,17 +53,29 @@ def write(path: Path, layouts: LayoutSet, provenance: Provenance) -> None:
             append(layout, {name: column[i] for name, column in layouts.columns.items()})
 
 
-def read(path: Path, given: Given | None = None, name: str | None = None) -> LayoutSet:
+def read(path: Path, given: Given | None = None, name: str | None = None, say: Say = lambda text: None) -> LayoutSet:
     """Read a LayoutSet. ``given``: facts that other programs' files lack; ``name``: one of the sets of an HDF5 file.
 
-    ``path`` may be a folder with all parts of a set (`disk.set_parts`). CellscaperError for any other file.
+    ``path`` may be a folder with all parts of a set (`disk.set_parts`), or a file of another program that
+    :mod:`cellscaper.disk.formats.annotations` reads; ``say`` is told what is left out of such a file.
+    CellscaperError for any other file.
     """
-    kind = ".h5" if Path(path).is_dir() else ending(path)
+    kind = ".h5" if Path(path).is_dir() else _read_as(path)
     if kind == ".h5":
         return read_layouts(path, name)
     if name is not None:
         raise CellscaperError(f"{path} holds one set of layouts, not {name!r}; named sets are in .h5 files")
-    found: Callable[[Path, Given], LayoutSet] = {
+    found: Callable[[Path, Given, Say], LayoutSet] = {
         ".geojson": geojson.read, ".csv": table.read, ".json": coco.read
-    }[kind]  # fmt: skip
-    return found(path, given or Given())
+    }.get(kind, read_foreign)  # fmt: skip
+    return found(path, given or Given(), say)
+
+
+def _read_as(path: Path) -> str:
+    """The format of a file to read; CellscaperError for an unknown one."""
+    kind = {".hdf5": ".h5", ".tsv": ".csv", ".txt": ".csv"}.get(suffix(Path(path)), suffix(Path(path)))
+    if kind not in (*ENDINGS, ".mat", *MASKS):
+        raise CellscaperError(
+            f"{path}: unknown ending {Path(path).suffix!r}, expected .h5 or a file of another program: {READ}"
+        )
+    return kind

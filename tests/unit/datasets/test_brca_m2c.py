@@ -50,7 +50,7 @@ def test_lines_are_y_x_class_and_names_may_contain_dots(folder: Path) -> None:
         ("3 39 0\n", r"coords.txt:1: class '0'"),
         ("39 3 1\n", r"coords.txt:1: dot y=39 x=3 lies outside its image of 30×40 px"),
         ("3 39 1\nthree 39 1\n", r"coords.txt:2: y is 'three'"),
-        ("y x class\n3 39 1\n", r"coords.txt:1: class 'class'"),
+        ("y x class\n3 39 1\n", r"coords.txt:1: y is 'y'"),
         ("3 39 1\n3 39\n", r"coords.txt:2: 2 columns"),
         ("3,39,1\n", r"coords.txt:1: 1 columns"),
     ],

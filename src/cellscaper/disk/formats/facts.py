@@ -8,8 +8,7 @@ Coordinates are written as the shortest decimals that give the same float32.
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,33 +83,6 @@ def dump(value: Any) -> str:
 
 
 # -- reading -----------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
-    """Turn any error about the contents of a file into one line; ``what`` names the expected format."""
-    try:
-        yield
-    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, AttributeError, MemoryError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-        raise CellscaperError(f"{path} is not {what} ({reason}); correct the file") from error
-
-
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file; CellscaperError if it cannot be read."""
-    try:
-        return Path(path).read_bytes().decode("utf-8-sig")  # line ends inside names stay as they are
-    except FileNotFoundError as error:
-        raise CellscaperError(f"{path} does not exist") from error
-    except UnicodeDecodeError as error:
-        raise CellscaperError(f"{path} is not UTF-8 text; save it as UTF-8") from error
-    except OSError as error:
-        raise CellscaperError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def parse(text: str) -> Any:
-    """The value of JSON text; ValueError (or RecursionError) for other text."""
-    return json.loads(text)
 
 
 @dataclass
