@@ -208,6 +208,7 @@ def citing() -> list[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", citing())
 def test_what_is_cited_is_there(name):
     file = ROOT / name

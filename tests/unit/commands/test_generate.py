@@ -194,6 +194,7 @@ def test_impossible_requests_are_one_line_and_write_nothing(call, words, message
     assert sorted(p.name for p in Path().iterdir()) == before
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_nothing_behind(weights, tmp_path):
     words = ["generate", "--weights", str(weights), "--density", "epithelial=4000", "--size", "2048,2048", "-n", "500"]
     process = subprocess.Popen(
@@ -316,6 +317,7 @@ def test_the_wheel_holds_the_command_and_the_weights():
     assert all((path.parent / "__init__.py").exists() for path in source.rglob("*.py"))
 
 
+@pytest.mark.slow
 def test_the_first_command_of_the_documentation_works_with_the_packaged_weights(tmp_path):
     """As a program of its own, in an empty folder; the layouts have the short range of tissue (real: 9.8 px)."""
     what = ["--counts", "lymphocyte=12,epithelial=60,stromal=20", "-n", "8"]

@@ -57,6 +57,7 @@ def test_the_papers_cost_is_printed_with_all_that_belongs_to_it(table):
         assert part in text
 
 
+@pytest.mark.slow
 def test_a_faster_card_takes_less_and_several_cards_fewer_days(table):
     hours = {name: total(table("--card", name)) for name in ("a100", "h100", "a6000", "l40s")}
     assert total(table("--card", "H100")) == hours["h100"]

@@ -130,6 +130,7 @@ STYLES = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.one_of(st.text(), st.text(alphabet="0123456789 ,.\t\n-+eyxcnaif\"'\0")), STYLES)
 def test_any_text_gives_dots_or_one_line(text: str, style: DotFormat) -> None:
     try:

@@ -343,6 +343,7 @@ def spoiled(value, junk, rng):
     return copy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".geojson", ".json"])
 @settings(max_examples=200)
 @given(junk=JUNK, seed=st.integers(0, 10**6), again=st.booleans())

@@ -93,6 +93,7 @@ def peak(path, n):
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_layouts(tmp_path):
     peak(tmp_path / "warm.h5", 3000)
     few, many = peak(tmp_path / "few.h5", 3000), peak(tmp_path / "many.h5", 12000)

@@ -383,6 +383,7 @@ def use_row(dataset, row, outputs, experiments):
         sections.features_section(config, network)
 
 
+@pytest.mark.slow
 @few
 @given(changes=CHANGES)
 def test_configurations(papers, changes):
@@ -391,6 +392,7 @@ def test_configurations(papers, changes):
         refuses_or_reads(lambda: use(complete(tree)))
 
 
+@pytest.mark.slow
 @few
 @given(changes=CHANGES, name=st.sampled_from(["ci", "brca-small", "brca-points-topology"]))
 def test_overlays(folder, changes, name):
@@ -412,6 +414,7 @@ BASED = st.dictionaries(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @few
 @given(entries=BASED, section=st.sampled_from(["experiments", "experiments", "tables"]))
 def test_bases_of_all_kinds(entries, section):

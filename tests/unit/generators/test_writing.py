@@ -145,6 +145,7 @@ def test_a_generator_without_batches_is_asked_once(tmp_path):
     assert seen == [50]
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_part(tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "_BLOCK", 1 << 12)  # so that the blocks that wait are full in a small set
 

@@ -56,6 +56,7 @@ def test_distances_by_pot_are_ours_and_those_with_entropy_lie_above(threads):
     assert above.max() > 1e-3
 
 
+@pytest.mark.slow
 def test_the_backend_of_the_settings_computes_the_score():
     real, made = layouts(0, n=4), layouts(1, n=4)
     comparison = Comparison(real, made, real, real, "points")

@@ -26,6 +26,7 @@ TC = Comparison(REAL, MADE, REAL, REAL, "points")
 SETTINGS = topofd.Settings(samples=20, protocols=("paper",))
 
 
+@pytest.mark.slow
 def test_distributions_are_compared_with_the_reference_and_apart_from_it_with_the_test_windows():
     found = topofd.score(SD, SETTINGS)
     assert found["topofd"] == topofd.topofd(REFERENCE, MADE, 20, protocols=["paper"])["topofd"]

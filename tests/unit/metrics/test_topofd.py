@@ -133,6 +133,7 @@ def test_released_protocol_is_rips_with_giotto_tdas_landscape_on_each_diagrams_o
     assert values["a"] == pytest.approx(textbook(rips_diagram, own, real, generated, True), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["paper", "released"])
 def test_barycentre_protocols_are_zero_with_the_same_set_and_see_rings(protocol):
     def value(real, generated):

@@ -142,6 +142,7 @@ def test_an_entry_that_is_null_is_none(papers):
 # -- sections ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_sections_hold_what_their_stage_needs_and_nothing_that_cannot_change_it(papers, put):
     def read(config):
         found = Experiments(complete(config))

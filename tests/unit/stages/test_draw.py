@@ -69,6 +69,7 @@ def test_what_is_missing_is_said_in_one_line(files, tmp_path, monkeypatch, modul
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_files_in_folders_with_blanks_quotes_and_umlauts_are_drawn(files, tmp_path, monkeypatch):
     folder = tmp_path / "my results (ä) 'x' \"y\""
     folder.mkdir()

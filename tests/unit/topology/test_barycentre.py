@@ -98,6 +98,7 @@ def test_a_given_start_without_points_still_finds_the_holes():
     assert found.objective < 1.1 * barycentre(items).objective
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("matching, tolerance", [("pot", 1e-9), ("pot_sinkhorn", 0.01)])
 def test_matchings_by_pot_give_our_barycentre(matching, tolerance, monkeypatch):
     items, calls = alpha(6, 6, cells=15), []

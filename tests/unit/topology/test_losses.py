@@ -163,6 +163,7 @@ def test_fifty_steps_reduce_the_count_loss_by_ninety_percent(seed):
         assert descend(lambda u, w=width: count_loss(u, torch.tensor([[40.0]]), width=w), start, rate=0.05) <= 0.1
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("name", LOSSES)
 def test_fifty_steps_reduce_the_topology_losses_from_noisy_maps(name, settings):

@@ -81,6 +81,7 @@ def test_w1_is_the_transport_of_diagrams_joined_with_their_projections(pair):
     assert wasserstein1(*pair) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.slow
 @every
 def test_w1_with_entropy_is_at_most_half_of_reg_a_point_above(pair):
     exact, points = wasserstein1(*pair), sum(map(len, pair))

@@ -127,6 +127,7 @@ def test_bounds_are_the_grids_for_the_layout_and_minus_one_to_one_for_the_densit
 # -- learning ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prediction", ["noise", "v"])
 @pytest.mark.parametrize("generator", [adm, spatial_diffusion], ids=["adm", "spatial_diffusion"])
 def test_a_few_steps_bring_the_loss_down(generator, prediction):

@@ -101,6 +101,7 @@ def test_pairs_that_are_too_close_are_those_of_brute_force(seed, distance):
     assert too_close(points, distance).tolist() == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(
     seed=st.integers(0, 10**6),

@@ -30,6 +30,7 @@ def draw(network, request, sampling, n=1, seed=0, **changes):
 # -- constraints ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     seed=st.integers(0, 10**6),
@@ -125,6 +126,7 @@ def even(points, area, parts=6):
     return np.abs(found).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(100, 100), (60, 300)])
 def test_a_region_smaller_than_a_window_is_filled_evenly(uniform, sampling, size):
     request = Request(np.array([10, 10, 10]), size)
