@@ -100,8 +100,7 @@ class Figures:
         elif training == "train_image":
             names = self._trained_painters(painted)
         elif training == "train_layout":
-            sampled = [str(row.experiment) for row in painted + layouts]
-            names = [self.experiments.shared_training(one) for one in sampled if self.experiments[one].is_trained]
+            names = list(self.outputs.trainings(dataset))
         else:
             names = self._detectors(dataset)
         folder = f"{self.outputs.folder(dataset)}/{training}"
