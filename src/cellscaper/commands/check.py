@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     from cellscaper.datasets.survey import survey
     from cellscaper.disk.files import write_text
 
-    found = survey(folder.resolve(), args.name, mpp, _columns(args.columns), _classes(args.classes))
+    found = survey(folder.resolve(), args.name, mpp, columns(args.columns), classes(args.classes))
     print("\n".join(found.lines))
     if found.faults:
         raise CellscaperError(f"{len(found.faults)} faults keep the workflow from running: {found.faults[0]}")
@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> None:
     print(f"\nWrote {output}. Run it:\n  {found.command(output)}")
 
 
-def _columns(text: str | None) -> dict[str, str] | list[str] | None:
+def columns(text: str | None) -> dict[str, str] | list[str] | None:
+    """The value of --columns: names by role, or roles in order."""
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
@@ -69,7 +70,8 @@ def _columns(text: str | None) -> dict[str, str] | list[str] | None:
     return parts
 
 
-def _classes(text: str | None) -> dict[str, str | None] | None:
+def classes(text: str | None) -> dict[str, str | None] | None:
+    """The value of --classes: a name, or None to leave its cells out, for each class as written."""
     if text is None:
         return None
     pairs = [part.strip().split("=", 1) for part in text.split(",")]

@@ -24,6 +24,7 @@ from cellscaper.painters.quilting.quilt import Choice, Quilt, Sources
 from cellscaper.run.settings import Count, Positive
 from cellscaper.run.settings import Settings as Base
 
+LARGEST = 4096  # px: side of a layout
 MPP = 0.5  # µm a pixel of the lengths below
 
 
@@ -65,7 +66,7 @@ def paint(request: Request) -> Iterator[NDArray[np.uint8]]:
                 f"{request.images} and {request.cells} do not hold the same images; run read_cells again"
             )
         made = library(request.settings, cells[rows], lambda i: images[int(rows[i])])
-        made.check(request.layouts)
+        check(made, request.layouts)
         draw = partial(paint_one, request.settings, made)
         yield from map(draw, request.layouts, request.seeds)
 
@@ -76,6 +77,14 @@ def library(settings: Settings, cells: LayoutSet, open_image) -> Library:  # typ
     reach, classes = settings.reach * px, cells.n_classes
     cell, free = (Patch(round(radius * px), reach, classes) for radius in (settings.radius, settings.free_radius))
     return Library(cells, open_image, cell, free, round(settings.step * px) or 1, settings.ghost * px)
+
+
+def check(made: Library, layouts: LayoutSet) -> None:
+    """CellscaperError for layouts that the training images cannot show, and for sides beyond LARGEST px."""
+    made.check(layouts)
+    if layouts.size.max(initial=0) > LARGEST:
+        height, width = layouts.size[int(layouts.size.max(axis=1).argmax())].tolist()
+        raise CellscaperError(f"a layout has {height}×{width} px, quilt paints up to {LARGEST} px a side; cut it")
 
 
 def paint_one(settings: Settings, made: Library, layout: Layout, seed: int) -> NDArray[np.uint8]:
