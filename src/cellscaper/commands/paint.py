@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cellscaper.layouts import LayoutSet
 
 FORMATS = {"geojson": ".geojson", "csv": ".csv", "coco": ".json"}
-COPIES = "The pixels are copies of the training images, for your own augmentation; they are not synthetic data to share."
+COPIES = "The pixels are copies of the training images, for your own augmentation; not synthetic data to share."
 HELP = "H&E images for layouts, put together from patches of your own images; no training"
 DESCRIPTION = f"""\
 Paint an H&E image for each layout out of the annotated images of a folder: every cell gets a patch around a real cell

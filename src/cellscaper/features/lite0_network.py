@@ -43,7 +43,7 @@ def normalised(
 
 
 class Block(nn.Module):
-    """Inverted residual (Sandler et al. 2018): expand, depthwise convolution, project; a shortcut where shapes agree."""
+    """Inverted residual (Sandler et al. 2018): expand, depthwise convolution, project; a shortcut if shapes agree."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int):
         super().__init__()

@@ -101,9 +101,7 @@ def _blocks(image: Image) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     return hashes[textured], np.argwhere(textured) * GRID
 
 
-def _shifts(
-    source: Image, wanted: NDArray[np.uint64], owner: NDArray, at: NDArray
-) -> dict[int, list[tuple[int, int]]]:
+def _shifts(source: Image, wanted: NDArray[np.uint64], owner: NDArray, at: NDArray) -> dict[int, list[tuple[int, int]]]:
     """For each image the shifts (image minus source) at which blocks agree, the most frequent first."""
     if not len(wanted) or min(source.shape[:2]) < BLOCK:
         return {}

@@ -70,3 +70,55 @@ def image_copies(
         "painted": np.concatenate([lite0.tile_features(model, image, settings.tile) for image in made]),
     }
     return scores | {"lite0_fid": {"total": fid("Lite0 FID", "tiles", sides, "none")}}
+
+
+Box = tuple[int, int, int, int]  # top, left, bottom, right, px
+Pair = tuple[str, Image, Image | None, Box | None, Box | None, str]
+
+
+def nearest_pairs(
+    train: Sequence[Image], names: Sequence[str], made: Sequence[Image], settings: Settings
+) -> list[Pair]:
+    """For each image the training image that its largest copied piece comes from and, with a network, the nearest crop
+    of all its crops: (what, image, part of the training image or None, box in each, a line that says how near).
+
+    Parts of training images are as large as the image, and turned as the copy is. ``names``: of the training images.
+    """
+    pairs: list[Pair] = []
+    for image, copied in zip(made, copied_pixels(made, train), strict=True):
+        line = f"{copied.piece:.1%} of the pixels" if copied.largest else "no copied piece"
+        part, box, theirs = None, None, None
+        if copied.largest:
+            one = copied.largest
+            box = one.box
+            corner = one.corner
+            turned = turn_image(train[one.source], one.symmetry)
+            theirs = (corner[0], corner[1], corner[0] + box[2] - box[0], corner[1] + box[3] - box[1])
+            part, theirs = _around(turned, theirs, image.shape[:2])
+            line += f", {names[one.source]}"
+        pairs.append(("largest copied piece", image, part, box, theirs, line))
+    if settings.network is None:
+        return pairs
+    model = lite0.load()
+    crops = TrainingCrops(train, lambda image: lite0.feature_map(model, image), settings.crop, lite0.STRIDE)
+    nearest = crops.nearest(made, "images")
+    for i, image in enumerate(made):
+        near = min((one for one in nearest if one.crop[0] == i), key=lambda one: one.distance, default=None)
+        if near is None:
+            continue
+        side = settings.crop
+        (_, y, x), (source, top, left) = near.crop, near.training
+        part, theirs = _around(train[source], (top, left, top + side, left + side), image.shape[:2])
+        line = f"distance {near.distance:.1f}, {names[source]}"
+        pairs.append(("nearest crop (Lite0)", image, part, (y, x, y + side, x + side), theirs, line))
+    return pairs
+
+
+def _around(image: Image, box: Box, size: tuple[int, ...]) -> tuple[Image, Box]:
+    """A part of an image of about ``size`` (height, width) with the box in its middle; the box in this part."""
+    starts = []
+    for low, high, length, wanted in zip(box[:2], box[2:], image.shape[:2], size[:2], strict=True):
+        starts.append(min(max((low + high - wanted) // 2, 0), max(length - wanted, 0)))
+    y, x = starts
+    part = image[y : y + size[0], x : x + size[1]]
+    return part, (box[0] - y, box[1] - x, box[2] - y, box[3] - x)

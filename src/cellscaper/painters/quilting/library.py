@@ -180,4 +180,3 @@ def densest(layout: Layout, side: int) -> float:
     inside = below[n[0] :, n[1] :] - below[: -n[0], n[1] :] - below[n[0] :, : -n[1]] + below[: -n[0], : -n[1]]
     area = min(int(n[0]) * BINS, layout.size[0]) * min(int(n[1]) * BINS, layout.size[1])
     return float(inside.max()) / area
-

@@ -119,7 +119,6 @@ class Quilt:
         self.canvas.pixels[where][holes] = self.canvas.pixels[where][y[holes], x[holes]]
         self.canvas.owner[where][holes] = EMPTY - 1
 
-
     def _sources(self, label: int | None) -> Found:
         if label not in self._found:
             self._found[label] = (
