@@ -79,12 +79,12 @@ def turn_image(image: NDArray, symmetry: int) -> NDArray:
 def _hashes(image: Image) -> NDArray[np.uint64]:
     """(H − BLOCK + 1, W − BLOCK + 1) a hash of the block at each place."""
     with np.errstate(over="ignore"):
-        value = np.zeros(image.shape[:2], np.uint64)
+        value: NDArray[np.uint64] = np.zeros(image.shape[:2], np.uint64)
         for channel in range(3):
             value = value * _FACTOR + image[..., channel]
         for axis in (0, 1):
             size = value.shape[axis] - BLOCK + 1
-            rows = np.zeros((size, value.shape[1 - axis]) if axis == 0 else (value.shape[0], size), np.uint64)
+            rows: NDArray[np.uint64] = np.zeros_like(value.take(range(size), axis=axis))
             for k in range(BLOCK):
                 rows = rows * (_FACTOR + np.uint64(2 * axis)) + value.take(range(k, k + size), axis=axis)
             value = rows

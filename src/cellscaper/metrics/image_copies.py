@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from cellscaper.features import lite0
-from cellscaper.metrics.copied_pixels import Image, copied_pixels
+from cellscaper.metrics.copied_pixels import Image, copied_pixels, turn_image
 from cellscaper.metrics.frechet import fid
 from cellscaper.metrics.nearest_images import TrainingCrops, nearness
 from cellscaper.metrics.protocol import Column
@@ -23,8 +23,8 @@ _PIXELS = (
 )
 _NEAREST = (
     "nearest training crop: its distance in the features of EfficientNet-Lite0 (public ImageNet weights), median over "
-    "crops, as a share of that of real test crops; 1: as far as other patients' tissue. Near copies: the share of crops "
-    "nearer than the nearest 1 % of the real ones"
+    "crops, as a share of that of real test crops; 1: as far as other patients' tissue. Near copies: the share of "
+    "crops nearer than the nearest 1 % of the real ones"
 )
 _FID = "Lite0 FID: Fréchet distance of the same network's features over tiles; the same network in every run"
 OF = "images"

@@ -16,7 +16,6 @@ from pydantic import Field
 from cellscaper.detectors import unet
 from cellscaper.detectors.data import channels_first, to_input
 from cellscaper.detectors.peaks import detect, found_in
-from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet, crop
 from cellscaper.metrics.detection import RADIUS, detection_scores
 from cellscaper.metrics.frechet import Shrinkage, fid, fid_name, frechet_distance

@@ -1,9 +1,9 @@
 """Quilting: an image is put together from patches of real training images around the cells of the layout. No training.
 
 Graph-cut textures (Kwatra et al., SIGGRAPH 2003) with cells. A cell takes a patch around a training cell of its class
-whose neighbours lie alike, in one of eight symmetries. What is left takes patches without a cell in the middle. Where an
-old and a new patch overlap, a minimum cut decides. The pixels are copies of training images: images for the training of
-one's own detectors, not synthetic data to be shared.
+whose neighbours lie alike, in one of eight symmetries. What is left takes patches without a cell in the middle. Where
+an old and a new patch overlap, a minimum cut decides. The pixels are copies of training images: they are for the
+training of one's own detectors and are no synthetic data to be shared.
 """
 
 from collections.abc import Iterator

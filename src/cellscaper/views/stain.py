@@ -57,15 +57,15 @@ def transfer(image: Image, own: Stain, wanted: Stain) -> Image:
     """
     if np.isnan(own.mean).any() or np.isnan(wanted.mean).any():
         return image
-    root = _power(own.cov, 0.5)
-    back = _power(own.cov, -0.5)
-    matrix = back @ _power(root @ wanted.cov @ root, 0.5) @ back
+    root, back = _power(own.cov, 0.5, _LEAST), _power(own.cov, -0.5, _LEAST)
+    matrix = back @ _power(root @ wanted.cov @ root, 0.5, 0.0) @ back
     density = optical_density(image)
     moved = (density - own.mean) @ matrix + wanted.mean
     light = (256 * 10.0**-moved - 1).round().clip(0, 255).astype(np.uint8)
     return np.where((density >= GLASS).any(axis=-1, keepdims=True), light, image)
 
 
-def _power(cov: NDArray, power: float) -> NDArray[np.float64]:
+def _power(cov: NDArray, power: float, least: float) -> NDArray[np.float64]:
+    """A power of a symmetric matrix whose eigenvalues are at least ``least``."""
     values, vectors = np.linalg.eigh((cov + cov.T) / 2)
-    return (vectors * np.maximum(values, _LEAST) ** power) @ vectors.T
+    return (vectors * np.maximum(values, least) ** power) @ vectors.T

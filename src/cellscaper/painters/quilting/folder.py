@@ -34,8 +34,8 @@ def folder_sources(folder: Path, found: Folder, layouts: LayoutSet) -> tuple[Lay
     lacking = [name for name in used if name not in names]
     if lacking:
         raise CellscaperError(
-            f"the layouts have cells of class {', '.join(lacking)}, the folder {folder} has {', '.join(names)}; name its "
-            "classes alike with --classes CLASS-IN-THE-FILES=NAME,…"
+            f"the layouts have cells of class {', '.join(lacking)}, the folder {folder} has {', '.join(names)}; name "
+            "its classes alike with --classes CLASS-IN-THE-FILES=NAME,…"
         )
     classes = (*layouts.classes, *(name for name in names if name not in layouts.classes))
     label = np.array([classes.index(name) for name in names], np.uint8)

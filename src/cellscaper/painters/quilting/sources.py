@@ -99,8 +99,7 @@ class Source:
         return self._describe(self._free, centres)
 
     def _holds(self, centres: NDArray[np.int64], radius: int) -> NDArray[np.bool_]:
-        inside: NDArray[np.bool_] = ((centres >= radius) & (centres < np.array(self._size) - radius)).all(axis=1)
-        return inside
+        return np.all((centres >= radius) & (centres < np.array(self._size) - radius), axis=1)
 
     @cached_property
     def _cones(self) -> NDArray[np.float32]:
