@@ -73,6 +73,10 @@ def paint(request: Request) -> Iterator[NDArray[np.uint8]]:
 
 def library(settings: Settings, cells: LayoutSet, open_image) -> Library:  # type: ignore[no-untyped-def]
     """The training images ``open_image(i)`` of the ``cells``, ready to be cut into patches."""
+    if settings.core > min(settings.radius, settings.free_radius):
+        raise CellscaperError(
+            f"painters quilt: core {settings.core:g} px is larger than a patch's radius; give a smaller core"
+        )
     px = MPP / cells.mpp
     reach, classes = settings.reach * px, cells.n_classes
     cell, free = (Patch(round(radius * px), reach, classes) for radius in (settings.radius, settings.free_radius))
