@@ -9,6 +9,16 @@ def metric_code(w):
     return [metrics, method_code("score_layouts", "features", *networks)]
 
 
+def is_audited(w):
+    """Whether a table of the run shows how much of the images of an experiment is copied."""
+    return (w.experiment, w.decoder) in tables.audited
+
+
+def audit_code(w):
+    """The fingerprint of the copy audit, for rows that have it."""
+    return method_code("score_images", "metrics", "image_copies") if is_audited(w) else {}
+
+
 def scored_pairs(w):
     """The painted images of an experiment and their layouts; empty for rows of real images."""
     pairs = outputs.scored_pairs(w.dataset, w.experiment, w.decoder, w.seed)
@@ -128,7 +138,10 @@ rule score_images:
         gres="",
     params:
         **stage_code("score_images"),
-        config=lambda w: canonical(sections.image_scoring_section(experiments, w.experiment)),
+        method=audit_code,
+        config=lambda w: canonical(
+            sections.image_scoring_section(experiments, w.experiment, is_audited(w))
+        ),
     shell:
         STAGE + "score_images"
         " --cells {input.cells:q}"

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     from cellscaper.disk.files import write_text
 
     unit = "um" if args.unit == "µm" else args.unit
-    asked = Asked(mpp, _columns(args.columns), _classes(args.classes), args.images, args.dots, unit)
+    asked = Asked(mpp, columns(args.columns), classes(args.classes), args.images, args.dots, unit)
     try:
         str(folder.resolve()).encode("utf-8")
     except UnicodeEncodeError as error:
@@ -87,8 +87,8 @@ def _command(preset: str, output: Path) -> str:
     return f".venv/bin/snakemake {profile} --configfile {preset} {shlex.quote(str(output))}"
 
 
-def _columns(text: str | None) -> dict[str, str] | list[str] | None:
-    """Names by field, or fields in order; a field without a name is not there."""
+def columns(text: str | None) -> dict[str, str] | list[str] | None:
+    """The value of --columns: names by field, or fields in order; a field without a name is not there."""
     if text is None:
         return None
     parts = _fields(text, "--columns")
@@ -102,7 +102,8 @@ def _columns(text: str | None) -> dict[str, str] | list[str] | None:
     return parts
 
 
-def _classes(text: str | None) -> dict[str, str | None] | None:
+def classes(text: str | None) -> dict[str, str | None] | None:
+    """The value of --classes: a name, or None to leave its cells out, for each class as written."""
     if text is None:
         return None
     pairs = [part.rsplit("=", 1) for part in _fields(text, "--classes")]

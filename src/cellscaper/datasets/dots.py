@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
@@ -155,13 +156,29 @@ def read(settings: Settings, root: Path) -> Iterator[Record]:
 
 def _rescaled(record: Record, factor: float) -> Record:
     """Image and dots ``factor`` times as large: 0.5 for an image of 0.25 µm a pixel."""
-    height, width = (max(1, round(side * factor)) for side in record.image.shape[:2])
-    shrink = Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC
-    image = np.asarray(Image.fromarray(record.image).resize((width, height), shrink))
-    exact = np.array([height, width]) / record.image.shape[:2]
-    last = np.nextafter(np.array([height, width], np.float32), np.float32(0))
-    points = ((record.points + 0.5) * exact - 0.5).astype(np.float32).clip(0, last)  # pixels' centres are whole numbers
+    image = rescaled_image(record.image, factor)
+    points = rescaled_points(record.points, record.image.shape[:2], image.shape[:2])
     return Record(record.image_id, record.split, points, record.labels, image)
+
+
+def rescaled_size(size: tuple[int, ...], factor: float) -> tuple[int, int]:
+    """Height and width of an image that is made ``factor`` times as large."""
+    height, width = (max(1, round(side * factor)) for side in size[:2])
+    return height, width
+
+
+def rescaled_image(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    """An image (H, W, 3) ``factor`` times as large; a smaller one has the means of the pixels."""
+    height, width = rescaled_size(image.shape, factor)
+    shrink = Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC
+    return np.asarray(Image.fromarray(image).resize((width, height), shrink))
+
+
+def rescaled_points(points: NDArray[np.floating], size: tuple[int, ...], new: tuple[int, ...]) -> NDArray[np.float32]:
+    """Dots (N, 2) of an image of ``size`` (H, W) in the rescaled image of size ``new``."""
+    exact = np.array(new) / size
+    last = np.nextafter(np.array(new, np.float32), np.float32(0))
+    return ((points + 0.5) * exact - 0.5).astype(np.float32).clip(0, last)  # pixels' centres are whole numbers
 
 
 def dot_format(settings: Settings, names: tuple[str, ...]) -> DotFormat:

@@ -34,12 +34,27 @@ LOOKED_AT = 60  # images whose pixels under the dots are looked at
 
 @dataclass(frozen=True)
 class Survey:
-    """lines to print, faults that keep the workflow from running, the overlay as YAML, the preset that it changes."""
+    """What was found: text about it, the configuration of a run, and the cells themselves.
+
+    lines, faults     to print; what keeps the workflow from running
+    overlay, preset   the configuration as YAML, and the preset that it changes
+    settings          of the reader `dots`: places, classes, scale, split; ``scale``, ``split``: in words how found
+    cells             of the images that have a dot file, px of the file
+    paths, without    the file of each image, by name; the images that have no dot file
+    said              sentences about what was guessed or left out
+    """
 
     lines: list[str]
     faults: list[str]
     overlay: str
     preset: str
+    settings: dots.Settings
+    scale: str
+    split: str
+    cells: list[Cells]
+    paths: Mapping[str, Path]
+    without: list[str]
+    said: list[str]
 
 
 def survey(folder: Path, name: str, asked: Asked) -> Survey:
@@ -76,7 +91,19 @@ def survey(folder: Path, name: str, asked: Asked) -> Survey:
     report = Report(settings, tables.how, cells, factor, decided.words, split_how, read.said, read.faults)
     settings = dots.Settings.model_validate(settings.model_dump())
     region = report.region()
-    return Survey(report.lines(), report.faults, overlay(name, settings, region, report), PRESETS[region])
+    return Survey(
+        report.lines(),
+        report.faults,
+        overlay(name, settings, region, report),
+        PRESETS[region],
+        settings,
+        decided.words,
+        split_how,
+        cells,
+        {image: files.paths[image] for image in images},
+        sorted(found.without),
+        read.said,
+    )
 
 
 # -- reading -------------------------------------------------------------------------------------------------

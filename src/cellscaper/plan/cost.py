@@ -179,8 +179,9 @@ class Costs:
         for row in self.figures.painted_rows(dataset):
             painter = self.experiments.painter(str(row.experiment))
             method = blocks["painters"][painter]["method"]
-            if self.outputs.is_trained_painter(painter):
-                yield Job("train_image", painter, "painters", method, seeds)
+            if not self.outputs.is_trained_painter(painter):  # it paints on the CPU
+                continue
+            yield Job("train_image", painter, "painters", method, seeds)
             yield Job("paint_images", f"{row.experiment} {row.decoder}", "painters", method, seeds)
         yield from self._detector_jobs(dataset, seeds)
 

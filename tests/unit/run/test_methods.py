@@ -32,7 +32,7 @@ PROTOCOLS = {
     "detectors": "Detector",
     "metrics": "Metric",
 }
-OWN_STAGES = {"detection", "image_quality"}  # metrics without `score`: score_detections and score_images run them
+OWN_STAGES = {"detection", "image_quality", "image_copies"}  # without `score`: score_detections, score_images run them
 TRAINED = ("adm", "spatial_diffusion", "topocellgen", "point_diffusion", "tmccg")
 UNTRAINED = ("random", "hard_core", "permuted", "real_halves", "train_crops", "retrieval", "packaged_points")
 
