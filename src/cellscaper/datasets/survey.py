@@ -75,6 +75,8 @@ def survey(folder: Path, name: str, asked: Asked) -> Survey:
     settings = settings.model_copy(update={"unit": unit})
     mapping, names = _classes(asked, read)
     split, split_how, lists = find_split(files, images, set(found.cells.values()))
+    if asked.all_train and isinstance(split, dots.Fractions):
+        split, split_how = dots.Fractions(train=1.0), "no lists: all images"
     settings = settings.model_copy(update={"split": split, "classes": tuple(names), "class_map": mapping})
     _tell_unused(files, found, lists, images, settings, read)
     decided, evidence = find_scale(asked, settings, files, found, read, sample, [*found.cells.values(), *lists])

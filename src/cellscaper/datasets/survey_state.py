@@ -8,7 +8,10 @@ from cellscaper.disk.formats.annotated import Annotated
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user says of a folder; None where it is to be found."""
+    """What the user says of a folder; None where it is to be found.
+
+    all_train   without lists of a split, all images are training images
+    """
 
     mpp: float | None = None
     columns: dict[str, str] | list[str] | None = None
@@ -16,6 +19,7 @@ class Asked:
     images: str | None = None
     dots: str | None = None
     unit: str | None = None
+    all_train: bool = False
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import shutil
 import time
 from functools import partial
 from pathlib import Path
@@ -173,7 +174,7 @@ def test_a_folder_with_one_image(folder, records):
     assert len(list(Path("images").glob("*.png"))) == 3
 
 
-def test_images_that_cannot_be_sources(folder, records):
+def test_images_that_cannot_be_sources(folder, records, capsys):
     first = folder / f"{records[0].image_id}.png"
     whole = Image.open(first).convert("RGB")
     pixels = np.asarray(whole)
@@ -181,7 +182,9 @@ def test_images_that_cannot_be_sources(folder, records):
     Image.fromarray(clear, "RGBA").save(first)
     assert "is partly transparent, expected opaque RGB" in refused()
     Image.fromarray(pixels[..., 0].astype(np.uint16) * 256).save(first)
-    assert "expected 8-bit RGB; convert it" in refused()
+    call()
+    assert f"! 1 image is not used ({first.name}): not 8-bit RGB" in capsys.readouterr().err
+    shutil.rmtree("images")
     for one in records:
         Image.fromarray(one.image[:40, :40]).save(folder / f"{one.image_id}.png")
         (folder / f"{one.image_id}.csv").write_text(

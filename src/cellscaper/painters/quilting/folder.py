@@ -50,7 +50,7 @@ def folder_sources(folder: Path, found: Survey, layouts: LayoutSet) -> tuple[Lay
     factor = 1.0 if abs(factor - 1) < SAME else factor
     left_out = len(found.cells) - len(train)
     log(
-        f"{folder}: {len(train)} training images ({found.split if listed else 'no lists: all images'})"
+        f"{folder}: {len(train)} training images ({found.split})"
         + (f", {left_out} others left out" if left_out else "")
         + (f", {len(found.without)} without dots left out" if found.without else "")
         + f"; {found.settings.mpp:g} µm a pixel ({found.scale})"
