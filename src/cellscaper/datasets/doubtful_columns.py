@@ -16,7 +16,7 @@ Read = Callable[[str, Columns], NDArray[np.float64]]  # (image, columns) → poi
 def decided(tables: Tables, images: Mapping[str, NDArray[np.uint8]], read: Read) -> Tables:
     """The tables with the darker of two meanings: corners or centres of boxes, y or x first."""
     if tables.corner and isinstance(tables.columns, Mapping):
-        other: Columns = {**tables.columns, **tables.corner}
+        other = {**tables.columns, **tables.corner}
         gain = _gain(tables.columns, other, images, read)
         if gain > CLEAR:
             said = "y and x are corners of boxes, since the images are darker in the middle of the boxes: it is taken"

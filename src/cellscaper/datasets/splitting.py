@@ -101,12 +101,12 @@ def _setting(lists: dict[str, list[tuple[str, Listing]]], names: Names) -> tuple
                 f"{first[0]} and {other[0]} both list {split} images, and differ; keep one of the two lists"
             )
         chosen[split], parts[split] = first[0], first[1]
-    for split, own in parts.items():
-        if own.unknown:
-            place, entry = own.unknown[0]
+    for split, part in parts.items():
+        if part.unknown:
+            place, entry = part.unknown[0]
             raise CellscaperError(
-                f"{place}: {short(entry)} is no image of the folder that has cells, {len(own.unknown)} of "
-                f"{own.entries} entries of the {split} list are none; add them or delete the lines"
+                f"{place}: {short(entry)} is no image of the folder that has cells, {len(part.unknown)} of "
+                f"{part.entries} entries of the {split} list are none; add them or delete the lines"
             )
     if "train" not in chosen or "test" not in chosen:
         missing = " and ".join(split for split in ("train", "test") if split not in chosen)

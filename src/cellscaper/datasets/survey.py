@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,23 +149,20 @@ def _decided(folder: Path, files: FolderFiles, found: discovery.Found, tables: T
 
 def _settings(folder: Path, found: discovery.Found, tables: Tables, asked: Asked) -> dots.Settings:
     """Settings with which the cells of all classes can be read."""
-    str(folder).encode("utf-8")
-    return dots.Settings.model_construct(
-        path=str(folder),
-        images=found.images[0] if len(found.images) == 1 else tuple(found.images),
-        leave_out=tuple(found.leave_out),
-        dots=found.dots[0] if len(found.dots) == 1 else tuple(found.dots),
-        format="auto",
-        unit=asked.unit or tables.unit,
-        columns=tables.columns,
-        separator=tables.separator,
-        header=tables.header,
-        classes=(),
-        class_map={},
-        mpp=dots.MPP,
-        rescale=False,
-        split=dots.Fractions(train=1.0),
-    )
+    known: dict[str, Any] = {
+        "path": str(folder),
+        "images": found.images[0] if len(found.images) == 1 else tuple(found.images),
+        "leave_out": tuple(found.leave_out),
+        "dots": found.dots[0] if len(found.dots) == 1 else tuple(found.dots),
+        "unit": asked.unit or tables.unit,
+        "columns": tables.columns,
+        "separator": tables.separator,
+        "header": tables.header,
+        "classes": (),
+        "mpp": dots.MPP,
+        "split": dots.Fractions(train=1.0),
+    }
+    return dots.Settings.model_construct(**known)
 
 
 def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Found, read: WhatWasRead) -> None:

@@ -189,9 +189,10 @@ def test_corners_and_centres_of_boxes_are_told_apart_by_the_pixels(world, tmp_pa
 
 @pytest.mark.parametrize("order", ["{y},{x},{c}", "{x},{y},{c}"])
 def test_the_order_of_y_and_x_is_told_by_the_pixels(world, tmp_path, order):
-    world.save(tmp_path / "d")
-    for i in range(world.n):
-        cells = [one for one in world.cells(i) if one[1] < 160]
+    (tmp_path / "d").mkdir()
+    for i in range(world.n):  # 9 px lower, so that the grid is another one along y than along x
+        Image.fromarray(np.roll(np.array(world.image(i)), 9, axis=0)).save(tmp_path / f"d/s_{i:02d}.png")
+        cells = [(y + 9, x, c) for y, x, c in world.cells(i) if x < 160 and y < 150]
         world.table(tmp_path / f"d/s_{i:02d}.csv", i, "", order, cells)
     result = world.check(tmp_path / "d")
     assert result.settings["columns"][:2] == [order[1], order[5]] and "darker with" in result.said

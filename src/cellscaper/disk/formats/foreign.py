@@ -99,8 +99,9 @@ def _table(path: Path, given: Given) -> Annotated:
     header = _header(lines)
     numbered = next((name for name in header if name.lower() == "layout"), None)
     named = next((name for name in header if name.lower() in ("image", "filename", "image_name", "file_name")), None)
-    if isinstance(columns, dict) and (numbered or named) not in (None, *columns.values()):
-        columns = {**columns, "image": numbered or named}
+    by = numbered or named
+    if isinstance(columns, dict) and by is not None and by not in columns.values():
+        columns = {**columns, "image": by}
     cells = read_table(text, TableForm(columns, found.form.separator, found.form.header), path)
     notes = (*found.why, *cells.notes)
     if found.corner:

@@ -68,4 +68,4 @@ def _size(data: Any) -> dict[str, tuple[int, int] | None]:
     if not isinstance(name, str) or not name:
         return {}
     known = all(isinstance(side, int) and not isinstance(side, bool) and 0 < side < 2**31 for side in size)
-    return {PurePosixPath(name.replace("\\", "/")).name: size if known else None}  # type: ignore[dict-item]
+    return {PurePosixPath(name.replace("\\", "/")).name: size if known else None}

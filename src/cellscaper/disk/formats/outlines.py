@@ -119,9 +119,9 @@ def inside(corners: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray
 
 def _held(shape: Shape, centres: NDArray[np.float64], own: int) -> int:
     left, top, right, bottom = shape.box
-    near = (centres >= (left, top)).all(axis=1) & (centres <= (right, bottom)).all(axis=1)
-    near[own] = False
-    return int(inside(shape.corners, centres[near]).sum()) if near.sum() >= 3 else 0
+    within = ((centres >= (left, top)) & (centres <= (right, bottom))).all(axis=1)
+    near = np.setdiff1d(np.flatnonzero(within), [own])
+    return int(inside(shape.corners, centres[near]).sum()) if len(near) >= 3 else 0
 
 
 def _gap(one: Shape, other: Shape) -> float:
@@ -174,4 +174,5 @@ def _even_odd(corners: NDArray[np.float64]) -> Shape | None:
             moment += (right - left) * np.array([(left + right) / 2, y])
     if total * step < 1e-9:
         return None
-    return Shape(*(moment / total).tolist(), total * step, corners)
+    x, middle = (moment / total).tolist()
+    return Shape(x, middle, total * step, corners)

@@ -152,7 +152,7 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
     image = next((plains[one] for one in _IMAGES if one in plains and plains[one] not in names.values()), None)
     if image is not None:
         names["image"] = image
-    chosen = _class(header, values, set(at.values()) | {kind})
+    chosen = _class(header, values, {*at.values(), kind})
     if chosen is not None:
         names["class"] = chosen
         if names.get("image") == chosen:
