@@ -68,9 +68,13 @@ def build(settings: Settings, classes: int) -> Decoupled:
     return Decoupled(classes, settings.width, settings.depth, settings.symmetries)
 
 
-def maps(model: Decoupled, inputs: Tensor) -> Tensor:
+def maps(model: nn.Module, inputs: Tensor) -> Tensor:
     """Probability of a centre, then of each class if there is a cell, (B, 1 + C, H, W)."""
-    views = [(flip, turn) for flip in (False, True) for turn in range(4)] if model.symmetries else [(False, 0)]
+    views = (
+        [(flip, turn) for flip in (False, True) for turn in range(4)]
+        if getattr(model, "symmetries", False)
+        else [(False, 0)]
+    )
     total = torch.zeros(())
     for flip, turn in views:
         seen = torch.rot90(inputs.flip(-1) if flip else inputs, turn, (-2, -1))
@@ -105,7 +109,7 @@ def _smoothed(values: NDArray[np.float64], sd: float) -> NDArray[np.float64]:
     )
 
 
-def training(model: Decoupled, settings: Settings, data: TrainingData, validation: Validation) -> DetectorTraining:
+def training(model: nn.Module, settings: Settings, data: TrainingData, validation: Validation) -> DetectorTraining:
     """The training: ``loss`` = that of centres + that of names; the last (averaged) weights are kept."""
     labels = torch.cat([torch.zeros(1, dtype=torch.long), data.labels])  # by owner
     weights = class_weights(data.labels, data.classes, settings.balance)
