@@ -36,7 +36,7 @@ class Settings(Block):
     window_stride: Count = Field(8, description="px between the windows of the training images")
     pairs: int = Field(92, ge=2, description="px up to which K and pair correlation are met, at most half the region")
     nearest: int = Field(60, ge=2, description="px up to which nearest-neighbour functions are met")
-    moves: Count = Field(400, description="tried moves of each cell")
+    moves: Count = Field(200, description="tried moves of each cell")
     batch: Count = Field(64, description="layouts at a time")
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cellscaper.layouts import Layout
 
-FAR = 1.0e6  # px: where the padding lies, beyond every distance that is looked at
+FAR = np.inf  # px: where the padding lies
 CELLS = 8192  # of a stack with its padding: larger stacks leave the processor's cache
 BLOCK = 256  # steps whose random numbers are in memory
 

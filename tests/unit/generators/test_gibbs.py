@@ -37,12 +37,12 @@ def test_each_layout_has_the_counts_of_its_target_and_the_hard_core(place, train
 
 def test_a_layout_depends_on_its_own_seed_and_target_alone(place, train):
     wish, seeds = layouts([5, 19, 12, 13, 0], 50, 7), sample_seeds(0, 5, 1)
-    together = place(gibbs, wish, seeds, train, 50, sweeps=20, **SMALL)
+    together = place(gibbs, wish, seeds, train, 50, sweeps=6, **SMALL)
     for batch in (1, 2):
-        again = place(gibbs, wish, seeds, train, 50, sweeps=20, batch=batch, **SMALL)
+        again = place(gibbs, wish, seeds, train, 50, sweeps=6, batch=batch, **SMALL)
         np.testing.assert_array_equal(together.points, again.points)
         np.testing.assert_array_equal(together.labels, again.labels)
-    alone = place(gibbs, wish[[2]], [seeds[2]], train, 50, sweeps=20, **SMALL)
+    alone = place(gibbs, wish[[2]], [seeds[2]], train, 50, sweeps=6, **SMALL)
     np.testing.assert_array_equal(alone.points, together.layout(2).points)
 
 
@@ -50,12 +50,12 @@ def test_nests_of_the_training_images_are_made_again(place):
     """Class a in clusters, class b uniform: pairs of a within 14 px are far more often than by chance."""
     rng = np.random.default_rng(0)
     items = []
-    for _ in range(6):
+    for _ in range(4):
         nests = np.repeat(rng.uniform(20, 140, (4, 2)), 12, axis=0)
         points = np.clip(np.vstack([nests + rng.normal(0, 9, nests.shape), rng.uniform(0, 160, (20, 2))]), 0, 159)
         items.append(Layout(points, np.repeat([0, 1], [48, 20]).astype(np.uint8), (160, 160)))
     train = LayoutSet.build(items, ("a", "b"), 0.5)
-    made = place(gibbs, train, range(6), train, 160, sweeps=40, hard_core=0.5, radii=(7, 14), saturation=(4, 6))
+    made = place(gibbs, train, range(4), train, 160, sweeps=20, hard_core=0.5, radii=(7, 14), saturation=(4, 6))
     near = [np.mean([(pdist(one.points[one.labels == k]) < 14).mean() for one in made]) for k in (0, 1)]
     chance = np.pi * 14**2 / 160**2
     assert near[0] > 2.5 * chance

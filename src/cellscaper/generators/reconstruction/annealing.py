@@ -15,7 +15,7 @@ from cellscaper.generators.reconstruction.functions import Bins, Functions, func
 from cellscaper.generators.side_by_side import Stack, steps_of
 from cellscaper.layouts import Layout
 
-HOT, COLD = 10.0, 0.02  # in units of the energy
+HOT, COLD = 1.0, 0.05  # in units of the energy
 FAR_SHARE = 0.3  # of the moves go anywhere, the others within REACH
 REACH = 16.0  # px along an axis
 

@@ -41,7 +41,7 @@ def test_a_known_interaction_is_recovered(theta):
 
 def test_attraction_and_repulsion_are_told_apart():
     theta = np.array([[0.8, 0.0], [-0.8, 0.0], [0.8, 0.0]])
-    found = fit(simulated(theta, 6, 100, 12), SHAPE, dummies=3, seed=0)
+    found = fit(simulated(theta, 6, 100, 9), SHAPE, dummies=3, seed=0)
     assert found[0, 0] > 0.3
     assert found[1, 0] < -0.3
     assert found[2, 0] > 0.3
@@ -52,7 +52,7 @@ def test_differences_of_density_are_no_attraction():
     rng = np.random.default_rng(0)
     images = [
         Layout(add_points(np.zeros((0, 2), np.float32), n, 4.0, (200, 200), rng), np.zeros(n, np.uint8), (200, 200))
-        for n in [30, 240] * 4
+        for n in [30, 240] * 3
     ]
     found = fit(images, Shape(1, 4.0, (9, 18), (1, 3)), dummies=4, seed=0)
     np.testing.assert_allclose(found, 0, atol=0.25)
