@@ -68,35 +68,35 @@ class Windows:
     """The windows of the training images, by their counts."""
 
     def __init__(self, request: Request) -> None:
-        self.train, self.region = request.train, request.region
-        self.places, counts = window_counts(request.train, request.region, request.settings.window_stride, request.small)
+        self.train, self.region, stride = request.train, request.region, request.settings.window_stride
+        self.places, counts = window_counts(request.train, request.region, stride, request.small)
         self.kinds, kind = np.unique(counts, axis=0, return_inverse=True)
         self.of_kind = np.split(np.argsort(kind, kind="stable"), np.bincount(kind).cumsum()[:-1])
 
     def goal(self, target: Layout, bins: Bins, rng: np.random.Generator) -> Wanted:
         """What the target's layout must meet: the functions of the window with the nearest counts.
 
-        Two classes of which this window has no pair take their functions from the window of the nearest counts among
-        those that have one. Where no training window has one, nothing is asked.
+        The nearest counts have the smallest L1 distance; among windows of equal distance the choice is random. Two
+        classes of which this window has no pair take their functions from the window of the nearest counts among those
+        that have one. Where no training window has one, nothing is asked.
         """
-        counts = np.bincount(target.labels, minlength=self.train.n_classes)
-        nearest, found = np.argsort(np.abs(self.kinds - counts).sum(axis=1), kind="stable"), {}
+        counts = np.bincount(target.labels, minlength=bins.classes)
+        away = np.abs(self.kinds - counts).sum(axis=1)
+        nearest = self._draw(away, np.ones(len(away), bool), rng)
+        has = np.bincount(nearest.labels, minlength=bins.classes)
         models: list[list[Layout | None]] = [[None] * (bins.classes + 1) for _ in range(bins.classes)]
         for i, j, least in _pairs(counts):
-            fits = (self.kinds[nearest] >= least).all(axis=1)
-            if not fits.any():
-                continue
-            best = nearest[np.argmax(fits)]
-            distance = np.abs(self.kinds[best] - counts).sum()
-            equal = [k for k in nearest[fits] if np.abs(self.kinds[k] - counts).sum() == distance]
-            key = tuple(sorted(int(k) for k in equal))
-            if key not in found:
-                found[key] = self._window(rng.choice(np.concatenate([self.of_kind[k] for k in key])))
-            models[i][j] = found[key]
+            able = (self.kinds >= least).all(axis=1) & (self.kinds.sum(axis=1) > 1)
+            if (has >= least).all() and has.sum() > 1:
+                models[i][j] = nearest
+            elif able.any():
+                models[i][j] = self._draw(away, able, rng)
         return wanted(counts, target.size, models, bins)
 
-    def _window(self, number: int) -> Layout:
-        row, y, x = self.places[number].tolist()
+    def _draw(self, away: NDArray, able: NDArray, rng: np.random.Generator) -> Layout:
+        """A window of the nearest counts among the kinds that are able."""
+        kinds = np.flatnonzero(able & (away == away[able].min())).tolist()
+        row, y, x = self.places[rng.choice(np.concatenate([self.of_kind[k] for k in kinds]))].tolist()
         return crop(self.train.layout(row), y, x, self.region, self.region)
 
 

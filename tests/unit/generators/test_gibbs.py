@@ -71,5 +71,7 @@ def test_bad_annuli_are_refused(place, train):
     for block, message in bad:
         with pytest.raises(CellscaperError, match=message):
             read(gibbs.Settings, block, "generators gibbs")
-    with pytest.raises(CellscaperError, match=r"gibbs: layouts of 50 px are smaller than twice the last of settings.rad"):
+    with pytest.raises(
+        CellscaperError, match=r"gibbs: layouts of 50 px are smaller than twice the last of settings.rad"
+    ):
         place(gibbs, layouts([3], 50, 0), [0], train, 50)

@@ -52,7 +52,7 @@ def test_a_layout_depends_on_its_own_seed_and_target_alone(place):
 def test_layouts_have_the_neighbours_of_the_tissue_and_not_of_the_start(place):
     """Training cells come in twos, 3 px apart; the cells of a start are some 8 px apart."""
     grid = np.stack(np.meshgrid(np.arange(4, 55, 11), np.arange(4, 55, 11)), axis=-1).reshape(-1, 2)
-    twos = np.concatenate([grid, grid + [0, 3]]).astype(np.float32)
+    twos = np.concatenate([grid, grid + np.array([0, 3])]).astype(np.float32)
     train = LayoutSet.build([Layout(twos, np.zeros(len(twos), np.uint8), (60, 60))], ("a",), 0.5)
     wish = sliding_windows(train, 40, 10)[:1]
     made = place(pattern_reconstruction, wish, [0], train, 40, moves=40, window_stride=10)

@@ -34,8 +34,17 @@ PROTOCOLS = {
 }
 OWN_STAGES = {"detection", "image_quality"}  # metrics without `score`: score_detections and score_images run them
 TRAINED = ("adm", "spatial_diffusion", "topocellgen", "point_diffusion", "tmccg")
-UNTRAINED = ("random", "hard_core", "permuted", "real_halves", "train_crops", "retrieval", "packaged_points",
-             "pattern_reconstruction", "gibbs")
+UNTRAINED = (
+    "random",
+    "hard_core",
+    "permuted",
+    "real_halves",
+    "train_crops",
+    "retrieval",
+    "packaged_points",
+    "pattern_reconstruction",
+    "gibbs",
+)
 
 
 def protocol(kind: str) -> Any:

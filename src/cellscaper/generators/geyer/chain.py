@@ -54,7 +54,9 @@ class Chain:
         labels = stack.labels[:m]
         kind = labels[row, cell]
         own = count_neighbours(shape, labels, gain)
-        change = self._shifts(m, kind, lose, gain) + self._owns(m, kind, own) - self._owns(m, kind, self.around[row, cell])
+        change = (
+            self._shifts(m, kind, lose, gain) + self._owns(m, kind, own) - self._owns(m, kind, self.around[row, cell])
+        )
         yes = self._accept(change, allowed, come.min(axis=1) >= shape.core**2)
         stack.points[:, yes, cell[yes]] = there[:, yes]
         self._shift(yes, kind, lose, gain)

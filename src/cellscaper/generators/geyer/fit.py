@@ -1,8 +1,8 @@
 """The fit of a Geyer saturation process by pseudo-likelihood, as a logistic regression (Baddeley et al. 2014).
 
-Each cell of the training images is compared with random dummy cells of its class. The log odds that a place holds a cell
-are linear in what a cell there adds to the statistics, and the coefficients are the interactions. Every image and class
-has an intercept of its own: images differ in density, and a common intercept would take this for attraction.
+Each cell of the training images is compared with random dummy cells of its class. The log odds that a place holds a
+cell are linear in what a cell there adds to the statistics, and the coefficients are the interactions. Every image and
+class has an intercept of its own: images differ in density, and a common intercept would take this for attraction.
 Cells and dummies nearer to the border of their image than the last radius count as neighbours only, so that those that
 are compared see all their neighbours.
 """

@@ -6,7 +6,7 @@ The statistic of classes a, b (pair p) and annulus k is
     s[p, k] = Σ over cells i of a: min(c_k, t_i) + Σ over cells j of b: min(c_k, t_j)   (one sum if a = b)
 
 where t_i is the number of cells of the other class (of the own one if a = b) in the annulus around i, and c_k is the
-saturation. A Strauss process lacks the saturation: attraction would put all cells in one clump, so it can have no nests.
+saturation. A Strauss process has none: its attraction would put all cells in one clump, so it can have no nests.
 """
 
 from dataclasses import dataclass

@@ -145,7 +145,9 @@ class Annealing:
         search = np.flatnonzero(lost[layout, other])
         new[search] = self._nearest_other(layout[search], other[search], kind[layout[search]], cell[layout[search]])
         new = np.minimum(new, come[layout, other])
-        beside = np.where(np.arange(classes) == kind[layout][:, None], np.inf, near[first[:, None] + np.arange(classes)])
+        beside = np.where(
+            np.arange(classes) == kind[layout][:, None], np.inf, near[first[:, None] + np.arange(classes)]
+        )
         own = [np.where(labels == label, come, np.inf).min(axis=1) for label in range(classes)]
         own = np.column_stack([*own, np.min(own, axis=0)]).astype(np.float32)
         place = [first + kind[layout], first + classes, self._place[row, cell][:, None] + np.arange(classes + 1)]

@@ -66,8 +66,8 @@ def test_swaps_keep_the_density_of_the_classes():
 
 
 def test_no_move_enters_the_hard_core():
-    start = Layout(np.stack(np.meshgrid(np.arange(4, 60, 9), np.arange(4, 60, 9)), -1).reshape(-1, 2).astype(np.float32),
-                   np.zeros(49, np.uint8), (63, 63))  # fmt: skip
+    grid = np.stack(np.meshgrid(np.arange(4, 60, 9), np.arange(4, 60, 9)), -1).reshape(-1, 2).astype(np.float32)
+    start = Layout(grid, np.zeros(49, np.uint8), (63, 63))
     chain = Chain(Stack.of([start]), Shape(1, 6.0, (12,), (3,)), np.array([[1.0]]))
     chain.run(rngs(1), np.array([300]))
     after = chain.stack.layouts()[0]
