@@ -34,7 +34,17 @@ PROTOCOLS = {
 }
 OWN_STAGES = {"detection", "image_quality", "image_copies"}  # without `score`: score_detections, score_images run them
 TRAINED = ("adm", "spatial_diffusion", "topocellgen", "point_diffusion", "tmccg")
-UNTRAINED = ("random", "hard_core", "permuted", "real_halves", "train_crops", "retrieval", "packaged_points")
+UNTRAINED = (
+    "random",
+    "hard_core",
+    "permuted",
+    "real_halves",
+    "train_crops",
+    "retrieval",
+    "packaged_points",
+    "pattern_reconstruction",
+    "gibbs",
+)
 
 
 def protocol(kind: str) -> Any:

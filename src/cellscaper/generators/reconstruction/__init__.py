@@ -1,0 +1,1 @@
+"""Pattern reconstruction: the functions that a layout must meet, and the annealing that meets them."""
