@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn, Protocol
 
-from cellscaper.commands import check, convert, generate, plan
+from cellscaper.commands import check, convert, envelope, generate, plan
 from cellscaper.errors import CellscaperError
 from cellscaper.run import stage
 
@@ -28,6 +28,7 @@ COMMANDS: dict[str, Command] = {
     "check": check,
     "generate": generate,
     "convert": convert,
+    "envelope": envelope,
     "plan": plan,
 }
 
