@@ -27,7 +27,7 @@ Null models:
   csr        cells independent and uniform in the region (complete spatial randomness, counts given)
   labels     the same positions, the classes permuted
   hard_core  uniform cells that keep a minimum distance (of the data, or --min-distance): composite if it is fitted
-  learned    the bundled model of `generate`; the cells must have its classes (lymphocyte, epithelial, stromal) and scale
+  learned    the bundled model of `generate`: its classes (lymphocyte, epithelial, stromal) and 0.5 µm a pixel
 
 The page OUT.html shows every function; OUT.csv holds its values and OUT.png its picture. Several layouts in a file are
 pooled. Borders are corrected by the region or mask. The same --seed gives the same numbers. See docs/envelope.md.
@@ -40,9 +40,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--null", required=True, metavar="A,B,…", help="csr, labels, hard_core, learned: one or more")
     parser.add_argument("-n", "--number", default="199", metavar="N", help="layouts of each null model (default 199)")
     parser.add_argument("--seed", default="0", help="whole number (default 0)")
-    parser.add_argument("-o", "--output", required=True, metavar="HTML", help="page to write, with .csv and .png beside")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="HTML", help="page to write, with .csv and .png beside"
+    )
     test = parser.add_argument_group("test")
-    test.add_argument("--alpha", default="0.05", metavar="A", help="share of null layouts that leave the envelopes (0.05)")
+    test.add_argument(
+        "--alpha", default="0.05", metavar="A", help="share of null layouts that leave the envelopes (0.05)"
+    )
     test.add_argument("--radius", metavar="PX", help="largest distance (default 45 µm, less where the region is small)")
     test.add_argument("--mask", metavar="FILE", help=".png or .npy (H, W): the region is where it is not 0")
     test.add_argument("--min-distance", metavar="PX", help="hard_core: else the smallest in the data; learned: else 4")
@@ -146,9 +150,7 @@ def _composite(fitted: bool) -> str:
     return FITTED if fitted else GIVEN
 
 
-def _trial(
-    data: "Data", null: str, n: int, seed: int, alpha: float, distance: float, steps: int | None
-) -> "Trial":
+def _trial(data: "Data", null: str, n: int, seed: int, alpha: float, distance: float, steps: int | None) -> "Trial":
     from cellscaper.envelopes.nulls import simulate
     from cellscaper.envelopes.trial import compare
     from cellscaper.run.progress import Progress
@@ -162,7 +164,7 @@ def _trial(
             made = simulate_learned(data.layouts, data.classes, data.mpp, n, seed, distance, steps)
         else:
             made = simulate(null, data.layouts, n, seed, distance)
-        return compare(data, null, made, alpha, lambda: progress.update())
+        return compare(data, null, made, alpha, progress.update)
 
 
 # -- what is said ------------------------------------------------------------------------------------------
@@ -191,7 +193,9 @@ def _notes(data: "Data", limit: int, distance: float | None, nulls: tuple[str, .
         notes.append(f"{data.left_out} cells lie outside the mask and are left out")
     reach = int(data.radii.ends[-1])
     if reach < limit - data.radii.width:
-        notes.append(f"distances end at {reach} px, not {limit}: further moved, a quarter of the region or less overlaps")
+        notes.append(
+            f"distances end at {reach} px, not {limit}: further moved, a quarter of the region or less overlaps"
+        )
     totals = data.counts.sum(axis=0)
     for name, number in zip(data.classes, totals, strict=True):
         if number == 0:

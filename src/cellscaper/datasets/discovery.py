@@ -13,7 +13,7 @@ from cellscaper.disk.formats.annotations import format_of, read_annotated
 from cellscaper.errors import CellscaperError
 
 IMAGES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
-DOTS = (".csv", ".tsv", ".txt", ".geojson", ".json", ".mat")
+DOTS = (".csv", ".tsv", ".txt", ".geojson", ".json", ".mat", ".h5ad")
 _NAMES = {  # header names of a column, in small letters, the surest first; none in µm
     "y": ("y", "row", "centroid_y", "y_centroid", "cy", "centroid y px", "y_px", "pos_y"),
     "x": ("x", "col", "column", "centroid_x", "x_centroid", "cx", "centroid x px", "x_px", "pos_x"),

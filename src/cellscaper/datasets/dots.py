@@ -155,7 +155,8 @@ def dot_format(settings: Settings, names: tuple[str, ...]) -> DotFormat:
             raise CellscaperError(f"class_map: {value!r} → {name!r}, which is none of the classes {', '.join(names)}")
     labels = {value: _LEFT_OUT if name is None else names.index(name) for value, name in written.items()}
     ending = Path(settings.dots).suffix.lower()
-    is_table = settings.format == "table" or (settings.format == "auto" and ending not in (".geojson", ".json", ".mat"))
+    others = (".geojson", ".json", ".mat", ".h5ad")
+    is_table = settings.format == "table" or (settings.format == "auto" and ending not in others)
     if is_table and not settings.columns:
         raise CellscaperError("the dataset's settings lack 'columns'; a dataset of text tables needs them")
     return DotFormat(settings.columns or FIELDS, labels, settings.separator, settings.header, settings.format)

@@ -35,10 +35,10 @@ def simulate_learned(
         )
     if abs(mpp / float(facts["mpp"]) - 1) > SCALE:
         raise CellscaperError(
-            f"--null learned: the model knows {facts['mpp']:g} µm a pixel, the cells have {mpp:g}; rescale them or take "
-            "another null model"
+            f"--null learned: the model knows {facts['mpp']:g} µm a pixel, the cells have {mpp:g}; rescale them or "
+            "take another null model"
         )
-    of_theirs = [classes.index(name) if name in classes else 0 for name in theirs]  # a class without cells is never used
+    of_theirs = [classes.index(name) if name in classes else 0 for name in theirs]  # without cells, it is never used
     requests = []
     for one in data:
         names = [classes[label] for label in one.labels]

@@ -25,12 +25,12 @@ USE = 7  # of a run seed: null models
 TRIES = 1000  # positions refused for each cell placed, before the region counts as full
 ABOUT = {
     "csr": "cells independent and uniform in the region, with the counts of the data. Nothing is fitted: p is exact.",
-    "labels": "the positions of the data, their classes permuted among the cells of each layout. Nothing is fitted: p is "
-    "exact.",
-    "hard_core": "uniform cells {distance:.3g} px apart or more, placed one after another, with the counts of the data.",
-    "learned": "the bundled point diffusion (trained on BRCA-M2C, breast) with the counts of the data and cells at least "
-    "{distance:.3g} px apart. Composite: its weights were fitted to other tissue; if the data were among it, p is too "
-    "large.",
+    "labels": "the positions of the data, their classes permuted among the cells of each layout. Nothing is fitted: p "
+    "is exact.",
+    "hard_core": "uniform cells at least {distance:.3g} px apart, placed one by one, with the counts of the data.",
+    "learned": "the bundled point diffusion (trained on BRCA-M2C, breast) with the counts of the data, cells at least "
+    "{distance:.3g} px apart. Composite: its weights were fitted to training images; if the cells are from these, p "
+    "tends to be too large.",
 }
 FITTED = " Composite: the distance is the smallest in the data, so p is not exact and tends to be too large."
 GIVEN = " The distance was given, nothing is fitted: p is exact."

@@ -125,7 +125,7 @@ class Region:
     def to_border(self, points: NDArray) -> NDArray[np.float64]:
         """(N,) px within which everything around a position of the region lies in the region.
 
-        For masks at most 0.71 px too little: the way to the centre of the nearest pixel outside, less half its diagonal.
+        For masks the way to the centre of the nearest pixel outside, less half its diagonal: up to 0.71 px too little.
         """
         at = np.asarray(points, np.float64)
         way = np.minimum(at, np.array(self.size) - at).min(axis=1, initial=np.inf)

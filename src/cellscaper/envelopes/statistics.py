@@ -22,7 +22,7 @@ from cellscaper.envelopes.region import Region
 
 Floats = NDArray[np.float64]
 STATISTICS = ("cross-K", "pair correlation", "neighbours", "mixing")
-RINGS = 45  # at most: 2 px each for 90 px
+RINGS = 30  # at most: 3 px each for 90 px
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Cells against null models: the functions of the data and of simulated layouts, and the test of all together."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,17 +71,21 @@ def prepare(layouts: LayoutSet, limit: int, mask: NDArray[np.bool_] | None) -> D
     if sum(len(one.points) for one in found) < 2:
         where = f" inside the mask; {left_out} lie outside" if left_out else ""
         raise CellscaperError(f"there are fewer than two cells{where}; a test needs at least two")
+    if limit < SMALLEST:
+        raise CellscaperError(f"--radius {limit}: expected at least {SMALLEST} px")
     largest = min(one.region.largest_radius() for one in found)
     if largest < SMALLEST:
         what = "the mask is too thin or too scattered" if mask is not None else "the region is too small"
         raise CellscaperError(
-            f"{what}: moved by more than {largest} px it overlaps with less than a quarter of itself; expected at least "
-            f"{SMALLEST} px (and --radius at least as large)"
+            f"{what}: moved by more than {largest} px it overlaps with less than a quarter of itself; expected at "
+            f"least {SMALLEST} px"
         )
     return Data(found, layouts.classes, layouts.mpp, Radii.up_to(largest), left_out)
 
 
-def compare(data: Data, null: str, simulated: Iterable[Simulated], level: float, advance: object = None) -> Trial:
+def compare(
+    data: Data, null: str, simulated: Iterable[Simulated], level: float, advance: Callable[[], None] = lambda: None
+) -> Trial:
     """Measure the data and each set of simulated layouts, and test all functions together at ``level``.
 
     ``advance`` is called after each set. CellscaperError if the counts allow no function.
@@ -98,8 +102,7 @@ def compare(data: Data, null: str, simulated: Iterable[Simulated], level: float,
             for here, one, (points, _) in zip(geometry, data.layouts, layouts, strict=True)
         ]
         rows.append(measure(moved, [own for _, own in layouts], wanted, data.radii, len(data.classes)))
-        if callable(advance):
-            advance()
+        advance()
     values = [np.stack([row[i] for row in rows]) for i in range(len(wanted))]
     tested = global_test(values, [one.statistic for one in wanted], level)
     return Trial(null, len(rows) - 1, wanted, rows[0], tested)
@@ -113,7 +116,10 @@ def title(one: Function, classes: Sequence[str]) -> str:
 
 
 def departure(trial: Trial, which: int, data: Data) -> str:
-    """Where the data leave the envelope of a function: ``above 8–24 px, below 60 px``; empty where they do not."""
+    """Where the data leave the envelope of a function; empty where they do not.
+
+    ``above 8–24 px (at 5 of 9); below 60 px``: above it at 5 of the 9 distances from 8 to 24 px.
+    """
     one, outside = trial.functions[which], trial.tested.envelopes[which].outside
     names: Mapping[int, str] = {1: "above", -1: "below"}
     if one.second < 0:
@@ -121,14 +127,9 @@ def departure(trial: Trial, which: int, data: Data) -> str:
     ends = data.radii.middles if one.statistic == "pair correlation" else data.radii.ends
     parts = []
     for side in (1, -1):
-        runs = _runs(outside == side)
-        if runs:
-            spans = [f"{ends[a]:g}" if a == b else f"{ends[a]:g}–{ends[b]:g}" for a, b in runs]
-            parts.append(f"{names[side]} {', '.join(spans)} px")
+        at = np.flatnonzero(outside == side)
+        if len(at):
+            span = f"{ends[at[0]]:g}" if len(at) == 1 else f"{ends[at[0]]:g}–{ends[at[-1]]:g}"
+            some = f" (at {len(at)} of {at[-1] - at[0] + 1})" if len(at) <= at[-1] - at[0] else ""
+            parts.append(f"{names[side]} {span} px{some}")
     return "; ".join(parts)
-
-
-def _runs(marks: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last of each run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], marks, [False]]).astype(np.int8)))
-    return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]

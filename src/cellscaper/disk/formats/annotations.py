@@ -1,4 +1,4 @@
-"""Annotated cells in other programs' files: GeoJSON (QuPath), HoVer-Net's JSON, ``.mat`` of Lizard and HoVer-Net.
+"""Annotated cells in other programs' files: GeoJSON (QuPath), HoVer-Net's JSON, ``.mat`` of Lizard and HoVer-Net, h5ad.
 
 Each reader gives the cells of one image with their classes as written in the file.
 """
@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellscaper.disk.formats import h5ad
 from cellscaper.disk.formats.facts import Cells, number, parse, read_text, reading
 from cellscaper.disk.formats.geojson_cells import add_features, features
 from cellscaper.disk.formats.matlab import read_arrays
 from cellscaper.errors import CellscaperError
 
-FORMATS = ("table", "geojson", "hovernet", "mat")
+FORMATS = ("table", "geojson", "hovernet", "mat", "h5ad")
 UNCLASSIFIED = "unclassified"  # the class of cells without a class
 _MAT_KEYS = {  # (classes, centroids x y) of the kinds of label files
     "Lizard": ("class", "centroid"),
@@ -36,8 +37,8 @@ def format_of(path: Path) -> str:
     ending = path.suffix.lower()
     if ending == ".geojson":
         return "geojson"
-    if ending == ".mat":
-        return "mat"
+    if ending in (".mat", ".h5ad"):
+        return ending[1:]
     if ending != ".json":
         return "table"
     with reading(path, "JSON"):
@@ -53,6 +54,8 @@ def read_annotated(path: Path, form: str) -> Annotated:
         return read_hovernet(path)
     if form == "mat":
         return read_mat(path)
+    if form == "h5ad":
+        return Annotated(*h5ad.read_cells(path))
     raise CellscaperError(f"format {form!r} of {path}: expected {', '.join(FORMATS)}")
 
 

@@ -14,7 +14,7 @@ from cellscaper.report.figures.palette import FONT, FRAME, INK
 from cellscaper.report.figures.panels import name_axes
 
 ACROSS, MOST = 6, 12  # panels in a row, panels of a statistic
-SIDE, BESIDE, BELOW, HEAD, TOP = 1.5, 0.42, 0.62, 0.3, 0.34  # inches
+SIDE, BESIDE, BELOW, HEAD, TOP = 1.5, 0.42, 0.6, 0.3, 0.34  # inches
 BAND, OUT = "#D4DCE2", "#D55E00"
 UNITS = {"cross-K": "L(r) - r, px", "pair correlation": "g(r)", "neighbours": "share within r", "mixing": "share"}
 
@@ -69,10 +69,14 @@ def _panel(ax: Axes, one: Function, observed: Floats, envelope: Envelope, data: 
     else:
         _curve(ax, _places(one, data.radii), observed, envelope)
         name_axes(ax, "r, px")
-    ax.set_title(f"{title(one, data.classes)}, p = {envelope.p:.3g}", fontsize=FONT - 1, color=INK, pad=3)
-    ax.annotate(
-        UNITS[one.statistic], (0.03, 0.97), xycoords="axes fraction", ha="left", va="top", fontsize=FONT - 2, color=FRAME
-    )
+    ax.set_title(shortened(title(one, data.classes), 30), fontsize=FONT - 1, color=INK, pad=3)
+    for x, side, text in ((0.03, "left", UNITS[one.statistic]), (0.98, "right", f"p = {envelope.p:.3g}")):
+        ax.annotate(text, (x, 0.98), xycoords="axes fraction", ha=side, va="top", fontsize=FONT - 2, color="#5A646E")
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or its beginning and an ellipsis."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _places(one: Function, radii: Radii) -> Floats:
@@ -87,7 +91,7 @@ def _curve(ax: Axes, at: Floats, observed: Floats, envelope: Envelope) -> None:
     ax.plot(at[out], observed[out], color=OUT, linestyle="", marker="o", markersize=2.4, markeredgewidth=0)
     ax.set_xlim(0, at[-1])
     low, high = ax.get_ylim()
-    ax.set_ylim(low, high + 0.12 * (high - low))
+    ax.set_ylim(low, high + 0.14 * (high - low))
 
 
 def _bars(ax: Axes, observed: Floats, envelope: Envelope, data: Data) -> None:
@@ -97,7 +101,7 @@ def _bars(ax: Axes, observed: Floats, envelope: Envelope, data: Data) -> None:
         ax.bar(place, high - low, 0.6, bottom=low, color=BAND)
         ax.plot([place - 0.3, place + 0.3], [envelope.middle[k]] * 2, color=FRAME, linestyle="--", linewidth=0.8)
         ax.plot(place, observed[k], color=OUT if envelope.outside[k] else INK, marker="o", markersize=3.5)
-    names = [data.classes[k][:9] for k in used]
+    names = [shortened(data.classes[k], 12) for k in used]
     ax.set_xticks(range(len(used)), names, rotation=30 if len(used) > 2 else 0, fontsize=FONT - 3)
     ax.set_xlim(-0.6, len(used) - 0.4)
-    ax.set_ylim(0, 1.12)
+    ax.set_ylim(0, 1.14)

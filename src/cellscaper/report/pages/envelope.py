@@ -100,7 +100,11 @@ def _part(trial: Trial, about: str, data: Data, alpha: float) -> dict[str, Any]:
                 "name": name,
                 "p": f"{trial.tested.groups[name]:.3g}",
                 "rows": [
-                    (title(one, data.classes), f"{trial.tested.envelopes[k].p:.3g}", departure(trial, k, data) or "inside")
+                    (
+                        title(one, data.classes),
+                        f"{trial.tested.envelopes[k].p:.3g}",
+                        departure(trial, k, data) or "inside",
+                    )
                     for k, one in enumerate(trial.functions)
                     if one.statistic == name
                 ],
@@ -126,6 +130,9 @@ def _facts(provenance: dict[str, Any]) -> list[tuple[str, str]]:
         ("cells and mask", ", ".join(inputs)),
         ("settings", ", ".join(f"{k} {v}" for k, v in provenance["config"].items() if v is not None)),
         ("seed", str(provenance["seed"])),
-        ("cellscaper", f"{provenance['cellscaper']}, {git if isinstance(git, str) else ' '.join(map(str, git.values()))}"),
+        (
+            "cellscaper",
+            f"{provenance['cellscaper']}, {git if isinstance(git, str) else ' '.join(map(str, git.values()))}",
+        ),
         ("python", provenance["python"]),
     ]
