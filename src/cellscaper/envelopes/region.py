@@ -46,10 +46,11 @@ class Region:
     def uniform(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """n independent positions (n, 2), uniform in the region, or on its pixels if they are ``whole``."""
         low, high = self._box
-        parts, found = [np.zeros((0, 2), np.float32)], 0
+        parts: list[NDArray[np.float32]] = [np.zeros((0, 2), np.float32)]
+        found = 0
         while found < n:
-            new = rng.uniform(low, high, size=(self._tries(n - found), 2))
-            new = self._within(np.ceil(new - 0.5) if self.whole else new)
+            drawn = rng.uniform(low, high, size=(self._tries(n - found), 2))
+            new = self._within(np.ceil(drawn - 0.5) if self.whole else drawn)
             new = new[self.holds(new)][: n - found]
             parts.append(new)
             found += len(new)

@@ -44,7 +44,7 @@ class Radii:
 
     @property
     def middles(self) -> Floats:
-        return self.ends - self.width / 2
+        return np.asarray(self.ends - self.width / 2)
 
 
 @dataclass(frozen=True)

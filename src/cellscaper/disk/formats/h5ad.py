@@ -238,7 +238,7 @@ def _foreign(path: Path, file: h5py.File, n: int, given: Given) -> tuple[list[in
         given = Given(given.size, scales.pop(), given.classes)
     columns = [name for name in _columns(file) if name.lower() in IMAGES]
     keyed = [name for name in columns if libraries and set(_texts_of(file, name, n)) <= set(libraries)]
-    columns = keyed or columns
+    columns = [name for name in columns if name.lower() == IMAGES[0]] or keyed or columns
     if len(columns) > 1:
         raise CellscaperError(f"{path}: {' and '.join(columns)} of obs may name the images; name the right one 'image'")
     images = _texts_of(file, columns[0], n) if columns else [libraries[0] if len(libraries) == 1 else path.stem] * n
@@ -248,7 +248,7 @@ def _foreign(path: Path, file: h5py.File, n: int, given: Given) -> tuple[list[in
     rows = [number[name] for name in images]
     if None in sizes or not names:
         return rows, None, given
-    layouts = [
+    layouts: list[Any] = [
         {"size": [int(side) for side in size or ()], "source": name, "origin": [0, 0], "columns": {}}
         for name, size in zip(names, sizes, strict=True)
     ]
