@@ -42,7 +42,9 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """The whole command line."""
-    main = Parser("cellscaper", description="Layouts of cells in tissue: generate, convert, check; the cost of a run.")
+    main = Parser(
+        "cellscaper", description="Layouts of cells in tissue: generate, convert, test, check; the cost of a run."
+    )
     main.add_argument("--version", action="version", version=f"cellscaper {_version()}")
     commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():

@@ -52,7 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--size", metavar="H,W", help="px at 20× (default: of --mask or --around, else 256,256)")
     where.add_argument("--mask", metavar="FILE", help=".png or .npy (H, W): new cells lie where it is not 0")
     where.add_argument(
-        "--around", metavar="FILE", help="given cells: .csv (y, x, class), .geojson, .h5 or .json, one layout"
+        "--around", metavar="FILE", help="given cells: .csv (y, x, class), .geojson, .h5, .h5ad or .json, one layout"
     )
     where.add_argument(
         "--spread", metavar="FILE", help=".npy (h, w) or (classes, h, w) or .png: where cells are dense (≥ 0)"
@@ -64,7 +64,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--threads", metavar="N", help="default: OMP_NUM_THREADS or one for each core")
     out = parser.add_argument_group("output")
     out.add_argument(
-        "-o", "--output", required=True, metavar="FILE", help=".h5, .geojson (QuPath), .csv or .json (COCO)"
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help=".h5, .geojson (QuPath), .csv, .json (COCO), .h5ad or .napari.csv",
     )
     out.add_argument("--png", metavar="FILE", help="picture of the first 24 layouts")
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from cellscaper.disk.files import atomic
 from cellscaper.disk.formats.facts import Append, Cells, Columns, Given, assemble, dump, facts, head, parse, reading
+from cellscaper.disk.hdf5 import COMPRESSED
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 
@@ -49,7 +50,7 @@ def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
     images = image_names([layout.source for layout in layouts])
     own = {**head(classes, mpp), "layouts": [{**one, "image": name} for one, name in zip(said, images, strict=True)]}
     held = io.BytesIO()
-    with h5py.File(held, "w") as file:
+    with h5py.File(held, "w", libver=("v110", "v110")) as file:  # with checksums
         _fill(file, layouts, images, classes, mpp, dump(own))
     with atomic(path) as partial:
         partial.write_bytes(held.getbuffer())
@@ -95,8 +96,7 @@ def _group(parent: h5py.Group, name: str) -> h5py.Group:
 
 
 def _array(parent: h5py.Group, name: str, values: NDArray) -> None:
-    packed: dict[str, Any] = {"compression": "gzip", "compression_opts": 4, "shuffle": True} if values.size else {}
-    _encoded(parent.create_dataset(name, data=values, **packed), "array", "0.2.0")
+    _encoded(parent.create_dataset(name, data=values, **(COMPRESSED if values.size else {})), "array", "0.2.0")
 
 
 def _texts(parent: h5py.Group, name: str, values: Sequence[str]) -> None:
@@ -190,7 +190,7 @@ def _text(value: Any) -> str:
 
 
 def _texts_of(file: h5py.File, name: str, n: int) -> list[str]:
-    """The values of a column of obs as text; UNCLASSIFIED where a value is missing."""
+    """The values of a column of obs as text; UNCLASSIFIED where one is missing, or nan in another program's file."""
     obs = file["obs"]
     node = obs[name]
     old = obs.get("__categories")
@@ -204,7 +204,9 @@ def _texts_of(file: h5py.File, name: str, n: int) -> list[str]:
     names = [_text(one) for one in np.asarray(known).reshape(-1).tolist()]
     if len(codes) != n or codes.dtype.kind not in "iu" or (codes.size and codes.max() >= len(names)):
         raise ValueError(f"obs/{name} does not have a category for each of {n} cells")
-    return [names[code] if code >= 0 and names[code] not in ("", "nan") else UNCLASSIFIED for code in codes.tolist()]
+    if _own(file) is None:
+        names = [UNCLASSIFIED if one in ("", "nan") else one for one in names]
+    return [names[code] if code >= 0 else UNCLASSIFIED for code in codes.tolist()]
 
 
 def _columns(file: h5py.File) -> list[str]:
