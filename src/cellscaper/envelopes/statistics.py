@@ -76,10 +76,15 @@ def _possible(counts: NDArray[np.int64], area: Floats) -> Floats:
 
 
 class Geometry:
-    """What does not depend on the classes: the positions (N, 2) of one layout, its near pairs and neighbours."""
+    """What does not depend on the classes: the positions (N, 2) of one layout, its near pairs and neighbours.
+
+    Positions are sorted, ``order`` (N,) is their place in ``points``: a file sorted by class must not decide which of
+    two equally near cells is the neighbour.
+    """
 
     def __init__(self, points: NDArray, region: Region, radii: Radii):
-        self.points = np.asarray(points, np.float64)
+        self.order = np.lexsort(np.asarray(points, np.float64).T[::-1])
+        self.points = np.asarray(points, np.float64)[self.order]
         self.region = region
         self.border = region.to_border(self.points)
         tree = cKDTree(self.points)
@@ -103,6 +108,7 @@ def measure(
     layouts: Sequence[Geometry], labels: Sequence[NDArray], wanted: Sequence[Function], radii: Radii, classes: int
 ) -> list[Floats]:
     """The values of each wanted function for layouts whose cells have ``labels`` (N,): (R,), for mixing (C,)."""
+    labels = [label[one.order] for one, label in zip(layouts, labels, strict=True)]
     counts = np.stack([np.bincount(one, minlength=classes) for one in labels])
     rings = _rings(layouts, labels, radii, counts)
     k = rings.cumsum(axis=2)

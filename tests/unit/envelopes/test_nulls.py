@@ -65,9 +65,9 @@ def test_hard_core_is_sequential_one_cell_after_another():
     def near(points):
         return (cKDTree(points).query(points, 2)[0][:, 1] < 8).mean()
 
-    ours = np.array([near(apart(region, 6, 7.0, rng)) for _ in range(400)])
-    theirs = np.array([near(literal()) for _ in range(400)])
-    assert abs(ours.mean() - theirs.mean()) < 3.5 * np.hypot(ours.std(), theirs.std()) / 20
+    ours = np.array([near(apart(region, 6, 7.0, rng)) for _ in range(150)])
+    theirs = np.array([near(literal()) for _ in range(150)])
+    assert abs(ours.mean() - theirs.mean()) < 3.5 * np.hypot(ours.std(), theirs.std()) / np.sqrt(150)
 
 
 def test_a_full_region_is_a_line():
@@ -103,7 +103,7 @@ def trial(layouts, null, n=39, seed=0):
 
 def test_clusters_are_found_and_uniform_cells_are_not():
     found = trial(tissue(0, True), "csr")
-    assert found.tested.p == found.tested.groups["cross-K"] == pytest.approx(1 / 40)
+    assert found.tested.p == pytest.approx(1 / 40) and found.tested.groups["cross-K"] <= 0.05
     assert trial(tissue(0, True), "labels").tested.p == pytest.approx(1 / 40)
     assert trial(tissue(1, False), "csr").tested.p > 0.05
 

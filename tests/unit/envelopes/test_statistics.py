@@ -27,6 +27,7 @@ def sample():
     regions = [Region((64, 70), 30, masked()), Region((50, 60), 30, None, True)]
     points = [region.uniform(n, rng) for region, n in zip(regions, (60, 40), strict=True)]
     points[1][3] = points[1][17]
+    assert len(np.unique(np.delete(points[1], 3, axis=0), axis=0)) == 39
     labels = [rng.integers(0, CLASSES, len(one)).astype(np.uint8) for one in points]
     return regions, points, labels
 
@@ -53,11 +54,8 @@ def border(region, point):
     y, x = (float(one) for one in point)
     way = min(y, x, region.size[0] - y, region.size[1] - x)
     if region.mask is not None:
-        for a in range(-1, region.size[0] + 1):
-            for b in range(-1, region.size[1] + 1):
-                within = 0 <= a < region.size[0] and 0 <= b < region.size[1]
-                if within and not region.mask[a, b]:
-                    way = min(way, max(math.hypot(a - y, b - x) - math.sqrt(0.5), 0))
+        for a, b in np.argwhere(~region.mask).tolist():
+            way = min(way, max(math.hypot(a - y, b - x) - math.sqrt(0.5), 0))
     return way
 
 
@@ -116,17 +114,30 @@ def test_neighbours_are_the_product_limit_of_censored_ways(sample, measured, i, 
     assert np.allclose(of(values, wanted, "neighbours", i, j), expected)
 
 
-def test_mixing_counts_neighbours_that_are_nearer_than_the_border(sample, measured):
-    regions, points, labels = sample
+def test_mixing_counts_neighbours_that_are_nearer_than_the_border(sample):
+    regions, points, labels = (one[:1] for one in sample)  # the other has equally near neighbours
     found = np.zeros((CLASSES, CLASSES))
     for region, xy, label in zip(regions, points, labels, strict=True):
         for a in range(len(xy)):
             ways = [math.dist(xy[a].tolist(), xy[b].tolist()) if b != a else math.inf for b in range(len(xy))]
             if min(ways) <= border(region, xy[a]):
                 found[label[a], label[int(np.argmin(ways))]] += 1
-    values, wanted = measured
+    wanted = functions(np.bincount(labels[0], minlength=CLASSES)[None])
+    values = measure([Geometry(points[0], regions[0], RADII)], labels, wanted, RADII, CLASSES)
     for i in range(CLASSES):
         assert np.allclose(of(values, wanted, "mixing", i, -1), found[i] / found[i].sum())
+
+
+def test_the_order_of_the_cells_does_not_matter(sample):
+    regions, points, labels = (one[1] for one in sample)  # with equally near neighbours
+    points, labels = np.delete(points, 3, axis=0), np.delete(labels, 3)  # but at different places
+    turned = np.random.default_rng(0).permutation(len(points))
+    kept = [(points[rows], labels[rows]) for rows in (np.arange(len(points)), turned, np.argsort(labels))]
+    wanted = functions(np.bincount(labels, minlength=CLASSES)[None])
+    found = [measure([Geometry(xy, regions, RADII)], [label], wanted, RADII, CLASSES) for xy, label in kept]
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            assert np.allclose(one, two)
 
 
 def test_in_rectangles_cross_k_is_that_of_the_tables():
@@ -144,6 +155,7 @@ def test_in_rectangles_cross_k_is_that_of_the_tables():
     assert np.abs(of(values, wanted, "mixing", 0, -1) - inner[0]).max() < 0.2
 
 
+@pytest.mark.slow
 def test_uniform_cells_have_k_of_the_plane_in_a_mask():
     """Unbiased: the mean over many layouts in a ring is that of independent uniform cells."""
     y, x = np.mgrid[:90, :90]
@@ -163,7 +175,7 @@ def test_uniform_cells_have_k_of_the_plane_in_a_mask():
     assert (np.abs(k.mean(axis=0) - np.pi * radii.ends**2) < 4 * error).all()
     d = np.array([one[1] for one in values]).mean(axis=0)
     plane = 1 - np.exp(-30 / region.area * np.pi * radii.ends**2)
-    assert np.abs(d - plane).max() < 0.02
+    assert np.abs(d - plane).max() < 0.04  # 30 cells, most of them censored before 12 px
 
 
 def test_functions_that_the_counts_do_not_allow_are_left_out():
