@@ -88,7 +88,7 @@ def _part(trial: Trial, about: str, data: Data, alpha: float) -> dict[str, Any]:
     )
     return {
         "name": trial.null,
-        "about": about,
+        "about": about[0].upper() + about[1:],
         "p": f"{p:.3g}",
         "least": f"{least:.3g}",
         "n": trial.n,
@@ -128,7 +128,7 @@ def _facts(provenance: dict[str, Any]) -> list[tuple[str, str]]:
     inputs = [f"{one['file']} (sha256 {one['sha256'][:16]}…)" for one in provenance["inputs"].values()]
     return [
         ("cells and mask", ", ".join(inputs)),
-        ("settings", ", ".join(f"{k} {v}" for k, v in provenance["config"].items() if v is not None)),
+        ("settings", ", ".join(f"{key} {_words(value)}" for key, value in provenance["config"].items() if value)),
         ("seed", str(provenance["seed"])),
         (
             "cellscaper",
@@ -136,3 +136,7 @@ def _facts(provenance: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("python", provenance["python"]),
     ]
+
+
+def _words(value: object) -> str:
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
