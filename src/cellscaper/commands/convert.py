@@ -7,13 +7,15 @@ from pathlib import Path
 from cellscaper.commands import options
 from cellscaper.errors import CellscaperError
 
-HELP = "layouts from one format into another: HDF5, GeoJSON (QuPath), CSV, COCO"
+HELP = "layouts from one format into another: HDF5, GeoJSON (QuPath), CSV, COCO, AnnData, napari"
 DESCRIPTION = """\
-Convert layouts between .h5 (HDF5), .geojson (opens in QuPath), .csv and .json (COCO), by the endings of the names.
+Convert layouts between .h5 (HDF5), .geojson (opens in QuPath), .csv, .json (COCO), .h5ad (AnnData: scanpy, squidpy)
+and .napari.csv (points of napari), by the endings of the names.
 
 Files that cellscaper wrote keep everything: positions bit for bit, classes, sizes, pixel size, sources, columns.
 Files of other programs may be CSV with the columns y, x, class; GeoJSON with classified points or outlines (their
-centroids are taken); COCO with keypoints or boxes. Give --size, --mpp and --classes where such a file lacks them.
+centroids are taken); COCO with keypoints or boxes; .h5ad with obsm/spatial. Give --size, --mpp and --classes where such
+a file lacks them.
 
   cellscaper convert out.h5 out.geojson
   cellscaper convert out.h5 'out-{layout}.geojson'                       # a file for each layout

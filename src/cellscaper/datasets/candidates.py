@@ -18,7 +18,7 @@ from cellscaper.disk.formats.table_form import by_header, find_form
 from cellscaper.disk.formats.text_table import Lines, split_lines
 from cellscaper.errors import CellscaperError
 
-ENDINGS = (".csv", ".tsv", ".txt", ".geojson", ".json", ".mat")
+ENDINGS = (".csv", ".tsv", ".txt", ".geojson", ".json", ".mat", ".h5ad")
 _FOR = frozenset(
     ("dots", "dot", "gt", "truth", "groundtruth", "manual", "annotation", "annotations", "label", "labels", "points",
      "point", "cells", "nuclei", "centroids", "final", "corrected", "curated", "expert")

@@ -15,7 +15,7 @@ OTHER_PICTURES = (
     ".qptiff", ".heic", ".dcm", ".zarr", ".btf",
 )  # fmt: skip
 OTHER_TABLES = (
-    ".xls", ".xlsx", ".ods", ".xml", ".npy", ".npz", ".parquet", ".feather", ".rds", ".rdata", ".h5ad", ".h5", ".hdf5",
+    ".xls", ".xlsx", ".ods", ".xml", ".npy", ".npz", ".parquet", ".feather", ".rds", ".rdata", ".h5", ".hdf5",
     ".ndjson", ".jsonl", ".roi", ".ndpa", ".zip", ".bz2", ".xz", ".7z", ".tar", ".sqlite", ".db", ".pkl", ".pickle",
 )  # fmt: skip
 MOST = 8  # lines

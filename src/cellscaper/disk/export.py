@@ -1,4 +1,5 @@
-"""LayoutSets in the files of other programs, by the ending of the name: .h5, .geojson, .csv, .json (COCO).
+"""LayoutSets in the files of other programs, by the ending of the name: .h5, .geojson, .csv, .json (COCO), .h5ad
+(AnnData), and .napari.csv for napari's points.
 
 Reading any of these formats gives an equal LayoutSet (:mod:`cellscaper.disk.formats.facts`). A set without layouts
 keeps its classes and pixel size, not its columns. Files are written layout by layout and appear under their name when
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cellscaper.disk.formats import coco, geojson, table
+from cellscaper.disk.formats import coco, geojson, h5ad, napari, table
 from cellscaper.disk.formats.annotations import READ
 from cellscaper.disk.formats.facts import Append, Given
 from cellscaper.disk.formats.foreign import Say, read_foreign
@@ -21,15 +22,18 @@ from cellscaper.disk.storage import read_layouts
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 
-ENDINGS = (".h5", ".geojson", ".csv", ".json")
+ENDINGS = (".h5", ".geojson", ".csv", ".json", ".h5ad", ".napari.csv")
 
 
 def ending(path: Path) -> str:
     """The format of a file; CellscaperError for an unknown one."""
     found = Path(path).suffix.lower()
     found = {".hdf5": ".h5"}.get(found, found)
+    if Path(path).name.lower().endswith(".napari.csv"):
+        return ".napari.csv"
     if found not in ENDINGS:
-        raise CellscaperError(f"{path}: unknown ending {Path(path).suffix!r}, expected {', '.join(ENDINGS)} (COCO)")
+        expected = ", ".join(ENDINGS).replace(".json,", ".json (COCO),")
+        raise CellscaperError(f"{path}: unknown ending {Path(path).suffix!r}, expected {expected}")
     return found
 
 
@@ -41,7 +45,10 @@ def writer(path: Path, classes: Sequence[str], mpp: float, provenance: Provenanc
         with append_layouts(path, classes, mpp, provenance) as out:
             yield out.append
         return
-    write: Callable = {".geojson": geojson.write, ".csv": table.write, ".json": coco.write}[kind]
+    write: Callable = {
+        ".geojson": geojson.write, ".csv": table.write, ".json": coco.write, ".h5ad": h5ad.write,
+        ".napari.csv": napari.write,
+    }[kind]  # fmt: skip
     with write(path, classes, mpp) as append:
         yield append
 
@@ -65,6 +72,10 @@ def read(path: Path, given: Given | None = None, name: str | None = None, say: S
         return read_layouts(path, name)
     if name is not None:
         raise CellscaperError(f"{path} holds one set of layouts, not {name!r}; named sets are in .h5 files")
+    if kind == ".h5ad":
+        return h5ad.read(path, given or Given())
+    if kind == ".csv" and napari.is_napari(path):
+        return napari.read(path, given or Given())
     found: Callable[[Path, Given, Say], LayoutSet] = {
         ".geojson": geojson.read, ".csv": table.read, ".json": coco.read
     }.get(kind, read_foreign)  # fmt: skip

@@ -108,7 +108,7 @@ def whole(tmp_path_factory):
         '{"mag": 20, "nuc": {"1": {"centroid": [3.5, 4], "type": 1}, "2": {"centroid": [1, 2]}}}'
     )
     (folder / "manifest.json").write_text('{"files":{"a.png":"00"},"root":"/data"}\n')
-    for ending in ("geojson", "csv", "json"):
+    for ending in ("geojson", "csv", "json", "h5ad", "napari.csv"):
         export.write(folder / f"cells.{ending}", layouts(), record)
     ids = {"inst_map": np.eye(12, dtype=np.int32), "id": np.arange(1, 4)[:, None], "class": np.array([[1], [2], [6]])}
     for name, compressed in (("plain.mat", False), ("packed.mat", True)):
@@ -284,7 +284,7 @@ def test_hdf5_of_odd_arrays(whole, folder, name, shape, kind, value, attribute):
 
 # -- files of other programs ------------------------------------------------------------------------------------------
 
-OTHERS = ["cells.geojson", "cells.csv", "cells.json"]
+OTHERS = ["cells.geojson", "cells.csv", "cells.json", "cells.h5ad", "cells.napari.csv"]
 GIVEN = [None, Given((48, 40), 0.5, ("a", "b")), Given((48, 40), 0.5, None)]
 
 

@@ -6,6 +6,7 @@ hovernet   JSON of HoVer-Net and HoVer-NeXt; cellvit: JSON of CellViT (`hovernet
 labelme    JSON of LabelMe (`labelme`)
 coco       COCO (`coco_cells`)
 mat        ``.mat`` of Lizard and HoVer-Net
+h5ad       AnnData (`h5ad`)
 mask       label masks (`label_mask`)
 
 All but masks may be packed with gzip.
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from cellscaper.disk.formats import h5ad
 from cellscaper.disk.formats.annotated import Annotated, Gathered
 from cellscaper.disk.formats.class_names import UNCLASSIFIED
 from cellscaper.disk.formats.coco_cells import is_coco, read_coco
@@ -29,10 +31,10 @@ from cellscaper.disk.formats.matlab import read_arrays
 from cellscaper.disk.formats.reading import found, parse, read_text, reading, suffix
 from cellscaper.errors import CellscaperError
 
-FORMATS = ("table", "geojson", "hovernet", "cellvit", "labelme", "coco", "mat", "mask")
+FORMATS = ("table", "geojson", "hovernet", "cellvit", "labelme", "coco", "mat", "h5ad", "mask")
 READ = (
     "text tables with the columns y, x and class; GeoJSON (QuPath); JSON of HoVer-Net, CellViT, LabelMe and COCO; "
-    ".mat of Lizard and HoVer-Net; label masks"
+    ".mat of Lizard and HoVer-Net; .h5ad (AnnData); label masks"
 )
 _JSON: dict[str, tuple[str, Callable[[Any], Gathered]]] = {
     "geojson": ("GeoJSON of points or outlines", lambda data: read_features(features(data))),
@@ -55,8 +57,8 @@ def format_of(path: Path) -> str:
     ending = suffix(path)
     if ending == ".geojson":
         return "geojson"
-    if ending == ".mat":
-        return "mat"
+    if ending in (".mat", ".h5ad"):
+        return ending[1:]
     if ending in MASKS:
         return "mask"
     if ending != ".json":
@@ -93,6 +95,9 @@ def read_annotated(path: Path, form: str) -> Annotated:
             return read(parse(text)).done()
     if form == "mat":
         return read_mat(path)
+    if form == "h5ad":
+        points, names = h5ad.read_cells(path)
+        return Annotated(points, names, np.arange(len(names)))
     if form == "mask":
         return read_mask(path).done()
     raise CellscaperError(f"format {form!r} of {path}: expected {', '.join(FORMATS)}")
