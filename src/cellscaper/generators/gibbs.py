@@ -10,16 +10,15 @@ generator is what these numbers cannot say: differences between patients, glands
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.geyer.chain import Chain
 from cellscaper.generators.geyer.fit import fit
 from cellscaper.generators.geyer.model import Shape
-from cellscaper.generators.hard_core import add_points
 from cellscaper.generators.protocol import Made, Request
-from cellscaper.generators.side_by_side import Stack, stacks
-from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.generators.side_by_side import Stack, generate_side_by_side
 from cellscaper.run.settings import Count
 from cellscaper.run.settings import Settings as Block
 
@@ -62,19 +61,8 @@ def generate(request: Request) -> Made:
             f"{shape.radii[-1]} px; take smaller radii"
         )
     theta = fit(list(request.train), shape, settings.dummies, FIT_SEED)
-    rngs = [np.random.default_rng(seed) for seed in request.seeds]
-    layouts: list[Layout] = list(targets)
-    totals = np.diff(targets.offsets)
-    for rows in stacks(totals, settings.batch):
-        start = []
-        for row in rows:
-            target, rng = targets.layout(row), rngs[row]
-            points = add_points(np.zeros((0, 2), np.float32), len(target), shape.core, target.size, rng)
-            start.append(Layout(rng.permutation(points), target.labels, target.size))
-        chain = Chain(Stack.of(start), shape, theta)
-        chain.run([rngs[row] for row in rows], settings.sweeps * totals[rows])
-        for row, layout in zip(rows, chain.stack.layouts(), strict=True):
-            layouts[row] = layout
-        request.advance(len(rows))
-    made = LayoutSet.build(layouts, targets.classes, targets.mpp, {"target": np.arange(len(targets))})
-    return Made({"points": made})
+
+    def run(stack: Stack, rngs: list[np.random.Generator], cells: NDArray) -> None:
+        Chain(stack, shape, theta).run(rngs, settings.sweeps * cells)
+
+    return generate_side_by_side(request, shape.core, run)

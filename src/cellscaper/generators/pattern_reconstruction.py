@@ -16,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cellscaper.generators.hard_core import add_points
 from cellscaper.generators.protocol import Made, Request
 from cellscaper.generators.reconstruction.annealing import Annealing, Wanted, wanted
 from cellscaper.generators.reconstruction.functions import Bins
 from cellscaper.generators.retrieval import window_counts
-from cellscaper.generators.side_by_side import Stack, stacks
-from cellscaper.layouts import Layout, LayoutSet, crop
+from cellscaper.generators.side_by_side import Stack, generate_side_by_side
+from cellscaper.layouts import Layout, crop
 from cellscaper.run.settings import Count
 from cellscaper.run.settings import Settings as Block
 
@@ -42,26 +41,15 @@ class Settings(Block):
 
 def generate(request: Request) -> Made:
     """One layout for each target: its size and per-class counts, with the functions of a training window."""
-    targets, settings = request.targets, request.settings
-    bins = Bins.up_to(targets.n_classes, min(settings.pairs, request.region // 2), settings.nearest)
+    settings, classes = request.settings, request.targets.n_classes
+    bins = Bins.up_to(classes, min(settings.pairs, request.region // 2), settings.nearest)
     windows = Windows(request)
-    rngs = [np.random.default_rng(seed) for seed in request.seeds]
-    layouts: list[Layout] = list(targets)
-    totals = np.diff(targets.offsets)
-    for rows in stacks(totals, settings.batch):
-        layouts_of, goals = [targets.layout(row) for row in rows], []
-        start = []
-        for target, row in zip(layouts_of, rows, strict=True):
-            goals.append(windows.goal(target, bins, rngs[row]))
-            points = add_points(np.zeros((0, 2), np.float32), len(target), START, target.size, rngs[row])
-            start.append(Layout(rngs[row].permutation(points), target.labels, target.size))
-        annealing = Annealing(Stack.of(start), goals, bins)
-        annealing.run([rngs[row] for row in rows], settings.moves * totals[rows])
-        for row, layout in zip(rows, annealing.stack.layouts(), strict=True):
-            layouts[row] = layout
-        request.advance(len(rows))
-    made = LayoutSet.build(layouts, targets.classes, targets.mpp, {"target": np.arange(len(targets))})
-    return Made({"points": made})
+
+    def run(stack: Stack, rngs: list[np.random.Generator], cells: NDArray) -> None:
+        goals = [windows.goal(one, bins, rng) for one, rng in zip(stack.layouts(), rngs, strict=True)]
+        Annealing(stack, goals, bins).run(rngs, settings.moves * cells)
+
+    return generate_side_by_side(request, START, run)
 
 
 class Windows:

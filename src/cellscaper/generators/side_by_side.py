@@ -4,13 +4,15 @@ A layout has its own random numbers and its own number of steps, and padding nev
 depend on the others in its stack.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper.layouts import Layout
+from cellscaper.generators.hard_core import add_points
+from cellscaper.generators.protocol import Made, Request
+from cellscaper.layouts import Layout, LayoutSet
 
 FAR = np.inf  # px: where the padding lies
 CELLS = 8192  # of a stack with its padding: larger stacks leave the processor's cache
@@ -82,3 +84,32 @@ def steps_of(
         for step in range(min(BLOCK, int(steps[0]) - start)):
             m = int((steps > start + step).sum())
             yield m, uniform[step, :m], exponential[step, :m]
+
+
+def generate_side_by_side(
+    request: Request, distance: float, run: Callable[[Stack, list[np.random.Generator], NDArray], None]
+) -> Made:
+    """A layout for each target: its counts at random places ``distance`` px apart, then changed by ``run``.
+
+    ``run`` gets the starts of a stack, a generator for each and their numbers of cells, and moves the cells of the
+    stack. The settings have a ``batch``: the most layouts of a stack. CellscaperError for targets of several sizes.
+    """
+    targets, totals = request.targets, np.diff(request.targets.offsets)
+    layouts: list[Layout] = list(targets)
+    if layouts:
+        targets.common_size()
+    for rows in stacks(totals, request.settings.batch):
+        rngs = [np.random.default_rng(request.seeds[row]) for row in rows]
+        stack = Stack.of([_random(layouts[row], distance, rng) for row, rng in zip(rows, rngs, strict=True)])
+        run(stack, rngs, totals[rows])
+        for row, layout in zip(rows, stack.layouts(), strict=True):
+            layouts[row] = layout
+        request.advance(len(rows))
+    made = LayoutSet.build(layouts, targets.classes, targets.mpp, {"target": np.arange(len(targets))})
+    return Made({"points": made})
+
+
+def _random(target: Layout, distance: float, rng: np.random.Generator) -> Layout:
+    """The target's cells at random places, ``distance`` px apart where there is room."""
+    points = add_points(np.zeros((0, 2), np.float32), len(target), distance, target.size, rng)
+    return Layout(rng.permutation(points), target.labels, target.size)

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack, vstack
+from scipy.spatial import cKDTree
 from sklearn.linear_model import LogisticRegression
 
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.geyer.model import Shape, added, neighbours, squared_distances
+from cellscaper.generators.geyer.model import Shape, added, neighbours
 from cellscaper.layouts import Layout
 
 PENALTY = 0.01  # of the squared coefficients: keeps those of pairs without cells finite
@@ -33,20 +34,22 @@ def fit(layouts: Sequence[Layout], shape: Shape, dummies: int, seed: int) -> NDA
     share = min(1.0, MOST_CELLS / max(sum(map(len, layouts)), 1))
     rows, answers, groups = [], [], 0
     for layout in layouts:
-        around = neighbours(shape, layout.points, layout.labels, None)
-        near = squared_distances(layout.points, layout.points, None)
-        np.fill_diagonal(near, np.inf)
-        inside = _inside(layout.points, layout.size, shape.radii[-1])
-        responds = inside & (near.min(axis=1, initial=np.inf) >= shape.core**2) & (rng.random(len(layout)) < share)
+        if not len(layout):
+            continue
+        around, tree = neighbours(shape, layout.points, layout.labels), cKDTree(layout.points)
+        alone = tree.query(layout.points, k=[2])[0][:, 0] >= shape.core
+        responds = alone & _inside(layout.points, layout.size, shape.radii[-1]) & (rng.random(len(layout)) < share)
         for label in range(shape.classes):
             cells = np.flatnonzero(responds & (layout.labels == label))
             if not len(cells):
                 continue
-            free = _free_places(layout, shape, dummies * len(cells), rng)
+            margin = shape.radii[-1]
+            places = rng.uniform(margin, np.array(layout.size) - margin, (dummies * len(cells), 2))
+            free = places[tree.query(places)[0] >= shape.core]
             common = (shape, layout.points, layout.labels)
             found = [
                 added(*common, layout.points[cells], label, around, cells),
-                added(*common, free, label, around, None),
+                added(*common, free, label, around),
             ]
             rows.append((csr_array(np.concatenate(found).reshape(len(cells) + len(free), -1)), groups))
             answers.append(np.repeat([1, 0], [len(cells), len(free)]))
@@ -68,10 +71,3 @@ def _intercept(rows: int, group: int, groups: int) -> csr_array:
 
 def _inside(points: NDArray, size: tuple[int, int], margin: float) -> NDArray[np.bool_]:
     return ((points >= margin) & (points < np.array(size) - margin)).all(axis=1)
-
-
-def _free_places(layout: Layout, shape: Shape, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Of n uniform places inside the margin, those outside the hard core of every cell."""
-    margin = shape.radii[-1]
-    places = rng.uniform(margin, np.array(layout.size) - margin, (n, 2))
-    return places[(squared_distances(places, layout.points, None) >= shape.core**2).all(axis=1)]

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from cellscaper.layouts import Layout
 
+PAIRS = 1_000_000  # of a place and a cell, at once
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -70,23 +72,29 @@ def squared_distances(one: NDArray, two: NDArray, size: tuple[int, int] | None) 
     return (shift**2).sum(axis=2)
 
 
-def neighbours(
-    shape: Shape, points: NDArray, labels: NDArray, size: tuple[int, int] | None, at: NDArray | None = None
-) -> NDArray[np.int64]:
-    """(M, C, K + 1): cells (N, 2) of each class in each annulus of places ``at`` (M, 2), or of each cell, without
-    itself."""
-    where = points if at is None else at
-    annulus = shape.annulus(squared_distances(where, points, size))
-    if at is None:
-        np.fill_diagonal(annulus, shape.annuli)
-    return count_neighbours(shape, labels, annulus)
-
-
 def count_neighbours(shape: Shape, labels: NDArray, annulus: NDArray) -> NDArray[np.int64]:
     """(M, C, K + 1): cells of each class in each annulus, from labels (N,) or (M, N) and annuli (M, N)."""
     places, slots = len(annulus), shape.annuli + 1
     key = (np.arange(places)[:, None] * shape.classes + labels) * slots + annulus
     return np.bincount(key.ravel(), minlength=places * shape.classes * slots).reshape(places, shape.classes, slots)
+
+
+def neighbours(
+    shape: Shape, points: NDArray, labels: NDArray, size: tuple[int, int] | None = None
+) -> NDArray[np.int64]:
+    """(N, C, K + 1): cells of each class in each annulus of each cell (N, 2), without itself; on a torus if given."""
+    found = [np.zeros((0, shape.classes, shape.annuli + 1), np.int64)]
+    for part in _parts(len(points), len(points)):
+        annulus = shape.annulus(squared_distances(points[part], points, size))
+        annulus[np.arange(len(annulus)), np.arange(len(points))[part]] = shape.annuli
+        found.append(count_neighbours(shape, labels, annulus))
+    return np.concatenate(found)
+
+
+def _parts(places: int, cells: int) -> list[slice]:
+    """The places in parts of at most PAIRS pairs, a bound on memory."""
+    step = max(1, PAIRS // max(cells, 1))
+    return [slice(start, start + step) for start in range(0, places, step)]
 
 
 def statistics(shape: Shape, layout: Layout, torus: bool) -> NDArray[np.int64]:
@@ -100,22 +108,37 @@ def statistics(shape: Shape, layout: Layout, torus: bool) -> NDArray[np.int64]:
 
 
 def added(
-    shape: Shape, points: NDArray, labels: NDArray, at: NDArray, label: int, around: NDArray, taken: NDArray | None
+    shape: Shape,
+    points: NDArray,
+    labels: NDArray,
+    at: NDArray,
+    label: int,
+    around: NDArray,
+    taken: NDArray | None = None,
 ) -> NDArray[np.float64]:
     """(M, P, K): what a cell of class ``label`` at each place ``at`` (M, 2) adds to the statistics of the cells (N, 2).
 
     around (N, C, K + 1): the neighbours of the cells. taken (M,): the number of the cell that each place is (it is
     there already, and counts as taken away), or None for places without one. No torus.
     """
-    m, rows = len(at), np.arange(len(at))
-    annulus = shape.annulus(squared_distances(at, points, None))
-    if taken is not None:
-        annulus[rows, taken] = shape.annuli
-    own = count_neighbours(shape, labels, annulus)
-    found = np.zeros((m, shape.pairs, shape.annuli + 1))
-    for other in range(shape.classes):
-        found[:, shape.pair[label, other]] += np.minimum(own[:, other], shape.limits)
-    before = around[np.arange(len(points)), label, annulus] - (taken is not None)  # (M, N), without the cell itself
-    key = (rows[:, None] * shape.pairs + shape.pair[label, labels]) * (shape.annuli + 1) + annulus
-    gains = np.bincount(key.ravel(), (before < shape.limits[annulus]).ravel(), minlength=found.size)
-    return (found + gains.reshape(found.shape))[..., :-1]
+    found = [np.zeros((0, shape.pairs, shape.annuli))]
+    for part in _parts(len(at), len(points)):
+        annulus = shape.annulus(squared_distances(at[part], points, None))
+        if taken is not None:
+            annulus[np.arange(len(annulus)), taken[part]] = shape.annuli
+        found.append(_added(shape, labels, label, around, annulus, int(taken is not None)))
+    return np.concatenate(found)
+
+
+def _added(
+    shape: Shape, labels: NDArray, label: int, around: NDArray, annulus: NDArray, itself: int
+) -> NDArray[np.float64]:
+    """As `added`, from the annuli (M, N); ``itself``: 1 if each place is a cell that its neighbours count already."""
+    own = np.minimum(count_neighbours(shape, labels, annulus), shape.limits)
+    found = np.zeros((len(annulus), shape.pairs, shape.annuli + 1))
+    found[:, shape.pair[label]] = own
+    gains = around[np.arange(len(labels)), label, annulus] - itself < shape.limits[annulus]  # (M, N)
+    key = np.arange(len(annulus))[:, None] * shape.pairs + shape.pair[label, labels]
+    key = key * (shape.annuli + 1) + annulus
+    more = np.bincount(key.ravel(), gains.ravel(), minlength=found.size)
+    return (found + more.reshape(found.shape))[..., :-1]

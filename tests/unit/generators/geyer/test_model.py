@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cellscaper.generators.geyer import model
 from cellscaper.generators.geyer.model import Shape, added, neighbours, statistics
 from cellscaper.layouts import Layout
 
@@ -34,12 +35,21 @@ def test_statistics_are_those_of_plain_loops(torus):
     np.testing.assert_array_equal(statistics(SHAPE, one, torus), found)
 
 
+def test_parts_of_the_places_give_the_same(monkeypatch):
+    one, at = layout(), np.random.default_rng(1).uniform(0, (80, 70), (6, 2))
+    whole = neighbours(SHAPE, one.points, one.labels)
+    more = added(SHAPE, one.points, one.labels, at, 1, whole)
+    monkeypatch.setattr(model, "PAIRS", 70)
+    np.testing.assert_array_equal(neighbours(SHAPE, one.points, one.labels), whole)
+    np.testing.assert_array_equal(added(SHAPE, one.points, one.labels, at, 1, whole), more)
+
+
 @pytest.mark.parametrize("label", [0, 1, 2])
 def test_what_a_cell_adds_is_the_difference_with_and_without_it(label):
     one = layout()
-    around, full = neighbours(SHAPE, one.points, one.labels, None), statistics(SHAPE, one, torus=False)
+    around, full = neighbours(SHAPE, one.points, one.labels), statistics(SHAPE, one, torus=False)
     at = np.random.default_rng(1).uniform(0, (80, 70), (6, 2))
-    for place, more in zip(at, added(SHAPE, one.points, one.labels, at, label, around, None), strict=True):
+    for place, more in zip(at, added(SHAPE, one.points, one.labels, at, label, around), strict=True):
         with_it = Layout(np.vstack([one.points, place]), np.append(one.labels, np.uint8(label)), one.size)
         np.testing.assert_array_equal(statistics(SHAPE, with_it, torus=False) - full, more)
     cells = np.flatnonzero(one.labels == label)
