@@ -104,7 +104,7 @@ def _even(rows: list[tuple[int, list[str]]], width: int, header: bool) -> list[t
 
 
 def _numbered(rows: list[tuple[int, list[str]]], width: int) -> bool:
-    """Whether rows with nothing behind the last column begin with row names: 0, 1, … or 1, 2, …, and end in a number."""
+    """Whether rows with an empty last field begin with row names (0, 1, … or 1, 2, …) and end in a number."""
     first = [row[0] for _, row in rows]
     counted = any(first == [str(k + start) for k in range(len(rows))] for start in (0, 1))
     return counted and all(_number_in(row[width - 1]) for _, row in rows)
