@@ -97,10 +97,17 @@ def rows_of(lines: Lines, form: TableForm, file: Path | str) -> Rows:
 
 def _even(rows: list[tuple[int, list[str]]], width: int, header: bool) -> list[tuple[int, list[str]]]:
     """Rows without an empty field behind the last column and, under a header, without R's row names."""
-    named = header and rows and all(len(row) == width + 1 for _, row in rows) and any(row[-1] for _, row in rows)
-    if named:
+    longer = header and rows and all(len(row) == width + 1 for _, row in rows)
+    if longer and (any(row[-1] for _, row in rows) or _numbered(rows, width)):
         return [(n, row[1:]) for n, row in rows]
     return [(n, row[:-1] if len(row) == width + 1 and not row[-1] else row) for n, row in rows]
+
+
+def _numbered(rows: list[tuple[int, list[str]]], width: int) -> bool:
+    """Whether rows with an empty last field begin with row names (0, 1, … or 1, 2, …) and end in a number."""
+    first = [row[0] for _, row in rows]
+    counted = any(first == [str(k + start) for k in range(len(rows))] for start in (0, 1))
+    return counted and all(_number_in(row[width - 1]) for _, row in rows)
 
 
 def number(text: str, name: str, place: str) -> float:

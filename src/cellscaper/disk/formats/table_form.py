@@ -52,7 +52,7 @@ def by_header(lines: Lines, file: Path) -> Found | None:
     commented = lines.comment is not None and table_columns.is_header(lines.comment[1])
     header = lines.rows[0][1]
     if not table_columns.is_header(header):
-        fits = commented and len(lines.comment[1]) == len(header)  # type: ignore[index]
+        fits = commented and len(header) - len(lines.comment[1]) in (0, 1)  # type: ignore[index]
         if not fits or table_columns.places(lines.comment[1]) is None:  # type: ignore[index]
             return None
         header = lines.comment[1]  # type: ignore[index]
@@ -106,6 +106,14 @@ def _by_numbers(filled: Mapping[Path, Lines], file: Path, sizes: Mapping[Path, S
         for order in ((one, other), (other, one))
     }
     y, x = max(inside, key=lambda order: inside[order])
+    named = [row[i] for part in even.values() for row in part for i in range(width) if i not in (one, other)]
+    if any(
+        _is_number(text) and not text.lstrip("+-").isdecimal() and float(text.replace(",", ".")) % 1 for text in named
+    ):
+        raise CellscaperError(
+            f"{file}:{lines.rows[0][0]}: {' '.join(first)[:60]!r} has three numbers, and none is a class; say which "
+            "columns they are with --columns y,x,other"
+        )
     columns = ["class"] * width
     columns[y], columns[x] = "y", "x"
     total = sum(len(part) for part in even.values())
