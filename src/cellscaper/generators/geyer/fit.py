@@ -70,4 +70,5 @@ def _intercept(rows: int, group: int, groups: int) -> csr_array:
 
 
 def _inside(points: NDArray, size: tuple[int, int], margin: float) -> NDArray[np.bool_]:
-    return ((points >= margin) & (points < np.array(size) - margin)).all(axis=1)
+    inside = (points >= margin) & (points < np.array(size) - margin)
+    return np.asarray(inside.all(axis=1), bool)

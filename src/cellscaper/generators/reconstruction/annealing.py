@@ -131,7 +131,8 @@ class Annealing:
         start = self._pair[labels[row, cell][:, None], labels] * shape[2] + row[:, None] * (shape[1] * shape[2])
         keys = np.concatenate([(start + gone[1]).ravel(), (start + come[1]).ravel()])
         weights = np.concatenate([-gone[2].ravel(), come[2].ravel()])
-        return np.bincount(keys, weights, minlength=m * bins.pairs * shape[2]).reshape(shape)
+        change = np.bincount(keys, weights, minlength=m * bins.pairs * shape[2])
+        return change.astype(np.float64).reshape(shape)
 
     def _near(self, m: int, cell: NDArray, gone: NDArray, come: NDArray) -> tuple[NDArray, NDArray]:
         """Which entries of ``near`` (flat) a move changes, and their new values, px."""
@@ -148,8 +149,8 @@ class Annealing:
         beside = np.where(
             np.arange(classes) == kind[layout][:, None], np.inf, near[first[:, None] + np.arange(classes)]
         )
-        own = [np.where(labels == label, come, np.inf).min(axis=1) for label in range(classes)]
-        own = np.column_stack([*own, np.min(own, axis=0)]).astype(np.float32)
+        each = [np.where(labels == label, come, np.inf).min(axis=1) for label in range(classes)]
+        own = np.column_stack([*each, np.min(each, axis=0)]).astype(np.float32)
         place = [first + kind[layout], first + classes, self._place[row, cell][:, None] + np.arange(classes + 1)]
         values = [new, np.minimum(new, beside.min(axis=1)), own]
         return np.concatenate([one.ravel() for one in place]), np.concatenate([one.ravel() for one in values])
@@ -170,4 +171,4 @@ class Annealing:
         reach = self.bins.reach(np.concatenate([self.near.reshape(-1)[place], near]))
         n, shape = len(start), (m, classes, classes + 1, last)
         came, went = (np.bincount(start + part, minlength=int(np.prod(shape))) for part in (reach[n:], reach[:n]))
-        return (came - went).reshape(shape)
+        return (came - went).astype(np.float64).reshape(shape)

@@ -115,7 +115,7 @@ def functions(layout: Layout, bins: Bins) -> Functions:
     last = len(bins.reaches) + 1
     key = (labels[:, None] * (classes + 1) + np.arange(classes + 1)) * last + bins.reach(near)
     cells = np.bincount(key.ravel(), minlength=classes * (classes + 1) * last)
-    return Functions(found, cells.reshape(classes, classes + 1, last).astype(np.float64))
+    return Functions(found.astype(np.float64), cells.reshape(classes, classes + 1, last).astype(np.float64))
 
 
 def nearest_distances(distance: NDArray, labels: NDArray, classes: int) -> NDArray[np.float64]:
