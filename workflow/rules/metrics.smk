@@ -14,11 +14,6 @@ def is_audited(w):
     return (w.experiment, w.decoder) in tables.audited
 
 
-def audit_code(w):
-    """The fingerprint of the copy audit, for rows that have it."""
-    return method_code("score_images", "metrics", "image_copies") if is_audited(w) else {}
-
-
 def scored_pairs(w):
     """The painted images of an experiment and their layouts; empty for rows of real images."""
     pairs = outputs.scored_pairs(w.dataset, w.experiment, w.decoder, w.seed)
@@ -138,7 +133,6 @@ rule score_images:
         gres="",
     params:
         **stage_code("score_images"),
-        method=audit_code,
         config=lambda w: canonical(
             sections.image_scoring_section(experiments, w.experiment, is_audited(w))
         ),
