@@ -11,7 +11,7 @@ def metric_code(w):
 
 def is_audited(w):
     """Whether a table of the run shows how much of the images of an experiment is copied."""
-    return (w.experiment, w.decoder) in tables.audited
+    return (w.experiment, w.decoder) in tables.audited(w.dataset)
 
 
 def scored_pairs(w):
