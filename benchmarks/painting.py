@@ -29,7 +29,7 @@ from cellscaper.datasets import brca_m2c, phantom
 from cellscaper.diffusion.settings import Ddim
 from cellscaper.layouts import Layout, LayoutSet, crop
 from cellscaper.painters import diffusion, quilt
-from cellscaper.plan.merging import overlay
+from cellscaper.plan.configuration import configuration
 from cellscaper.run.settings import read
 from outcome import report
 
@@ -62,10 +62,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 def diffusion_painter(classes: int) -> tuple[diffusion.Settings, diffusion.ImageNetwork, Ddim]:
     """The painter of the preset brca-small with new weights."""
-    blocks = [yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))["painters"]["tc"] for file in
-              ("config.yaml", "workflow/presets/brca-small.yaml")]  # fmt: skip
-    block = overlay(*blocks)
-    sampling = read(Ddim, {key: block["sampling"][key] for key in ("steps", "eta")}, "sampling")
+    preset = yaml.safe_load((ROOT / "workflow/presets/brca-small.yaml").read_text(encoding="utf-8"))
+    block = configuration(preset)["painters"]["tc"]
+    sampling = read(Ddim, block["sampling"], "painters tc sampling")
     own = {key: value for key, value in block.items() if key not in ("method", "sampling")}
     settings = read(diffusion.Settings, own, "painters tc")
     return settings, diffusion.ImageNetwork(settings, classes).eval(), sampling

@@ -110,7 +110,6 @@ rule draw_copies:
         gpu=need("draw_copies", "gpu"),
     params:
         **stage_code("draw_copies"),
-        method=lambda w: method_code("draw_copies", "metrics", "image_copies"),
         config=lambda w: canonical(config["metrics"]["image_copies"]),
     shell:
         STAGE + "draw_copies"

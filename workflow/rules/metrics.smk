@@ -11,12 +11,7 @@ def metric_code(w):
 
 def is_audited(w):
     """Whether a table of the run shows how much of the images of an experiment is copied."""
-    return (w.experiment, w.decoder) in tables.audited
-
-
-def audit_code(w):
-    """The fingerprint of the copy audit, for rows that have it."""
-    return method_code("score_images", "metrics", "image_copies") if is_audited(w) else {}
+    return (w.experiment, w.decoder) in tables.audited(w.dataset)
 
 
 def scored_pairs(w):
@@ -138,7 +133,6 @@ rule score_images:
         gres="",
     params:
         **stage_code("score_images"),
-        method=audit_code,
         config=lambda w: canonical(
             sections.image_scoring_section(experiments, w.experiment, is_audited(w))
         ),

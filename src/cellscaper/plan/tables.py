@@ -133,11 +133,10 @@ class Tables:
         """The metrics that tables show for an experiment and a decoder."""
         return sorted(self._metrics.get((experiment, decoder), set()))
 
-    @cached_property
-    def audited(self) -> set[tuple[str, str]]:
-        """The experiments and decoders whose images the tables of the run show the copy audit of."""
+    def audited(self, dataset: str) -> set[tuple[str, str]]:
+        """The experiments and decoders whose images the tables of a dataset show the copy audit of."""
         found = set()
-        for table in self.config["run"]["tables"]:
+        for _, table in self.wanted(dataset):
             block = self.config["tables"][table]
             if block["kind"] == "images" and any(
                 _metric(table, column["metric"]).name == AUDIT for column in block["columns"]

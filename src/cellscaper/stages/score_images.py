@@ -10,11 +10,11 @@ from functools import partial
 from cellscaper.detectors.judge import read_judge
 from cellscaper.disk.score_file import write_scores
 from cellscaper.disk.storage import ImageSet, read_layouts, read_split
-from cellscaper.metrics import detection, image_quality
+from cellscaper.metrics import detection, image_copies, image_quality
 from cellscaper.metrics.image_quality import image_scores, image_windows, unet_reader
 from cellscaper.run import stage
 from cellscaper.run.devices import device
-from cellscaper.run.methods import current, method
+from cellscaper.run.methods import current
 from cellscaper.run.settings import read
 
 
@@ -42,11 +42,11 @@ def main() -> None:
     how = {name: config[name] for name in ("glass", "shrinkage", "radius")}
     scores = image_scores(reference, layouts, images, encode, None if trained_on else find, **how)
     if config.get("copies"):
-        audit = method("metrics", "image_copies")
+        current(image_copies)
         _, real_windows = cut(*read_split(args.cells, args.images, "test"))
-        settings = read(audit.Settings, config["copies"], "metrics image_copies")
+        settings = read(image_copies.Settings, config["copies"], "metrics image_copies")
         train = pixels[::2] if real == "halves" else pixels
-        scores |= audit.image_copies(train, real_windows, images, settings)
+        scores |= image_copies.image_copies(train, real_windows, images, settings)
     about = {"dataset": args.dataset, "experiment": args.experiment, "decoder": args.decoder, "seed": args.seed}
     write_scores(args.scores, about, scores, len(images))
 

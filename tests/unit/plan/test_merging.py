@@ -72,7 +72,11 @@ def test_an_overlay_merges_maps_replaces_the_rest_and_changes_neither_side():
         ("tables: {tc_table1: {rows: {permuted: null}}}", "tables.tc_table1.rows.permuted"),
         ("densities: {kde_1_0: null}\nexperiments: {sd_kde_1_0: {density: kde}}", "densities.kde_1_0"),
         ("tables: {tc_table5: null}\nrun: {tables: [tc_table1]}", "tables.tc_table5"),
-        ("datasets: {phantom: null}\ntables: {sampling_steps: {skip_datasets: []}}", "datasets.phantom"),
+        (
+            "datasets: {phantom: null}\n"
+            "tables: {sampling_steps: {skip_datasets: []}, image_copies: {skip_datasets: []}}",
+            "datasets.phantom",
+        ),
     ],
 )
 def test_null_removes_an_entry(own, gone, put):

@@ -99,7 +99,8 @@ class Source:
         return self._describe(self._free, centres)
 
     def _holds(self, centres: NDArray[np.int64], radius: int) -> NDArray[np.bool_]:
-        return np.all((centres >= radius) & (centres < np.array(self._size) - radius), axis=1)
+        inside = (centres >= radius) & (centres < np.array(self._size) - radius)
+        return inside[:, 0] & inside[:, 1]
 
     @cached_property
     def _cones(self) -> NDArray[np.float32]:
