@@ -128,7 +128,10 @@ def _facts(provenance: dict[str, Any]) -> list[tuple[str, str]]:
     inputs = [f"{one['file']} (sha256 {one['sha256'][:16]}…)" for one in provenance["inputs"].values()]
     return [
         ("cells and mask", ", ".join(inputs)),
-        ("settings", ", ".join(f"{key} {_words(value)}" for key, value in provenance["config"].items() if value)),
+        (
+            "settings",
+            ", ".join(f"{key} {_words(value)}" for key, value in provenance["config"].items() if value is not None),
+        ),
         ("seed", str(provenance["seed"])),
         (
             "cellscaper",
