@@ -26,7 +26,7 @@ WORKFLOW = {
 }
 UNIT = {
     "tests/unit/fuzz/test_fuzz.py": "every reader with files broken at random",
-    "tests/unit/fuzz/test_fuzz_readers.py": "every reader of other programs' files, five times as many: no cell is lost",
+    "tests/unit/fuzz/test_fuzz_readers.py": "readers of other programs' files, five times as many: no cell is lost",
 }
 GEODESIC = {"tests/unit/topology/test_distance.py": "FastGeodis built as README says, and its distances against ours"}
 TEXT = """# The last long test run
