@@ -22,6 +22,7 @@ from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
 from cellscaper.disk.formats.reading import suffix
 from cellscaper.errors import CellscaperError
 
+NO_CELLS = "no file of cells is named after them"  # why images are not used
 _MOST_SHARED = 400  # files that are looked into for cells of several images
 
 
@@ -180,7 +181,7 @@ def _described(
     ]
     for image in photos:
         if image not in cells and image not in without:
-            reasons.setdefault(image, "no file of cells is named after them")
+            reasons.setdefault(image, NO_CELLS)
     chosen = sorted([*cells, *without])
     others = [name for name in headers if name not in chosen]
     globs, out = _images(chosen, others)

@@ -64,6 +64,17 @@ def survey(folder: Path, name: str, asked: Asked) -> Survey:
         raise CellscaperError(f"--name {name!r}: expected small letters, digits and _, a letter first")
     files = FolderFiles(folder)
     found = discovery.find(files, asked.images, asked.dots)
+    try:
+        return _survey(folder, name, asked, files, found)
+    except CellscaperError as error:
+        left = [image for image, reason in found.reasons.items() if reason == discovery.NO_CELLS]
+        if not left:
+            raise
+        raise CellscaperError(f"{error}; {len(left)} more images have no file of cells, first {left[0]}") from error
+
+
+def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: discovery.Found) -> Survey:
+    """The survey of the images and cells that were found."""
     images = sorted([*found.cells, *found.without])
     read = WhatWasRead(sizes=_sizes(files, images))
     tables = _tables(files, found, read, asked)

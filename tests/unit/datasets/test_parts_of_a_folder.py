@@ -167,3 +167,13 @@ def test_coco_of_each_split_beside_the_images(world, tmp_path):
     result = world.check(tmp_path / "d")
     assert world.right(result)
     assert result.splits == {f"s_{i:02d}": "train" if i < 3 else "val" if i == 3 else "test" for i in range(6)}
+
+
+def test_a_folder_without_cells_is_named_where_the_check_stops(world, tmp_path):
+    for i in range(world.n):
+        path = tmp_path / "d" / ("train" if i < 4 else "test") / f"s_{i:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        world.image(i).save(path)
+        if i < 4:
+            world.table(path.with_suffix(".csv"), i)
+    assert "2 more images have no file of cells, first test/s_04.png" in world.check(tmp_path / "d").fault

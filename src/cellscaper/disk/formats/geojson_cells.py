@@ -56,7 +56,7 @@ class _Feature:
 
     number: int
     kind: str
-    properties: dict[str, Any]
+    properties: dict[str, object]
     shapes: list[Shape]
 
 
@@ -96,7 +96,7 @@ def read_features(listed: list[Any]) -> Gathered:
     return out
 
 
-def class_member(objects: Sequence[dict[str, Any]]) -> str | None:
+def class_member(objects: Sequence[dict[str, object]]) -> str | None:
     """The member that holds the class: few names for many objects. None if no member does."""
     best: tuple[tuple[bool, int], str] | None = None
     places: dict[str, list[Any]] = {}
