@@ -103,6 +103,6 @@ def test_every_package_that_is_imported_is_declared(folder):
                 modules = [node.module or ""]
             else:
                 continue
-            for module in {name.split(".")[0] for name in modules} - sys.stdlib_module_names - {"cellscaper"}:
+            for module in {name.split(".")[0] for name in modules} - sys.stdlib_module_names - {"cellscaper", "tests"}:
                 name = canonicalize_name(DISTRIBUTION.get(module, module))
                 assert name in names, f"{path.name} imports {module}, which pyproject.toml does not declare"

@@ -44,9 +44,9 @@ def main() -> None:
     if config.get("copies"):
         current(image_copies)
         _, real_windows = cut(*read_split(args.cells, args.images, "test"))
-        settings = read(image_copies.Settings, config["copies"], "metrics image_copies")
+        audit = read(image_copies.Settings, config["copies"], "metrics image_copies")
         train = pixels[::2] if real == "halves" else pixels
-        scores |= image_copies.image_copies(train, real_windows, images, settings)
+        scores |= image_copies.image_copies(train, real_windows, images, audit)
     about = {"dataset": args.dataset, "experiment": args.experiment, "decoder": args.decoder, "seed": args.seed}
     write_scores(args.scores, about, scores, len(images))
 

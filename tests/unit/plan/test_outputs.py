@@ -104,7 +104,7 @@ def test_a_table_needs_the_scores_of_its_rows_over_all_seeds():
     scores = made.table_scores("d", "tc_table1")
     assert "results/d/score_layouts/adm_counts/requested/seed5/scores.csv" in scores
     assert not [file for file in scores if "permuted" in file]
-    assert len(scores) == len(set(scores)) == 2 * 18 and made.table_counts("d", "tc_table1") == []
+    assert len(scores) == len(set(scores)) == 2 * 20 and made.table_counts("d", "tc_table1") == []
     detections = made.table_scores("d", "tc_table2")
     assert "results/d/score_detections/mcspatnet/real_only/points/seed3/scores.csv" in detections
     assert len(detections) == 2 * 2 * 10

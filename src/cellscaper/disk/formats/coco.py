@@ -8,7 +8,6 @@ A cell is one visible keypoint, ``keypoints: [x, y, 2]``, with a box of 1 px aro
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from cellscaper.disk.files import atomic
 from cellscaper.disk.formats.annotations import json_format
@@ -18,6 +17,7 @@ from cellscaper.disk.formats.facts import (
     Cells,
     Columns,
     Given,
+    Json,
     assemble,
     decimals,
     dump,
@@ -32,7 +32,7 @@ from cellscaper.layouts import Layout, LayoutSet
 @contextmanager
 def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
     """Yield a function that appends one layout."""
-    images: list[dict[str, Any]] = []
+    images: list[Json] = []
     categories = [
         {"id": i, "name": name, "supercategory": "cell", "keypoints": ["centre"], "skeleton": []}
         for i, name in enumerate(classes, 1)

@@ -22,6 +22,7 @@ from cellscaper.layouts import Layout, LayoutSet
 VERSION = 1
 LARGEST = 1e9  # px
 _TYPES = ("bool", "float16", "float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)))
+Json = dict[str, Any]  # what a file says of a layout, or of all of them
 Columns = Mapping[str, Any]  # the values of one layout's columns by name
 Append = Callable[[Layout, Columns], None]  # adds one layout with the values of its columns
 
@@ -38,12 +39,12 @@ class Given:
 # -- writing -----------------------------------------------------------------------------------------------
 
 
-def head(classes: Sequence[str], mpp: float) -> dict[str, Any]:
+def head(classes: Sequence[str], mpp: float) -> Json:
     """The facts that all layouts of a file share."""
     return {"version": VERSION, "classes": list(classes), "mpp": float(mpp)}
 
 
-def facts(layout: Layout, columns: Columns) -> dict[str, Any]:
+def facts(layout: Layout, columns: Columns) -> Json:
     """The facts of one layout; ``columns`` are its values in the free columns."""
     return {
         "size": [int(side) for side in layout.size],
@@ -116,9 +117,7 @@ def whole(value: Any, name: str) -> int:
     return value
 
 
-def assemble(
-    path: Path, cells: Cells, own: Mapping[str, Any] | None, layouts: Sequence[Any] | None, given: Given
-) -> LayoutSet:
+def assemble(path: Path, cells: Cells, own: Json | None, layouts: Sequence[Any] | None, given: Given) -> LayoutSet:
     """A LayoutSet from the cells of a file and its own head and facts, or those ``given`` for another program's file.
 
     Cells keep their order within each layout. CellscaperError if the file has no head and size or µm a pixel
@@ -147,7 +146,7 @@ def assemble(
     )
 
 
-def _head(path: Path, cells: Cells, own: Mapping[str, Any] | None, given: Given) -> tuple[tuple[str, ...], float]:
+def _head(path: Path, cells: Cells, own: Json | None, given: Given) -> tuple[tuple[str, ...], float]:
     if own is None:
         if given.mpp is None:
             raise CellscaperError(f"{path} does not say how large a pixel is; give --mpp (µm a pixel, 0.5 at 20×)")
@@ -164,7 +163,7 @@ def _head(path: Path, cells: Cells, own: Mapping[str, Any] | None, given: Given)
     return classes, float(mpp)
 
 
-def _other(path: Path, cells: Cells, given: Given) -> list[dict[str, Any]]:
+def _other(path: Path, cells: Cells, given: Given) -> list[Json]:
     if given.size is None:
         raise CellscaperError(f"{path} does not say how large its region is; give --size HEIGHT,WIDTH in px")
     n = max(cells.layout, default=0) + 1

@@ -9,7 +9,6 @@ holds head and facts (:mod:`cellscaper.disk.formats.facts`). GeoJSON of other pr
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from cellscaper.disk.files import atomic
 from cellscaper.disk.formats.facts import (
@@ -17,6 +16,7 @@ from cellscaper.disk.formats.facts import (
     Cells,
     Columns,
     Given,
+    Json,
     assemble,
     decimals,
     dump,
@@ -34,7 +34,7 @@ from cellscaper.report.figures.palette import rgb
 def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
     """Yield a function that appends one layout."""
     looks = [dump({"name": name, "color": list(shade)}) for name, shade in zip(classes, rgb(classes), strict=True)]
-    said: list[dict[str, Any]] = []
+    said: list[Json] = []
     with atomic(path) as partial, open(partial, "w", encoding="utf-8") as file:
         file.write('{"type": "FeatureCollection", "features": [')
         comma = ""

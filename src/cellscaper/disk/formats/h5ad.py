@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellscaper.disk.files import atomic
-from cellscaper.disk.formats.facts import Append, Cells, Columns, Given, assemble, dump, facts, head
+from cellscaper.disk.formats.facts import Append, Cells, Columns, Given, Json, assemble, dump, facts, head
 from cellscaper.disk.formats.reading import parse, reading
 from cellscaper.disk.hdf5 import COMPRESSED
 from cellscaper.errors import CellscaperError
@@ -41,7 +41,7 @@ _TEXT = h5py.string_dtype("utf-8")
 def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
     """Yield a function that appends one layout. The file is built in memory: a full disk is an ordinary error."""
     layouts: list[Layout] = []
-    said: list[dict[str, Any]] = []
+    said: list[Json] = []
 
     def append(layout: Layout, columns: Columns) -> None:
         layouts.append(layout)

@@ -10,7 +10,6 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from cellscaper.disk.files import atomic
 from cellscaper.disk.formats.facts import (
@@ -18,6 +17,7 @@ from cellscaper.disk.formats.facts import (
     Cells,
     Columns,
     Given,
+    Json,
     assemble,
     decimals,
     dump,
@@ -36,7 +36,7 @@ UNCLASSIFIED = "unclassified"
 def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
     """Yield a function that appends one layout. CellscaperError without cells: napari has no empty points files."""
     rows: list[list[object]] = []
-    said: list[dict[str, Any]] = []
+    said: list[Json] = []
 
     def append(layout: Layout, columns: Columns) -> None:
         for (y, x), label in zip(decimals(layout.points), layout.labels.tolist(), strict=True):

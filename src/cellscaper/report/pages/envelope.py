@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from cellscaper.disk.files import atomic
+from cellscaper.disk.hdf5 import Provenance
 from cellscaper.envelopes.statistics import STATISTICS
 from cellscaper.envelopes.trial import Data, Trial, departure, title
 from cellscaper.report.figures.envelopes import envelope_figure, shown
@@ -28,7 +29,7 @@ def write_results(
     data: Data,
     notes: Sequence[str],
     alpha: float,
-    provenance: dict[str, Any],
+    provenance: Provenance,
 ) -> list[Path]:
     """Write the page, and .csv and .png beside it, all or none; ``about`` says what each null model is."""
     table, picture = page.with_suffix(".csv"), page.with_suffix(".png")
@@ -63,7 +64,7 @@ def envelope_page(
     data: Data,
     notes: Sequence[str],
     alpha: float,
-    provenance: dict[str, Any],
+    provenance: Provenance,
 ) -> str:
     """The page as text."""
     template = files("cellscaper.report.pages").joinpath("envelope.html").read_text(encoding="utf-8")
@@ -123,7 +124,7 @@ def _picture(trial: Trial, data: Data) -> str:
     return data_uri(Image.open(held).convert("P", palette=Image.Palette.ADAPTIVE, colors=64), "PNG", optimize=True)
 
 
-def _facts(provenance: dict[str, Any]) -> list[tuple[str, str]]:
+def _facts(provenance: Provenance) -> list[tuple[str, str]]:
     git = provenance["git"]
     inputs = [f"{one['file']} (sha256 {one['sha256'][:16]}…)" for one in provenance["inputs"].values()]
     return [
