@@ -91,6 +91,7 @@ def test_the_conda_environments_python_is_one_the_project_allows():
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(f"{conda_python()}.0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["src", "tests"])
 def test_every_package_that_is_imported_is_declared(folder):
     groups = {"src": ["geodesic", "imagenet"], "tests": ["dev", "oracles"]}[folder]

@@ -125,6 +125,7 @@ def command(*words):
     return subprocess.run(call, capture_output=True, text=True, env=environment, timeout=60)
 
 
+@pytest.mark.slow
 def test_errors_are_one_line_and_status_1(tmp_path):
     for words in (["convert", str(tmp_path / "no.h5"), "x.csv"], ["convert"], ["nonsense"], []):
         done = command(*words)
@@ -133,6 +134,7 @@ def test_errors_are_one_line_and_status_1(tmp_path):
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_help_of_every_command_imports_nothing_heavy():
     done = command("--help")
     assert done.returncode == 0

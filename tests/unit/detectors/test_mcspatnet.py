@@ -212,6 +212,7 @@ def test_sub_classes_and_best_weights_are_part_of_the_state(scenes):
     assert first.module.subclass.max() > 0 and not torch.isnan(first.module.centroids).any()
 
 
+@pytest.mark.slow
 def test_the_best_validation_is_kept(scenes, monkeypatch):
     values = iter([0.0, 0.3, 0.6, 0.5])  # before the first step, after steps 3, 6 and 9
     monkeypatch.setattr(Validation, "f1", lambda self, found: next(values))

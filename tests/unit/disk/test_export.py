@@ -77,6 +77,7 @@ def test_an_ordinary_set_comes_back_equal(tmp_path, ending):
     assert [p.name for p in tmp_path.iterdir()] == [f"x{ending}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", TEXT)
 @settings(max_examples=60)
 @given(layouts=layout_sets())
@@ -356,6 +357,7 @@ def test_spoiled_json_is_read_or_refused(tmp_path_factory, ending, junk, seed, a
     refused(path)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     seed=st.integers(0, 10**6),

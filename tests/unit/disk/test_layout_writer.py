@@ -37,6 +37,7 @@ def append_all(path, wanted):
             out.append(layout, {name: column[i] for name, column in wanted.columns.items()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [0, 1, 7, 9000])
 def test_a_set_that_is_appended_is_the_set_that_is_written_whole(tmp_path, n):
     wanted = layouts(n)

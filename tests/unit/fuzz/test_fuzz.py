@@ -172,6 +172,7 @@ def test_any_text_as_a_label_file(text, separator, header):
 # -- Lizard's labels ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain.mat", "packed.mat"])
 @usual
 @given(edits=EDITS)
@@ -261,6 +262,7 @@ def test_own_tables(name, whole, folder, edits):
     refuses_or_reads(TABLES[name], put(folder, name, broken(whole[name], edits)))
 
 
+@pytest.mark.slow
 @usual
 @given(
     name=st.sampled_from(["points", "labels", "offsets", "size", "origin", "source"]),
@@ -421,6 +423,7 @@ def test_bases_of_all_kinds(entries, section):
     refuses_or_reads(lambda: use(configuration({section: entries})))
 
 
+@pytest.mark.slow
 @few
 @given(edits=EDITS)
 def test_configuration_files_of_broken_text(folder, edits):

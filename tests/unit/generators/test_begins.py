@@ -97,6 +97,7 @@ def test_shared_and_unshared_trainings_end_bit_for_bit_the_same(name, cells, tmp
     assert any(not torch.equal(*pair) for pair in zip(*(one.values() for one in found.values()), strict=True))
 
 
+@pytest.mark.slow
 def test_a_beginning_of_other_cells_or_another_recipe_is_refused(cells, tmp_path, monkeypatch):
     recipe = late_recipe("topocellgen")
     plain, until = plain_beginning(recipe, method("generators", "topocellgen").BEGINS)

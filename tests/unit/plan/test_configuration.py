@@ -126,6 +126,7 @@ def test_an_empty_key_is_told_as_it_is(mine, refused_overlay):
 # -- places --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("own", "message"),
     [
@@ -160,6 +161,7 @@ def test_what_a_file_has_is_told_with_the_file_beside_a_command_line(mine):
 # -- wrong values ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [

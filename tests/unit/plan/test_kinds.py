@@ -105,6 +105,7 @@ def test_a_key_of_another_kind_is_told_with_what_chose_the_kind(own, message, mi
 # -- keys that an earlier layer or a base gave are left behind -------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_layer_that_changes_the_kind_leaves_the_keys_of_the_other_kind_behind():
     found = read("painters: {tc: {condition: {kind: distance, reach: 12}}}")
     assert found["painters"]["tc"]["condition"] == {"kind": "distance", "reach": 12}

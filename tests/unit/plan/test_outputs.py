@@ -135,6 +135,7 @@ def test_a_generated_set_needs_weights_of_its_seed_and_targets_only_of_categorie
     assert outputs(SET % ("random", "false")).set_inputs("big") == {"targets": [], "model": []}
 
 
+@pytest.mark.slow
 def test_parts_begin_where_batches_of_layouts_and_of_images_begin():
     def unit(own, experiment="point_diffusion"):
         return set_section(outputs(own + "\n" + SET % (experiment, "true")).experiments, "big")["unit"]

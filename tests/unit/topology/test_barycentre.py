@@ -76,6 +76,7 @@ def test_is_a_fixed_point_of_matching_and_averaging():
     assert found.objective < np.mean([((d[:, 1] - d[:, 0]) ** 2).sum() / 2 for d in items])
 
 
+@pytest.mark.slow
 def test_depends_on_the_set_and_the_seed_and_not_on_the_order():
     items = alpha(1, 40)
     first, again = barycentre(items, seed=5), barycentre(items[::-1], seed=5)

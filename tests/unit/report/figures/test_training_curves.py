@@ -57,6 +57,7 @@ def test_value_axes_are_logarithmic_without_negative_values_and_steps_the_same_e
     assert len({panel(figure, name).get_xlim() for name in scales}) == 1
 
 
+@pytest.mark.slow
 def test_panels_of_many_runs_show_their_means_alone_and_stay_square():
     columns = {f"part_{i}": 1 / STEPS for i in range(8)}
     figure = training_curves([(f"run {i}", log(**columns)) for i in range(12)])
