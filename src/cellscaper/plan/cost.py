@@ -179,8 +179,9 @@ class Costs:
         for row in self.figures.painted_rows(dataset):
             painter = self.experiments.painter(str(row.experiment))
             method = blocks["painters"][painter]["method"]
-            if self.outputs.is_trained_painter(painter):
-                yield Job("train_image", painter, "painters", method, seeds)
+            if not self.outputs.is_trained_painter(painter):  # it paints on the CPU
+                continue
+            yield Job("train_image", painter, "painters", method, seeds)
             yield Job("paint_images", f"{row.experiment} {row.decoder}", "painters", method, seeds)
         yield from self._detector_jobs(dataset, seeds)
 
@@ -247,7 +248,8 @@ class Costs:
         n = layouts(self.config, dataset, one.field, purpose)
         if n is None:
             return None
-        steps = one.sampling.get("steps", 1) * (2 if one.sampling.get("heun") else 1)
+        twice = one.sampling.get("heun") or one.sampling.get("guidance")
+        steps = one.sampling.get("steps", 1) * (2 if twice else 1)
         precision = one.sampling.get("precision", "fp32")
         work = self._work(dataset, job, self.experiments.recipe(name))
         return f"{one.generator}, {precision}", self._calls(work, n, steps, one.sampling["batch"], precision)
