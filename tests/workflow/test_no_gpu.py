@@ -11,7 +11,7 @@ RULES += ["generate_set", "paint_images", "paint_set", "detect_cells", "score_im
 
 def files(folder):
     """Every file and when it was written."""
-    return {file: file.stat().st_mtime_ns for file in folder.rglob("*") if ".snakemake" not in file.parts}
+    return {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
 
 
 def assert_one_sentence(line, stage):

@@ -80,7 +80,7 @@ GROUPS = {
     "samples": ["sample_layouts", "paint_images"],
     "sets": ["generate_set", "paint_set"],
     "scores": ["score_layouts", "score_images"],
-    "detections": ["select_detector", "detect_cells", "score_detections"],
+    "detections": ["detect_cells", "score_detections"],
     "tables": ["make_tables", *(file.stem for file in (REPOSITORY / "src/cellscaper/stages").glob("draw_*.py"))],
 }
 
@@ -146,11 +146,10 @@ class Beside:
         path.write_text(text.replace(old, new), encoding="utf-8")
 
     def start(self, *arguments, config=""):
-        """Start Snakemake, with a configuration of one's own over the `ci` preset."""
-        overlays = self.workflow.overlay("own.yaml", config)
-        self._processes.append(
-            self.workflow.start(self.cluster.command(self.workflow, self.target, *arguments, overlays=overlays))
-        )
+        """Start Snakemake, with a configuration of one's own (YAML) over the `ci` preset."""
+        own = {"overlays": self.workflow.overlay("own.yaml", config)} if config else {}
+        command = self.cluster.command(self.workflow, self.target, *arguments, **own)
+        self._processes.append(self.workflow.start(command))
         return self._processes[-1]
 
     def end(self, process):
