@@ -138,6 +138,7 @@ def _header(path: Path) -> tuple[list[str], list[list[str]]]:
     header = (
         lines.rows[0][1] if table_columns.is_header(lines.rows[0][1]) else lines.comment[1] if lines.comment else []
     )
-    form = TableForm({"y": header[0], "x": header[0]}, lines.separator)
-    rows = rows_of(lines, form, path).rows if header.count(header[0]) == 1 else lines.rows[1:]
+    at = table_columns.places(header) or {}
+    single = at and all(header.count(name) == 1 for name in at.values())
+    rows = rows_of(lines, TableForm(at, lines.separator), path).rows if single else lines.rows[1:]
     return header, [row for _, row in rows]

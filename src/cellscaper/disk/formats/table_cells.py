@@ -79,7 +79,7 @@ def rows_of(lines: Lines, form: TableForm, file: Path | str) -> Rows:
             header, rest = commented, lines.rows
         places = [_column(header, name, f"{file}:{start}") for name in form.columns.values()]
         at, width = dict(zip(form.columns, places, strict=True)), len(header)
-        return Rows(at, width, _even(rest, width, True), header)
+        return Rows(at, width, _even(rest, width, min(at["y"], at["x"])), header)
     columns = list(form.columns)
     at = {field: columns.index(field) for field in FIELDS if field in columns}
     first = first[:-1] if len(first) == len(columns) + 1 and not first[-1] else first
@@ -92,20 +92,26 @@ def rows_of(lines: Lines, form: TableForm, file: Path | str) -> Rows:
     if has_header:
         _check_order([name.lower() for name in first], columns, f"{file}:{start}")
     rows = lines.rows[has_header:]
-    return Rows(at, len(columns), _even(rows, len(columns), False), first if has_header else None)
+    return Rows(at, len(columns), _even(rows, len(columns), None), first if has_header else None)
 
 
-def _even(rows: list[tuple[int, list[str]]], width: int, header: bool) -> list[tuple[int, list[str]]]:
-    """Rows without an empty field behind the last column and, under a header, without R's row names."""
-    longer = header and rows and all(len(row) == width + 1 for _, row in rows)
-    if longer and (any(row[-1] for _, row in rows) or _numbered(rows, width)):
+def _even(rows: list[tuple[int, list[str]]], width: int, place: int | None) -> list[tuple[int, list[str]]]:
+    """Rows without an empty field behind the last column and, under a header, without R's row names.
+
+    ``place``: under a header the first column with a place.
+    """
+    longer = place is not None and rows and all(len(row) == width + 1 for _, row in rows)
+    if longer and (any(row[-1] for _, row in rows) or _numbered(rows, width, place or 0)):
         return [(n, row[1:]) for n, row in rows]
     return [(n, row[:-1] if len(row) == width + 1 and not row[-1] else row) for n, row in rows]
 
 
-def _numbered(rows: list[tuple[int, list[str]]], width: int) -> bool:
-    """Whether rows with an empty last field begin with row names (0, 1, … or 1, 2, …) and end in a number."""
-    first = [row[0] for _, row in rows]
+def _numbered(rows: list[tuple[int, list[str]]], width: int, place: int) -> bool:
+    """Whether rows with an empty last field would have 0, 1, … or 1, 2, … as places, and a number as last column.
+
+    Then row names stand before the columns, and the last column is empty.
+    """
+    first = [row[place] for _, row in rows]
     counted = any(first == [str(k + start) for k in range(len(rows))] for start in (0, 1))
     return counted and all(_number_in(row[width - 1]) for _, row in rows)
 

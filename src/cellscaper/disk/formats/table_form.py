@@ -56,8 +56,8 @@ def by_header(lines: Lines, file: Path) -> Found | None:
         if not fits or table_columns.places(lines.comment[1]) is None:  # type: ignore[index]
             return None
         header = lines.comment[1]  # type: ignore[index]
-    form = TableForm({"y": header[0], "x": header[0]}, lines.separator)
-    table = rows_of(lines, form, file) if header.count(header[0]) == 1 else None
+    at = table_columns.places(header)
+    table = rows_of(lines, TableForm(at, lines.separator), file) if at and _single(header, at) else None
     rows = [row for _, row in (table.rows if table else lines.rows[1:]) if len(row) == len(header)]
     try:
         roles = table_columns.find(header, rows)
@@ -73,6 +73,10 @@ def by_header(lines: Lines, file: Path) -> Found | None:
         raise CellscaperError(f"{file}:{lines.rows[0][0]}: two columns are named {doubled!r}; rename one")
     names = {field: name for field, name in roles.names.items() if field != "image"}
     return Found(TableForm(names, lines.separator), f"header of {file.name}", roles.unit, roles.corner, roles.why)
+
+
+def _single(header: Sequence[str], at: Mapping[str, str]) -> bool:
+    return all(header.count(name) == 1 for name in at.values())
 
 
 def _by_numbers(filled: Mapping[Path, Lines], file: Path, sizes: Mapping[Path, Size]) -> Found:
