@@ -40,7 +40,7 @@ class Radii:
 
     @property
     def ends(self) -> Floats:
-        return np.arange(1, self.n + 1) * float(self.width)
+        return np.arange(1, self.n + 1, dtype=np.float64) * self.width
 
     @property
     def middles(self) -> Floats:
