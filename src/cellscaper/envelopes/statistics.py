@@ -40,7 +40,7 @@ class Radii:
 
     @property
     def ends(self) -> Floats:
-        return self.width * np.arange(1, self.n + 1, dtype=np.float64)
+        return np.arange(1, self.n + 1, dtype=np.float64) * self.width
 
     @property
     def middles(self) -> Floats:

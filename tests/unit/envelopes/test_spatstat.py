@@ -50,7 +50,7 @@ def run(script, folder, package):
         pytest.skip("R is not installed: apt-get install r-base-core r-cran-spatstat.explore")
     there = subprocess.run(["Rscript", "-e", f"library({package})"], capture_output=True, check=False)
     if there.returncode:
-        pytest.skip(f"R has no package {package} (apt-get install r-cran-{package.lower()}, or install.packages)")
+        pytest.skip(f"R has no package {package}: apt-get install r-cran-{package.lower()}, or install.packages")
     (folder / "script.R").write_text(script, encoding="utf-8")
     done = subprocess.run(["Rscript", "script.R"], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,5 @@
 """Functions of cells against their global envelopes under a null model: a panel for each function."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,26 +17,22 @@ BAND, OUT = "#D4DCE2", "#D55E00"
 UNITS = {"cross-K": "L(r) - r, px", "pair correlation": "g(r)", "neighbours": "share within r", "mixing": "share"}
 
 
-def envelope_figure(trials: Sequence[Trial], data: Data) -> Figure:
-    """All trials, one below the other, each statistic in rows of ACROSS panels.
+def envelope_figure(trial: Trial, data: Data) -> Figure:
+    """All statistics against one null model, each in rows of ACROSS panels.
 
     Of a statistic with more than MOST functions the MOST with the smallest p are shown. The band is the global
     envelope, the dashed line the median of the null model; the data are black, red where they leave the envelope.
     """
-    blocks = [(trial, name, shown(trial, name)) for trial in trials for name in STATISTICS]
-    blocks = [block for block in blocks if block[2]]
-    rows = [-(-len(which) // ACROSS) for _, _, which in blocks]
-    firsts = [i == 0 or blocks[i - 1][0] is not trial for i, (trial, _, _) in enumerate(blocks)]
+    blocks = {name: shown(trial, name) for name in STATISTICS if name in trial.tested.groups}
+    rows = [-(-len(which) // ACROSS) for which in blocks.values()]
     width = 0.15 + ACROSS * (SIDE + BESIDE)
-    height = sum(rows) * (SIDE + BELOW) + len(blocks) * HEAD + sum(firsts) * TOP
+    height = sum(rows) * (SIDE + BELOW) + len(blocks) * HEAD + TOP
     figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
     FigureCanvasAgg(figure)
-    y = height
-    for (trial, name, which), many, first in zip(blocks, rows, firsts, strict=True):
-        if first:
-            y -= TOP
-            text = f"against {trial.null}: p = {trial.tested.p:.3g} (all functions together, {trial.n} layouts)"
-            figure.text(0.05 / width, (y + 0.1) / height, text, fontsize=FONT + 4, color=INK, weight="bold")
+    y = height - TOP
+    text = f"against {trial.null}: p = {trial.tested.p:.3g} (all functions together, {trial.n} layouts)"
+    figure.text(0.05 / width, (y + 0.1) / height, text, fontsize=FONT + 4, color=INK, weight="bold")
+    for (name, which), many in zip(blocks.items(), rows, strict=True):
         y -= HEAD
         all_of_them = sum(one.statistic == name for one in trial.functions)
         kept = f", the {len(which)} of {all_of_them} with the smallest p" if len(which) < all_of_them else ""

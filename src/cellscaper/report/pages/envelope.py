@@ -15,7 +15,6 @@ from cellscaper.disk.hdf5 import Provenance
 from cellscaper.envelopes.statistics import STATISTICS
 from cellscaper.envelopes.trial import Data, Trial, departure, title
 from cellscaper.report.figures.envelopes import envelope_figure, shown
-from cellscaper.report.figures.sheet import write_picture
 from cellscaper.report.pages.data_uri import data_uri
 
 FIELDS = ("null", "statistic", "first", "second", "r_px", "r_um", "observed", "low", "middle", "high", "outside",
@@ -33,13 +32,15 @@ def write_results(
 ) -> list[Path]:
     """Write the page, and .csv and .png beside it, all or none; ``about`` says what each null model is."""
     table, picture = page.with_suffix(".csv"), page.with_suffix(".png")
+    drawn = [_drawn(trial, data) for trial in trials]
+    text = envelope_page(trials, drawn, about, data, notes, alpha, provenance)
     with atomic(page) as one, atomic(table) as two, atomic(picture) as three:
-        write_picture(envelope_figure(trials, data), three)
+        _stacked(drawn).save(three, "PNG", optimize=True)
         with open(two, "w", encoding="utf-8", newline="") as file:
             out = csv.writer(file, lineterminator="\n")
             out.writerow(FIELDS)
             out.writerows(row for trial in trials for row in table_rows(trial, data))
-        one.write_text(envelope_page(trials, about, data, notes, alpha, provenance), encoding="utf-8")
+        one.write_text(text, encoding="utf-8")
     return [page, table, picture]
 
 
@@ -60,27 +61,28 @@ def table_rows(trial: Trial, data: Data) -> list[list[str]]:
 
 def envelope_page(
     trials: Sequence[Trial],
+    pictures: Sequence[Image.Image],
     about: Sequence[str],
     data: Data,
     notes: Sequence[str],
     alpha: float,
     provenance: Provenance,
 ) -> str:
-    """The page as text."""
+    """The page as text, with a picture for each trial."""
     template = files("cellscaper.report.pages").joinpath("envelope.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(template).render(
         title="Cells against null models",
         notes=notes[1:],
         described=notes[0],
-        trials=[_part(trial, text, data, alpha) for trial, text in zip(trials, about, strict=True)],
+        trials=[_part(*one, data, alpha) for one in zip(trials, pictures, about, strict=True)],
         alpha=f"{100 * alpha:g} %",
         masked=any(one.region.mask is not None for one in data.layouts),
         provenance=_facts(provenance),
     )
 
 
-def _part(trial: Trial, about: str, data: Data, alpha: float) -> dict[str, Any]:
+def _part(trial: Trial, picture: Image.Image, about: str, data: Data, alpha: float) -> dict[str, Any]:
     p, least = trial.tested.p, 1 / (trial.n + 1)
     said = (
         f"The cells do not lie as this null model has them (p ≤ {alpha:g})."
@@ -95,7 +97,7 @@ def _part(trial: Trial, about: str, data: Data, alpha: float) -> dict[str, Any]:
         "n": trial.n,
         "said": said,
         "number": len(trial.functions),
-        "picture": _picture(trial, data),
+        "picture": data_uri(picture, "PNG", optimize=True),
         "groups": [
             {
                 "name": name,
@@ -117,11 +119,22 @@ def _part(trial: Trial, about: str, data: Data, alpha: float) -> dict[str, Any]:
     }
 
 
-def _picture(trial: Trial, data: Data) -> str:
+def _drawn(trial: Trial, data: Data) -> Image.Image:
+    """The figure of a trial, in 64 colours."""
     held = io.BytesIO()
-    envelope_figure([trial], data).savefig(held, format="png", dpi=150, bbox_inches="tight", pad_inches=0.08)
-    held.seek(0)
-    return data_uri(Image.open(held).convert("P", palette=Image.Palette.ADAPTIVE, colors=64), "PNG", optimize=True)
+    envelope_figure(trial, data).savefig(held, format="png", dpi=150)
+    with Image.open(held) as picture:
+        return picture.convert("RGB").quantize(64)
+
+
+def _stacked(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures of one width, one below the other."""
+    if len(pictures) == 1:
+        return pictures[0]
+    whole = Image.new("RGB", (pictures[0].width, sum(one.height for one in pictures)), "white")
+    for i, one in enumerate(pictures):
+        whole.paste(one.convert("RGB"), (0, sum(above.height for above in pictures[:i])))
+    return whole.quantize(64)
 
 
 def _facts(provenance: Provenance) -> list[tuple[str, str]]:
