@@ -3,9 +3,9 @@
     python docs/make_detector.py results/brca_m2c [--detector decoupled] [--seed 0]    # pack, score, card
     python docs/make_detector.py                                                       # the card alone
 
-The first form takes the detector that was trained on real images alone, packs it in half precision into
-src/cellscaper/detectors/weights/, scores the packed file on the test images (docs/results/detector.csv, with the other
-seeds of the run beside it) and writes the card, a page beside this file, from the file's facts and the CSV.
+The first form takes the detector that was trained on real images alone, packs it in half precision into the package,
+scores the packed file on the test images (docs/results/detector.csv, with the other seeds of the run beside it) and
+writes the card, a page beside this file, from the file's facts and the CSV.
 """
 
 import argparse
