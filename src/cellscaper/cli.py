@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn, Protocol
 
-from cellscaper.commands import check, convert, envelope, generate, paint, plan
+from cellscaper.commands import check, convert, detect, envelope, generate, paint, plan
 from cellscaper.errors import CellscaperError
 from cellscaper.run import stage
 
@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "generate": generate,
     "convert": convert,
     "paint": paint,
+    "detect": detect,
     "envelope": envelope,
     "plan": plan,
 }
@@ -44,7 +45,7 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     """The whole command line."""
     main = Parser(
-        "cellscaper", description="Layouts of cells: generate, paint, convert, test, check; the cost of a run."
+        "cellscaper", description="Layouts of cells: generate, paint, detect, convert, test, check; the cost of a run."
     )
     main.add_argument("--version", action="version", version=f"cellscaper {_version()}")
     commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)

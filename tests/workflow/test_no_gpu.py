@@ -6,7 +6,7 @@ import torch
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 MODEL = "results/phantom/train_layout/adm/seed0/model.safetensors"
 RULES = ["start_layout", "train_layout", "train_features", "train_image", "train_detector", "sample_layouts"]
-RULES += ["generate_set", "paint_images", "paint_set", "detect_cells", "score_images"]
+RULES += ["generate_set", "paint_images", "paint_set", "select_pairs", "detect_cells", "score_images"]
 
 
 def files(folder):

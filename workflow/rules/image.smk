@@ -90,3 +90,42 @@ rule paint_images:
         " --painted {output.painted:q}"
         " --threads {threads} --gpus {resources.gpu} --gres {resources.gres:q}"
         " 2>&1 | tee {log:q}"
+
+
+rule select_pairs:
+    """Pairs of {wildcards.experiment} in whose images a detector finds the layout's cells, seed {wildcards.seed}."""
+    input:
+        unpack(lambda w: outputs.all_pairs(w.dataset, w.experiment, w.decoder, w.seed)),
+        # the detector that scores images, of real images alone and the first seed: one for all rows
+        model=lambda w: outputs.image_judge(w.dataset),
+    output:
+        kept=RESULTS + "/{dataset}/select_pairs/{experiment}/{decoder}/seed{seed}/layouts.h5",
+        images=RESULTS + "/{dataset}/select_pairs/{experiment}/{decoder}/seed{seed}/images.h5",
+    log:
+        RESULTS + "/{dataset}/logs/select_pairs/{experiment}-{decoder}-seed{seed}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/select_pairs/{experiment}-{decoder}-seed{seed}.tsv"
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("select_pairs", "threads")
+    resources:
+        mem_mb=memory("select_pairs"),
+        runtime=minutes("select_pairs"),
+        gpu=need("select_pairs", "gpu"),
+        gres="",
+    params:
+        **stage_code("select_pairs"),
+        config=lambda w: canonical(
+            sections.selecting_section(config, experiments.painter(w.experiment))
+        ),
+    shell:
+        STAGE + "select_pairs"
+        " --layouts {input.layouts:q}"
+        " --painted {input.painted:q}"
+        " --model {input.model:q}"
+        " --decoder {wildcards.decoder}"
+        " --config {params.config:q}"
+        " --kept {output.kept:q}"
+        " --images {output.images:q}"
+        " --threads {threads} --gpus {resources.gpu} --gres {resources.gres:q}"
+        " 2>&1 | tee {log:q}"

@@ -43,6 +43,20 @@ FRACTIONS = {
     "items": {"type": "number", "minimum": 0.01, "maximum": 1},
     "default": [0.25, 0.5, 0.75],
 }
+EQUAL_STEPS = {
+    "description": "whether a training with generated pairs sees as many real crops as one without: with a fraction f "
+    "of synthetic crops it has steps / (1 − f) steps",
+    "type": "boolean",
+    "default": False,
+}
+LEAST_RECALL = {
+    "description": "pairs of layout and image are left out of the training of detectors where the detector that judges "
+    "images (metrics.image_quality) finds a smaller share of the layout's cells, of any class; null: none are",
+    "type": ["number", "null"],
+    "minimum": 0,
+    "maximum": 1,
+    "default": None,
+}
 SCORED = {
     "description": "field of view → number of windows that layouts are scored for, instead of its evaluation.layouts",
     "type": "object",
@@ -119,10 +133,10 @@ def begins(name: str, module: Any) -> Node | None:
 
 
 def painter(name: str) -> Node:
-    """The block of a painter: its settings, and how a trained one is sampled."""
+    """The block of a painter: its settings, how a trained one is sampled, and which of its images are left out."""
     module = load("painters", name)
     more = {"sampling": with_default(node(module.Sampling), buildable(module.Sampling))} if is_trained(module) else {}
-    return block(module.Settings, "method", **more)
+    return block(module.Settings, "method", **more, least_recall=LEAST_RECALL)
 
 
 def schema() -> Node:
@@ -143,7 +157,12 @@ def schema() -> Node:
         choice(
             "method",
             {
-                name: block(load("detectors", name).Settings, "method", synthetic_fractions=FRACTIONS)
+                name: block(
+                    load("detectors", name).Settings,
+                    "method",
+                    synthetic_fractions=FRACTIONS,
+                    equal_real_steps=EQUAL_STEPS,
+                )
                 for name in names("detectors")
             },
         )

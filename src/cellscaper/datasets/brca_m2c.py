@@ -55,6 +55,19 @@ class Folds(Base):
     folds: Fold = Field(description="number of folds and the one that is test")
 
 
+class Few(Base):
+    """Fewer training images than there are; validation and test images are the official ones."""
+
+    train_images: int = Field(ge=1, le=80, description="training images that are kept")
+    seed: int = Field(0, ge=0, description="seed of the order in which they are kept: 20 images hold the 10 of a seed")
+
+
+class FewImages(Base):
+    """A split for the question what helps those who have few annotated images."""
+
+    few: Few = Field(description="number of training images that are kept, and the seed of their choice")
+
+
 class Settings(Base):
     """Where BRCA-M2C is, and the split of its images."""
 
@@ -62,10 +75,11 @@ class Settings(Base):
         None, description="folder with images/, labels/ and brca_ds_*.txt; null: download to the results"
     )
     url: str = Field(URL, description="address of the downloads")
-    split: Literal["official"] | Folds = Field(
+    split: Literal["official"] | Folds | FewImages = Field(
         "official",
-        description="official: 80 training, 10 validation, 30 test images; or folds of the first two",
-        json_schema_extra={"expected": "official or {folds: {of, fold, seed}}"},
+        description="official: 80 training, 10 validation, 30 test images; or folds of the first two; or fewer "
+        "training images",
+        json_schema_extra={"expected": "official, {folds: {of, fold, seed}} or {few: {train_images, seed}}"},
     )
 
 
@@ -103,7 +117,22 @@ def read(settings: Settings, root: Path) -> Iterator[Record]:
     records = dots.read(_LAYOUT, root)
     if settings.split == "official":
         return records
+    if isinstance(settings.split, FewImages):
+        return _few(records, settings.split.few)
     return _folded(records, settings.split.folds)
+
+
+def _few(records: Iterator[Record], chosen: Few) -> Iterator[Record]:
+    """All but the training images that do not come first in an order by the seed."""
+    known = list(records)
+    train = [record.image_id for record in known if record.split == "train"]
+    if chosen.train_images > len(train):
+        raise CellscaperError(
+            f"datasets: split.few.train_images = {chosen.train_images}: the folder has {len(train)} training images"
+        )
+    order = np.random.default_rng(chosen.seed).permutation(len(train))
+    kept = {train[i] for i in order[: chosen.train_images].tolist()}
+    return (record for record in known if record.split != "train" or record.image_id in kept)
 
 
 def _folded(records: Iterator[Record], chosen: Fold) -> Iterator[Record]:

@@ -38,8 +38,14 @@ def ending(path: Path) -> str:
 
 
 @contextmanager
-def writer(path: Path, classes: Sequence[str], mpp: float, provenance: Provenance) -> Iterator[Append]:
-    """Yield ``append(layout, columns)``; only HDF5 stores ``provenance``."""
+def writer(
+    path: Path, classes: Sequence[str], mpp: float, provenance: Provenance, images: bool = False
+) -> Iterator[Append]:
+    """Yield ``append(layout, columns)``; only HDF5 stores ``provenance``.
+
+    ``images``: the layouts are the cells of images, and each line of CSV and each cell of GeoJSON names its image.
+    COCO names the images anyway.
+    """
     kind = ending(path)
     if kind == ".h5":
         with append_layouts(path, classes, mpp, provenance) as out:
@@ -49,7 +55,8 @@ def writer(path: Path, classes: Sequence[str], mpp: float, provenance: Provenanc
         ".geojson": geojson.write, ".csv": table.write, ".json": coco.write, ".h5ad": h5ad.write,
         ".napari.csv": napari.write,
     }[kind]  # fmt: skip
-    with write(path, classes, mpp) as append:
+    named = {"images": True} if images and kind in (".geojson", ".csv") else {}
+    with write(path, classes, mpp, **named) as append:
         yield append
 
 

@@ -64,7 +64,13 @@ def check_names(config: Config, places: Places) -> None:
     for name, table in config["tables"].items():
         _check_table(name, table, need)
     for name, detector in config["detectors"].items():
-        _check_fractions(detector["synthetic_fractions"], ["detectors", name, "synthetic_fractions"], places)
+        path = ["detectors", name, "synthetic_fractions"]
+        _check_fractions(detector["synthetic_fractions"], path, places)
+        if detector["equal_real_steps"] and 1 in detector["synthetic_fractions"]:
+            raise CellscaperError(
+                f"{places.value(path, detector['synthetic_fractions'])}: with equal_real_steps a training of synthetic "
+                "crops alone would never end; give fractions below 1"
+            )
     for name, painter in config["painters"].items():
         _check_file(painter.get("init"), ["painters", name, "init"], places)
     for name, one in config["sets"].items():

@@ -15,6 +15,7 @@ from cellscaper.plan.figures import Figures
 from cellscaper.plan.flops import NETWORKS
 from cellscaper.plan.layers import Layers
 from cellscaper.plan.outputs import Outputs
+from cellscaper.plan.sections import detector_section
 from cellscaper.plan.tables import REAL_ONLY
 
 STEP = {"point_diffusion": 0.04, "tmccg": 0.29, "features": 0.03, "detectors": 0.03}  # seconds of a step at least
@@ -281,7 +282,8 @@ class Costs:
         return f"{painter}, {precision}", cost._replace(kept=3.0 * n * field["region"] ** 2)
 
     def _train_detector(self, dataset: str, job: Job) -> tuple[str, Cost]:
-        settings = self.config["detectors"][job.name.split()[1]]
+        _, detector, mix = job.name.split()
+        settings = detector_section(self.config, detector, int(mix))["settings"]
         work, training = self._work(dataset, job, settings), settings["training"]
         cost = self._training(job, work, training)
         if job.method == "mcspatnet":

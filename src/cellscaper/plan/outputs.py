@@ -133,10 +133,21 @@ class Outputs:
         """The layouts and painted images for the training of a detector: none for real images alone."""
         if experiment == REAL_ONLY:
             return {}
+        if self.selects_pairs(experiment):
+            folder = f"{self.folder(dataset)}/select_pairs/{experiment}/{decoder}/seed{seed}"
+            return {"layouts": f"{folder}/layouts.h5", "painted": f"{folder}/images.h5"}
+        return self.all_pairs(dataset, experiment, decoder, seed)
+
+    def all_pairs(self, dataset: str, experiment: str, decoder: str, seed: str) -> dict[str, str]:
+        """The sampled layouts and their painted images, before any of them is left out."""
         return {
             "layouts": self.layouts(dataset, experiment, "train", f"seed{seed}"),
             "painted": self.painted(dataset, experiment, decoder, f"seed{seed}"),
         }
+
+    def selects_pairs(self, experiment: str) -> bool:
+        """Whether pairs of an experiment are left out where a detector misses too many of their cells."""
+        return self.config["painters"][self.experiments.painter(experiment)]["least_recall"] is not None
 
     def scored_pairs(self, dataset: str, experiment: str, decoder: str, seed: str) -> dict[str, str]:
         """The layouts and painted images to score: none for rows of real images (other inputs of the stage)."""

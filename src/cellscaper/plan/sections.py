@@ -86,7 +86,7 @@ def features_section(config: Config, name: str) -> Any:
 
 def painter_section(config: Config, name: str) -> Any:
     """The section of `train_image`: ``init`` is the SHA-256 of the file, so that its path and times do not matter."""
-    section = method_block(config["painters"][name], "sampling")
+    section = method_block(config["painters"][name], "sampling", "least_recall")
     for file in painter_init(config, name):
         section["settings"]["init"] = file_state(file)
     return section
@@ -103,13 +103,28 @@ def painting_section(config: Config, name: str) -> Any:
     block = config["painters"][name]
     if facts()["painters"][block["method"]]["trained"]:
         return {"method": block["method"], "settings": block["sampling"]}
-    return method_block(block)
+    return method_block(block, "least_recall")
+
+
+def selecting_section(config: Config, painter: str) -> Any:
+    """The section of `select_pairs`."""
+    return {
+        "least_recall": config["painters"][painter]["least_recall"],
+        "radius": config["metrics"]["detection"]["radius"],
+    }
 
 
 def detector_section(config: Config, detector: str, mix: int) -> Any:
-    """The section of `train_detector`: the detector's block with a fraction of synthetic crops (``mix``: per cent)."""
-    block = method_block(config["detectors"][detector], "synthetic_fractions")
-    return {**block, "synthetic_fraction": mix / 100}
+    """The section of `train_detector`: the detector's block with a fraction of synthetic crops (``mix``: per cent).
+
+    With ``equal_real_steps`` the training is longer by the synthetic crops.
+    """
+    section = method_block(config["detectors"][detector], "synthetic_fractions", "equal_real_steps")
+    settings, fraction = section["settings"], mix / 100
+    if config["detectors"][detector]["equal_real_steps"] and 0 < fraction < 1:
+        steps = round(settings["training"]["steps"] / (1 - fraction))
+        settings = {**settings, "training": {**settings["training"], "steps": steps}}
+    return {"method": section["method"], "settings": settings, "synthetic_fraction": fraction}
 
 
 def scoring_section(experiments: Experiments, name: str, decoder: str, wanted: list[Metric]) -> Any:

@@ -87,6 +87,30 @@ def test_an_empty_split_is_refused(folder: Path) -> None:
         list(brca_m2c.read(Settings(), folder))
 
 
+def test_few_training_images_are_nested_and_leave_the_other_splits_alone(folder: Path) -> None:
+    """20 images hold the 10 of the same seed; another seed keeps others."""
+    for i in range(30):
+        stem = f"TCGA-T{i:02}_1_1_1_1.0"
+        Image.new("RGB", (40, 30), (200, 150, 190)).save(folder / "images" / f"{stem}.png")
+        (folder / "labels" / f"{stem}_gt_class_coords.txt").write_text("3 39 1\n")
+        with (folder / "brca_ds_train.txt").open("a") as file:
+            file.write(f"{stem}.png\n")
+
+    def read(n: int, seed: int = 0) -> dict[str, set[str]]:
+        settings = Settings.model_validate({"split": {"few": {"train_images": n, "seed": seed}}})
+        found: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
+        for one in brca_m2c.read(settings, folder):
+            found[one.split].add(one.image_id)
+        return found
+
+    ten, twenty, other, every = read(10), read(20), read(10, 1), read(31)
+    assert [len(one["train"]) for one in (ten, twenty, other, every)] == [10, 20, 10, 31]
+    assert ten["train"] < twenty["train"] < every["train"] and ten["train"] != other["train"]
+    assert ten["val"] == every["val"] == {STEMS["val"]} and ten["test"] == every["test"] == {STEMS["test"]}
+    with pytest.raises(CellscaperError, match="split.few.train_images = 32: the folder has 31 training images"):
+        read(32)
+
+
 def test_files_are_all_inputs(folder: Path) -> None:
     assert brca_m2c.files(Settings(), folder) == sorted(path for path in folder.rglob("*") if path.is_file())
     assert brca_m2c.files(Settings(), folder / "none") == []

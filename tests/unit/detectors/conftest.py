@@ -2,8 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 
+from cellscaper.detectors import decoupled
+from cellscaper.detectors.data import TrainingData
+from cellscaper.detectors.training import Validation
+from cellscaper.disk.weights import write_weights
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.training.settings import Training
 
 COLOURS = np.array([[70, 40, 120], [190, 70, 150], [110, 140, 190]])
 
@@ -39,3 +45,26 @@ def _scenes():
 def colours() -> np.ndarray:
     """(3, 3) RGB of the discs of each class."""
     return COLOURS
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A file of weights as `train_detector` writes it: a decoupled detector, trained on discs for some seconds."""
+    torch.manual_seed(0)
+    settings = decoupled.Settings(width=8, depth=3, crop=64, training=Training(steps=60, lr=5e-3, batch=4))
+    model = decoupled.build(settings, 3)
+    validation = Validation(*make_scenes(range(100, 102), size=(90, 110)))
+    data = TrainingData(make_scenes(range(6)), None, settings.crop, settings.dot_radius)
+    training = decoupled.training(model, settings, data, validation)
+    optimizer = torch.optim.AdamW(model.parameters(), 5e-3)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(60):
+        optimizer.zero_grad()
+        training.loss(model, generator, step)["loss"].backward()
+        optimizer.step()
+    weights, facts = training.finish(model.state_dict())
+    section = {"method": "decoupled", "settings": settings.model_dump(mode="json"), "synthetic_fraction": 0.0}
+    path = tmp_path_factory.mktemp("trained") / "model.safetensors"
+    record = {"git": "abc", "seed": 0, "inputs": {}, "cellscaper": "0"}
+    write_weights(path, weights, record, section=section, classes=["a", "b", "c"], mpp=0.5, **facts)
+    return path

@@ -103,10 +103,12 @@ def test_own_data_have_an_unknown_number_of_windows():
     assert jobs(found, "train_layout") == jobs(costs(TABLE), "train_layout")
 
 
-BEHIND = {
-    "brca-points-topology": "brca-points"
-}  # presets that stand behind another one; other brca-… behind brca-small
-ALONE = ("ci", "demo", "brca-small", "brca-points", "gpu-day")
+BEHIND = {  # presets that stand behind another one; other brca-… behind brca-small
+    "brca-points-topology": "brca-points",
+    "brca-few": "brca-pairs",
+    **{f"brca-pairs-{part}": "brca-pairs" for part in ("share", "one", "unet", "mcspatnet", "longer")},
+}
+ALONE = ("ci", "demo", "brca-small", "brca-points", "brca-pairs", "gpu-day")
 
 
 @pytest.mark.parametrize("preset", sorted(file.stem for file in (ROOT / "workflow" / "presets").glob("*.yaml")))

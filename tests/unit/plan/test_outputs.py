@@ -3,10 +3,17 @@
 import pytest
 import yaml
 
+from cellscaper.errors import CellscaperError
 from cellscaper.plan.configuration import configuration
 from cellscaper.plan.outputs import Outputs
 from cellscaper.plan.schema import facts
-from cellscaper.plan.sections import set_section
+from cellscaper.plan.sections import (
+    detector_section,
+    painter_section,
+    painting_section,
+    selecting_section,
+    set_section,
+)
 
 
 def outputs(own=""):
@@ -75,6 +82,30 @@ def test_pairs_are_none_for_real_images_and_not_scored_for_real_layouts(every):
         "layouts": "results/d/sample_layouts/adm/train/seed0/layouts.h5",
         "painted": "results/d/paint_images/adm/components/seed0/images.h5",
     }
+
+
+def test_pairs_are_selected_where_their_painter_says_so(every):
+    chosen = outputs("painters: {tc: {least_recall: 0.7}}")
+    assert chosen.pairs("d", "adm", "components", "0") == {
+        "layouts": "results/d/select_pairs/adm/components/seed0/layouts.h5",
+        "painted": "results/d/select_pairs/adm/components/seed0/images.h5",
+    }
+    assert chosen.all_pairs("d", "adm", "components", "0") == every.pairs("d", "adm", "components", "0")
+    assert chosen.pairs("d", "sd_gmm", "components", "0") == every.pairs("d", "sd_gmm", "components", "0")
+    assert selecting_section(chosen.config, "tc") == {"least_recall": 0.7, "radius": 6}
+    for section in (painter_section, painting_section):  # a painter's images do not change
+        assert section(chosen.config, "tc") == section(every.config, "tc")
+
+
+def test_with_equal_real_steps_synthetic_crops_come_on_top():
+    own = "detectors: {unet: {equal_real_steps: true, synthetic_fractions: [0.25, 0.5], training: {steps: 600}}}"
+    config, plain = outputs(own).config, outputs("detectors: {unet: {training: {steps: 600}}}").config
+    steps = [detector_section(config, "unet", mix)["settings"]["training"]["steps"] for mix in (0, 25, 50)]
+    assert steps == [600, 800, 1200]  # 600 steps' worth of real crops each
+    assert detector_section(config, "unet", 0) == detector_section(plain, "unet", 0)
+    assert detector_section(plain, "unet", 50)["settings"]["training"]["steps"] == 600
+    with pytest.raises(CellscaperError, match="with equal_real_steps a training of synthetic crops alone would never"):
+        outputs("detectors: {unet: {equal_real_steps: true, synthetic_fractions: [0.5, 1.0]}}")
 
 
 def test_a_painter_needs_its_weights_or_where_it_is_not_trained_the_training_images(every, monkeypatch):

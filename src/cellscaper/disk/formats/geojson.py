@@ -31,8 +31,8 @@ from cellscaper.report.figures.palette import rgb
 
 
 @contextmanager
-def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
-    """Yield a function that appends one layout."""
+def write(path: Path, classes: Sequence[str], mpp: float, images: bool = False) -> Iterator[Append]:
+    """Yield a function that appends one layout. ``images``: whether each cell has its layout's source as ``image``."""
     looks = [dump({"name": name, "color": list(shade)}) for name, shade in zip(classes, rgb(classes), strict=True)]
     said: list[Json] = []
     with atomic(path) as partial, open(partial, "w", encoding="utf-8") as file:
@@ -41,11 +41,12 @@ def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
 
         def append(layout: Layout, columns: Columns) -> None:
             nonlocal comma
+            image = f', "image": {dump(layout.source)}' if images else ""
             for (y, x), label in zip(decimals(layout.points), layout.labels.tolist(), strict=True):
                 file.write(
                     f'{comma}\n{{"type": "Feature", "geometry": {{"type": "Point", "coordinates": [{x}, {y}]}}, '
                     f'"properties": {{"objectType": "detection", "classification": {looks[label]}, '
-                    f'"layout": {len(said)}}}}}'
+                    f'"layout": {len(said)}{image}}}}}'
                 )
                 comma = ","
             said.append(facts(layout, columns))

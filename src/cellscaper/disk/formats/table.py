@@ -1,4 +1,4 @@
-"""CSV: a line for each cell, ``layout,y,x,class,cellscaper``.
+"""CSV: a line for each cell, ``layout,y,x,class,cellscaper``, on request with a column ``image`` behind ``layout``.
 
 In the first line of each layout the last field has the layout's facts as JSON, in layout 0 also the head
 (:mod:`cellscaper.disk.formats.facts`); elsewhere it is empty. A layout without cells is a line without y, x and class.
@@ -44,11 +44,11 @@ class _UnixLines:
 
 
 @contextmanager
-def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
-    """Yield a function that appends one layout."""
+def write(path: Path, classes: Sequence[str], mpp: float, images: bool = False) -> Iterator[Append]:
+    """Yield a function that appends one layout. ``images``: whether each line names the layout's source."""
     with atomic(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
         out = csv.writer(_UnixLines(file))
-        out.writerow(FIELDS)
+        out.writerow([FIELDS[0], "image", *FIELDS[1:]] if images else FIELDS)
         n = 0
 
         def append(layout: Layout, columns: Columns) -> None:
@@ -59,12 +59,12 @@ def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
                 for (y, x), label in zip(decimals(layout.points), layout.labels.tolist(), strict=True)
             ]
             for k, row in enumerate(rows or [("", "", "")]):
-                out.writerow([n, *row, "" if k else dump(own)])
+                out.writerow([n, *([layout.source] if images else []), *row, "" if k else dump(own)])
             n += 1
 
         yield append
         if not n:
-            out.writerow([0, "", "", "", dump({"file": head(classes, mpp)})])
+            out.writerow([0, *([""] if images else []), "", "", "", dump({"file": head(classes, mpp)})])
 
 
 def read(path: Path, given: Given, say: Say) -> LayoutSet:
