@@ -39,13 +39,13 @@ def scores(results: Path, scored: str, seed: int, known: set[str]) -> str:
     layouts = results / "sample_layouts" / scored / "test" / f"seed{seed}" / "layouts.h5"
     made_by = read_provenance(layouts)["inputs"]["model"]["sha256"]
     if made_by not in known:
-        raise CellscaperError(f"{layouts} was sampled with other weights (SHA-256 {made_by}); name --scored or run again")
+        raise CellscaperError(f"{layouts} is of other weights (SHA-256 {made_by}); name --scored or run again")
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
     out.writerow(SCORES)
     files = sorted((results / "score_layouts" / scored).glob(f"*/seed{seed}/scores.csv"))
     if not files:
-        raise CellscaperError(f"{results}/score_layouts/{scored} has no scores of seed {seed}; run a table that shows them")
+        raise CellscaperError(f"no scores of {scored}, seed {seed}, in {results}; run a table that shows them")
     for file in files:
         with open(file, newline="", encoding="utf-8") as lines:
             for row in csv.DictReader(lines):

@@ -71,7 +71,10 @@ WORDS = {
 BASE = {"type": "string", "description": "another experiment: its keys, with the own ones laid over them"}
 NAMED = {"type": ["string", "null"]}
 FILE = {"type": ["string", "null"], "pattern": "^[^-]", "expected": "a text that does not begin with -"}
-INIT = "weights that the training starts from: package:NAME, a file, or another experiment; classes are matched by name"
+INIT = (
+    "weights that the training starts from: package:NAME, a file, or another experiment; classes are matched by name. "
+    "Inherited only by experiments that change nothing but sampling and decoding"
+)
 WEIGHTS = (
     "weights in place of a training: package:NAME or a file. Its settings, grid and condition are then those of the "
     "weights; inherited only by experiments that change nothing but sampling and decoding"

@@ -10,6 +10,7 @@ from cellscaper.errors import CellscaperError
 
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
 PREFIX = "package:"  # of such weights in a configuration
+SCALE = 0.02  # relative difference of µm a pixel that still counts as the scale of weights
 
 
 def shipped_names() -> list[str]:

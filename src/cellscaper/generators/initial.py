@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from cellscaper.disk.files import checksum
+from cellscaper.disk.shipped import SCALE
 from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.protocol import Generator, Recipe
@@ -14,7 +15,6 @@ from cellscaper.run.settings import read
 from cellscaper.training.initial import start_from
 from cellscaper.training.state import say
 
-SCALE = 0.02  # relative difference of µm a pixel that still counts as the same scale
 OF_EXPERIMENT = "experiment:"  # before the name in a recipe: its weights are a file of the run
 
 

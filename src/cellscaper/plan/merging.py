@@ -33,6 +33,7 @@ def overlay(base: Config, own: Config, node: Any = ANYTHING, keep_null: bool = F
 
 
 SAMPLED = {"sampling", "decoding"}  # keys of an experiment that change nothing about its weights
+OF_TRAINING = ("weights", "init")  # keys that belong to one training and are not inherited by another
 
 
 def layered(base: Config, own: Config, node: Any) -> Config:
@@ -51,7 +52,7 @@ def layered(base: Config, own: Config, node: Any) -> Config:
 def with_bases(section: str, places: Places, node: Any) -> Config:
     """The entries of a section, each laid over the entry that its ``base`` names; entries that are null are left out.
 
-    ``weights`` of an experiment are inherited only where nothing but its sampling changes.
+    ``weights`` and ``init`` of an experiment are inherited only where nothing but its sampling changes.
 
     ``node`` is that of the schema for an entry. CellscaperError for a base that is missing or null, and for bases in a
     circle.
@@ -84,7 +85,7 @@ def _resolved(section: str, name: Any, above: tuple[Any, ...], places: Places, n
         raise CellscaperError(f"{places.value([section, str(name), 'base'], base)}: {wrong}")
     inherited = _resolved(section, base, (*above, name), places, node)
     if section == "experiments" and isinstance(inherited, dict) and own.keys() - SAMPLED:
-        inherited = {key: value for key, value in inherited.items() if key != "weights"}  # it has a training of its own
+        inherited = {key: value for key, value in inherited.items() if key not in OF_TRAINING}
     return overlay(inherited, own, node) if isinstance(inherited, dict) else inherited
 
 

@@ -19,7 +19,7 @@ CONDITIONS = {
 
 def model_card(file: Path, parameters: int, scores: Path) -> str:
     """The page docs/models/NAME.md of the weights in ``file``; ``parameters`` is the number of their numbers."""
-    facts, provenance = read_header(file)
+    facts, _ = read_header(file)
     packed, section = facts["package"], facts["section"]
     name, region, classes = packed["name"], section["region"], facts["classes"]
     training = section["training"]
@@ -106,7 +106,7 @@ def _scores(file: Path, own: str) -> list[str]:
     whose = "of this file" if of == {own} else "of the weights before they were rounded to 16 bits"
     most = max((int(row["n"]) for row in rows), default=0)
     return [
-        f"One seed, {most} layouts for real test windows, {whose}. [methods.md](../methods.md) says what each score is.",
+        f"One seed, {most} layouts for real test windows, {whose} ([what each score is](../methods.md)).",
         "",
         f"| score | class | {' | '.join(decoders)} |",
         f"|---|---|{'---|' * len(decoders)}",
