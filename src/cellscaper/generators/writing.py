@@ -41,8 +41,8 @@ def stage_request(
     weights, facts = read_weights_for(args.model, targets.classes, args.targets or args.cells)
     if section.weights is not None and abs(targets.mpp / float(facts["mpp"]) - 1) > SCALE:
         raise CellscaperError(
-            f"{args.model} was trained at {facts['mpp']:g} µm a pixel, the targets have {targets.mpp:g}; set weights: null "
-            "to train the system on these cells"
+            f"{args.model} was trained at {facts['mpp']:g} µm a pixel, the targets have {targets.mpp:g}; set weights: "
+            "null to train the system on these cells"
         )
     kind = "Sampling" if args.model else "Settings"
     return Request(
