@@ -70,7 +70,7 @@ WORDS = {
 }
 BASE = {"type": "string", "description": "another experiment: its keys, with the own ones laid over them"}
 NAMED = {"type": ["string", "null"]}
-FILE = {"type": ["string", "null"], "pattern": "^[^-]", "expected": "a text that does not begin with -"}
+FILE = {"type": ["string", "null"], "pattern": "^[^-]", "expected": "a text that does not begin with -, or null"}
 INIT = (
     "weights that the training starts from: package:NAME, a file, or another experiment; classes are matched by name. "
     "Inherited only by experiments that change nothing but sampling and decoding"

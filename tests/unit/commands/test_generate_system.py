@@ -43,10 +43,8 @@ RANGE = {"lymphocyte": [0, 9], "epithelial": [0, 30], "stromal": [0, 9], "all": 
 def trained(name):
     """An untrained network of a system with its facts, as the package has them."""
     rng = np.random.default_rng(0)
-    items = [
-        Layout(rng.uniform(0, 140, (60, 2)).astype(np.float32), rng.integers(0, 3, 60).astype(np.uint8), (140, 140))
-    ]
-    cells = LayoutSet.build(items, CLASSES, 0.5)
+    points, labels = rng.uniform(0, 140, (60, 2)).astype(np.float32), rng.integers(0, 3, 60).astype(np.uint8)
+    cells = LayoutSet.build([Layout(points, labels, (140, 140))], CLASSES, 0.5)
     training = {"steps": 2, "lr": 1e-3}
     section = {"method": name, "region": 128, "small": "error", "training": training, **SYSTEMS[name]}
     torch.manual_seed(0)
