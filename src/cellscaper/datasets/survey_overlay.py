@@ -25,7 +25,7 @@ def overlay(name: str, settings: dots.Settings, region: int, text: Report, begun
         "fields": {"w256": {"windows": {"stride": text.stride()}, "small": small}},
         "features": features,
         "painters": {"tc": {"small": small}},
-        "experiments": begun.experiments,
+        **({"experiments": begun.experiments} if begun.experiments else {}),
         **({"grids": begun.grids} if begun.grids else {}),
     }
     if number < FEWEST:  # metrics refuse fewer layouts a side than samples or features

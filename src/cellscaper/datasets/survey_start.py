@@ -46,5 +46,6 @@ def starts(classes: Sequence[str], mpp: float, region: int) -> Starts:
                 block |= {"grid": f"start_{name}", "condition": section["condition"]}
             told = [f"{', '.join(some)} {how}" for some, how in ((same, "as there"), (new, "anew")) if some]
             lines.append(f"start      {name}: from the bundled weights, {', '.join(told)} (`init: null`: all anew)")
-        experiments[facts["package"]["experiment"]] = block
+        if section["region"] == region:  # presets for other regions sample with none of them
+            experiments[facts["package"]["experiment"]] = block
     return Starts(experiments, grids, lines)
