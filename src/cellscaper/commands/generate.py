@@ -112,7 +112,8 @@ def run(args: argparse.Namespace) -> None:
     for line in model.warnings(work.counts, work.pixels):
         log(line)
     config = {"number": n, "model": model.name, "system": model.system, **work.config}
-    provenance = record("generate", config, seed, paths, work.methods, package="commands")
+    inputs = paths if "weights" in paths else {**paths, "weights": model.file}
+    provenance = record("generate", config, seed, inputs, work.methods, package="commands")
     if part is not None:
         provenance["part"] = list(part)
     number, parts = part or (1, 1)

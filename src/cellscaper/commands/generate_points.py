@@ -46,7 +46,7 @@ def work(args: argparse.Namespace, paths: Mapping[str, Path], model: Model) -> W
             "min_distance": request.min_distance,
             "sampling": sampling.model_dump(exclude={"precision", "batch"}),
         },
-        methods=["generators.pointsets.generate", "generators.pointsets.packaged", "disk.export"],
+        methods=["commands.generate_points", "generators.pointsets.generate", "disk.export"],
         columns={"requested": request.counts, "given": len(request.fixed), "min_distance": request.min_distance},
         batch=BATCH,
         units=lambda n: calls(n, sampling),

@@ -79,7 +79,7 @@ def work(args: argparse.Namespace, paths: Mapping[str, Path], model: Model) -> W
             "decoder": decoder,
             "sampling": settings.model_dump(exclude={"batch"}),
         },
-        methods=[f"generators.{model.system}", "disk.export"],
+        methods=["commands.generate_system", f"generators.{model.system}", "disk.export"],
         columns={"requested": counts},
         batch=BATCH,
         units=lambda n: n,
