@@ -107,7 +107,7 @@ def test_what_may_differ_starts_anew_and_is_copied_where_it_is_the_same():
         ),
         (Net(2), anatomy("ab"), Net(2, width=5), "w.safetensors: into.weight is 5×5, this experiment's is 4×5"),
         (Net(2), anatomy("ab"), nn.Linear(3, 2), "w.safetensors: only the weights have a parameter bias"),
-        (Net(2), anatomy("abc"), Net(2), "into.weight is 4×5, this experiment's is 4×5"),
+        (Net(2), anatomy("abc"), Net(2), "pairs is 3×2×2, this experiment's is 3×2×2: another network"),
     ],
 )
 def test_another_network_is_one_line_and_leaves_the_model_alone(new, theirs, told, line):
