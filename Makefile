@@ -4,6 +4,7 @@ CORES ?= 2
 BRCA_M2C ?=
 LIZARD ?=
 DATASETS ?=
+TRAIN ?=
 PRESET ?= workflow/presets/demo.yaml
 RUN = .venv/bin/snakemake --workflow-profile workflow/profiles/local --cores $(CORES)
 
@@ -30,8 +31,8 @@ demo: home .venv/ready  ## every stage on simulated tissue: tables and pictures 
 	$(RUN) --configfile workflow/presets/demo.yaml
 	@echo "Open results/report.html; tables and pictures: results/phantom/tables/"
 
-brca: home .venv/ready  ## small models on the real BRCA-M2C (BRCA_M2C=folder, else it is downloaded)
-	$(RUN) --configfile workflow/presets/brca-small.yaml $(GIVEN)
+brca: home .venv/ready  ## small models on the real BRCA-M2C (BRCA_M2C=folder, else downloaded); TRAIN=1: no bundled weights
+	$(RUN) --configfile workflow/presets/brca-small.yaml $(if $(TRAIN),workflow/presets/brca-train.yaml) $(GIVEN)
 	@echo "Open results/report.html; tables and pictures: results/brca_m2c/tables/"
 
 gpu-day paper: CORES = $(shell nproc)

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cellscaper.disk.shipped import shipped_file
 from cellscaper.disk.storage import ImageSet, read_layouts
 from cellscaper.disk.weights import read_weights
-from cellscaper.generators import packaged_points
+from cellscaper.generators import point_diffusion
 from cellscaper.generators.protocol import Request
 from cellscaper.layouts import LayoutSet
 from cellscaper.painters import diffusion
@@ -35,11 +36,12 @@ def real_image(results: Path, window: LayoutSet, region: int) -> NDArray[np.uint
 
 def generated(results: Path, window: LayoutSet, region: int) -> tuple[LayoutSet, NDArray[np.uint8]]:
     """A layout with the window's counts by the bundled weights, and an image by the run's painter."""
-    settings = packaged_points.Settings()
-    made = packaged_points.generate(Request(window, [SEED], settings, window, region)).sets["points"]
+    weights, facts = read_weights(shipped_file("point_diffusion"))
+    request = Request(window, [SEED], point_diffusion.Sampling(), window, region, weights=weights, facts=facts)
+    made = point_diffusion.generate(request).sets["points"]
     weights, facts = read_weights(results / "train_image/tc/seed0/model.safetensors")
-    request = PaintRequest(made, [SEED], diffusion.Sampling(steps=10), weights, facts)
-    return made, next(diffusion.paint(request))
+    painted = PaintRequest(made, [SEED], diffusion.Sampling(steps=10), weights, facts)
+    return made, next(diffusion.paint(painted))
 
 
 def main(results: Path) -> None:

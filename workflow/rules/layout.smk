@@ -24,7 +24,7 @@ def begun(w):
 
 
 if workflow.is_main_process:
-    for line in outputs.saved_steps():
+    for line in [*outputs.saved_steps(), *outputs.told_weights()]:
         logger.info(line)
 
 
@@ -33,6 +33,7 @@ rule start_layout:
     input:
         cells=rules.read_cells.output.cells,
         density=lambda w: outputs.density(w.dataset, begun(w).trainings[0]),
+        init=lambda w: outputs.init_model(w.dataset, begun(w).trainings[0], w.seed),
     output:
         model=RESULTS + "/{dataset}/start_layout/{beginning}/seed{seed}/beginning.safetensors",
         losses=RESULTS + "/{dataset}/start_layout/{beginning}/seed{seed}/losses.csv",
@@ -55,10 +56,13 @@ rule start_layout:
         method=lambda w: method_code("start_layout", "generators", begun(w).recipe["method"]),
         config=lambda w: canonical(begun(w).recipe),
         until=lambda w: begun(w).steps,
+        # of a file the section has the SHA-256 (image.smk)
+        init=lambda w, output: outputs.init_file(begun(w).trainings[0]),
     shell:
         STAGE + "start_layout"
         " --cells {input.cells:q}"
         " --density {input.density:q}"
+        " --init {input.init:q} {params.init:q}"
         " --config {params.config:q}"
         " --until {params.until}"
         " --seed {wildcards.seed}"
@@ -73,6 +77,7 @@ rule train_layout:
     input:
         cells=rules.read_cells.output.cells,
         density=lambda w: outputs.density(w.dataset, w.experiment),
+        init=lambda w: outputs.init_model(w.dataset, w.experiment, w.seed),
         beginning=lambda w: outputs.beginning(w.dataset, w.experiment, w.seed),
     output:
         model=RESULTS + "/{dataset}/train_layout/{experiment}/seed{seed}/model.safetensors",
@@ -95,11 +100,13 @@ rule train_layout:
         **stage_code("train_layout"),
         method=generator_code("train_layout"),
         config=lambda w: canonical(experiments.recipe(w.experiment)),
+        init=lambda w, output: outputs.init_file(w.experiment),
     shell:
         STAGE + "train_layout"
         " --cells {input.cells:q}"
         " --density {input.density:q}"
         " --beginning {input.beginning:q}"
+        " --init {input.init:q} {params.init:q}"
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
         " --model {output.model:q}"
@@ -134,11 +141,12 @@ rule sample_layouts:
         config=lambda w: canonical(
             sections.sampling_section(experiments, w.dataset, w.experiment, w.purpose)
         ),
+        weights=lambda w, output: outputs.given_weights(w.experiment),
     shell:
         STAGE + "sample_layouts"
         " --cells {input.cells:q}"
         " --targets {input.targets:q}"
-        " --model {input.model:q}"
+        " --model {input.model:q} {params.weights:q}"
         " --purpose {wildcards.purpose}"
         " --config {params.config:q}"
         " --seed {wildcards.seed}"

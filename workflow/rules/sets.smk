@@ -43,12 +43,13 @@ rule generate_set:
         **stage_code("generate_set"),
         method=lambda w: method_code("generate_set", "generators", set_experiment(w).generator),
         config=lambda w: canonical(sections.set_section(experiments, w.set)),
+        weights=lambda w, output: outputs.given_weights(set_experiment(w).name),
         seed=lambda w: config["sets"][w.set]["seed"],
     shell:
         STAGE + "generate_set"
         " --cells {input.cells:q}"
         " --targets {input.targets:q}"
-        " --model {input.model:q}"
+        " --model {input.model:q} {params.weights:q}"
         " --part {wildcards.part} --parts {wildcards.parts}"
         " --config {params.config:q}"
         " --seed {params.seed}"

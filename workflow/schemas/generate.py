@@ -84,6 +84,15 @@ WORDS = {
 }
 BASE = {"type": "string", "description": "another experiment: its keys, with the own ones laid over them"}
 NAMED = {"type": ["string", "null"]}
+FILE = {"type": ["string", "null"], "pattern": "^[^-]", "expected": "a text that does not begin with -, or null"}
+INIT = (
+    "weights that the training starts from: package:NAME, a file, or another experiment; classes are matched by name. "
+    "Inherited only by experiments that change nothing but sampling and decoding"
+)
+WEIGHTS = (
+    "weights in place of a training: package:NAME or a file. Its settings, grid and condition are then those of the "
+    "weights; inherited only by experiments that change nothing but sampling and decoding"
+)
 
 
 def experiment(name: str) -> Node:
@@ -96,6 +105,9 @@ def experiment(name: str) -> Node:
         "settings": with_default(node(module.Settings), buildable(module.Settings)),
     }
     if is_trained(module):
+        if hasattr(module, "anatomy"):
+            properties["init"] = {**FILE, "description": INIT}
+        properties["weights"] = {**FILE, "description": WEIGHTS}
         properties["training"] = with_default(node(type(module.TRAINING)), module.TRAINING)
         properties["sampling"] = with_default(node(module.Sampling), buildable(module.Sampling))
     if "points" not in module.DECODERS:

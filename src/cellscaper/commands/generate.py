@@ -1,16 +1,10 @@
-"""`cellscaper generate`: layouts with exact counts, by the bundled model or your own."""
+"""`cellscaper generate`: layouts with the counts you ask for, by a bundled model or your own."""
 
 import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cellscaper.commands import options
-from cellscaper.commands.pictures import picture
+from cellscaper.commands.chosen_model import chosen_model
 from cellscaper.errors import CellscaperError
-
-if TYPE_CHECKING:
-    from cellscaper.generators.pointsets.request import Request
-    from cellscaper.layouts import LayoutSet
 
 STEPS = 10_000  # most noise levels that --steps takes
 SEEDS = 1024  # layouts whose seeds are in memory
@@ -37,6 +31,10 @@ and most commands take their folder like a file (docs/large-sets.md). A part tha
 
 Every layout has exactly the counts. No two cells are nearer than --min-distance, and no new cell lies outside the mask.
 An impossible request ends with a one-line error, and no file is written. The same --seed gives the same layouts.
+
+--system takes another system whose weights are in the package (docs/weights.md), --weights a file of your own training.
+Systems other than point_diffusion make whole regions of the size they were trained on, without masks and given cells.
+Those that make maps have the counts as a condition; the decoder `requested` reads exactly the counts from a map.
 """
 
 
@@ -57,10 +55,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--spread", metavar="FILE", help=".npy (h, w) or (classes, h, w) or .png: where cells are dense (≥ 0)"
     )
-    where.add_argument("--min-distance", default="4", metavar="PX", help="between any two cells (default 4; 0: none)")
+    where.add_argument("--min-distance", metavar="PX", help="between any two cells (default 4; 0: none)")
     how = parser.add_argument_group("how")
-    how.add_argument("--steps", metavar="N", help="noise levels (default 20); fewer are faster")
-    how.add_argument("--weights", metavar="FILE", help="your own model of point diffusion (.safetensors)")
+    how.add_argument("--system", metavar="NAME", help="bundled weights (default: point_diffusion)")
+    how.add_argument("--weights", metavar="FILE", help="your own model (.safetensors) of any trained system")
+    how.add_argument("--steps", metavar="N", help="noise levels (point diffusion: 20); fewer are faster")
+    how.add_argument(
+        "--decoder",
+        metavar="NAME",
+        help="of systems that make maps: requested (default, exact counts), peaks, components or released",
+    )
+    how.add_argument("--guidance", metavar="G", help="of maps: guidance on the counts (default 0: none)")
     how.add_argument("--threads", metavar="N", help="default: OMP_NUM_THREADS or one for each core")
     out = parser.add_argument_group("output")
     out.add_argument(
@@ -79,7 +84,8 @@ def run(args: argparse.Namespace) -> None:
     png = options.output(args.png) if args.png else None
     n, seed = options.whole(args.number, "-n", 1), options.whole(args.seed, "--seed")
     part = options.part(args.part) if args.part else None
-    wanted = {"steps": options.whole(args.steps, "--steps", 1, STEPS)} if args.steps else {}
+    if args.steps:
+        options.whole(args.steps, "--steps", 1, STEPS)
     paths = {key: options.file(getattr(args, key), f"--{key}") for key in ("mask", "around", "spread", "weights")
              if getattr(args, key)}  # fmt: skip
     if (args.counts is None) == (args.density is None):
@@ -91,92 +97,38 @@ def run(args: argparse.Namespace) -> None:
     export.ending(output)
     stage.use_threads(options.whole(args.threads, "--threads", 1) if args.threads else stage.usual_threads())
 
-    from cellscaper.generators.pointsets.generate import BATCH, SAMPLING, calls, generate
-    from cellscaper.generators.pointsets.packaged import load, load_packaged
+    from cellscaper.commands import generate_points, generate_system
     from cellscaper.layouts import Layout, LayoutSet
     from cellscaper.plan.provenance import record
     from cellscaper.report.figures.galleries import layout_sheet
     from cellscaper.report.figures.sheet import write_picture
-    from cellscaper.run.devices import best_device
     from cellscaper.run.parts import part_rows
-    from cellscaper.run.progress import Progress
+    from cellscaper.run.progress import Progress, log
     from cellscaper.run.seeds import sample_seeds
 
-    model, facts = load(paths["weights"]) if "weights" in paths else load_packaged()
-    classes, mpp = tuple(facts["classes"]), float(facts["mpp"])
-    request = _request(args, paths, classes, mpp)
-    sampling = SAMPLING.model_copy(update=wanted)
-    config = {
-        "number": n,
-        "counts": dict(zip(classes, request.counts.tolist(), strict=True)),
-        "size": list(request.size),
-        "min_distance": request.min_distance,
-        "sampling": sampling.model_dump(exclude={"precision", "batch"}),
-        "model": "own" if "weights" in paths else "packaged",
-    }
-    methods = ["generators.pointsets.generate", "generators.pointsets.packaged", "disk.export"]
-    provenance = record("generate", config, seed, paths, methods, package="commands")
+    model = chosen_model(args.system, paths.get("weights"))
+    make = generate_points.work if model.system == "point_diffusion" else generate_system.work
+    work = make(args, paths, model)
+    for line in model.warnings(work.counts, work.pixels):
+        log(line)
+    config = {"number": n, "model": model.name, "system": model.system, **work.config}
+    inputs = paths if "weights" in paths else {**paths, "weights": model.file}
+    provenance = record("generate", config, seed, inputs, work.methods, package="commands")
     if part is not None:
         provenance["part"] = list(part)
     number, parts = part or (1, 1)
-    rows = part_rows(n, BATCH if n >= BATCH * parts else 1, number, parts)
-    columns = {"requested": request.counts, "given": len(request.fixed), "min_distance": request.min_distance}
+    rows = part_rows(n, work.batch if n >= work.batch * parts else 1, number, parts)
     shown: list[Layout] = []
     with (
-        Progress(calls(len(rows), sampling), "denoising") as progress,
-        export.writer(output, classes, mpp, provenance) as append,
+        Progress(work.units(len(rows)), work.verb) as progress,
+        export.writer(output, model.classes, model.mpp, provenance) as append,
     ):
-        where = best_device()
-        model.to(where)
         for first in range(rows.start, rows.stop, SEEDS):
             seeds = sample_seeds(seed, min(SEEDS, rows.stop - first), 0, first)
-            made = generate(model, request, seeds, sampling, where, progress.update)
-            for own, layout in zip(seeds, made, strict=True):
-                append(layout, {**columns, "seed": own})
+            for own, layout in zip(seeds, work.layouts(seeds, progress.update), strict=True):
+                append(layout, {**work.columns, "seed": own})
                 shown += [layout] if len(shown) < 24 else []
+    for line in work.said():
+        log(line)
     if png is not None:
-        write_picture(layout_sheet(LayoutSet.build(shown, classes, mpp)), png)
-
-
-def _request(args: argparse.Namespace, paths: dict[str, Path], classes: tuple[str, ...], mpp: float) -> "Request":
-    import numpy as np
-
-    from cellscaper.generators.pointsets.request import Request, class_counts
-
-    size = options.size(args.size) if args.size else None
-    mask = picture(paths["mask"], "--mask", 2) > 0 if "mask" in paths else None
-    around = (
-        _around(paths["around"], size or (None if mask is None else mask.shape), mpp) if "around" in paths else None
-    )
-    size = size or (mask.shape if mask is not None else around.common_size() if around is not None else (256, 256))
-    fixed, labels = np.zeros((0, 2), np.float32), np.zeros(0, np.uint8)
-    if around is not None and len(around.points):
-        if around.common_size() != size:
-            raise CellscaperError(f"--around has {around.common_size()} px (height, width), the region {size}")
-        used = {around.classes[label] for label in np.unique(around.labels)}
-        class_counts(dict.fromkeys(sorted(used), 1), classes, "--around")
-        names = [around.classes[label] for label in around.labels]
-        fixed, labels = around.points, np.array([classes.index(name) for name in names], np.uint8)
-    if args.counts is not None:
-        counts = class_counts(options.amounts(args.counts, "--counts", whole=True), classes, "--counts")
-    else:
-        pixels = int(mask.sum()) if mask is not None else size[0] * size[1]
-        density = class_counts(options.amounts(args.density, "--density"), classes, "--density")
-        counts = (density * pixels * mpp**2 / 1e6).round()
-    spread = picture(paths["spread"], "--spread", 3) if "spread" in paths else None
-    distance = options.number(args.min_distance, "--min-distance")
-    return Request(counts.astype(np.int64), size, distance, mask, fixed, labels, spread)
-
-
-def _around(path: Path, size: tuple[int, int] | None, mpp: float) -> "LayoutSet":
-    """The layout of a file with one layout."""
-    from cellscaper.disk import export
-    from cellscaper.disk.formats.facts import Given
-
-    layouts = export.read(path, Given(size=size, mpp=mpp))
-    if len(layouts) != 1:
-        raise CellscaperError(
-            f"--around {path} holds {len(layouts)} layouts, expected one; take one out: "
-            f"cellscaper convert {path} one.h5 --layout 0"
-        )
-    return layouts
+        write_picture(layout_sheet(LayoutSet.build(shown, model.classes, model.mpp)), png)

@@ -21,6 +21,7 @@ from cellscaper.datasets.naming import named_classes
 from cellscaper.datasets.splitting import find_split
 from cellscaper.datasets.survey_overlay import PRESETS, overlay
 from cellscaper.datasets.survey_scale import find_scale, tell_scale
+from cellscaper.datasets.survey_start import starts
 from cellscaper.datasets.survey_state import Asked, WhatWasRead, placed
 from cellscaper.datasets.survey_text import Report
 from cellscaper.datasets.table_search import Columns, Tables, find_tables
@@ -105,10 +106,11 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     report = Report(settings, tables.how, cells, factor, decided.words, split_how, read.said, read.faults)
     settings = dots.Settings.model_validate(settings.model_dump())
     region = report.region()
+    begun = starts(settings.classes, dots.MPP if settings.rescale else settings.mpp, region)
     return Survey(
-        report.lines(),
+        [*report.lines(), "", *begun.lines],
         report.faults,
-        overlay(name, settings, region, report),
+        overlay(name, settings, region, report, begun),
         PRESETS[region],
         settings,
         decided.words,

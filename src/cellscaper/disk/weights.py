@@ -12,7 +12,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from cellscaper.disk.files import atomic
-from cellscaper.disk.hdf5 import SCHEMA_VERSION, Provenance
+from cellscaper.disk.hdf5 import Provenance
+from cellscaper.disk.weights_header import SCHEMA, VERSION, check_schema
 from cellscaper.errors import CellscaperError
 
 Weights = tuple[dict[str, Tensor], dict[str, Any]]  # tensors by name, facts
@@ -22,8 +23,8 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], provenance: Provena
     """Write weights as safetensors; ``facts`` (JSON): all that a reader needs to rebuild and use the model."""
     weights = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     header = {
-        "schema": "cellscaper/weights",
-        "schema_version": str(SCHEMA_VERSION),
+        "schema": SCHEMA,
+        "schema_version": VERSION,
         "provenance": json.dumps(provenance, sort_keys=True),
         "facts": json.dumps(facts, sort_keys=True),
     }
@@ -45,11 +46,7 @@ def read_weights(path: Path) -> Weights:
         raise CellscaperError(
             f"{path} is not a readable weights file (truncated or damaged); delete it and run again"
         ) from error
-    if header.get("schema") != "cellscaper/weights" or header.get("schema_version") != str(SCHEMA_VERSION):
-        raise CellscaperError(
-            f"{path} has schema {header.get('schema')} version {header.get('schema_version')}, "
-            f"this cellscaper reads cellscaper/weights version {SCHEMA_VERSION}; train it again"
-        )
+    check_schema(path, header)
     if header.pop("digest", None) != _digest(tensors, header):
         raise CellscaperError(f"{path} is damaged (its digest is wrong); delete it and run again")
     return tensors, json.loads(header["facts"])

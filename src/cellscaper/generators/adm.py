@@ -34,4 +34,4 @@ def extra(recipe: Recipe, x0: Tensor, ahead: None, step: int) -> None:
 
 
 SYSTEM = MapDiffusion(channels, compose, extra)
-prepare, generate = SYSTEM.prepare, SYSTEM.generate
+prepare, generate, anatomy = SYSTEM.prepare, SYSTEM.generate, SYSTEM.anatomy

@@ -2,13 +2,12 @@
 
 The model moves as many cells as were requested, so counts are exact. It denoises positions as EDM does (Karras et al.
 2022). Noise levels are uniform in the logarithm, so that each octave of scale, down to the spacing of nuclei, gets its
-share of the training. For fine-tuning, ``start: packaged`` begins with the weights that are shipped with the package,
-and ``topology`` adds losses on the holes of the denoised positions.
+share of the training. ``topology`` adds losses on the holes of the denoised positions.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,18 +15,17 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from cellscaper.errors import CellscaperError
 from cellscaper.generators.pointsets.batches import Points, check_targets, crop_batch, sample_points
-from cellscaper.generators.pointsets.network import DATA_SCALE, PointDenoiser, network
-from cellscaper.generators.pointsets.packaged import load_packaged
+from cellscaper.generators.pointsets.network import DATA_SCALE, PointDenoiser, class_axes, network
 from cellscaper.generators.pointsets.settings import LevelSampling, PointNetwork
 from cellscaper.generators.pointsets.topology import topology_terms
-from cellscaper.generators.protocol import Made, Prepared, Recipe, Request, read_recipe, refuse_density
+from cellscaper.generators.protocol import Made, Prepared, Recipe, Request, of_method, read_recipe, refuse_density
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.run.settings import Fraction, Positive
+from cellscaper.run.settings import Fraction, Positive, read
 from cellscaper.run.settings import Settings as Block
 from cellscaper.run.transfer import to_device
 from cellscaper.training.contract import Drawn
+from cellscaper.training.initial import Anatomy
 from cellscaper.training.settings import Training
 from cellscaper.views.crops import CropSampler
 
@@ -70,13 +68,10 @@ class TopologyLosses(Block):
 
 
 class Settings(Block):
-    """Network, noise levels, and the start of a fine-tuning."""
+    """Network, noise levels, losses on holes."""
 
     network: PointNetwork = PointNetwork()
     noise: NoiseLevels = NoiseLevels()
-    start: Literal["packaged", None] = Field(
-        None, description="packaged: fine-tuning begins with the weights that are shipped with the package"
-    )
     topology: TopologyLosses | None = Field(
         None, description="losses on the holes of the denoised positions, null for none"
     )
@@ -91,8 +86,6 @@ def prepare(recipe: Recipe, cells: LayoutSet, density: Sequence[Tensor] | None, 
     refuse_density(recipe)
     crops = CropSampler(cells, recipe.region, small=recipe.small)
     model = network(recipe.settings.network, cells.n_classes, recipe.region)
-    if recipe.settings.start == "packaged":
-        _start_packaged(model, cells.classes)
     return Prepared(model, batch_loss(recipe, crops, cells.n_classes, device), recipe)
 
 
@@ -105,15 +98,12 @@ def generate(request: Request) -> Made:
     return Made({"points": sample_layouts(model, request.targets, request.seeds, request.settings, request.advance)})
 
 
-def _start_packaged(model: PointDenoiser, classes: Sequence[str]) -> None:
-    start, facts = load_packaged()
-    mine, theirs = ({name: tuple(p.shape) for name, p in one.state_dict().items()} for one in (model, start))
-    if tuple(facts["classes"]) != tuple(classes) or mine != theirs or start.region != model.region:
-        raise CellscaperError(
-            f"settings.start: packaged, but those weights are of {', '.join(facts['classes'])} in {start.region} px "
-            "and of their own network; take the settings of point_diffusion or set start: null"
-        )
-    model.load_state_dict(start.state_dict())
+def anatomy(recipe: Recipe, classes: Sequence[str]) -> Anatomy:
+    """What the network's parameters belong to."""
+    of_method(recipe, ["point_diffusion"])
+    own = recipe.settings if isinstance(recipe.settings, dict) else recipe.settings.model_dump(mode="json")
+    settings = read(PointNetwork, own["network"], "generators point_diffusion.network")
+    return Anatomy({"settings.network": settings.model_dump(mode="json")}, class_axes(settings.layers, classes))
 
 
 class Batch(NamedTuple):

@@ -12,6 +12,8 @@ A trained generator also defines (and ``GPU = False`` if its training and sampli
 TRAINING                 the papers' training settings
 Sampling                 settings of sampling layouts with the weights
 prepare(recipe, …)       the model and its loss
+anatomy(recipe, classes) what its parameters belong to, so that `init` can start from weights of other classes; may be
+                         missing (`training.initial`). Settings of the recipe may be those of another generator
 
 and, if its own losses act late, BEGINS (`run.begins`): until then its model, its losses and its batches are those of
 another generator, whose training it then shares.
@@ -48,7 +50,8 @@ class Recipe(Settings):
     """All settings that determine the weights of a layout model: the section of `train_layout`, kept in the weights.
 
     ``settings``: the method's ``Settings``. ``grid``, ``condition`` and ``density`` (method and settings of the maps
-    that are generated together with the layout) belong to diffusions on layout maps.
+    that are generated together with the layout) belong to diffusions on layout maps. ``init``: the SHA-256 of the
+    weights that the training starts from, or ``experiment:NAME``; None for new weights.
     """
 
     method: str
@@ -59,6 +62,7 @@ class Recipe(Settings):
     grid: Grid | None = None
     density: Any = None
     condition: Condition = Unconditional()
+    init: str | None = None
 
 
 def grid_of(recipe: Recipe) -> Grid:
@@ -73,7 +77,7 @@ class SamplingSection(Settings):
 
     ``settings`` are those of the method's ``Sampling``, or of its ``Settings`` where it is not trained. ``counts``: the
     layouts have the counts of the targets, evenly spaced, or of random training crops. ``layouts`` is how many are
-    made; None makes one for each target.
+    made; None makes one for each target. ``weights``: the SHA-256 of weights that were not trained by this run.
     """
 
     method: str
@@ -83,6 +87,7 @@ class SamplingSection(Settings):
     decoding: Decoding = Decoding()
     counts: Literal["targets", "crops"] = "targets"
     layouts: Count | None = None
+    weights: str | None = None
 
 
 class SetSection(SamplingSection):
@@ -90,6 +95,14 @@ class SetSection(SamplingSection):
 
     layouts: Count
     unit: Count
+
+
+def of_method(recipe: Recipe, methods: Sequence[str]) -> None:
+    """CellscaperError unless a recipe is of one of these generators; an ``anatomy`` needs it of other weights."""
+    if recipe.method not in methods:
+        raise CellscaperError(
+            f"the weights are a model of {recipe.method}, expected one of {' or '.join(methods)}; take other weights"
+        )
 
 
 def read_recipe(section: Any) -> Recipe:

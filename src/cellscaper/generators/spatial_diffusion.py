@@ -38,7 +38,7 @@ def extra(recipe: Recipe, x0: Tensor, ahead: None, step: int) -> None:
 
 
 SYSTEM = MapDiffusion(channels, compose, extra)
-prepare = SYSTEM.prepare
+prepare, anatomy = SYSTEM.prepare, SYSTEM.anatomy
 
 
 def generate(request: Request) -> Made:

@@ -24,6 +24,7 @@ from cellscaper.generators.gan.network import Discriminator, PointMover, splat
 from cellscaper.generators.gan.statistics import (
     COUNT_SCALE,
     Pattern,
+    condition_labels,
     condition_size,
     describe,
     diagrams,
@@ -31,13 +32,14 @@ from cellscaper.generators.gan.statistics import (
     k_loss,
 )
 from cellscaper.generators.pointsets.batches import check_targets, crop_batch, pad_labels
-from cellscaper.generators.protocol import Made, Prepared, Recipe, Request, read_recipe, refuse_density
+from cellscaper.generators.protocol import Made, Prepared, Recipe, Request, of_method, read_recipe, refuse_density
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.run import launch
-from cellscaper.run.settings import Count, Positive
+from cellscaper.run.settings import Count, Positive, read
 from cellscaper.run.settings import Settings as Block
 from cellscaper.run.transfer import to_device
 from cellscaper.training.contract import Drawn
+from cellscaper.training.initial import Anatomy
 from cellscaper.training.settings import Training
 from cellscaper.views.crops import CropSampler
 
@@ -132,6 +134,23 @@ def generate(request: Request) -> Made:
     batch = request.settings.batch
     made = sample_layouts(model.double(), request.targets, request.seeds, batch, request.advance)
     return Made({"points": made})
+
+
+def anatomy(recipe: Recipe, classes: Sequence[str]) -> Anatomy:
+    """What the parameters of both networks belong to. The bank is of the training crops and never copied."""
+    of_method(recipe, ["tmccg"])
+    own = recipe.settings if isinstance(recipe.settings, dict) else recipe.settings.model_dump(mode="json")
+    settings = read(Settings, own, "generators tmccg")
+    told: list[object] = condition_labels(classes, len(settings.radii))
+    noise = [("noise", k) for k in range(settings.network.noise)]
+    axes: dict[str, dict[int, Sequence[object]]] = {
+        "generator.of_class.weight": {0: classes},
+        "generator.of_layout.0.weight": {1: [*told, *noise]},
+        "discriminator.see.0.weight": {1: classes},
+        "discriminator.ask.weight": {1: told},
+    }
+    alike = settings.model_dump(mode="json", include={"network", "discriminator", "radii"})
+    return Anatomy({f"settings.{key}": value for key, value in alike.items()}, axes)
 
 
 @torch.no_grad()

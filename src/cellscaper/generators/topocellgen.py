@@ -161,7 +161,7 @@ def extra(recipe: Recipe, x0: Tensor, wanted: Targets | None, step: int) -> Extr
 
 
 SYSTEM = MapDiffusion(channels, compose, extra, ahead)
-prepare, generate = SYSTEM.prepare, SYSTEM.generate
+prepare, generate, anatomy = SYSTEM.prepare, SYSTEM.generate, SYSTEM.anatomy
 
 
 def _gradient(value: Tensor, x0_hat: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from cellscaper.density.maps import normalise
 from cellscaper.disk.hdf5 import Provenance
 from cellscaper.disk.storage import DensitySet, read_layouts
 from cellscaper.errors import CellscaperError
+from cellscaper.generators.initial import check_planned, start_training
 from cellscaper.generators.protocol import Generator, Recipe, grid_of
 from cellscaper.layouts import LayoutSet
 from cellscaper.run.devices import device
@@ -23,17 +24,20 @@ def train_generator(
     """Train ``generator`` on the training images of ``args.cells``; see :func:`cellscaper.training.fit.fit`.
 
     With ``until`` only these first steps are made, and ``args.model`` is a beginning. Without it a training may go on
-    from the beginning ``args.beginning``.
+    from the beginning ``args.beginning``. The new network, and so its average, has the weights of ``args.init``.
     """
+    check_planned(args.init, recipe.init)
     cells = read_layouts(args.cells).where(split="train")
     density = density_maps(args.density, cells, grid_of(recipe).stride) if args.density else None
     torch.manual_seed(args.seed)
     prepared = generator.prepare(recipe, cells, density, device(args.gpus))
+    what = str(Path(args.model).parent)
+    if args.init:
+        start_training(prepared.model, generator, prepared.recipe, cells.classes, cells.mpp, args.init, what)
     section, begins = prepared.recipe.model_dump(mode="json"), getattr(generator, "BEGINS", None)
     facts = {"classes": list(cells.classes), "mpp": cells.mpp, **prepared.facts}
 
     def start(run: Run, *, provenance: Provenance) -> None:
-        what = str(Path(args.model).parent)
         load_beginning(args.beginning, run, Origin.of(section, begins, provenance), what)
 
     def end(run: Run, *, provenance: Provenance) -> None:

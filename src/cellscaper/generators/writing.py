@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cellscaper.disk.files import checksum
 from cellscaper.disk.hdf5 import Provenance
 from cellscaper.disk.layout_writer import join_layouts
+from cellscaper.disk.shipped import SCALE
 from cellscaper.disk.storage import write_layouts
 from cellscaper.disk.weights import read_weights_for
+from cellscaper.errors import CellscaperError
 from cellscaper.generators.protocol import Generator, Request, SamplingSection
 from cellscaper.generators.targets import with_targets
 from cellscaper.layouts import LayoutSet
@@ -28,9 +31,19 @@ def stage_request(
 ) -> Request:
     """The request of a stage: with the weights of ``args.model`` and ``Sampling``, or with ``Settings`` alone.
 
-    CellscaperError if the weights are of other classes than the targets.
+    CellscaperError if the weights are of other classes than the targets, or given ones of another scale or another
+    content than planned.
     """
+    if section.weights is not None and (args.model is None or checksum(args.model) != section.weights):
+        raise CellscaperError(
+            f"--model {args.model} has not the planned SHA-256 {section.weights}; start the workflow again"
+        )
     weights, facts = read_weights_for(args.model, targets.classes, args.targets or args.cells)
+    if section.weights is not None and abs(targets.mpp / float(facts["mpp"]) - 1) > SCALE:
+        raise CellscaperError(
+            f"{args.model} was trained at {facts['mpp']:g} µm a pixel, the targets have {targets.mpp:g}; set weights: "
+            "null to train the system on these cells"
+        )
     kind = "Sampling" if args.model else "Settings"
     return Request(
         targets=targets,

@@ -1,6 +1,7 @@
 """The names and numbers of a configuration against each other: one line for the first error."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from cellscaper.plan.schema import facts
 from cellscaper.plan.sections import set_unit
 from cellscaper.plan.tables import AUDIT, REAL_ONLY, Tables
 from cellscaper.plan.validation import NEW, RULES
+from cellscaper.plan.weights_agreement import check_weights
 from cellscaper.run.packages import need as need_package
 
 SPLITS = ("train", "val", "test")
@@ -59,6 +61,8 @@ def check_names(config: Config, places: Places) -> None:
                 need(experiment[key], kind, "experiments", name, key)
         _check_edges(experiment.get("condition", {}), ["experiments", name, "condition", "edges"], places)
         _check_losses(["experiments", name, "settings", "losses"], experiment["settings"].get("losses") or {}, places)
+    for name in config["experiments"]:
+        check_weights(name, need.experiments, places)
     for name, columns in config["columns"].items():
         _check_columns("", columns, ["columns", name], places)
     for name, table in config["tables"].items():
@@ -94,6 +98,11 @@ class _Need:
     def __init__(self, config: Config, places: Places):
         self.config, self.places = config, places
 
+    @cached_property
+    def experiments(self) -> Experiments:
+        """The experiments, whose names must have been checked before."""
+        return Experiments(self.config)
+
     def __call__(self, name: str, kind: str, *path: str) -> None:
         if name not in self.config[kind]:
             where = self.places.value(path, name)
@@ -114,7 +123,7 @@ def _check_set(name: str, block: Any, need: _Need) -> None:
     if decoder not in decoders and (decoder is not None or is_needed):
         where = places.value([*path, "decoder"], decoder)
         raise CellscaperError(f"{where}: layouts of generator {generator} are read by {' or '.join(decoders)}")
-    unit = set_unit(Experiments(need.config), name)
+    unit = set_unit(need.experiments, name)
     most = -(-block["layouts"] // unit)
     if block["parts"] > most:
         where = places.value([*path, "parts"], block["parts"])

@@ -151,6 +151,8 @@ class Costs:
         found: dict[str, list[str]] = {}
         for dataset in self.config["run"]["datasets"]:
             for name in sorted(self.outputs.trained(dataset)):
+                if not self.experiments[name].trains:
+                    continue
                 others = found.setdefault(self.experiments.shared_training(name), [])
                 if name != self.experiments.shared_training(name) and name not in others:
                     others.append(name)

@@ -12,6 +12,7 @@ from cellscaper.plan.beginnings import Beginning, shared_beginnings
 from cellscaper.plan.merging import Config
 from cellscaper.plan.provenance import canonical
 from cellscaper.plan.schema import facts
+from cellscaper.plan.weights import Weights, weights
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Experiment:
     """One system: its generator, its field of view and its settings.
 
     ``training`` and ``sampling`` are None if the generator is not trained; ``grid``, ``density``, ``condition`` and
-    ``decoding`` are None if it makes no maps. ``grid`` and ``density`` are names.
+    ``decoding`` are None if it makes no maps. ``grid`` and ``density`` are names. ``weights`` stand in place of its
+    training, and ``init`` is where the training starts: a file, ``package:NAME`` or, for ``init``, an experiment.
     """
 
     name: str
@@ -32,10 +34,18 @@ class Experiment:
     density: str | None = None
     condition: Any = None
     decoding: Any = None
+    init: str | None = None
+    weights: str | None = None
 
     @property
     def is_trained(self) -> bool:
+        """Whether its layouts come from trained weights, of this run or given ones."""
         return self.training is not None
+
+    @property
+    def trains(self) -> bool:
+        """Whether the run trains its weights."""
+        return self.is_trained and self.weights is None
 
     @property
     def on_gpu(self) -> bool:
@@ -54,6 +64,11 @@ class Experiments:
     def __init__(self, config: Config):
         self.config = config
         self._by_name = {name: self._read(name, block) for name, block in config["experiments"].items()}
+        self._weights: dict[str, Weights] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._by_name)
 
     def __getitem__(self, name: str) -> Experiment:
         return self._by_name[name]
@@ -74,6 +89,8 @@ class Experiments:
 
     def grid(self, name: str) -> Any:
         """The raster of an experiment's maps, or None."""
+        if (given := self.weights(name)) is not None:
+            return given.section.get("grid")
         grid = self[name].grid
         return None if grid is None else {"region": self.region(name), **self.config["grids"][grid]}
 
@@ -82,10 +99,41 @@ class Experiments:
         density = self[name].density
         return None if density is None else method_block(self.config["densities"][density])
 
+    # -- weights that the run does not train -----------------------------------------------------------------
+
+    def weights(self, name: str) -> Weights | None:
+        """The weights that an experiment samples with instead of training its own."""
+        named = self[name].weights
+        return None if named is None or not self[name].is_trained else self.named_weights(named)
+
+    def init(self, name: str) -> Weights | None:
+        """The file of weights that the training of an experiment starts from; None for new ones or an experiment's."""
+        named = self[name].init
+        if named is None or not self[name].trains:
+            return None
+        return self.weights(named) if named in self._by_name else self.named_weights(named)
+
+    def init_experiment(self, name: str) -> str | None:
+        """The experiment whose training makes the weights that the training of ``name`` starts from."""
+        one = self[name]
+        named = one.init if one.trains and one.init in self._by_name else None
+        return named if named is not None and self[named].trains else None
+
+    def named_weights(self, named: str) -> Weights:
+        """The weights of a name in the configuration, read once."""
+        if named not in self._weights:
+            self._weights[named] = weights(named)
+        return self._weights[named]
+
     # -- sharing -------------------------------------------------------------------------------------------
 
     def recipe(self, name: str) -> Any:
-        """All settings that determine the weights: the section of `train_layout`."""
+        """All settings that determine the weights: the section of `train_layout`.
+
+        Of given weights it is that of their training, with their SHA-256.
+        """
+        if (given := self.weights(name)) is not None:
+            return {**given.section, "weights": given.sha256}
         one, field = self[name], self.config["fields"][self[name].field]
         recipe = {
             "method": one.generator,
@@ -96,8 +144,16 @@ class Experiments:
             "grid": self.grid(name),
             "density": self.density(name),
             "condition": one.condition,
+            "init": self._planned_init(name),
         }
         return {key: value for key, value in recipe.items() if value is not None}
+
+    def _planned_init(self, name: str) -> str | None:
+        """What a recipe says of the weights that the training starts from."""
+        if (other := self.init_experiment(name)) is not None:
+            return f"experiment:{other}"
+        given = self.init(name)
+        return None if given is None else given.sha256
 
     def _everything(self, name: str) -> Any:
         one, field = self[name], dict(self.config["fields"][self[name].field])
@@ -112,7 +168,7 @@ class Experiments:
 
     @cached_property
     def _first_trained_alike(self) -> dict[str, str]:
-        return _first({name: canonical(self.recipe(name)) for name, one in self._by_name.items() if one.is_trained})
+        return _first({name: canonical(self.recipe(name)) for name, one in self._by_name.items() if one.trains})
 
     def shared(self, name: str) -> str:
         """The first experiment with all settings equal: ``name`` uses its layouts and scores."""

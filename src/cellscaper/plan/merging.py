@@ -32,6 +32,10 @@ def overlay(base: Config, own: Config, node: Any = ANYTHING, keep_null: bool = F
     return merged
 
 
+SAMPLED = {"sampling", "decoding"}  # keys of an experiment that change nothing about its weights
+OF_TRAINING = ("weights", "init")  # keys that belong to one training and are not inherited by another
+
+
 def layered(base: Config, own: Config, node: Any) -> Config:
     """``base`` with a whole configuration laid over it; in sections whose entries inherit, null stays until they do."""
     merged = overlay(base, {key: value for key, value in own.items() if key not in INHERITING}, node)
@@ -47,6 +51,8 @@ def layered(base: Config, own: Config, node: Any) -> Config:
 
 def with_bases(section: str, places: Places, node: Any) -> Config:
     """The entries of a section, each laid over the entry that its ``base`` names; entries that are null are left out.
+
+    ``weights`` and ``init`` of an experiment are inherited only where nothing but its sampling changes.
 
     ``node`` is that of the schema for an entry. CellscaperError for a base that is missing or null, and for bases in a
     circle.
@@ -78,6 +84,8 @@ def _resolved(section: str, name: Any, above: tuple[Any, ...], places: Places, n
     if wrong:
         raise CellscaperError(f"{places.value([section, str(name), 'base'], base)}: {wrong}")
     inherited = _resolved(section, base, (*above, name), places, node)
+    if section == "experiments" and isinstance(inherited, dict) and own.keys() - SAMPLED:
+        inherited = {key: value for key, value in inherited.items() if key not in OF_TRAINING}
     return overlay(inherited, own, node) if isinstance(inherited, dict) else inherited
 
 

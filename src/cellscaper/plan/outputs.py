@@ -56,11 +56,29 @@ class Outputs:
         return [f"{self.folder(dataset)}/fit_density/{one.density}/stride{grid['stride']}.h5"]
 
     def layout_weights(self, dataset: str, experiment: str, seed: str) -> list[str]:
-        """The weights with which an experiment samples, if any: of the first experiment with its recipe."""
-        if not self.experiments[experiment].is_trained:
+        """The weights of this run with which an experiment samples, if any: of the first experiment with its recipe."""
+        if not self.experiments[experiment].trains:
             return []
         name = self.experiments.shared_training(experiment)
         return [f"{self.folder(dataset)}/train_layout/{name}/seed{seed}/model.safetensors"]
+
+    def given_weights(self, experiment: str) -> list[str]:
+        """The file of weights with which an experiment samples instead of a training, if any.
+
+        It is no input of a rule: its content counts, which is in the section, not its path and time.
+        """
+        given = self.experiments.weights(experiment)
+        return [] if given is None else [given.file]
+
+    def init_model(self, dataset: str, experiment: str, seed: str) -> list[str]:
+        """The weights of another experiment that the training of an experiment starts from, if any."""
+        other = self.experiments.init_experiment(experiment)
+        return [] if other is None else self.layout_weights(dataset, other, seed)
+
+    def init_file(self, experiment: str) -> list[str]:
+        """The file that the training of an experiment starts from, if any; like `given_weights`, no input of a rule."""
+        given = self.experiments.init(experiment)
+        return [] if given is None else [given.file]
 
     def beginning(self, dataset: str, experiment: str, seed: str) -> list[str]:
         """The beginning that the training of an experiment goes on from, if it shares one."""
@@ -73,8 +91,29 @@ class Outputs:
         return {row.experiment for row in rows if row.experiment and self.experiments[row.experiment].is_trained}
 
     def trainings(self, dataset: str) -> set[str]:
-        """The trainings of layout models for the tables of a dataset; several experiments may share one."""
-        return {self.experiments.shared_training(one) for one in self.trained(dataset)}
+        """The trainings of layout models for the tables of a dataset, and those that they start from.
+
+        Several experiments may share one.
+        """
+        waiting = [one for one in self.trained(dataset) if self.experiments[one].trains]
+        found: set[str] = set()
+        while waiting:
+            training = self.experiments.shared_training(waiting.pop())
+            if training not in found:
+                found.add(training)
+                other = self.experiments.init_experiment(training)
+                waiting += [] if other is None else [other]
+        return found
+
+    def told_weights(self) -> list[str]:
+        """A line for each file of weights that the run samples with instead of a training."""
+        found: dict[str, list[str]] = {}
+        for dataset in self.config["run"]["datasets"]:
+            for name in sorted(self.trained(dataset)):
+                given = self.experiments.weights(name)
+                if given is not None:
+                    found.setdefault(f"{dataset}: {given.told}", []).append(name)
+        return [f"{told}: no training of {', '.join(names)}" for told, names in found.items()]
 
     def saved_steps(self) -> list[str]:
         """A line for each dataset and shared beginning: how many training steps the run saves by it."""

@@ -37,7 +37,7 @@ def density_section(config: Config, density: str, stride: int) -> Any:
 def sampling_section(experiments: Experiments, dataset: str, name: str, purpose: str) -> Any:
     """The section of `sample_layouts` for layouts that are scored (``test``) or painted for detectors (``train``).
 
-    It has no recipe of a trained generator, because the weights contain it.
+    It has no recipe of a trained generator, because the weights contain it. Given weights count by their content alone.
     """
     one = experiments[name]
     field = experiments.config["fields"][one.field]
@@ -52,6 +52,7 @@ def sampling_section(experiments: Experiments, dataset: str, name: str, purpose:
         "small": field["small"],
         "counts": "crops" if crops else "targets",
         "layouts": field["train_layouts"] if purpose == "train" else scored,
+        "weights": None if (given := experiments.weights(name)) is None else given.sha256,
     }
     return {key: value for key, value in section.items() if value is not None}
 

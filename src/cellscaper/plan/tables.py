@@ -110,6 +110,22 @@ class Tables:
             "curves": {row: block["curve"] for row, block in rows.items() if block.get("curve")},
         }
 
+    def _origins(self, table: str) -> list[tuple[str, list[str]]]:
+        """What is to be said of rows whose weights the run did not train, or did not train from nothing."""
+        found: dict[str, list[str]] = {}
+        for row in self.rows(table):
+            if row.experiment is not None:
+                given, start = self.experiments.weights(row.experiment), self.experiments.init(row.experiment)
+                other = self.experiments.init_experiment(row.experiment)
+                if given is not None:
+                    found.setdefault(
+                        f"not trained here: {given.told}, the same for every seed, so ± is that of sampling", []
+                    ).append(row.label)
+                elif start is not None or other is not None:
+                    told = start.told if start is not None else f"the weights of {other}"
+                    found.setdefault(f"trained on from {told}", []).append(row.label)
+        return list(found.items())
+
     # -- inputs of rows --------------------------------------------------------------------------------------
 
     @cached_property
@@ -181,6 +197,9 @@ class Tables:
             block.setdefault("experiment", table["rows"][row]["experiment"])
         table["rows"] = rows  # a list: canonical JSON sorts the keys of maps
         table["framing"] = self.framing(name)
+        origins = self._origins(name)
+        if origins:
+            table["origins"] = origins
         return {key: value for key, value in table.items() if value is not None}
 
 

@@ -11,6 +11,7 @@ from cellscaper.report.tables.notes import (
     detection_notes,
     kind_notes,
     notes_json,
+    origin_notes,
     protocol_notes,
     subset_notes,
     training_notes,
@@ -33,6 +34,7 @@ def main() -> None:
     values = load_paper_values().get(table.get("values") or args.table, {})
     frame = build(table, args.dataset, classes, scores, values)
     notes = [*cell_notes(frame), *protocol_notes(table, frame), *kind_notes(table), *caveat_notes(table)]
+    notes += origin_notes(table)
     notes += subset_notes(table, args.dataset, scores)
     if table["kind"] == "detections":
         counts = read_counts(args.counts)

@@ -11,7 +11,7 @@ from cellscaper.run.methods import method
 
 
 def main() -> None:
-    inputs, outputs = ["cells", "density?"], ["model", "losses"]
+    inputs, outputs = ["cells", "density?", "init?"], ["model", "losses"]
     args = stage.arguments(__doc__, inputs, outputs, options=["until"], gpus="several")
     recipe = read_recipe(args.config)
     steps = recipe.training.steps

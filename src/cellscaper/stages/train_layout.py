@@ -7,7 +7,7 @@ from cellscaper.run.methods import method
 
 
 def main() -> None:
-    inputs, outputs = ["cells", "density?", "beginning?"], ["model", "losses"]
+    inputs, outputs = ["cells", "density?", "beginning?", "init?"], ["model", "losses"]
     args = stage.arguments(__doc__, inputs, outputs, gpus="several")
     recipe = read_recipe(args.config)
     train_generator("train_layout", args, method("generators", recipe.method), recipe)

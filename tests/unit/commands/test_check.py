@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 from scipy.io import savemat
@@ -12,6 +13,12 @@ from snakemake.utils import update_config
 
 from cellscaper import cli
 from cellscaper.datasets import dots, phantom
+from cellscaper.datasets.survey_start import starts
+from cellscaper.disk import shipped
+from cellscaper.disk.files import checksum
+from cellscaper.disk.shipped import shipped_file
+from cellscaper.disk.weights import write_weights
+from cellscaper.disk.weights_header import read_header
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.configuration import configuration
 from cellscaper.plan.outputs import Outputs
@@ -258,3 +265,60 @@ def test_images_without_dots_say_what_was_expected(tmp_path):
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "slide.png")
     with pytest.raises(CellscaperError, match=r"no file of dots named after one; expected for example slide\.csv"):
         cli.call(["check", str(tmp_path)])
+
+
+# -- the bundled weights -------------------------------------------------------------------------------------------
+
+
+def test_trainings_start_from_the_bundled_weights_where_region_and_scale_fit(records, tmp_path, capsys):
+    folder = make(tmp_path, records, scale=2)
+    overlay = check(folder, "--mpp", "0.5", "--classes", "lymphocyte=lymphocyte,epithelial=tumour,stromal=stromal")
+    block = overlay["experiments"]["point_diffusion"]
+    assert block["weights"] is None and block["init"] == "package:point_diffusion"
+    line = (
+        "start      point_diffusion: from the bundled weights, lymphocyte, stromal as there, tumour anew (`init: null`"
+    )
+    assert line in capsys.readouterr().out
+    assert "# start point_diffusion: from the bundled weights" in (folder / "own.yaml").read_text(encoding="utf-8")
+    preset = yaml.safe_load((REPOSITORY / "workflow/presets/brca-small.yaml").read_text(encoding="utf-8"))
+    plan = Outputs(configuration(preset, overlay))
+    recipe = plan.experiments.recipe("point_diffusion")
+    assert recipe["init"] == checksum(shipped_file("point_diffusion")) and recipe["training"]["steps"] == 1500
+    given, _ = read_header(shipped_file("point_diffusion"))
+    assert recipe["settings"] == given["section"]["settings"] and "point_diffusion" in plan.trainings("mine")
+    assert plan.told_weights() == []
+
+
+@pytest.mark.parametrize(("scale", "mpp"), [(1, "0.5"), (2, "0.45")])
+def test_trainings_start_anew_elsewhere_and_the_check_says_why(records, tmp_path, capsys, scale, mpp):
+    overlay = check(make(tmp_path, records, scale=scale), "--mpp", mpp)
+    assert overlay.get("experiments") == (None if scale == 1 else {"point_diffusion": {"weights": None}})
+    region = 128 if scale == 1 else 256
+    assert (
+        f"start      point_diffusion: new weights, because the bundled ones are of 256 px at 0.5 µm a pixel, and these "
+        f"cells of {region} px at {mpp}"
+    ) in capsys.readouterr().out
+
+
+def test_maps_start_with_the_grid_and_the_settings_of_their_weights(monkeypatch, tmp_path):
+    """With toy weights of a system that makes maps: the overlay is a valid configuration with the same network."""
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    network = {"channels": 48, "blocks": 1, "multipliers": [1, 2, 3], "attention": [16, 8], "head_channels": 48}
+    section = {
+        "method": "topocellgen",
+        "region": 256,
+        "settings": {"network": network, "diffusion": {"prediction": "v"}},
+        "grid": {"region": 256, "stride": 4, "marker": 3, "low": -0.5, "high": 2.5, "soft": 0.914, "exact": True},
+        "condition": {"kind": "class_counts", "drop": 0.1},
+        "training": {"steps": 6000},
+    }
+    facts = {"section": section, "classes": ["a"], "mpp": 0.5, "package": {"experiment": "topocellgen"}}
+    file = tmp_path / "topocellgen.safetensors"
+    write_weights(file, {"a": torch.ones(1)}, {}, **facts)
+    file.with_suffix(".sha256").write_text(f"{checksum(file)}  {file.name}\n")
+    found = starts(["a", "b"], 0.5, 256)
+    plan = Outputs(configuration({"experiments": found.experiments, "grids": found.grids}))
+    recipe = plan.experiments.recipe("topocellgen")
+    assert recipe["grid"] == {**section["grid"], "pad": 0} and recipe["init"] == checksum(file)
+    assert recipe["settings"]["network"].items() >= network.items()
+    assert recipe["condition"] == {"kind": "class_counts", "scale": 50.0, "drop": 0.1}

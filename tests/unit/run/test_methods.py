@@ -41,7 +41,6 @@ UNTRAINED = (
     "real_halves",
     "train_crops",
     "retrieval",
-    "packaged_points",
     "pattern_reconstruction",
     "gibbs",
 )

@@ -108,6 +108,13 @@ def condition_size(classes: int, radii: int) -> int:
     return classes + classes * (classes + 1) // 2 * radii + (classes + 1) * (1 + 2 * HOLES)
 
 
+def condition_labels(classes: Sequence[str], radii: int) -> list[object]:
+    """What each of the D numbers of :func:`describe` belongs to: a class, a pair of classes, or all cells (None)."""
+    pairs = [tuple(sorted((one, other))) for i, one in enumerate(classes) for other in classes[i:]]
+    holes = [("holes", name, k) for name in [*classes, None] for k in range(1 + 2 * HOLES)]
+    return [*classes, *((pair, k) for pair in pairs for k in range(radii)), *holes]
+
+
 def _largest(diagram: NDArray) -> NDArray[np.float64]:
     found = np.zeros((HOLES, 2))
     order = np.argsort(diagram[:, 0] - diagram[:, 1], kind="stable")[:HOLES]

@@ -20,9 +20,10 @@ from cellscaper.diffusion.unet import UNet
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.protocol import Made, Prepared, Recipe, Request, grid_of, read_recipe
 from cellscaper.layouts import Layout, LayoutSet
-from cellscaper.run.settings import Settings
+from cellscaper.run.settings import Settings, read
 from cellscaper.run.transfer import to_device
 from cellscaper.training.contract import Drawn
+from cellscaper.training.initial import Anatomy
 from cellscaper.training.settings import Training
 from cellscaper.views.crops import CropSampler, cut_maps
 from cellscaper.views.decoding import DECODERS, decode
@@ -201,6 +202,37 @@ def with_edges(recipe: Recipe, crops: CropSampler) -> Recipe:
     return recipe.model_copy(update={"condition": condition.model_copy(update={"edges": edges})})
 
 
+def anatomy(recipe: Recipe, classes: Sequence[str]) -> Anatomy:
+    """What the network's parameters belong to: channels of the layout and of the density of each class.
+
+    The recipe may be of any diffusion on layout maps. The condition starts anew where it is of another kind or scale.
+    """
+    own = recipe.settings if isinstance(recipe.settings, dict) else recipe.settings.model_dump(mode="json")
+    blocks = {key: own[key] for key in MapSettings.model_fields if key in own}
+    settings, grid = read(MapSettings, blocks, f"generators {recipe.method}"), grid_of(recipe)
+    kinds = ["layout"] if recipe.density is None else ["layout", "density"]
+    inputs = [(kind, name, k) for kind in kinds for name in classes for k in range(settings.network.fold**2)]
+    outputs = [("mean", *one) for one in inputs]
+    if settings.diffusion.learn_variance:
+        outputs += [("variance", *one) for one in inputs]
+    axes: dict[str, dict[int, Sequence[Any]]] = {
+        "net.stem.weight": {1: inputs},
+        "net.head.2.weight": {0: outputs},
+        "net.head.2.bias": {0: outputs},
+    }
+    if isinstance(recipe.condition, CountsCondition):
+        axes["condition.mlp.0.weight"] = {1: list(classes)}
+    alike = {
+        "settings.network": settings.network.model_dump(mode="json", exclude={"dropout", "checkpoint"}),
+        "settings.diffusion": settings.diffusion.model_dump(
+            mode="json", include={"schedule", "steps", "prediction", "learn_variance"}
+        ),
+        "grid": vars(grid),
+    }
+    told = recipe.condition.model_dump(mode="json", exclude={"drop", "edges"})
+    return Anatomy(alike, axes, {"condition.": told})
+
+
 @dataclass(frozen=True)
 class MapDiffusion:
     """A generator on layout maps: its own functions, with the common training and sampling (`generators.protocol`)."""
@@ -220,6 +252,10 @@ class MapDiffusion:
         channels = self.channels(recipe, classes)
         loss = batch_loss(recipe, self, TrainingData(crops, classes, density), device)
         return Prepared(denoiser(recipe, channels, classes), loss, recipe, {"channels": channels})
+
+    def anatomy(self, recipe: Recipe, classes: Sequence[str]) -> Anatomy:
+        """See `protocol` and :func:`anatomy`."""
+        return anatomy(recipe, classes)
 
     def generate(self, request: Request) -> Made:
         """See `protocol.Generator`: a set for each decoder."""

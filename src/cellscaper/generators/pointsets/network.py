@@ -9,7 +9,7 @@ Nothing depends on the order of the points: if two points of a class are swapped
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -179,6 +179,18 @@ class PointDenoiser(nn.Module):
 def network(settings: PointNetwork, classes: int, region: int) -> PointDenoiser:
     """The network of these settings for regions of ``region`` px, on the default device."""
     return PointDenoiser(classes, region, **dict(settings))
+
+
+def class_axes(layers: int, classes: Sequence[str]) -> dict[str, dict[int, list[object]]]:
+    """Parameter → axis → what each index belongs to: a class, a pair of classes, or a number for everything else."""
+    pairs = [(one, other) for one in classes for other in classes]
+    logs, shares = ([(kind, name) for name in [*classes, None]] for kind in ("log", "share"))  # None: all cells
+    return {
+        "token.weight": {1: [*range(2 + 4 * OCTAVES + 8), *classes]},
+        "level.0.weight": {1: [*range(17), *logs, *shares]},
+        "edge_in.weight": {1: [*range(RADIAL + 6), *pairs]},
+        **{f"blocks.{i}.class_bias": {1: list(classes), 2: list(classes)} for i in range(layers)},
+    }
 
 
 def in_precision(model: PointDenoiser, precision: str) -> PointDenoiser:

@@ -1,17 +1,14 @@
-"""The weights that are shipped with the package: point diffusion trained on BRCA-M2C (model card in their folder)."""
+"""Networks of point diffusion from files of weights: those that are shipped with the package, or any other."""
 
 from pathlib import Path
 from typing import Any
 
-from cellscaper.disk.files import checksum
+from cellscaper.disk.shipped import shipped_file
 from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.pointsets.network import PointDenoiser, network
 from cellscaper.generators.pointsets.settings import PointNetwork
 from cellscaper.run.settings import read
-
-WEIGHTS = Path(__file__).parent / "weights" / "brca_m2c.safetensors"
-SHA256 = "0136176e737e146db14dfdd2cc72c5383f316fcf65424191debe1520447d9126"
 
 
 def load_packaged() -> tuple[PointDenoiser, dict[str, Any]]:
@@ -19,11 +16,7 @@ def load_packaged() -> tuple[PointDenoiser, dict[str, Any]]:
 
     Raises CellscaperError if the file is missing or differs from the file of this version.
     """
-    if not WEIGHTS.exists():
-        raise CellscaperError(f"{WEIGHTS} is missing from this installation; install cellscaper again")
-    if checksum(WEIGHTS) != SHA256:
-        raise CellscaperError(f"{WEIGHTS} is not the file this version came with; install cellscaper again")
-    return load(WEIGHTS)
+    return load(shipped_file("point_diffusion"))
 
 
 def load(path: Path) -> tuple[PointDenoiser, dict[str, Any]]:

@@ -91,6 +91,11 @@ def kind_notes(table: Block) -> list[Note]:
     return [Note(text) for row, text in KIND_NOTES[table["kind"]].items() if row in there]
 
 
+def origin_notes(table: Block) -> list[Note]:
+    """The rows whose weights the run did not train, or did not train from nothing: ``table["origins"]``."""
+    return [Note(f"{', '.join(f'“{row}”' for row in rows)}: {text}") for text, rows in table.get("origins", ())]
+
+
 def caveat_notes(table: Block) -> list[Note]:
     """What the files of the metrics say about their columns, each once."""
     caveats = dict.fromkeys(column["caveat"] for column in table["columns"] if column.get("caveat"))

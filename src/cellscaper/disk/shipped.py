@@ -1,0 +1,33 @@
+"""The weights that are shipped with the package: a file ``weights/NAME.safetensors`` and its SHA-256 for each.
+
+`docs/pack_weights.py` makes both. Nothing else knows which there are, so another file reruns nothing.
+"""
+
+from pathlib import Path
+
+from cellscaper.disk.files import checksum
+from cellscaper.errors import CellscaperError
+
+FOLDER = Path(__file__).resolve().parents[1] / "weights"
+PREFIX = "package:"  # of such weights in a configuration
+SCALE = 0.02  # relative difference of µm a pixel that still counts as the scale of weights
+
+
+def shipped_names() -> list[str]:
+    """The names of the weights that this installation has."""
+    return sorted(file.stem for file in FOLDER.glob("*.sha256"))
+
+
+def shipped_file(name: str) -> Path:
+    """The file of shipped weights; CellscaperError if there are none, or if it is not the file of this version."""
+    if name not in shipped_names():
+        raise CellscaperError(
+            f"this installation has no weights of {name} (it has {', '.join(shipped_names()) or 'none'}); train them, "
+            "for example with `make brca TRAIN=1`, and name the file model.safetensors (docs/weights.md)"
+        )
+    file = FOLDER / f"{name}.safetensors"
+    if not file.exists():
+        raise CellscaperError(f"{file} is missing from this installation; install cellscaper again")
+    if checksum(file) != (FOLDER / f"{name}.sha256").read_text(encoding="utf-8").split()[0]:
+        raise CellscaperError(f"{file} is not the file this version came with; install cellscaper again")
+    return file
