@@ -58,7 +58,9 @@ def crate(run: Run) -> str:
     commits = {job.file: job.commit for one in run.origins for job in one.jobs if job.commit}
     results = sorted({run.report, *run.tables, *run.others, *jobs})
     inputs = [run.configuration, *run.manifests]
-    files = [_file(run.results, name, based.get(name), commits.get(name)) for name in [*results, *inputs, *sorted(logs)]]
+    files = [
+        _file(run.results, name, based.get(name), commits.get(name)) for name in [*results, *inputs, *sorted(logs)]
+    ]
     ended = _newest(run.results, [*run.tables, *jobs])
     licences = list(dict.fromkeys(LICENCES.get(reader, UNKNOWN) for reader in run.datasets.values()))
     names = ", ".join(run.datasets)

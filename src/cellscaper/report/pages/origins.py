@@ -101,7 +101,9 @@ def _panel(cell: Any, dataset: str, table: str, origin: Origin, results: Path, c
         ("commit", ", ".join(made) or "unknown"),
     ]
     back = row_id(dataset, table, cell["row"])
-    return Panel(f"{back}-{origin.reader}", back, cell["row_label"], facts, [job.seed for job in origin.scores], [], jobs)
+    return Panel(
+        f"{back}-{origin.reader}", back, cell["row_label"], facts, [job.seed for job in origin.scores], [], jobs
+    )
 
 
 def _line(cell: Any, name: str, origin: Origin, scores: pd.DataFrame, reader: str) -> Line:

@@ -162,9 +162,7 @@ def _dataset(
     )
 
 
-def _table(
-    block: Config, dataset: str, file: Path, figures: Sequence[Path], framing: Mapping[str, str]
-) -> PageTable:
+def _table(block: Config, dataset: str, file: Path, figures: Sequence[Path], framing: Mapping[str, str]) -> PageTable:
     """A table with its pictures: its numbers as intervals, and the picture of its rows."""
     name = file.stem
     floor, ceiling = ([row for row, kind in framing.items() if kind == wanted] for wanted in ("floor", "ceiling"))
