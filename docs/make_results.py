@@ -1,4 +1,4 @@
-"""Committed results: docs/results/<preset>/<table>.csv from a finished run, and the tables of docs/results/*.md from them.
+"""Committed results: docs/results/<preset>/<table>.csv from a finished run, and from them the tables of its pages.
 
 python docs/make_results.py                                        # the tables of the pages anew; a test finds drift
 python docs/make_results.py RESULTS --preset brca-bundled          # also the CSV files, of a run in the folder RESULTS

@@ -20,7 +20,7 @@ Compare the numbers of docs/results/<preset>/*.csv with those of a rerun. Exit s
 reproduced. A number of several seeds is reproduced within the 95 % interval of the mean of the rerun's seeds (by their
 standard deviation), a number of one seed within its 95 % interval over the test images.
 
-  cellscaper verify                                     # samples and scores again with the bundled weights: brca-bundled
+  cellscaper verify                                     # samples and scores again with the bundled weights
   cellscaper verify --full                              # every committed preset, from its trainings: days of a core
   cellscaper verify --full --preset brca-points         # this preset alone
   cellscaper verify --results my_results --preset brca-small    # a finished run; nothing is run

@@ -1,4 +1,4 @@
-"""The origin of a table's numbers: the experiment of a row, its configuration keys, and the jobs that made its scores."""
+"""The origin of a table's numbers: the experiment of a row, its configuration keys, the jobs that made its scores."""
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath

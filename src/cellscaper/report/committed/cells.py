@@ -76,7 +76,7 @@ class Cell:
 
 
 COLUMNS = tuple(NAMES.get(one.name, one.name) for one in fields(Cell))
-_NUMBERS = ("value", "sd", "low", "high", "gain", "gain_low", "gain_high", "gain_p", "paper")
+_NUMBERS = ("value", "sd", "low", "high", "gain", "gain_low", "gain_high", "paper")  # gain_p may be < 0.001
 
 
 def to_csv(cells: list[Cell]) -> str:

@@ -13,7 +13,7 @@ OPENED = re.compile(r"<!-- made: \S+\.csv -->")
 
 
 def page(text: str, folder: Path) -> str:
-    """A page with each marked table made anew from its file below ``folder``; CellscaperError for a mark without end."""
+    """A page with each marked table made anew from its file below ``folder``; CellscaperError for a mark that is open."""
     made = MARK.sub(lambda mark: f"{mark[1]}{table(read_cells(folder / mark[2]), mark[2])}\n{mark[3]}", text)
     if len(OPENED.findall(text)) != len(MARK.findall(text)):
         raise CellscaperError("a table that is made from a CSV file has no <!-- end --> behind it")
@@ -51,14 +51,15 @@ def text(cell: Cell, same_n: bool = True) -> str:
     if cell.paper:
         parts.append(f"paper {cell.paper}")
     if cell.gain:
-        p = float(cell.gain_p or "nan")
         low, high = float(cell.gain_low), float(cell.gain_high)
-        parts.append(f"Δ {float(cell.gain):+.3f} [{low:+.3f}, {high:+.3f}]{_p(p)}")
+        parts.append(f"Δ {float(cell.gain):+.3f} [{low:+.3f}, {high:+.3f}]{_p(cell.gain_p)}")
     return " · ".join(parts).replace("-", "−")
 
 
-def _p(p: float) -> str:
-    return "" if p != p else ", p < 0.001" if p < 0.001 else f", p {p:.2g}"
+def _p(p: str) -> str:
+    if not p or p.startswith("<"):
+        return f", p {p}" if p else ""
+    return f", p {float(p):.2g}" if float(p) >= 0.001 else ", p < 0.001"
 
 
 def _below(cells: Sequence[Cell], link: str) -> str:
