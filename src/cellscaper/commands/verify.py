@@ -1,6 +1,7 @@
 """`cellscaper verify`: are the committed results reproduced by a rerun?"""
 
 import argparse
+import json
 import shlex
 import subprocess
 import sys
