@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from conftest import REPOSITORY, Workflow
 
 from cellscaper.report.committed import collect
 from cellscaper.report.committed.cells import read_cells, to_csv
+from conftest import REPOSITORY, Workflow
 
 TOY = {
     "seeds": [0],
@@ -58,7 +58,7 @@ def toy(house, tmp_path_factory):
 
 
 def verify(flow: Workflow, *more):
-    command = flow.command()[:1] + ["-m", "cellscaper", "verify", "--committed", "committed", "--preset", "toy", *more]
+    command = [*flow.command()[:1], "-m", "cellscaper", "verify", "--committed", "committed", "--preset", "toy", *more]
     return flow.run(command)
 
 

@@ -1,7 +1,6 @@
 """`cellscaper verify`: are the committed results reproduced by a rerun?"""
 
 import argparse
-import json
 import shlex
 import subprocess
 import sys
