@@ -13,7 +13,7 @@ OPENED = re.compile(r"<!-- made: \S+\.csv -->")
 
 
 def page(text: str, folder: Path) -> str:
-    """A page with each marked table made anew from its file below ``folder``; CellscaperError for a mark that is open."""
+    """A page with each marked table made anew from its file in ``folder``; CellscaperError for an open mark."""
     made = MARK.sub(lambda mark: f"{mark[1]}{table(read_cells(folder / mark[2]), mark[2])}\n{mark[3]}", text)
     if len(OPENED.findall(text)) != len(MARK.findall(text)):
         raise CellscaperError("a table that is made from a CSV file has no <!-- end --> behind it")

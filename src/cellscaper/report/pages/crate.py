@@ -18,8 +18,9 @@ from cellscaper.report.pages.origins import Panel
 
 Entity = dict[str, Any]
 TERMS = "https://w3id.org/ro/"
-CONTEXT = [f"{TERMS}crate/1.1/context", f"{TERMS}terms/workflow-run/context"]
+CONTEXT = [f"{TERMS}crate/1.1/context", {"sha256": f"{TERMS}terms/workflow-run#sha256"}]
 WORKFLOW_CRATE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
+BIOSCHEMAS = "https://bioschemas.org/profiles/"
 PROFILES = [f"{TERMS}wfrun/process/0.5", f"{TERMS}wfrun/workflow/0.5", WORKFLOW_CRATE]
 LICENCES = {
     "phantom": ("https://spdx.org/licenses/MIT", "MIT"),
@@ -68,11 +69,12 @@ def crate(run: Run) -> str:
         "@id": "#run",
         "@type": "CreateAction",
         "name": f"Run of cellscaper on {names}",
+        "description": "Snakemake made the tables, figures and pages from the configuration and the data sets.",
         "instrument": {"@id": quote(run.workflow)},
         "object": _ids(inputs),
         "result": _ids(results),
         "endTime": ended,
-        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+        "actionStatus": "http://schema.org/CompletedActionStatus",
     }
     root = {
         "@id": "./",
@@ -113,11 +115,13 @@ def _workflow(run: Run) -> list[Entity]:
             "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
             "name": "cellscaper",
             "description": "The Snakefile; it includes workflow/rules of the repository at the commit.",
+            "encodingFormat": "text/plain",
+            "conformsTo": {"@id": f"{BIOSCHEMAS}ComputationalWorkflow/1.0-RELEASE"},
             "programmingLanguage": {"@id": "#snakemake"},
             "version": ", ".join(run.commits) or run.version,
             "softwareRequirements": f"cellscaper {run.version}",
             "license": {"@id": "https://spdx.org/licenses/MIT"},
-            "input": _ids(["#configuration", "#data"]),
+            "input": _ids(["#configuration", *(["#data"] if run.manifests else [])]),
             "output": _ids(["#report", "#tables"]),
         },
         {
@@ -128,7 +132,7 @@ def _workflow(run: Run) -> list[Entity]:
             "url": {"@id": "https://snakemake.github.io"},
         },
         _parameter("#configuration", "configuration", run.configuration, "the configuration with all defaults"),
-        *([_parameter("#data", "data", run.manifests[0], "names and checksums of the data set's files")]),
+        *(_parameter("#data", "data", one, "names and checksums of the data set's files") for one in run.manifests[:1]),
         _parameter("#report", "report", run.report, "every table, every figure, and how they were made"),
         _parameter("#tables", "tables", run.tables[0], "the tables in long form"),
     ]
@@ -141,7 +145,7 @@ def _parameter(name: str, title: str, example: str, description: str) -> Entity:
         "name": title,
         "description": description,
         "additionalType": "File",
-        "conformsTo": {"@id": "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"},
+        "conformsTo": {"@id": f"{BIOSCHEMAS}FormalParameter/1.0-RELEASE"},
         "workExample": {"@id": quote(example)},
     }
 
@@ -181,8 +185,10 @@ def _prefix(table: str) -> str:
     return f"row-{parts[0]}-{Path(table).stem}-"
 
 
-def _ids(names: Sequence[str]) -> list[dict[str, str]]:
-    return [{"@id": name if name.startswith("#") else quote(name)} for name in names]
+def _ids(names: Sequence[str]) -> Any:
+    """References to entities: a list, or one reference where there is one."""
+    found = [{"@id": name if name.startswith("#") else quote(name)} for name in names]
+    return found if len(found) != 1 else found[0]
 
 
 def _newest(results: Path, names: Iterable[str]) -> str:
