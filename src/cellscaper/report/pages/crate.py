@@ -27,6 +27,7 @@ LICENCES = {
     "brca_m2c": ("https://spdx.org/licenses/BSD-3-Clause", "BSD-3-Clause"),
     "lizard": ("https://creativecommons.org/licenses/by-nc-sa/4.0/", "CC BY-NC-SA 4.0"),
 }  # of the data sets, by reader; results stand under the terms of their data
+CODE_LICENCE = LICENCES["phantom"]
 UNKNOWN = ("#licence-of-the-data", "the licence of the user's own data, not known to the workflow")
 FORMATS = {".h5": "application/x-hdf5", ".safetensors": "application/octet-stream", ".md": "text/markdown",
            ".tsv": "text/tab-separated-values", ".log": "text/plain", ".tex": "text/x-tex",
@@ -57,18 +58,48 @@ def crate(run: Run) -> str:
     logs = {job.log for one in run.origins for job in one.jobs if job.log}
     jobs = {job.file for one in run.origins for job in one.jobs if (run.results / job.file).is_file()}
     commits = {job.file: job.commit for one in run.origins for job in one.jobs if job.commit}
-    results = sorted({run.report, *run.tables, *run.others, *jobs})
-    inputs = [run.configuration, *run.manifests]
-    files = [
-        _file(run.results, name, based.get(name), commits.get(name)) for name in [*results, *inputs, *sorted(logs)]
+    results, inputs = sorted({run.report, *run.tables, *run.others, *jobs}), [run.configuration, *run.manifests]
+    parts = [*results, *inputs, *sorted(logs)]
+    ended = _newest(run.results, [*run.tables, *jobs] or [run.report])
+    licences = dict.fromkeys(LICENCES.get(reader, UNKNOWN) for reader in run.datasets.values())
+    graph = [
+        _described("ro-crate-metadata.json", "metadata")
+        | {"about": {"@id": "./"}, "conformsTo": [{"@id": f"{TERMS}crate/1.1"}, {"@id": WORKFLOW_CRATE}]},
+        _root(run, parts, ended, [one for one, _ in licences]),
+        *_workflow(run),
+        _action(run, inputs, results, ended),
+        *(_file(run.results, name, based.get(name), commits.get(name)) | _example(run, name) for name in parts),
+        *(_described(*one) for one in dict.fromkeys([*licences, CODE_LICENCE])),
+        *(_described(one, " ".join(one.split("/")[-2:])) | {"version": one.split("/")[-1]} for one in PROFILES),
     ]
-    ended = _newest(run.results, [*run.tables, *jobs])
-    licences = list(dict.fromkeys(LICENCES.get(reader, UNKNOWN) for reader in run.datasets.values()))
+    return json.dumps({"@context": CONTEXT, "@graph": graph}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _described(name: str, title: str) -> Entity:
+    return {"@id": name, "@type": "CreativeWork", "name": title}
+
+
+def _root(run: Run, parts: Sequence[str], ended: str, licences: Sequence[str]) -> Entity:
     names = ", ".join(run.datasets)
-    action = {
+    return {
+        "@id": "./",
+        "@type": "Dataset",
+        "name": f"cellscaper: {names}",
+        "description": f"Cell layouts, H&E images and detectors on {names}: tables, figures and the files behind them.",
+        "datePublished": ended,
+        "license": [{"@id": one} for one in licences] if len(licences) > 1 else {"@id": licences[0]},
+        "conformsTo": [{"@id": one} for one in PROFILES],
+        "mainEntity": {"@id": quote(run.workflow)},
+        "mentions": {"@id": "#run"},
+        "hasPart": [{"@id": quote(name)} for name in (run.workflow, *parts)],
+    }
+
+
+def _action(run: Run, inputs: Sequence[str], results: Sequence[str], ended: str) -> Entity:
+    return {
         "@id": "#run",
         "@type": "CreateAction",
-        "name": f"Run of cellscaper on {names}",
+        "name": f"Run of cellscaper on {', '.join(run.datasets)}",
         "description": "Snakemake made the tables, figures and pages from the configuration and the data sets.",
         "instrument": {"@id": quote(run.workflow)},
         "object": _ids(inputs),
@@ -76,35 +107,6 @@ def crate(run: Run) -> str:
         "endTime": ended,
         "actionStatus": "http://schema.org/CompletedActionStatus",
     }
-    root = {
-        "@id": "./",
-        "@type": "Dataset",
-        "name": f"cellscaper: {names}",
-        "description": f"Cell layouts, H&E images and detectors on {names}: tables, figures and the files behind them.",
-        "datePublished": ended,
-        "license": [{"@id": one} for one, _ in licences] if len(licences) > 1 else {"@id": licences[0][0]},
-        "conformsTo": [{"@id": one} for one in PROFILES],
-        "mainEntity": {"@id": quote(run.workflow)},
-        "mentions": {"@id": "#run"},
-        "hasPart": [{"@id": quote(run.workflow)}, *({"@id": one["@id"]} for one in files)],
-    }
-    described = {"@id": "#terms", "@type": "CreativeWork"}
-    graph = [
-        {
-            **described,
-            "@id": "ro-crate-metadata.json",
-            "about": {"@id": "./"},
-            "conformsTo": [{"@id": f"{TERMS}crate/1.1"}, {"@id": WORKFLOW_CRATE}],
-        },
-        root,
-        *_workflow(run),
-        action,
-        *files,
-        *({**described, "@id": one, "name": name} for one, name in licences),
-        *({**described, "@id": one, "name": f"{one.split('/')[-2]} {one.split('/')[-1]}", "version": one.split("/")[-1]}
-          for one in PROFILES),
-    ]  # fmt: skip
-    return json.dumps({"@context": CONTEXT, "@graph": graph}, indent=1, ensure_ascii=False) + "\n"
 
 
 def _workflow(run: Run) -> list[Entity]:
@@ -120,9 +122,9 @@ def _workflow(run: Run) -> list[Entity]:
             "programmingLanguage": {"@id": "#snakemake"},
             "version": ", ".join(run.commits) or run.version,
             "softwareRequirements": f"cellscaper {run.version}",
-            "license": {"@id": "https://spdx.org/licenses/MIT"},
+            "license": {"@id": CODE_LICENCE[0]},
             "input": _ids(["#configuration", *(["#data"] if run.manifests else [])]),
-            "output": _ids(["#report", "#tables"]),
+            "output": _ids(["#report", *(["#tables"] if run.tables else [])]),
         },
         {
             "@id": "#snakemake",
@@ -131,23 +133,34 @@ def _workflow(run: Run) -> list[Entity]:
             "identifier": {"@id": "https://snakemake.github.io"},
             "url": {"@id": "https://snakemake.github.io"},
         },
-        _parameter("#configuration", "configuration", run.configuration, "the configuration with all defaults"),
-        *(_parameter("#data", "data", one, "names and checksums of the data set's files") for one in run.manifests[:1]),
-        _parameter("#report", "report", run.report, "every table, every figure, and how they were made"),
-        _parameter("#tables", "tables", run.tables[0], "the tables in long form"),
+        *(_parameter(name, about) for name, (about, files) in _parameters(run).items() if files),
     ]
 
 
-def _parameter(name: str, title: str, example: str, description: str) -> Entity:
+def _parameters(run: Run) -> dict[str, tuple[str, Sequence[str]]]:
+    """{id: (what it is, files of this run)}"""
+    return {
+        "#configuration": ("the configuration with all defaults", [run.configuration]),
+        "#data": ("names and checksums of the data set's files", run.manifests),
+        "#report": ("every table, every figure, and how they were made", [run.report]),
+        "#tables": ("the tables in long form", run.tables),
+    }
+
+
+def _parameter(name: str, description: str) -> Entity:
     return {
         "@id": name,
         "@type": "FormalParameter",
-        "name": title,
+        "name": name.lstrip("#"),
         "description": description,
         "additionalType": "File",
         "conformsTo": {"@id": f"{BIOSCHEMAS}FormalParameter/1.0-RELEASE"},
-        "workExample": {"@id": quote(example)},
     }
+
+
+def _example(run: Run, name: str) -> Entity:
+    found = [one for one, (_, files) in _parameters(run).items() if name in files]
+    return {"exampleOfWork": {"@id": found[0]}} if found else {}
 
 
 def _file(results: Path, name: str, based: Iterable[str] | None, commit: str | None) -> Entity:

@@ -53,7 +53,7 @@ def ids(value):
 def test_every_entity_that_is_named_is_described_and_every_file_is_there(graph, run):
     named = {
         one for entity in graph.values() for key in ("hasPart", "object", "result", "isBasedOn", "input", "output",
-        "mainEntity", "mentions", "instrument", "workExample", "programmingLanguage", "license") if key in entity
+        "mainEntity", "mentions", "instrument", "exampleOfWork", "programmingLanguage", "license") if key in entity
         for one in ids(entity[key])
     }  # fmt: skip
     assert named <= set(graph)
