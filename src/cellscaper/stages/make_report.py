@@ -26,9 +26,6 @@ def main() -> None:
     links = [os.path.relpath(file, results) for file in args.galleries]
     framing, left_out = json.loads(args.framing), json.loads(args.left_out)
     page = report_page(args.config, results, args.tables, framing, args.figures, links, args.snakefile, left_out)
-    write_text(args.configuration, yaml.safe_dump(dict(args.config), sort_keys=False, allow_unicode=True))
-    write_text(args.workflow, args.snakefile.read_text(encoding="utf-8"))
-    write_text(args.report, page.text)
     names = args.config["run"]["datasets"]
     notes = [file.with_suffix(".notes.json") for file in args.tables]
     manifests = [results / name / "fetch_dataset" / "manifest.json" for name in names]
@@ -40,16 +37,24 @@ def main() -> None:
             ("manifests", [file for file in manifests if file.exists()]),
         )
     }
+    texts = {
+        args.report: page.text,
+        args.configuration: yaml.safe_dump(dict(args.config), sort_keys=False, allow_unicode=True),
+        args.workflow: args.snakefile.read_text(encoding="utf-8"),
+    }
     run = Run(
         results,
         {name: args.config["datasets"][name]["reader"] for name in names},
+        {os.path.relpath(file, results): text for file, text in texts.items()},
         *(os.path.relpath(file, results) for file in (args.workflow, args.configuration, args.report)),
         **relative,
         commits=page.commits,
         version=page.version,
         origins=page.origins,
     )
-    write_text(args.crate, crate(run))
+    texts[args.crate] = crate(run)
+    for file, text in texts.items():  # when everything is known
+        write_text(file, text)
     size = len(page.text) / 2**20
     log(f"{args.report}: {len(args.tables)} tables, {len(page.missing)} lines of what was not run, {size:.1f} MB")
 

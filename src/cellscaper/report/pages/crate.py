@@ -4,6 +4,7 @@ Profiles: Workflow Run Crate 0.5, Process Run Crate 0.5, Workflow RO-Crate 1.0 (
 that is written here without a package: it lists files that lie there already, and the same files give the same text.
 """
 
+import hashlib
 import json
 import mimetypes
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,10 +38,14 @@ SUMMED = 1_000_000  # bytes: larger files carry checksums of their own
 
 @dataclass(frozen=True)
 class Run:
-    """The files of a finished run, relative to its folder ``results``, and what the crate says of it."""
+    """The files of a finished run, relative to its folder ``results``, and what the crate says of it.
+
+    ``texts`` holds the files that are not written yet.
+    """
 
     results: Path
     datasets: Mapping[str, str]  # name → reader
+    texts: Mapping[str, str]
     workflow: str
     configuration: str
     report: str
@@ -60,7 +65,7 @@ def crate(run: Run) -> str:
     commits = {job.file: job.commit for one in run.origins for job in one.jobs if job.commit}
     results, inputs = sorted({run.report, *run.tables, *run.others, *jobs}), [run.configuration, *run.manifests]
     parts = [*results, *inputs, *sorted(logs)]
-    ended = _newest(run.results, [*run.tables, *jobs] or [run.report])
+    ended = _newest(run.results, [*run.tables, *jobs] or run.manifests)
     licences = dict.fromkeys(LICENCES.get(reader, UNKNOWN) for reader in run.datasets.values())
     graph = [
         _described("ro-crate-metadata.json", "metadata")
@@ -68,7 +73,7 @@ def crate(run: Run) -> str:
         _root(run, parts, ended, [one for one, _ in licences]),
         *_workflow(run),
         _action(run, inputs, results, ended),
-        *(_file(run.results, name, based.get(name), commits.get(name)) | _example(run, name) for name in parts),
+        *(_file(run, name, based.get(name), commits.get(name)) | _example(run, name) for name in parts),
         *(_described(*one) for one in dict.fromkeys([*licences, CODE_LICENCE])),
         *(_described(one, " ".join(one.split("/")[-2:])) | {"version": one.split("/")[-1]} for one in PROFILES),
     ]
@@ -163,15 +168,18 @@ def _example(run: Run, name: str) -> Entity:
     return {"exampleOfWork": {"@id": found[0]}} if found else {}
 
 
-def _file(results: Path, name: str, based: Iterable[str] | None, commit: str | None) -> Entity:
-    path = results / name
+def _file(run: Run, name: str, based: Iterable[str] | None, commit: str | None) -> Entity:
+    path = run.results / name
     kind = FORMATS.get(path.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    size = path.stat().st_size
-    entity: Entity = {"@id": quote(name), "@type": "File", "name": name, "encodingFormat": kind}
-    entity |= {"contentSize": str(size)}
-    entity |= {"sha256": checksum(path)} if size <= SUMMED else {}
-    entity |= {"version": commit} if commit else {}
-    return entity | ({"isBasedOn": _ids(sorted(based))} if based else {})
+    if name in run.texts:
+        raw = run.texts[name].encode()
+        size, digest = len(raw), hashlib.sha256(raw).hexdigest()
+    else:
+        size = path.stat().st_size
+        digest = checksum(path) if size <= SUMMED else ""
+    entity = {"@id": quote(name), "@type": "File", "name": name, "encodingFormat": kind, "contentSize": str(size)}
+    more = {"sha256": digest, "version": commit, "isBasedOn": _ids(sorted(based)) if based else None}
+    return entity | {key: value for key, value in more.items() if value}
 
 
 def _based_on(run: Run) -> dict[str, set[str]]:

@@ -31,6 +31,7 @@ def graph(run, made):
         Run(
             folder,
             {"toy": "phantom"},
+            {"report.html": "report.html"},
             "crate/Snakefile",
             "crate/config.yaml",
             "report.html",
