@@ -2,6 +2,7 @@
 PYTHON ?= python3
 CORES ?= 2
 BRCA_M2C ?=
+VERIFY ?=
 LIZARD ?=
 DATASETS ?=
 TRAIN ?=
@@ -22,7 +23,7 @@ CODE = src tests benchmarks workflow/schemas docs/*.py
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q
 
 .DEFAULT_GOAL = demo
-.PHONY: help home demo test test-unit test-long brca gpu-day paper report bench schema lint format
+.PHONY: help home demo test test-unit test-long brca gpu-day paper verify results report bench schema lint format
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -45,6 +46,9 @@ paper: home .venv/ready  ## the papers' values: weeks of a GPU (LIZARD=folder; D
 	.venv/bin/cellscaper plan $(GIVEN)
 	$(RUN) $(GIVEN)
 
+verify: home .venv/ready  ## committed results against a rerun with the bundled weights (VERIFY="--full" or "--results FOLDER"; BRCA_M2C=folder)
+	.venv/bin/cellscaper verify --cores $(CORES) $(VERIFY) $(GIVEN)
+
 report: home .venv/ready  ## results/report.html of a run (PRESET=its preset); runs what is missing, nothing else
 	$(RUN) make_report --configfile $(PRESET)
 
@@ -66,6 +70,9 @@ schema: .venv/ready  ## the configuration's schema and docs/config.md, after a m
 	.venv/bin/python workflow/schemas/generate.py
 	.venv/bin/python docs/make_config.py
 	.venv/bin/python docs/make_gpu.py
+
+results: .venv/ready  ## the tables of docs/results/*.md from the CSV files beside them
+	.venv/bin/python docs/make_results.py
 
 lint: .venv/ready  ## style and types
 	.venv/bin/ruff check $(CODE)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn, Protocol
 
-from cellscaper.commands import check, convert, detect, envelope, generate, paint, plan
+from cellscaper.commands import check, convert, detect, envelope, generate, paint, plan, verify
 from cellscaper.errors import CellscaperError
 from cellscaper.run import stage
 
@@ -32,6 +32,7 @@ COMMANDS: dict[str, Command] = {
     "detect": detect,
     "envelope": envelope,
     "plan": plan,
+    "verify": verify,
 }
 
 
@@ -45,7 +46,8 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     """The whole command line."""
     main = Parser(
-        "cellscaper", description="Layouts of cells: generate, paint, detect, convert, test, check; the cost of a run."
+        "cellscaper",
+        description="Layouts of cells: generate, paint, detect, convert, test, check; the cost of a run; verify results.",
     )
     main.add_argument("--version", action="version", version=f"cellscaper {_version()}")
     commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)

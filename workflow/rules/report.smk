@@ -38,7 +38,7 @@ rule make_gallery:
 
 
 rule make_report:
-    """One page with every table, every figure, times, environment, seeds and what was not run."""
+    """One page with every table, every figure, times, environment, seeds and what was not run; its RO-Crate."""
     input:
         figures.run_files(),
         tables=[
@@ -49,6 +49,9 @@ rule make_report:
         cells=[outputs.cells(dataset) for dataset in config["run"]["datasets"]],
     output:
         report=RESULTS + "/report.html",
+        crate=RESULTS + "/ro-crate-metadata.json",
+        workflow=RESULTS + "/crate/Snakefile",
+        configuration=RESULTS + "/crate/config.yaml",
     log:
         RESULTS + "/logs/make_report.log",
     benchmark:
@@ -79,5 +82,8 @@ rule make_report:
         " --galleries {input.galleries:q}"
         " --config {params.config:q}"
         " --report {output.report:q}"
+        " --crate {output.crate:q}"
+        " --workflow {output.workflow:q}"
+        " --configuration {output.configuration:q}"
         " --threads {threads}"
         " 2>&1 | tee {log:q}"

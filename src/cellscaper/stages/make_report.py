@@ -2,13 +2,17 @@
 
 It reads only files in the folder of the report. ``--tables`` (CSV), ``--figures`` and ``--galleries`` are the files
 that the configuration (--config, whole but its resources) makes there. ``--framing`` is JSON {table: {row: "floor" or
-"ceiling"}}; ``--left-out`` is {data set: why}.
+"ceiling"}}; ``--left-out`` is {data set: why}. Beside the report: ``--crate``, the metadata of a Workflow Run RO-Crate,
+and for it copies of the Snakefile (``--workflow``) and of the configuration (``--configuration``).
 """
 
 import json
 import os.path
 
+import yaml
+
 from cellscaper.disk.files import write_text
+from cellscaper.report.pages.crate import Run, crate
 from cellscaper.report.pages.report import report_page
 from cellscaper.run import stage
 from cellscaper.run.progress import log
@@ -16,12 +20,41 @@ from cellscaper.run.progress import log
 
 def main() -> None:
     files = ["snakefile", "tables*", "figures*", "galleries*"]
-    args = stage.arguments(__doc__, inputs=files, outputs=["report"], options=["framing", "left_out"])
+    made = ["report", "crate", "workflow", "configuration"]
+    args = stage.arguments(__doc__, inputs=files, outputs=made, options=["framing", "left_out"])
     results = args.report.parent
     links = [os.path.relpath(file, results) for file in args.galleries]
     framing, left_out = json.loads(args.framing), json.loads(args.left_out)
     page = report_page(args.config, results, args.tables, framing, args.figures, links, args.snakefile, left_out)
-    write_text(args.report, page.text)
+    names = args.config["run"]["datasets"]
+    notes = [file.with_suffix(".notes.json") for file in args.tables]
+    manifests = [results / name / "fetch_dataset" / "manifest.json" for name in names]
+    relative = {
+        name: [os.path.relpath(file, results) for file in files]
+        for name, files in (
+            ("tables", args.tables),
+            ("others", [*notes, *args.figures, *args.galleries]),
+            ("manifests", [file for file in manifests if file.exists()]),
+        )
+    }
+    texts = {
+        args.report: page.text,
+        args.configuration: yaml.safe_dump(dict(args.config), sort_keys=False, allow_unicode=True),
+        args.workflow: args.snakefile.read_text(encoding="utf-8"),
+    }
+    run = Run(
+        results,
+        {name: args.config["datasets"][name]["reader"] for name in names},
+        {os.path.relpath(file, results): text for file, text in texts.items()},
+        *(os.path.relpath(file, results) for file in (args.workflow, args.configuration, args.report)),
+        **relative,
+        commits=page.commits,
+        version=page.version,
+        origins=page.origins,
+    )
+    texts[args.crate] = crate(run)
+    for file, text in texts.items():  # when everything is known
+        write_text(file, text)
     size = len(page.text) / 2**20
     log(f"{args.report}: {len(args.tables)} tables, {len(page.missing)} lines of what was not run, {size:.1f} MB")
 

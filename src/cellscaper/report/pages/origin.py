@@ -36,7 +36,7 @@ def origin(results: Path, datasets: Iterable[str]) -> Origin:
         for file in sorted((results / dataset).rglob("*")):
             if file.suffix not in (".h5", ".safetensors") or file.name.startswith("."):
                 continue
-            record = read_provenance(file) if file.suffix == ".h5" else _weights_provenance(file)
+            record = file_record(file)
             number += 1
             found.commits[record.get("git", "unknown")] += 1
             found.versions[record.get("cellscaper", "unknown")] += 1
@@ -56,6 +56,11 @@ def origin_rows(found: Origin) -> list[tuple[str, str]]:
         several = len(values) > 1
         rows.append((name, ", ".join(f"{v} ({n} files)" if several else v for v, n in values.most_common())))
     return rows
+
+
+def file_record(file: Path) -> dict[str, Any]:
+    """The provenance in an HDF5 or weights file; CellscaperError if it cannot be read."""
+    return read_provenance(file) if file.suffix == ".h5" else _weights_provenance(file)
 
 
 def _weights_provenance(file: Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from cellscaper.report.pages.origins import cell_id
+from cellscaper.report.pages.origins import row_id as row_anchor
 from cellscaper.report.pages.pictures import Picture
 from cellscaper.report.tables.notes import OTHER_DEFINITION, Note, reason_marks
 from cellscaper.report.tables.text import decimals, gain_text, paper_text
@@ -15,7 +17,7 @@ from cellscaper.report.tables.text import decimals, gain_text, paper_text
 @dataclass(frozen=True)
 class Cell:
     """One cell as texts, '' where there is none: our value, the paper's, the difference, the gain over the row *real
-    only* with its interval, the mark of a footnote."""
+    only* with its interval, the mark of a footnote, the id of the number's origin in the page."""
 
     ours: str
     paper: str = ""
@@ -23,6 +25,7 @@ class Cell:
     gain: str = ""
     mark: str = ""
     run: bool = True
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Row:
     kind: str  # floor, ceiling or '' (neither)
     cells: list[Cell]
     why: str = ""  # the reason why no cell has a number, neither ours nor the paper's
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,13 @@ class PageTable:
 
 
 def page_table(
-    name: str, title: str, frame: pd.DataFrame, notes: list[Note], floor: Collection[str], ceiling: Collection[str]
+    name: str,
+    title: str,
+    frame: pd.DataFrame,
+    notes: list[Note],
+    floor: Collection[str],
+    ceiling: Collection[str],
+    dataset: str = "",
 ) -> PageTable:
     """The parts of a table for the page. ``floor`` and ``ceiling`` are the ids of the rows that frame the others.
 
@@ -71,10 +81,10 @@ def page_table(
         ]
         kind = "floor" if row_id in floor else "ceiling" if row_id in ceiling else ""
         label = str(part["row_label"].iloc[0])
-        shown = [_cell(c, marks, seeds is None) for c in cells]
+        shown = [_cell(c, marks, seeds is None, cell_id(dataset, name, row_id, k)) for k, c in enumerate(cells)]
         why = cells[0].status.removeprefix("not run: ")
         bare = all(c.status == cells[0].status for c in cells) and not any(one.run or one.paper for one in shown)
-        rows.append(Row(label, kind, shown, why if bare else ""))
+        rows.append(Row(label, kind, shown, why if bare else "", row_anchor(dataset, name, row_id)))
         by_reason: dict[str, list[str]] = {}
         for c in cells:
             if c.status != "ok":
@@ -99,7 +109,7 @@ def page_table(
     )
 
 
-def _cell(cell: Any, marks: dict[str, str], with_n: bool) -> Cell:
+def _cell(cell: Any, marks: dict[str, str], with_n: bool, origin: str) -> Cell:
     paper = paper_text(cell)
     if cell.status != "ok":
         return Cell("not run", paper, mark=marks[cell.status.removeprefix("not run: ")], run=False)
@@ -107,4 +117,5 @@ def _cell(cell: Any, marks: dict[str, str], with_n: bool) -> Cell:
     ours = f"{cell.mean:.{places}f}" + ("" if math.isnan(cell.sd) else f" ± {cell.sd:.{places}f}")
     difference = "" if math.isnan(cell.difference) else f"{cell.difference:+.{places}f}"
     number = f" ({cell.n})" if with_n else ""
-    return Cell(f"{ours}{number}".replace("-", "−"), paper, difference.replace("-", "−"), gain_text(cell))
+    ours, difference = f"{ours}{number}".replace("-", "−"), difference.replace("-", "−")
+    return Cell(ours, paper, difference, gain_text(cell), origin=origin)

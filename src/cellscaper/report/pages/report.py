@@ -12,9 +12,12 @@ from markupsafe import Markup
 
 from cellscaper.disk.storage import read_layouts
 from cellscaper.errors import CellscaperError
+from cellscaper.plan.origins import Origins
+from cellscaper.plan.outputs import Outputs
 from cellscaper.report.figures.palette import colour
 from cellscaper.report.pages.job_times import by_rule, duration, job_times, times_note
 from cellscaper.report.pages.origin import machine, origin, origin_rows, packages
+from cellscaper.report.pages.origins import Commits, Panel, panels
 from cellscaper.report.pages.page_tables import PageTable, page_table
 from cellscaper.report.pages.pictures import Picture, picture
 from cellscaper.report.pages.rule_graph import draw_graph, reduced, rule_edges
@@ -54,10 +57,13 @@ class DatasetPart:
 
 @dataclass(frozen=True)
 class Report:
-    """The page, and (table, what, why) of all that has no number."""
+    """The page, (table, what, why) of all that has no number, the origins of all numbers, and what made the files."""
 
     text: str
     missing: list[tuple[str, str, str]]
+    origins: list[Panel]
+    commits: list[str]
+    version: str
 
 
 def report_page(
@@ -78,6 +84,7 @@ def report_page(
     """
     names = config["run"]["datasets"]
     datasets = [_dataset(config, results / name, tables, figures, framing) for name in names]
+    origins = _origins(config, results, tables)
     missing = [("every table", name, why) for name, why in left_out.items()] + _missing(config, datasets)
     jobs = [job for job in job_times(results, names) if job.rule not in PAGES]
     rules = by_rule(jobs)
@@ -100,6 +107,7 @@ def report_page(
         ],
         "galleries": galleries,
         "datasets": datasets,
+        "origins": origins,
         "missing": missing,
         **_graph(config, snakefile, {row.rule: row.jobs for row in rules}),
         "times_note": times_note(rules),
@@ -107,14 +115,26 @@ def report_page(
         "jobs": jobs,
         "seeds": seeds,
         "files": made_by.files,
-        "origin": origin_rows(made_by),
+        "made_by": origin_rows(made_by),
         "machine": machine(),
         "packages": packages(),
         "configuration": yaml.safe_dump(
             dict(config), sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
         ),
     }
-    return Report(_render(context), missing)
+    return Report(_render(context), missing, origins, sorted(made_by.commits), ", ".join(sorted(made_by.versions)))
+
+
+def _origins(config: Config, results: Path, tables: Sequence[Path]) -> list[Panel]:
+    """The origins of the numbers of all tables; ``tables`` are files ``<results>/<dataset>/tables/<table>.csv``."""
+    planned = Origins(Outputs({**config, "results": str(results)}))
+    commits: Commits = {}
+    found = []
+    for file in tables:
+        dataset, table = file.parts[-3], file.stem
+        rows = planned.rows(dataset, table)
+        found += panels(read_table(file), dataset, table, rows, results, commits)
+    return found
 
 
 def _number(things: Sequence[object], name: str) -> str:
@@ -137,17 +157,17 @@ def _dataset(
         folder.name,
         [{"name": name, "colour": shade} for name, shade in shades],
         splits,
-        [_table(config["tables"][file.stem], file, figures, framing[file.stem]) for file in tables],
+        [_table(config["tables"][file.stem], folder.name, file, figures, framing[file.stem]) for file in tables],
         [picture(file, *figure_kind(file)) for file in figures if file.stem.split("-")[0] not in OF_A_TABLE],
     )
 
 
-def _table(block: Config, file: Path, figures: Sequence[Path], framing: Mapping[str, str]) -> PageTable:
+def _table(block: Config, dataset: str, file: Path, figures: Sequence[Path], framing: Mapping[str, str]) -> PageTable:
     """A table with its pictures: its numbers as intervals, and the picture of its rows."""
     name = file.stem
     floor, ceiling = ([row for row, kind in framing.items() if kind == wanted] for wanted in ("floor", "ceiling"))
     notes = read_notes(file.with_suffix(".notes.json"))
-    made = page_table(name, block["title"], read_table(file), notes, floor, ceiling)
+    made = page_table(name, block["title"], read_table(file), notes, floor, ceiling, dataset)
     for kind in OF_A_TABLE:
         own = [one for one in figures if one.name == f"{kind}-{name}.png"]
         curves = kind == "intervals" and any((row or {}).get("curve") for row in block["rows"].values())
