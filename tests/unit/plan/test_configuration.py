@@ -12,7 +12,7 @@ import yaml
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.configuration import complete, configuration, given
 from cellscaper.plan.experiments import Experiments
-from cellscaper.plan.schema import ROOT
+from cellscaper.plan.house import ROOT
 from cellscaper.plan.tables import Tables
 
 # -- unknown keys ------------------------------------------------------------------------------------------
