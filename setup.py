@@ -1,4 +1,4 @@
-"""A wheel carries the workflow's files in cellscaper/house, where cellscaper.plan.house finds them without a checkout."""
+"""A wheel carries the workflow's files in cellscaper/house, where `cellscaper.plan.house` finds them."""
 
 import shutil
 from pathlib import Path

@@ -4,6 +4,7 @@ They stand in the repository, two folders above the package. `pip install .` put
 (`setup.py`), so that a workflow that is deployed from elsewhere is planned without a checkout.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -24,8 +25,6 @@ def code_folder(state: Path) -> Path:
     link = folder / PACKAGE.name
     if link.is_symlink() and link.resolve() != PACKAGE:
         link.unlink()
-    try:
+    with suppress(FileExistsError):  # of an earlier run, or of another job at this moment
         link.symlink_to(PACKAGE)
-    except FileExistsError:  # of an earlier run, or of another job at this moment
-        pass
     return folder
