@@ -40,6 +40,44 @@ rule draw_table:
         " 2>&1 | tee {log:q}"
 
 
+rule draw_overview:
+    """Real tissue, generated cells and the images painted for them on {wildcards.dataset}: the report opens with it."""
+    input:
+        unpack(lambda w: figures.overview_inputs(w.dataset)),
+        cells=rules.read_cells.output.cells,
+        images=rules.read_cells.output.images,
+    output:
+        picture="<results>/{dataset}/figures/overview.png",
+    log:
+        "<results>/{dataset}/logs/figures/overview.log",
+    benchmark:
+        "<results>/{dataset}/benchmarks/figures/overview.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_overview", "threads")
+    resources:
+        mem_mb=memory("draw_overview"),
+        runtime=minutes("draw_overview"),
+        gpu=need("draw_overview", "gpu"),
+    params:
+        **stage_code("draw_overview"),
+        labels=lambda w: [pair.label.removeprefix("+ ") for pair in figures.overview(w.dataset)],
+        decoders=lambda w: [pair.decoder for pair in figures.overview(w.dataset)],
+    shell:
+        "python -m cellscaper.stages.draw_overview"
+        " --cells {input.cells:q}"
+        " --images {input.images:q}"
+        " --windows {input.windows:q}"
+        " --layouts {input.layouts:q}"
+        " --decoders {params.decoders:q}"
+        " --painted {input.painted:q}"
+        " --labels {params.labels:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
 rule draw_images:
     """Layouts and painted images of {wildcards.experiment}."""
     input:

@@ -17,6 +17,7 @@ WITHOUT_TORCH = (
     "draw_radii",
     "draw_table",
     "draw_training",
+    "draw_overview",
     "fetch_dataset",
     "fit_density",
     "make_gallery",
