@@ -106,7 +106,7 @@ def test_own_data_have_an_unknown_number_of_windows():
 BEHIND = {
     "brca-points-topology": "brca-points"
 }  # presets that stand behind another one; other brca-… behind brca-small
-ALONE = ("ci", "demo", "brca-small", "brca-points", "gpu-day")
+ALONE = ("ci", "demo", "demo-all", "brca-small", "brca-points", "gpu-day")
 
 
 @pytest.mark.parametrize("preset", sorted(file.stem for file in (ROOT / "workflow" / "presets").glob("*.yaml")))

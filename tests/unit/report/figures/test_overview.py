@@ -70,5 +70,5 @@ def test_what_cannot_be_shown_is_an_error(tissue):
     with pytest.raises(CellscaperError, match="nothing has no layouts to show"):
         overview([("nothing", layouts((1, 1))[:0], [])], windows, cells, images)
     lost = layouts((1, 4), source=("three",))
-    with pytest.raises(CellscaperError, match="image 'three', which is 0 times among the images"):
+    with pytest.raises(CellscaperError, match="image 'three' of a window is 0 times among the images"):
         window_image(lost, cells, images)
