@@ -154,7 +154,7 @@ class Figures:
             found.setdefault(row.experiment, row)
         trained = [row for row in found.values() if self.experiments[str(row.experiment)].is_trained]
         rows = trained or list(found.values())
-        return [row for row in rows if self._field(row) == self._field(rows[-1])][-OVERVIEW:]
+        return [row for row in rows if self._field(row) == self._field(rows[0])][-OVERVIEW:]
 
     def _field(self, row: Row) -> str:
         return self.experiments[str(row.experiment)].field

@@ -94,7 +94,7 @@ def test_a_gallery_shows_layouts_and_pairs_and_needs_their_files(every):
 
 def test_the_report_opens_with_painted_systems_of_one_field(every):
     pairs = every.overview("brca_m2c")
-    assert [pair.label for pair in pairs] == ["+ TMCCG-style", "+ SpaDM", "+ TopoCellGen", "+ point diffusion (ours)"]
+    assert [pair.label for pair in pairs] == ["TMCCG-style", "SpaDM", "TopoCellGen", "point diffusion (ours)"]
     inputs = every.overview_inputs("brca_m2c")
     assert inputs["windows"] == "results/brca_m2c/cut_patches/w256.h5"
     assert inputs["layouts"] == [pair.layouts for pair in pairs] and len(inputs["painted"]) == 4

@@ -57,9 +57,8 @@ def window_image(window: LayoutSet, cells: LayoutSet, images: Sequence[NDArray[n
     """The pixels of a window (a set of one layout) of the images of ``cells``; CellscaperError if it has no image."""
     found = np.flatnonzero(cells.source == window.source[0])
     if len(found) != 1:
-        raise CellscaperError(
-            f"a window is of image {window.source[0]!r}, which is {len(found)} times among the images"
-        )
+        name = str(window.source[0])
+        raise CellscaperError(f"image {name!r} of a window is {len(found)} times among the images, expected once")
     y, x = (window.origin[0] - cells.origin[found[0]]).tolist()
     height, width = window.size[0].tolist()
     return images[found[0]][y : y + height, x : x + width]
