@@ -19,18 +19,22 @@ chosen = $(foreach one,$(DATASETS),"$(one)"$(comma))
 GIVEN = $(if $(BRCA_M2C)$(LIZARD)$(DATASETS),--config $(if $(BRCA_M2C)$(LIZARD),datasets='{$(folders)}') $(if \
   $(DATASETS),run='{"datasets": [$(chosen)]}'))
 
-CODE = src tests benchmarks workflow/schemas docs/*.py
+CODE = src tests benchmarks workflow/schemas docs/*.py setup.py
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q
 
 .DEFAULT_GOAL = demo
-.PHONY: help home demo test test-unit test-long brca gpu-day paper verify results report bench schema lint format
+.PHONY: help home demo demo-all test test-unit test-long brca gpu-day paper verify results report bench schema lint format
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-demo: home .venv/ready  ## every stage on simulated tissue: tables and pictures in results/phantom/
+demo: home .venv/ready  ## every stage on simulated tissue in ten minutes: tables and pictures in results/phantom/
 	$(RUN) --configfile workflow/presets/demo.yaml
 	@echo "Open results/report.html; tables and pictures: results/phantom/tables/"
+
+demo-all: home .venv/ready  ## every row of every table of both papers on simulated tissue, in results/all/
+	$(RUN) --configfile workflow/presets/demo-all.yaml
+	@echo "Open results/all/report.html; tables and pictures: results/all/phantom/tables/"
 
 brca: home .venv/ready  ## small models on the real BRCA-M2C (BRCA_M2C=folder, else downloaded); TRAIN=1: no bundled weights
 	$(RUN) --configfile workflow/presets/brca-small.yaml $(if $(TRAIN),workflow/presets/brca-train.yaml) $(GIVEN)
@@ -66,10 +70,11 @@ test-long: .venv/oracles  ## the campaigns in full: every rule killed and damage
 bench: .venv/oracles  ## speed claims on one page, results/benchmarks.md; a busy machine makes point_diffusion miss its 50 ms
 	.venv/bin/python benchmarks/page.py
 
-schema: .venv/ready  ## the configuration's schema and docs/config.md, after a method's settings changed
+schema: .venv/ready  ## the configuration's schema and the pages and picture made from it, after settings or rules changed
 	.venv/bin/python workflow/schemas/generate.py
 	.venv/bin/python docs/make_config.py
 	.venv/bin/python docs/make_gpu.py
+	.venv/bin/python docs/make_rules.py
 
 results: .venv/ready  ## the tables of docs/results/*.md from the CSV files beside them
 	.venv/bin/python docs/make_results.py
@@ -79,6 +84,7 @@ lint: .venv/ready  ## style and types
 	.venv/bin/ruff format --check $(CODE)
 	.venv/bin/mypy
 	.venv/bin/snakefmt --check Snakefile workflow
+	.venv/bin/snakemake --lint --snakefile workflow/Snakefile
 
 format: .venv/ready  ## style, mended
 	.venv/bin/ruff check --fix $(CODE)

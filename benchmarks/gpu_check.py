@@ -42,9 +42,9 @@ from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.plan import sections
 from cellscaper.plan.configuration import configuration
 from cellscaper.plan.experiments import Experiments
+from cellscaper.plan.house import ROOT
 from cellscaper.plan.merging import overlay
 from cellscaper.plan.provenance import canonical
-from cellscaper.plan.schema import ROOT
 from cellscaper.run.devices import driver
 from cellscaper.training.settings import Training
 from cellscaper.training.trainer import train

@@ -25,8 +25,9 @@ import torch
 
 from cellscaper.datasets import phantom
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.views.grid import Grid
 from cellscaper.views.patches import sliding_windows
-from cellscaper.views.rasters import Grid, rasterise
+from cellscaper.views.rasters import rasterise
 from outcome import report
 
 HERE = Path(__file__).resolve().parent.parent

@@ -41,7 +41,8 @@ from cellscaper.topology.distance import distance_map
 from cellscaper.topology.losses import Targets, targets, topology_losses
 from cellscaper.topology.settings import Topology
 from cellscaper.views.crops import CropSampler
-from cellscaper.views.rasters import Grid, rasterise, to_unit
+from cellscaper.views.grid import Grid
+from cellscaper.views.rasters import rasterise, to_unit
 from outcome import report
 
 GOAL, LIMIT, STEP = 20, 15, 1.15  # times faster; ms a sample; a training step with the losses over one without

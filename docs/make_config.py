@@ -1,6 +1,8 @@
 """Write docs/config.md from workflow/schemas/config.schema.json: keys, what they allow, defaults, meanings.
 
-python docs/make_config.py            # a test compares the page with what this writes
+It also writes config/README.md, the page that the Snakemake workflow catalog shows and snakedeploy copies.
+
+python docs/make_config.py            # a test compares the pages with what this writes
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +16,7 @@ from cellscaper.plan.schema import schema
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGE = REPOSITORY / "docs/config.md"
+FIRST_PAGE = REPOSITORY / "config/README.md"
 Keys = tuple[str, ...]
 
 HEAD = """\
@@ -34,6 +37,31 @@ HEAD = """\
 An editor with a YAML language server checks and completes keys with `# yaml-language-server: $schema=…/workflow/schemas/config.schema.json` at the top of an overlay.
 
 *value* is the one that all entries with this reader, method or generator have in the papers' configuration. Where they differ, the cell says *entries differ* and gives the default, if there is one; `config.yaml` and `workflow/tables/` have the value of each entry. No value means null or, of an upright key, that each entry must give one. Keys in *italics* may be left out.
+"""
+
+FIRST_HEAD = """\
+# Configuring cellscaper
+
+`docs/make_config.py` makes this page from the schema; do not edit it.
+
+The rules run the package `cellscaper`. Install it into the environment that runs Snakemake, at the tag that you deploy: `pip install git+ADDRESS@TAG` (or `pip install .` in a clone; about 2 GB with torch).
+
+`config/config.yaml` is an **overlay**: it changes single keys of the papers' configuration, which comes with the package. A key that is not there keeps the papers' value. As it is, it makes one small table on simulated tissue without a network, in some minutes on one core. What you may do next:
+
+| you want | put into `config/config.yaml` |
+|---|---|
+| your own cells | `cellscaper check my_folder -o config/config.yaml` writes it: the data set, its classes and scale, a table |
+| BRCA-M2C | `run: {datasets: [brca_m2c]}`; its 120 images are downloaded, or `datasets: {brca_m2c: {path: FOLDER}}` |
+| other tables | `run: {tables: [tc_table1, tc_table2]}`; the names are below |
+| smaller networks | the keys of a preset: `workflow/presets/` of the repository has them for a laptop, two cores, a night, one GPU |
+| another folder for results | `results: FOLDER` |
+| a part of another workflow | `module`, with `snakefile: …/workflow/Snakefile` and `config:` a map with these keys; `pathvars: results="FOLDER"` moves its results |
+
+- Maps are merged key by key, everything else is replaced. `null` in place of a map removes it.
+- Unknown keys, wrong values and names that refer to nothing are errors: one line with the key, the file and the nearest valid name.
+- `snakemake -n` lists what would be done, `cellscaper plan --configfile config/config.yaml` what it would cost.
+- Lengths are px at 20× (0.5 µm) unless another unit is named.
+
 """
 
 
@@ -95,6 +123,22 @@ def page() -> str:
             *section(name, node, config[name]),
         ]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def first_page() -> str:
+    """The page beside `config/config.yaml`: how to go on from it, and the sections in a line each."""
+    config = configuration({})
+    lines = ["| section | what it holds | in the papers' configuration |", "|---|---|---|"]
+    for name, node in schema()["properties"].items():
+        said, value = node["description"], config[name]
+        names = ", ".join(f"`{one}`" for one in value) if isinstance(value, dict) else f"`{value}`"
+        if name == "run":
+            names = "; ".join(f"`{key}`: {', '.join(map(str, one))}" for key, one in value.items())
+        if len(names) > 600:
+            names = f"{len(value)} entries"
+        lines.append(f"| `{name}` | {said[:1].upper()}{said[1:].rstrip('.')}. | {names} |")
+    end = "Every key of every section, with what it takes, its default and its meaning: `docs/config.md` of the repository."
+    return FIRST_HEAD + "\n".join([*lines, "", end]) + "\n"
 
 
 def section(name: str, node: Any, value: Any) -> Iterator[str]:
@@ -205,3 +249,4 @@ def _plain(value: Any) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    FIRST_PAGE.write_text(first_page(), encoding="utf-8")

@@ -8,8 +8,8 @@ from cellscaper.plan import cards, flops
 from cellscaper.plan.cards import CARDS, call_seconds, step_seconds
 from cellscaper.plan.configuration import configuration, in_files
 from cellscaper.plan.cost import TRAININGS, Costs
+from cellscaper.plan.house import ROOT
 from cellscaper.plan.outputs import Outputs
-from cellscaper.plan.schema import ROOT
 
 PAGE = Path(__file__).with_name("gpu.md")
 TITLES = [card.title for card in CARDS.values()]

@@ -200,7 +200,7 @@ def prose(file: Path) -> str:
 
 def citing() -> list[str]:
     kinds = (".md", ".py", ".smk", ".yaml", ".toml")
-    named = ("Makefile", "Snakefile", ".ci/run")
+    named = ("Makefile", "Snakefile", "workflow/Snakefile", ".ci/run")
     return sorted(
         name
         for name in repository()

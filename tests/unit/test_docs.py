@@ -40,6 +40,10 @@ def test_the_configuration_page_is_up_to_date(maker, page):
     assert page == maker.page(), "config.yaml or its schema changed: run `python docs/make_config.py`"
 
 
+def test_the_page_beside_the_catalogs_configuration_is_up_to_date(maker):
+    assert maker.FIRST_PAGE.read_text(encoding="utf-8") == maker.first_page(), "run `python docs/make_config.py`"
+
+
 def test_every_key_says_what_it_means(maker):
     silent = [line for line in maker.page().splitlines() if re.fullmatch(r"\| .*`.*\|  \|", line)]
     assert silent == [], "give the key a description in its Settings, in plan/structure.py or schemas/generate.py"

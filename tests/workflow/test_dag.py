@@ -132,7 +132,7 @@ def test_each_rule_has_a_stage_of_its_name(house):
     stages = {file.stem for file in (house.folder / "src/cellscaper/stages").glob("[!_]*.py")}
     assert set(rule_texts(house)) == stages
     for name, text in rule_texts(house).items():
-        assert f'STAGE + "{name}"' in text
+        assert f'"python -m cellscaper.stages.{name}"' in text
 
 
 def test_each_rule_says_what_it_does_and_needs(house):

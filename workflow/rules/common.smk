@@ -12,7 +12,10 @@ from cellscaper.plan.figures import Figures
 from cellscaper.plan.given_data import with_given_data
 from cellscaper.plan.outputs import Outputs
 from cellscaper.plan.provenance import canonical, code
-from cellscaper.plan.schema import ROOT
+from cellscaper.plan.house import ROOT
+from cellscaper.plan.tables import pairs_name
+
+OWN = 3  # Snakemake's level of a workflow's own pathvars: lower ones are those of a workflow around it
 
 try:
     # a command line is for the main workflow; in a module its own `config:` counts
@@ -20,6 +23,8 @@ try:
     files = workflow.overwrite_configfiles if is_main else ()
     whole = given(config, workflow.config_settings.config if is_main else {}, map(Path, files))
     whole, left_out = with_given_data(whole)
+    if workflow.pathvars.level["results"] < OWN:
+        whole["results"] = workflow.pathvars.get("results")
     outputs = Outputs(whole)
     tables, experiments = outputs.tables, outputs.experiments
 except CellscaperError as error:
@@ -28,7 +33,7 @@ config.clear()
 config.update(whole)
 
 figures = Figures(outputs)
-RESULTS = outputs.results
+PAINTING = "paint_set" if "paint_set" in config["resources"] else "paint_images"
 
 if workflow.is_main_process:
     for name, why in left_out.items():
@@ -41,6 +46,10 @@ if workflow.is_main_process:
                 f"resources.{name}.gpu is {block['gpu']}, and this run may use {most}; "
                 f"add --resources gpu={block['gpu']} to the command"
             )
+
+
+pathvars:
+    results=outputs.results,
 
 
 wildcard_constraints:
@@ -97,3 +106,117 @@ def method_code(stage, kind, *names):
     """Fingerprints of chosen methods (density, generator, …) beyond those of their stage."""
     modules = [f"cellscaper.{kind}.{name}" for name in names]
     return code(*modules, apart=(f"cellscaper.stages.{stage}",))
+
+
+# -- data.smk --
+
+
+def reader_code(stage):
+    """The fingerprint of the reader of a dataset."""
+    return lambda w: method_code(stage, "datasets", config["datasets"][w.dataset]["reader"])
+
+
+# -- detect.smk --
+
+
+def detector_code(stage):
+    """The fingerprint of a detector's method."""
+    return lambda w: method_code(stage, "detectors", config["detectors"][w.detector]["method"])
+
+
+def detector_pairs(w):
+    """The generated layouts and images that a detector is trained with; empty without."""
+    pairs = outputs.pairs(w.dataset, w.experiment, w.decoder, w.seed)
+    return pairs or {"layouts": [], "painted": []}
+
+
+# -- figures.smk --
+
+
+def labels(sources):
+    return [source.label for source in sources]
+
+
+def files(sources):
+    return [source.file for source in sources]
+
+
+def decoders(sources):
+    return [source.decoder for source in sources if source.decoder]
+
+
+def picture_inputs(w):
+    """The files behind the picture of a table, by flag; flags that its kind does not need are empty."""
+    return {"windows": [], "cells": [], "images": [], **figures.picture_inputs(w.dataset, w.table)}
+
+
+# -- image.smk --
+
+
+def painting_gpus(rule, painter):
+    """GPUs of a job that paints: a painter that is not trained needs none."""
+    return need(rule, "gpu") if outputs.is_trained_painter(painter) else 0
+
+
+# -- layout.smk --
+
+
+def generator_code(stage):
+    """The fingerprint of the generator of an experiment."""
+    return lambda w: method_code(stage, "generators", experiments[w.experiment].generator)
+
+
+def gpus(rule, experiment):
+    """GPUs of a job of an experiment: none where its generator is no faster on one."""
+    return need(rule, "gpu") if experiments[experiment].on_gpu else 0
+
+
+def sampling(experiment):
+    """The rule whose resources a sampling has; a generator that is not trained is light."""
+    return "sample_layouts" if experiments[experiment].is_trained else "light"
+
+
+def begun(w):
+    """The shared beginning that a job of start_layout makes."""
+    return experiments.beginnings[w.beginning]
+
+
+# -- metrics.smk --
+
+
+def metric_code(w):
+    """Fingerprints of the metrics that score an experiment, and of the feature networks that they look with."""
+    wanted = tables.metrics(w.experiment, w.decoder)
+    metrics = method_code("score_layouts", "metrics", *(metric.name for metric in wanted))
+    networks = [metric.network for metric in wanted if metric.network]
+    return [metrics, method_code("score_layouts", "features", *networks)]
+
+
+def is_audited(w):
+    """Whether a table of the run shows how much of the images of an experiment is copied."""
+    return (w.experiment, w.decoder) in tables.audited(w.dataset)
+
+
+def scored_pairs(w):
+    """The painted images of an experiment and their layouts; empty for rows of real images."""
+    pairs = outputs.scored_pairs(w.dataset, w.experiment, w.decoder, w.seed)
+    return pairs or {"layouts": [], "painted": []}
+
+
+# -- sets.smk --
+
+
+def set_experiment(w):
+    """The experiment whose system makes a set."""
+    return experiments[config["sets"][w.set]["experiment"]]
+
+
+def set_painter(w):
+    """The painter of a set."""
+    return experiments.painter(set_experiment(w).name)
+
+
+def generating(w):
+    """The rule whose resources a part has; `generate_set` if the configuration names it, else that of a sampling."""
+    named = "generate_set" in config["resources"]
+    return "generate_set" if named else sampling(set_experiment(w).name)

@@ -3,19 +3,14 @@
 from cellscaper.plan.folders import folder_state
 
 
-def reader_code(stage):
-    """The fingerprint of the reader of a dataset."""
-    return lambda w: method_code(stage, "datasets", config["datasets"][w.dataset]["reader"])
-
-
 rule fetch_dataset:
     """Find or download {wildcards.dataset} and list its files with checksums."""
     output:
-        manifest=RESULTS + "/{dataset}/fetch_dataset/manifest.json",
+        manifest="<results>/{dataset}/fetch_dataset/manifest.json",
     log:
-        RESULTS + "/{dataset}/logs/fetch_dataset.log",
+        "<results>/{dataset}/logs/fetch_dataset.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/fetch_dataset.tsv"
+        "<results>/{dataset}/benchmarks/fetch_dataset.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("fetch_dataset", "threads")
@@ -30,7 +25,7 @@ rule fetch_dataset:
         # the state of a folder of the user's: an edit is seen, and no dry run lists every file
         files=lambda w: folder_state(config["datasets"][w.dataset].get("path")),
     shell:
-        STAGE + "fetch_dataset"
+        "python -m cellscaper.stages.fetch_dataset"
         " --config {params.config:q}"
         " --manifest {output.manifest:q}"
         " --threads {threads}"
@@ -42,12 +37,12 @@ rule read_cells:
     input:
         manifest=rules.fetch_dataset.output.manifest,
     output:
-        cells=RESULTS + "/{dataset}/read_cells/cells.h5",
-        images=RESULTS + "/{dataset}/read_cells/images.h5",
+        cells="<results>/{dataset}/read_cells/cells.h5",
+        images="<results>/{dataset}/read_cells/images.h5",
     log:
-        RESULTS + "/{dataset}/logs/read_cells.log",
+        "<results>/{dataset}/logs/read_cells.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/read_cells.tsv"
+        "<results>/{dataset}/benchmarks/read_cells.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("read_cells", "threads")
@@ -60,7 +55,7 @@ rule read_cells:
         method=reader_code("read_cells"),
         config=lambda w: canonical(sections.dataset_section(config, w.dataset)),
     shell:
-        STAGE + "read_cells"
+        "python -m cellscaper.stages.read_cells"
         " --manifest {input.manifest:q}"
         " --config {params.config:q}"
         " --cells {output.cells:q}"
@@ -74,11 +69,11 @@ rule cut_patches:
     input:
         cells=rules.read_cells.output.cells,
     output:
-        windows=RESULTS + "/{dataset}/cut_patches/{windows}.h5",
+        windows="<results>/{dataset}/cut_patches/{windows}.h5",
     log:
-        RESULTS + "/{dataset}/logs/cut_patches/{windows}.log",
+        "<results>/{dataset}/logs/cut_patches/{windows}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/cut_patches/{windows}.tsv"
+        "<results>/{dataset}/benchmarks/cut_patches/{windows}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("cut_patches", "threads")
@@ -90,7 +85,7 @@ rule cut_patches:
         **stage_code("cut_patches"),
         config=lambda w: canonical(sections.windows_section(config, w.windows)),
     shell:
-        STAGE + "cut_patches"
+        "python -m cellscaper.stages.cut_patches"
         " --cells {input.cells:q}"
         " --config {params.config:q}"
         " --windows {output.windows:q}"

@@ -6,11 +6,11 @@ rule fit_density:
     input:
         cells=rules.read_cells.output.cells,
     output:
-        maps=RESULTS + "/{dataset}/fit_density/{density}/stride{stride}.h5",
+        maps="<results>/{dataset}/fit_density/{density}/stride{stride}.h5",
     log:
-        RESULTS + "/{dataset}/logs/fit_density/{density}-stride{stride}.log",
+        "<results>/{dataset}/logs/fit_density/{density}-stride{stride}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/fit_density/{density}-stride{stride}.tsv"
+        "<results>/{dataset}/benchmarks/fit_density/{density}-stride{stride}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("fit_density", "threads")
@@ -25,7 +25,7 @@ rule fit_density:
         ),
         config=lambda w: canonical(sections.density_section(config, w.density, int(w.stride))),
     shell:
-        STAGE + "fit_density"
+        "python -m cellscaper.stages.fit_density"
         " --cells {input.cells:q}"
         " --config {params.config:q}"
         " --maps {output.maps:q}"

@@ -1,18 +1,5 @@
 # Detectors, trained on real images alone (experiment `real_only`) or with generated pairs.
 
-from cellscaper.plan.tables import pairs_name
-
-
-def detector_code(stage):
-    """The fingerprint of a detector's method."""
-    return lambda w: method_code(stage, "detectors", config["detectors"][w.detector]["method"])
-
-
-def detector_pairs(w):
-    """The generated layouts and images that a detector is trained with; empty without."""
-    pairs = outputs.pairs(w.dataset, w.experiment, w.decoder, w.seed)
-    return pairs or {"layouts": [], "painted": []}
-
 
 rule train_detector:
     """Train {wildcards.detector} with {wildcards.mix} % pairs of {wildcards.experiment}, seed {wildcards.seed}."""
@@ -21,16 +8,12 @@ rule train_detector:
         cells=rules.read_cells.output.cells,
         images=rules.read_cells.output.images,
     output:
-        model=RESULTS
-        + "/{dataset}/train_detector/{detector}/{experiment}/{decoder}/mix{mix}/seed{seed}/model.safetensors",
-        losses=RESULTS
-        + "/{dataset}/train_detector/{detector}/{experiment}/{decoder}/mix{mix}/seed{seed}/losses.csv",
+        model="<results>/{dataset}/train_detector/{detector}/{experiment}/{decoder}/mix{mix}/seed{seed}/model.safetensors",
+        losses="<results>/{dataset}/train_detector/{detector}/{experiment}/{decoder}/mix{mix}/seed{seed}/losses.csv",
     log:
-        RESULTS
-        + "/{dataset}/logs/train_detector/{detector}-{experiment}-{decoder}-mix{mix}-seed{seed}.log",
+        "<results>/{dataset}/logs/train_detector/{detector}-{experiment}-{decoder}-mix{mix}-seed{seed}.log",
     benchmark:
-        RESULTS
-        + "/{dataset}/benchmarks/train_detector/{detector}-{experiment}-{decoder}-mix{mix}-seed{seed}.tsv"
+        "<results>/{dataset}/benchmarks/train_detector/{detector}-{experiment}-{decoder}-mix{mix}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("train_detector", "threads")
@@ -46,7 +29,7 @@ rule train_detector:
         method=detector_code("train_detector"),
         config=lambda w: canonical(sections.detector_section(config, w.detector, int(w.mix))),
     shell:
-        STAGE + "train_detector"
+        "python -m cellscaper.stages.train_detector"
         " --cells {input.cells:q}"
         " --images {input.images:q}"
         " --layouts {input.layouts:q}"
@@ -67,13 +50,11 @@ rule select_detector:
             w.dataset, w.detector, w.experiment, w.decoder, w.seed
         ),
     output:
-        model=RESULTS
-        + "/{dataset}/select_detector/{detector}/{experiment}/{decoder}/seed{seed}/model.safetensors",
+        model="<results>/{dataset}/select_detector/{detector}/{experiment}/{decoder}/seed{seed}/model.safetensors",
     log:
-        RESULTS + "/{dataset}/logs/select_detector/{detector}-{experiment}-{decoder}-seed{seed}.log",
+        "<results>/{dataset}/logs/select_detector/{detector}-{experiment}-{decoder}-seed{seed}.log",
     benchmark:
-        RESULTS
-        + "/{dataset}/benchmarks/select_detector/{detector}-{experiment}-{decoder}-seed{seed}.tsv"
+        "<results>/{dataset}/benchmarks/select_detector/{detector}-{experiment}-{decoder}-seed{seed}.tsv"
     localrule: True
     conda:
         "../../envs/cellscaper.yaml"
@@ -85,7 +66,7 @@ rule select_detector:
     params:
         **stage_code("select_detector"),
     shell:
-        STAGE + "select_detector"
+        "python -m cellscaper.stages.select_detector"
         " --models {input.models:q}"
         " --model {output.model:q}"
         " --threads {threads}"
@@ -101,13 +82,11 @@ rule detect_cells:
             w.dataset, w.detector, w.experiment, w.decoder, w.seed
         ),
     output:
-        detections=RESULTS
-        + "/{dataset}/detect_cells/{detector}/{experiment}/{decoder}/seed{seed}/cells.h5",
+        detections="<results>/{dataset}/detect_cells/{detector}/{experiment}/{decoder}/seed{seed}/cells.h5",
     log:
-        RESULTS + "/{dataset}/logs/detect_cells/{detector}-{experiment}-{decoder}-seed{seed}.log",
+        "<results>/{dataset}/logs/detect_cells/{detector}-{experiment}-{decoder}-seed{seed}.log",
     benchmark:
-        RESULTS
-        + "/{dataset}/benchmarks/detect_cells/{detector}-{experiment}-{decoder}-seed{seed}.tsv"
+        "<results>/{dataset}/benchmarks/detect_cells/{detector}-{experiment}-{decoder}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("detect_cells", "threads")
@@ -120,7 +99,7 @@ rule detect_cells:
         **stage_code("detect_cells"),
         method=detector_code("detect_cells"),
     shell:
-        STAGE + "detect_cells"
+        "python -m cellscaper.stages.detect_cells"
         " --cells {input.cells:q}"
         " --images {input.images:q}"
         " --model {input.model:q}"
@@ -135,16 +114,12 @@ rule score_detections:
         cells=rules.read_cells.output.cells,
         detections=rules.detect_cells.output.detections,
     output:
-        scores=RESULTS
-        + "/{dataset}/score_detections/{detector}/{experiment}/{decoder}/seed{seed}/scores.csv",
-        counts=RESULTS
-        + "/{dataset}/score_detections/{detector}/{experiment}/{decoder}/seed{seed}/counts.csv",
+        scores="<results>/{dataset}/score_detections/{detector}/{experiment}/{decoder}/seed{seed}/scores.csv",
+        counts="<results>/{dataset}/score_detections/{detector}/{experiment}/{decoder}/seed{seed}/counts.csv",
     log:
-        RESULTS
-        + "/{dataset}/logs/score_detections/{detector}-{experiment}-{decoder}-seed{seed}.log",
+        "<results>/{dataset}/logs/score_detections/{detector}-{experiment}-{decoder}-seed{seed}.log",
     benchmark:
-        RESULTS
-        + "/{dataset}/benchmarks/score_detections/{detector}-{experiment}-{decoder}-seed{seed}.tsv"
+        "<results>/{dataset}/benchmarks/score_detections/{detector}-{experiment}-{decoder}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("score_detections", "threads")
@@ -157,7 +132,7 @@ rule score_detections:
         pairs=lambda w: pairs_name(None if w.experiment == "real_only" else w.experiment, w.decoder),
         config=canonical({"radius": config["metrics"]["detection"]["radius"]}),
     shell:
-        STAGE + "score_detections"
+        "python -m cellscaper.stages.score_detections"
         " --cells {input.cells:q}"
         " --detections {input.detections:q}"
         " --dataset {wildcards.dataset}"

@@ -1,33 +1,16 @@
 # Figures, and the pictures beside the tables.
 
 
-def labels(sources):
-    return [source.label for source in sources]
-
-
-def files(sources):
-    return [source.file for source in sources]
-
-
-def decoders(sources):
-    return [source.decoder for source in sources if source.decoder]
-
-
-def picture_inputs(w):
-    """The files behind the picture of a table, by flag; flags that its kind does not need are empty."""
-    return {"windows": [], "cells": [], "images": [], **figures.picture_inputs(w.dataset, w.table)}
-
-
 rule draw_table:
     """The picture beside table {wildcards.table} on {wildcards.dataset}."""
     input:
         unpack(picture_inputs),
     output:
-        picture=RESULTS + "/{dataset}/tables/{table}.png",
+        picture="<results>/{dataset}/tables/{table}.png",
     log:
-        RESULTS + "/{dataset}/logs/tables/{table}-picture.log",
+        "<results>/{dataset}/logs/tables/{table}-picture.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/tables/{table}-picture.tsv"
+        "<results>/{dataset}/benchmarks/tables/{table}-picture.tsv"
     localrule: True
     conda:
         "../../envs/cellscaper.yaml"
@@ -43,7 +26,7 @@ rule draw_table:
         kind=lambda w: tables.kind(w.table),
         config=canonical({"radius": config["metrics"]["detection"]["radius"]}),
     shell:
-        STAGE + "draw_table"
+        "python -m cellscaper.stages.draw_table"
         " --windows {input.windows:q}"
         " --cells {input.cells:q}"
         " --images {input.images:q}"
@@ -57,16 +40,54 @@ rule draw_table:
         " 2>&1 | tee {log:q}"
 
 
+rule draw_overview:
+    """Real tissue, generated cells and the images painted for them on {wildcards.dataset}: the report opens with it."""
+    input:
+        unpack(lambda w: figures.overview_inputs(w.dataset)),
+        cells=rules.read_cells.output.cells,
+        images=rules.read_cells.output.images,
+    output:
+        picture="<results>/{dataset}/figures/overview.png",
+    log:
+        "<results>/{dataset}/logs/figures/overview.log",
+    benchmark:
+        "<results>/{dataset}/benchmarks/figures/overview.tsv"
+    localrule: True
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_overview", "threads")
+    resources:
+        mem_mb=memory("draw_overview"),
+        runtime=minutes("draw_overview"),
+        gpu=need("draw_overview", "gpu"),
+    params:
+        **stage_code("draw_overview"),
+        labels=lambda w: [pair.label.removeprefix("+ ") for pair in figures.overview(w.dataset)],
+        decoders=lambda w: [pair.decoder for pair in figures.overview(w.dataset)],
+    shell:
+        "python -m cellscaper.stages.draw_overview"
+        " --cells {input.cells:q}"
+        " --images {input.images:q}"
+        " --windows {input.windows:q}"
+        " --layouts {input.layouts:q}"
+        " --decoders {params.decoders:q}"
+        " --painted {input.painted:q}"
+        " --labels {params.labels:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
 rule draw_images:
     """Layouts and painted images of {wildcards.experiment}."""
     input:
         unpack(lambda w: figures.pair_files(w.dataset, w.experiment, w.decoder)),
     output:
-        picture=RESULTS + "/{dataset}/figures/images/{experiment}-{decoder}.png",
+        picture="<results>/{dataset}/figures/images/{experiment}-{decoder}.png",
     log:
-        RESULTS + "/{dataset}/logs/figures/images/{experiment}-{decoder}.log",
+        "<results>/{dataset}/logs/figures/images/{experiment}-{decoder}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/figures/images/{experiment}-{decoder}.tsv"
+        "<results>/{dataset}/benchmarks/figures/images/{experiment}-{decoder}.tsv"
     localrule: True
     conda:
         "../../envs/cellscaper.yaml"
@@ -79,7 +100,7 @@ rule draw_images:
         **stage_code("draw_images"),
         label="{experiment}",
     shell:
-        STAGE + "draw_images"
+        "python -m cellscaper.stages.draw_images"
         " --layouts {input.layouts:q}"
         " --painted {input.painted:q}"
         " --decoder {wildcards.decoder}"
@@ -96,11 +117,11 @@ rule draw_copies:
         cells=rules.read_cells.output.cells,
         images=rules.read_cells.output.images,
     output:
-        picture=RESULTS + "/{dataset}/figures/copies/{experiment}-{decoder}.png",
+        picture="<results>/{dataset}/figures/copies/{experiment}-{decoder}.png",
     log:
-        RESULTS + "/{dataset}/logs/figures/copies/{experiment}-{decoder}.log",
+        "<results>/{dataset}/logs/figures/copies/{experiment}-{decoder}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/figures/copies/{experiment}-{decoder}.tsv"
+        "<results>/{dataset}/benchmarks/figures/copies/{experiment}-{decoder}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("draw_copies", "threads")
@@ -112,7 +133,7 @@ rule draw_copies:
         **stage_code("draw_copies"),
         config=lambda w: canonical(config["metrics"]["image_copies"]),
     shell:
-        STAGE + "draw_copies"
+        "python -m cellscaper.stages.draw_copies"
         " --cells {input.cells:q}"
         " --images {input.images:q}"
         " --painted {input.painted:q}"
@@ -127,11 +148,11 @@ rule draw_radii:
     input:
         counts=lambda w: outputs.table_counts(w.dataset, w.table),
     output:
-        picture=RESULTS + "/{dataset}/figures/radii-{table}.png",
+        picture="<results>/{dataset}/figures/radii-{table}.png",
     log:
-        RESULTS + "/{dataset}/logs/figures/radii-{table}.log",
+        "<results>/{dataset}/logs/figures/radii-{table}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/figures/radii-{table}.tsv"
+        "<results>/{dataset}/benchmarks/figures/radii-{table}.tsv"
     localrule: True
     conda:
         "../../envs/cellscaper.yaml"
@@ -146,7 +167,7 @@ rule draw_radii:
         labels=lambda w: [row.label for row in tables.rows(w.table)],
         rows=lambda w: [pairs_name(row.experiment, row.decoder) for row in tables.rows(w.table)],
     shell:
-        STAGE + "draw_radii"
+        "python -m cellscaper.stages.draw_radii"
         " --counts {input.counts:q}"
         " --rows {params.rows:q}"
         " --labels {params.labels:q}"
@@ -161,11 +182,11 @@ rule draw_training:
     input:
         logs=lambda w: files(figures.training_logs(w.dataset, w.training)),
     output:
-        picture=RESULTS + "/{dataset}/figures/{training}.png",
+        picture="<results>/{dataset}/figures/{training}.png",
     log:
-        RESULTS + "/{dataset}/logs/figures/{training}.log",
+        "<results>/{dataset}/logs/figures/{training}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/figures/{training}.tsv"
+        "<results>/{dataset}/benchmarks/figures/{training}.tsv"
     localrule: True
     conda:
         "../../envs/cellscaper.yaml"
@@ -178,7 +199,7 @@ rule draw_training:
         **stage_code("draw_training"),
         labels=lambda w: labels(figures.training_logs(w.dataset, w.training)),
     shell:
-        STAGE + "draw_training"
+        "python -m cellscaper.stages.draw_training"
         " --logs {input.logs:q}"
         " --labels {params.labels:q}"
         " --picture {output.picture:q}"
@@ -193,11 +214,11 @@ rule draw_density:
         fitted=lambda w: files(figures.fitted_maps(w.dataset)),
         layouts=lambda w: files(figures.density_sources(w.dataset)),
     output:
-        picture=RESULTS + "/{dataset}/figures/density.png",
+        picture="<results>/{dataset}/figures/density.png",
     log:
-        RESULTS + "/{dataset}/logs/figures/density.log",
+        "<results>/{dataset}/logs/figures/density.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/figures/density.tsv"
+        "<results>/{dataset}/benchmarks/figures/density.tsv"
     localrule: True
     conda:
         "../../envs/cellscaper.yaml"
@@ -212,7 +233,7 @@ rule draw_density:
         labels=lambda w: labels(figures.density_sources(w.dataset)),
         decoders=lambda w: decoders(figures.density_sources(w.dataset)),
     shell:
-        STAGE + "draw_density"
+        "python -m cellscaper.stages.draw_density"
         " --cells {input.cells:q}"
         " --fitted {input.fitted:q}"
         " --fitted-labels {params.fitted_labels:q}"
@@ -231,11 +252,11 @@ rule draw_counts:
         windows=lambda w: outputs.windows(w.dataset, w.field),
         layouts=lambda w: files(figures.sources(w.dataset, w.field)),
     output:
-        picture=RESULTS + "/{dataset}/figures/counts-{field}.png",
+        picture="<results>/{dataset}/figures/counts-{field}.png",
     log:
-        RESULTS + "/{dataset}/logs/figures/counts-{field}.log",
+        "<results>/{dataset}/logs/figures/counts-{field}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/figures/counts-{field}.tsv"
+        "<results>/{dataset}/benchmarks/figures/counts-{field}.tsv"
     localrule: True
     conda:
         "../../envs/cellscaper.yaml"
@@ -250,7 +271,7 @@ rule draw_counts:
         labels=lambda w: labels(figures.sources(w.dataset, w.field)),
         decoders=lambda w: decoders(figures.sources(w.dataset, w.field)),
     shell:
-        STAGE + "draw_counts"
+        "python -m cellscaper.stages.draw_counts"
         " --cells {input.cells:q}"
         " --windows {input.windows:q}"
         " --region {params.region}"
@@ -268,11 +289,11 @@ rule draw_persistence:
         windows=lambda w: outputs.targets(w.dataset, w.field),
         layouts=lambda w: files(figures.sources(w.dataset, w.field)),
     output:
-        picture=RESULTS + "/{dataset}/figures/persistence-{field}.png",
+        picture="<results>/{dataset}/figures/persistence-{field}.png",
     log:
-        RESULTS + "/{dataset}/logs/figures/persistence-{field}.log",
+        "<results>/{dataset}/logs/figures/persistence-{field}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/figures/persistence-{field}.tsv"
+        "<results>/{dataset}/benchmarks/figures/persistence-{field}.tsv"
     localrule: True
     conda:
         "../../envs/cellscaper.yaml"
@@ -286,7 +307,7 @@ rule draw_persistence:
         labels=lambda w: labels(figures.sources(w.dataset, w.field)),
         decoders=lambda w: decoders(figures.sources(w.dataset, w.field)),
     shell:
-        STAGE + "draw_persistence"
+        "python -m cellscaper.stages.draw_persistence"
         " --windows {input.windows:q}"
         " --layouts {input.layouts:q}"
         " --decoders {params.decoders:q}"
@@ -301,11 +322,11 @@ rule draw_intervals:
     input:
         table=rules.make_tables.output.csv,
     output:
-        picture=RESULTS + "/{dataset}/figures/intervals-{table}.png",
+        picture="<results>/{dataset}/figures/intervals-{table}.png",
     log:
-        RESULTS + "/{dataset}/logs/figures/intervals-{table}.log",
+        "<results>/{dataset}/logs/figures/intervals-{table}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/figures/intervals-{table}.tsv"
+        "<results>/{dataset}/benchmarks/figures/intervals-{table}.tsv"
     localrule: True
     conda:
         "../../envs/cellscaper.yaml"
@@ -318,7 +339,7 @@ rule draw_intervals:
         **stage_code("draw_intervals"),
         config=lambda w: canonical(tables.intervals_section(w.table)),
     shell:
-        STAGE + "draw_intervals"
+        "python -m cellscaper.stages.draw_intervals"
         " --table {input.table:q}"
         " --config {params.config:q}"
         " --picture {output.picture:q}"

@@ -1,23 +1,18 @@
 # Layout → H&E images.
 
 
-def painting_gpus(rule, painter):
-    """GPUs of a job that paints: a painter that is not trained needs none."""
-    return need(rule, "gpu") if outputs.is_trained_painter(painter) else 0
-
-
 rule train_image:
     """Train the painter {wildcards.painter}, seed {wildcards.seed}."""
     input:
         cells=rules.read_cells.output.cells,
         images=rules.read_cells.output.images,
     output:
-        model=RESULTS + "/{dataset}/train_image/{painter}/seed{seed}/model.safetensors",
-        losses=RESULTS + "/{dataset}/train_image/{painter}/seed{seed}/losses.csv",
+        model="<results>/{dataset}/train_image/{painter}/seed{seed}/model.safetensors",
+        losses="<results>/{dataset}/train_image/{painter}/seed{seed}/losses.csv",
     log:
-        RESULTS + "/{dataset}/logs/train_image/{painter}-seed{seed}.log",
+        "<results>/{dataset}/logs/train_image/{painter}-seed{seed}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/train_image/{painter}-seed{seed}.tsv"
+        "<results>/{dataset}/benchmarks/train_image/{painter}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("train_image", "threads")
@@ -37,7 +32,7 @@ rule train_image:
         # Snakemake does not compare params with `output` among their arguments: the section has the file's SHA-256
         init=lambda w, output: sections.painter_init(config, w.painter),
     shell:
-        STAGE + "train_image"
+        "python -m cellscaper.stages.train_image"
         " --cells {input.cells:q}"
         " --images {input.images:q}"
         " --init {params.init:q}"
@@ -53,13 +48,13 @@ rule paint_images:
     """H&E images for the layouts of {wildcards.experiment}, seed {wildcards.seed}."""
     input:
         unpack(lambda w: outputs.painting(w.dataset, w.experiment, w.seed)),
-        layouts=RESULTS + "/{dataset}/sample_layouts/{experiment}/train/seed{seed}/layouts.h5",
+        layouts="<results>/{dataset}/sample_layouts/{experiment}/train/seed{seed}/layouts.h5",
     output:
-        painted=RESULTS + "/{dataset}/paint_images/{experiment}/{decoder}/seed{seed}/images.h5",
+        painted="<results>/{dataset}/paint_images/{experiment}/{decoder}/seed{seed}/images.h5",
     log:
-        RESULTS + "/{dataset}/logs/paint_images/{experiment}-{decoder}-seed{seed}.log",
+        "<results>/{dataset}/logs/paint_images/{experiment}-{decoder}-seed{seed}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/paint_images/{experiment}-{decoder}-seed{seed}.tsv"
+        "<results>/{dataset}/benchmarks/paint_images/{experiment}-{decoder}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("paint_images", "threads")
@@ -79,7 +74,7 @@ rule paint_images:
             sections.painting_section(config, experiments.painter(w.experiment))
         ),
     shell:
-        STAGE + "paint_images"
+        "python -m cellscaper.stages.paint_images"
         " --layouts {input.layouts:q}"
         " --decoder {wildcards.decoder}"
         " --model {input.model:q}"
@@ -99,12 +94,12 @@ rule select_pairs:
         # the detector that scores images, of real images alone and the first seed: one for all rows
         model=lambda w: outputs.image_judge(w.dataset),
     output:
-        kept=RESULTS + "/{dataset}/select_pairs/{experiment}/{decoder}/seed{seed}/layouts.h5",
-        images=RESULTS + "/{dataset}/select_pairs/{experiment}/{decoder}/seed{seed}/images.h5",
+        kept="<results>/{dataset}/select_pairs/{experiment}/{decoder}/seed{seed}/layouts.h5",
+        images="<results>/{dataset}/select_pairs/{experiment}/{decoder}/seed{seed}/images.h5",
     log:
-        RESULTS + "/{dataset}/logs/select_pairs/{experiment}-{decoder}-seed{seed}.log",
+        "<results>/{dataset}/logs/select_pairs/{experiment}-{decoder}-seed{seed}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/select_pairs/{experiment}-{decoder}-seed{seed}.tsv"
+        "<results>/{dataset}/benchmarks/select_pairs/{experiment}-{decoder}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("select_pairs", "threads")
@@ -119,7 +114,7 @@ rule select_pairs:
             sections.selecting_section(config, experiments.painter(w.experiment))
         ),
     shell:
-        STAGE + "select_pairs"
+        "python -m cellscaper.stages.select_pairs"
         " --layouts {input.layouts:q}"
         " --painted {input.painted:q}"
         " --model {input.model:q}"

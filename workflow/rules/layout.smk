@@ -2,27 +2,6 @@
 
 from snakemake.logging import logger
 
-
-def generator_code(stage):
-    """The fingerprint of the generator of an experiment."""
-    return lambda w: method_code(stage, "generators", experiments[w.experiment].generator)
-
-
-def gpus(rule, experiment):
-    """GPUs of a job of an experiment: none where its generator is no faster on one."""
-    return need(rule, "gpu") if experiments[experiment].on_gpu else 0
-
-
-def sampling(experiment):
-    """The rule whose resources a sampling has: a generator that is not trained is light."""
-    return "sample_layouts" if experiments[experiment].is_trained else "light"
-
-
-def begun(w):
-    """The shared beginning that a job of start_layout makes."""
-    return experiments.beginnings[w.beginning]
-
-
 if workflow.is_main_process:
     for line in [*outputs.saved_steps(), *outputs.told_weights()]:
         logger.info(line)
@@ -35,12 +14,12 @@ rule start_layout:
         density=lambda w: outputs.density(w.dataset, begun(w).trainings[0]),
         init=lambda w: outputs.init_model(w.dataset, begun(w).trainings[0], w.seed),
     output:
-        model=RESULTS + "/{dataset}/start_layout/{beginning}/seed{seed}/beginning.safetensors",
-        losses=RESULTS + "/{dataset}/start_layout/{beginning}/seed{seed}/losses.csv",
+        model="<results>/{dataset}/start_layout/{beginning}/seed{seed}/beginning.safetensors",
+        losses="<results>/{dataset}/start_layout/{beginning}/seed{seed}/losses.csv",
     log:
-        RESULTS + "/{dataset}/logs/start_layout/{beginning}-seed{seed}.log",
+        "<results>/{dataset}/logs/start_layout/{beginning}-seed{seed}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/start_layout/{beginning}-seed{seed}.tsv"
+        "<results>/{dataset}/benchmarks/start_layout/{beginning}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("start_layout", "threads")
@@ -59,7 +38,7 @@ rule start_layout:
         # of a file the section has the SHA-256 (image.smk)
         init=lambda w, output: outputs.init_file(begun(w).trainings[0]),
     shell:
-        STAGE + "start_layout"
+        "python -m cellscaper.stages.start_layout"
         " --cells {input.cells:q}"
         " --density {input.density:q}"
         " --init {input.init:q} {params.init:q}"
@@ -80,12 +59,12 @@ rule train_layout:
         init=lambda w: outputs.init_model(w.dataset, w.experiment, w.seed),
         beginning=lambda w: outputs.beginning(w.dataset, w.experiment, w.seed),
     output:
-        model=RESULTS + "/{dataset}/train_layout/{experiment}/seed{seed}/model.safetensors",
-        losses=RESULTS + "/{dataset}/train_layout/{experiment}/seed{seed}/losses.csv",
+        model="<results>/{dataset}/train_layout/{experiment}/seed{seed}/model.safetensors",
+        losses="<results>/{dataset}/train_layout/{experiment}/seed{seed}/losses.csv",
     log:
-        RESULTS + "/{dataset}/logs/train_layout/{experiment}-seed{seed}.log",
+        "<results>/{dataset}/logs/train_layout/{experiment}-seed{seed}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/train_layout/{experiment}-seed{seed}.tsv"
+        "<results>/{dataset}/benchmarks/train_layout/{experiment}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("train_layout", "threads")
@@ -102,7 +81,7 @@ rule train_layout:
         config=lambda w: canonical(experiments.recipe(w.experiment)),
         init=lambda w, output: outputs.init_file(w.experiment),
     shell:
-        STAGE + "train_layout"
+        "python -m cellscaper.stages.train_layout"
         " --cells {input.cells:q}"
         " --density {input.density:q}"
         " --beginning {input.beginning:q}"
@@ -122,11 +101,11 @@ rule sample_layouts:
         targets=lambda w: outputs.targets_of(w.dataset, w.experiment),
         model=lambda w: outputs.layout_weights(w.dataset, w.experiment, w.seed),
     output:
-        layouts=RESULTS + "/{dataset}/sample_layouts/{experiment}/{purpose}/seed{seed}/layouts.h5",
+        layouts="<results>/{dataset}/sample_layouts/{experiment}/{purpose}/seed{seed}/layouts.h5",
     log:
-        RESULTS + "/{dataset}/logs/sample_layouts/{experiment}-{purpose}-seed{seed}.log",
+        "<results>/{dataset}/logs/sample_layouts/{experiment}-{purpose}-seed{seed}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/sample_layouts/{experiment}-{purpose}-seed{seed}.tsv"
+        "<results>/{dataset}/benchmarks/sample_layouts/{experiment}-{purpose}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: lambda w: need(sampling(w.experiment), "threads")
@@ -143,7 +122,7 @@ rule sample_layouts:
         ),
         weights=lambda w, output: outputs.given_weights(w.experiment),
     shell:
-        STAGE + "sample_layouts"
+        "python -m cellscaper.stages.sample_layouts"
         " --cells {input.cells:q}"
         " --targets {input.targets:q}"
         " --model {input.model:q} {params.weights:q}"

@@ -1,36 +1,17 @@
 # Feature networks, and scores of layouts against real ones.
 
 
-def metric_code(w):
-    """Fingerprints of the metrics that score an experiment, and of the feature networks that they look with."""
-    wanted = tables.metrics(w.experiment, w.decoder)
-    metrics = method_code("score_layouts", "metrics", *(metric.name for metric in wanted))
-    networks = [metric.network for metric in wanted if metric.network]
-    return [metrics, method_code("score_layouts", "features", *networks)]
-
-
-def is_audited(w):
-    """Whether a table of the run shows how much of the images of an experiment is copied."""
-    return (w.experiment, w.decoder) in tables.audited(w.dataset)
-
-
-def scored_pairs(w):
-    """The painted images of an experiment and their layouts; empty for rows of real images."""
-    pairs = outputs.scored_pairs(w.dataset, w.experiment, w.decoder, w.seed)
-    return pairs or {"layouts": [], "painted": []}
-
-
 rule train_features:
     """Train the feature network {wildcards.network} of spatial-FID, seed {wildcards.seed}."""
     input:
         cells=rules.read_cells.output.cells,
     output:
-        model=RESULTS + "/{dataset}/train_features/{network}/seed{seed}/model.safetensors",
-        losses=RESULTS + "/{dataset}/train_features/{network}/seed{seed}/losses.csv",
+        model="<results>/{dataset}/train_features/{network}/seed{seed}/model.safetensors",
+        losses="<results>/{dataset}/train_features/{network}/seed{seed}/losses.csv",
     log:
-        RESULTS + "/{dataset}/logs/train_features/{network}-seed{seed}.log",
+        "<results>/{dataset}/logs/train_features/{network}-seed{seed}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/train_features/{network}-seed{seed}.tsv"
+        "<results>/{dataset}/benchmarks/train_features/{network}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("train_features", "threads")
@@ -48,7 +29,7 @@ rule train_features:
         ),
         config=lambda w: canonical(sections.features_section(config, w.network)),
     shell:
-        STAGE + "train_features"
+        "python -m cellscaper.stages.train_features"
         " --cells {input.cells:q}"
         " --config {params.config:q}"
         " --seed {wildcards.seed}"
@@ -66,13 +47,13 @@ rule score_layouts:
         targets=lambda w: outputs.targets_of(w.dataset, w.experiment),
         reference=lambda w: outputs.reference(w.dataset, w.experiment),
         features=lambda w: outputs.networks(w.dataset, w.experiment, w.decoder).values(),
-        layouts=RESULTS + "/{dataset}/sample_layouts/{experiment}/test/seed{seed}/layouts.h5",
+        layouts="<results>/{dataset}/sample_layouts/{experiment}/test/seed{seed}/layouts.h5",
     output:
-        scores=RESULTS + "/{dataset}/score_layouts/{experiment}/{decoder}/seed{seed}/scores.csv",
+        scores="<results>/{dataset}/score_layouts/{experiment}/{decoder}/seed{seed}/scores.csv",
     log:
-        RESULTS + "/{dataset}/logs/score_layouts/{experiment}-{decoder}-seed{seed}.log",
+        "<results>/{dataset}/logs/score_layouts/{experiment}-{decoder}-seed{seed}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/score_layouts/{experiment}-{decoder}-seed{seed}.tsv"
+        "<results>/{dataset}/benchmarks/score_layouts/{experiment}-{decoder}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("score_layouts", "threads")
@@ -91,7 +72,7 @@ rule score_layouts:
             )
         ),
     shell:
-        STAGE + "score_layouts"
+        "python -m cellscaper.stages.score_layouts"
         " --cells {input.cells:q}"
         " --windows {input.windows:q}"
         " --targets {input.targets:q}"
@@ -118,11 +99,11 @@ rule score_images:
         # one detector for all rows and seeds, as with spatial-FID
         model=lambda w: outputs.image_judge(w.dataset),
     output:
-        scores=RESULTS + "/{dataset}/score_images/{experiment}/{decoder}/seed{seed}/scores.csv",
+        scores="<results>/{dataset}/score_images/{experiment}/{decoder}/seed{seed}/scores.csv",
     log:
-        RESULTS + "/{dataset}/logs/score_images/{experiment}-{decoder}-seed{seed}.log",
+        "<results>/{dataset}/logs/score_images/{experiment}-{decoder}-seed{seed}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/score_images/{experiment}-{decoder}-seed{seed}.tsv"
+        "<results>/{dataset}/benchmarks/score_images/{experiment}-{decoder}-seed{seed}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need("score_images", "threads")
@@ -137,7 +118,7 @@ rule score_images:
             sections.image_scoring_section(experiments, w.experiment, is_audited(w))
         ),
     shell:
-        STAGE + "score_images"
+        "python -m cellscaper.stages.score_images"
         " --cells {input.cells:q}"
         " --images {input.images:q}"
         " --model {input.model:q}"

@@ -10,11 +10,11 @@ rule make_gallery:
         cells=rules.read_cells.output.cells,
         images=rules.read_cells.output.images,
     output:
-        gallery=RESULTS + "/{dataset}/gallery.html",
+        gallery="<results>/{dataset}/gallery.html",
     log:
-        RESULTS + "/{dataset}/logs/make_gallery.log",
+        "<results>/{dataset}/logs/make_gallery.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/make_gallery.tsv"
+        "<results>/{dataset}/benchmarks/make_gallery.tsv"
     localrule: True
     conda:
         "../../envs/cellscaper.yaml"
@@ -27,7 +27,7 @@ rule make_gallery:
         **stage_code("make_gallery"),
         config=lambda w: canonical(figures.gallery(w.dataset)),
     shell:
-        STAGE + "make_gallery"
+        "python -m cellscaper.stages.make_gallery"
         " --cells {input.cells:q}"
         " --images {input.images:q}"
         " --dataset {wildcards.dataset}"
@@ -48,14 +48,14 @@ rule make_report:
         galleries=GALLERIES,
         cells=[outputs.cells(dataset) for dataset in config["run"]["datasets"]],
     output:
-        report=RESULTS + "/report.html",
-        crate=RESULTS + "/ro-crate-metadata.json",
-        workflow=RESULTS + "/crate/Snakefile",
-        configuration=RESULTS + "/crate/config.yaml",
+        report="<results>/report.html",
+        crate="<results>/ro-crate-metadata.json",
+        workflow="<results>/crate/Snakefile",
+        configuration="<results>/crate/config.yaml",
     log:
-        RESULTS + "/logs/make_report.log",
+        "<results>/logs/make_report.log",
     benchmark:
-        RESULTS + "/benchmarks/make_report.tsv"
+        "<results>/benchmarks/make_report.tsv"
     localrule: True
     conda:
         "../../envs/cellscaper.yaml"
@@ -73,7 +73,7 @@ rule make_report:
         # in its own order, which the page shows
         config=lambda w: json.dumps(figures.shown_configuration(), ensure_ascii=False),
     shell:
-        STAGE + "make_report"
+        "python -m cellscaper.stages.make_report"
         " --snakefile {params.snakefile:q}"
         " --tables {input.tables:q}"
         " --framing {params.framing:q}"

@@ -1,36 +1,17 @@
 # Generated sets of any size (config `sets`): layouts and their images in parts, one job a part.
 
 
-def set_experiment(w):
-    """The experiment whose system makes a set."""
-    return experiments[config["sets"][w.set]["experiment"]]
-
-
-def set_painter(w):
-    """The painter of a set."""
-    return experiments.painter(set_experiment(w).name)
-
-
-def generating(w):
-    """The rule whose resources a part has: `generate_set` if the configuration names it, else that of a sampling."""
-    named = "generate_set" in config["resources"]
-    return "generate_set" if named else sampling(set_experiment(w).name)
-
-
-PAINTING = "paint_set" if "paint_set" in config["resources"] else "paint_images"
-
-
 rule generate_set:
     """Part {wildcards.part} of {wildcards.parts} of the generated set {wildcards.set}."""
     input:
         unpack(lambda w: outputs.set_inputs(w.set)),
         cells=rules.read_cells.output.cells,
     output:
-        layouts=RESULTS + "/{dataset}/sets/{set}/part{part}-of-{parts}/layouts.h5",
+        layouts="<results>/{dataset}/sets/{set}/part{part}-of-{parts}/layouts.h5",
     log:
-        RESULTS + "/{dataset}/logs/generate_set/{set}-part{part}-of-{parts}.log",
+        "<results>/{dataset}/logs/generate_set/{set}-part{part}-of-{parts}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/generate_set/{set}-part{part}-of-{parts}.tsv"
+        "<results>/{dataset}/benchmarks/generate_set/{set}-part{part}-of-{parts}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: lambda w: need(generating(w), "threads")
@@ -46,7 +27,7 @@ rule generate_set:
         weights=lambda w, output: outputs.given_weights(set_experiment(w).name),
         seed=lambda w: config["sets"][w.set]["seed"],
     shell:
-        STAGE + "generate_set"
+        "python -m cellscaper.stages.generate_set"
         " --cells {input.cells:q}"
         " --targets {input.targets:q}"
         " --model {input.model:q} {params.weights:q}"
@@ -64,11 +45,11 @@ rule paint_set:
         unpack(lambda w: outputs.set_painting(w.set)),
         layouts=rules.generate_set.output.layouts,
     output:
-        painted=RESULTS + "/{dataset}/sets/{set}/part{part}-of-{parts}/images.h5",
+        painted="<results>/{dataset}/sets/{set}/part{part}-of-{parts}/images.h5",
     log:
-        RESULTS + "/{dataset}/logs/paint_set/{set}-part{part}-of-{parts}.log",
+        "<results>/{dataset}/logs/paint_set/{set}-part{part}-of-{parts}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/paint_set/{set}-part{part}-of-{parts}.tsv"
+        "<results>/{dataset}/benchmarks/paint_set/{set}-part{part}-of-{parts}.tsv"
     conda:
         "../../envs/cellscaper.yaml"
     threads: need(PAINTING, "threads")
@@ -86,7 +67,7 @@ rule paint_set:
         seed=lambda w: config["sets"][w.set]["seed"],
         decoder=lambda w: config["sets"][w.set].get("decoder") or "points",
     shell:
-        STAGE + "paint_set"
+        "python -m cellscaper.stages.paint_set"
         " --layouts {input.layouts:q}"
         " --decoder {params.decoder}"
         " --model {input.model:q}"

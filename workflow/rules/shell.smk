@@ -4,14 +4,16 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
-from cellscaper.plan.provenance import SRC
-
-STAGE = "python -m cellscaper.stages."
+from cellscaper.plan.house import code_folder
 
 # `python` in a rule is the interpreter that runs Snakemake; a conda environment, if asked for, goes before it.
-os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
-os.environ["PYTHONPATH"] = str(SRC)  # the code that is fingerprinted is the code that runs
+# The code that is fingerprinted is the code that runs.
+os.environ.update(
+    PATH=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]),
+    PYTHONPATH=str(code_folder(Path(".snakemake"))),
+)
 
 if threading.current_thread() is threading.main_thread():
     # Without a handler SIGUSR1 ends Snakemake, and with it the training that would have saved its state.

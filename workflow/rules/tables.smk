@@ -8,14 +8,14 @@ rule make_tables:
         scores=lambda w: outputs.table_scores(w.dataset, w.table),
         counts=lambda w: outputs.table_counts(w.dataset, w.table),
     output:
-        csv=RESULTS + "/{dataset}/tables/{table}.csv",
-        notes=RESULTS + "/{dataset}/tables/{table}.notes.json",
-        markdown=RESULTS + "/{dataset}/tables/{table}.md",
-        latex=RESULTS + "/{dataset}/tables/{table}.tex",
+        csv="<results>/{dataset}/tables/{table}.csv",
+        notes="<results>/{dataset}/tables/{table}.notes.json",
+        markdown="<results>/{dataset}/tables/{table}.md",
+        latex="<results>/{dataset}/tables/{table}.tex",
     log:
-        RESULTS + "/{dataset}/logs/tables/{table}.log",
+        "<results>/{dataset}/logs/tables/{table}.log",
     benchmark:
-        RESULTS + "/{dataset}/benchmarks/tables/{table}.tsv"
+        "<results>/{dataset}/benchmarks/tables/{table}.tsv"
     localrule: True
     conda:
         "../../envs/cellscaper.yaml"
@@ -28,7 +28,7 @@ rule make_tables:
         **stage_code("make_tables"),
         config=lambda w: canonical(tables.section(w.table)),
     shell:
-        STAGE + "make_tables"
+        "python -m cellscaper.stages.make_tables"
         " --cells {input.cells:q}"
         " --scores {input.scores:q}"
         " --counts {input.counts:q}"

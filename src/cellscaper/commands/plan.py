@@ -36,14 +36,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Resolve the configuration, print the table."""
     from cellscaper.plan.cards import card
-    from cellscaper.plan.configuration import FILES, given
+    from cellscaper.plan.configuration import given
     from cellscaper.plan.cost import Costs
     from cellscaper.plan.outputs import Outputs
 
     on, gpus = card(args.card), options.whole(args.gpus, "--gpus", 1)
     files = [options.file(name, "--configfile") for name in args.configfile]
-    if not FILES[0].is_file():
-        raise CellscaperError(f"{FILES[0]} is missing: plan needs the repository; install with pip install -e there")
     command_line = _keys(args.config)
     costs = Costs(Outputs(given(command_line, command_line, files)), on)
     print("\n".join(table(costs, gpus)))

@@ -6,7 +6,7 @@ from cellscaper.datasets import dots
 from cellscaper.datasets.survey_start import Starts
 from cellscaper.datasets.survey_text import FEWEST, Report
 
-PRESETS = {256: "workflow/presets/brca-small.yaml", 128: "workflow/presets/demo.yaml"}  # by region, px
+PRESETS = {256: "workflow/presets/brca-small.yaml", 128: "workflow/presets/demo-all.yaml"}  # by region, px
 
 
 def overlay(name: str, settings: dots.Settings, region: int, text: Report, begun: Starts) -> str:

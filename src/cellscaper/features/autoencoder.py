@@ -14,7 +14,7 @@ from cellscaper.features.network import FeatureNetwork, convolution, global_aver
 from cellscaper.run.settings import Count, Small
 from cellscaper.run.settings import Settings as Base
 from cellscaper.training.settings import Training
-from cellscaper.views.rasters import Grid
+from cellscaper.views.grid import Grid
 
 SCORE = "spatial_fid"  # name of the score that compares its features
 LABEL = "FID"  # label of that score in tables

@@ -15,7 +15,8 @@ from cellscaper.features.network import FeatureNetwork
 from cellscaper.features.protocol import FeatureMethod, FeatureSettings
 from cellscaper.layouts import LayoutSet
 from cellscaper.run.methods import chosen
-from cellscaper.views.rasters import Grid, rasterise
+from cellscaper.views.grid import Grid
+from cellscaper.views.rasters import rasterise
 
 
 def trained(

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from cellscaper.features.network import FeatureNetwork
 from cellscaper.run.settings import Small
 from cellscaper.training.settings import Training
-from cellscaper.views.rasters import Grid
+from cellscaper.views.grid import Grid
 
 
 class FeatureSettings(Protocol):

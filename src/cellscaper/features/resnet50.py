@@ -15,7 +15,7 @@ from cellscaper.features.network import FeatureNetwork, convolution
 from cellscaper.run.settings import Settings as Base
 from cellscaper.run.settings import Small
 from cellscaper.training.settings import Training
-from cellscaper.views.rasters import Grid
+from cellscaper.views.grid import Grid
 
 SCORE = "spatial_fid_released"  # name of the score that compares its features
 LABEL = "FID released"  # label of that score in tables

@@ -10,7 +10,8 @@ from cellscaper.layouts import LayoutSet
 from cellscaper.run.transfer import to_device
 from cellscaper.training.contract import Drawn
 from cellscaper.views.crops import CropSampler
-from cellscaper.views.rasters import Grid, rasterise
+from cellscaper.views.grid import Grid
+from cellscaper.views.rasters import rasterise
 
 
 def marker_weight(cells: LayoutSet, grid: Grid) -> Tensor:

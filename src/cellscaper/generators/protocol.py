@@ -34,7 +34,7 @@ from cellscaper.layouts import LayoutSet
 from cellscaper.run.methods import method
 from cellscaper.run.settings import Count, Fraction, Settings, Small, read
 from cellscaper.training.settings import Training
-from cellscaper.views.rasters import Grid
+from cellscaper.views.grid import Grid
 
 
 class Decoding(Settings):

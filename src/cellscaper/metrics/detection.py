@@ -9,10 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
@@ -66,6 +62,8 @@ def _candidates(
     reference, predicted = (np.asarray(x, np.float64).reshape(-1, 2) for x in (reference, predicted))
     if not len(reference) or not len(predicted):
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    from scipy.spatial import cKDTree  # in functions: tables and pictures read this module's names, and match nothing
+
     near = cKDTree(reference).sparse_distance_matrix(cKDTree(predicted), radius * (1 + 1e-9), output_type="ndarray")
     left, right = near["i"].astype(np.int64), near["j"].astype(np.int64)
     distance = np.hypot(*(reference[left] - predicted[right]).T)
@@ -75,6 +73,9 @@ def _candidates(
 
 def _components(left: NDArray[np.int64], right: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """The candidate pairs (E,) in groups that share no point: indices of the pairs of each group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     n, m = int(left.max()) + 1, int(right.max()) + 1
     graph = coo_array((np.ones(len(left), bool), (left, right + n)), shape=(n + m, n + m))
     group = connected_components(graph, directed=False)[1][left]
@@ -90,6 +91,8 @@ def _assign(
     A pair that is no candidate costs more than all candidate pairs of a matching together, so the cheapest full
     assignment has as many candidate pairs as possible and, among these assignments, the smallest distance.
     """
+    from scipy.optimize import linear_sum_assignment
+
     rows, i = np.unique(left, return_inverse=True)
     columns, j = np.unique(right, return_inverse=True)
     forbidden = (radius + 1) * (min(len(rows), len(columns)) + 1)

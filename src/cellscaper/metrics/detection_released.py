@@ -16,7 +16,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from cellscaper.layouts import Layout
 
@@ -36,6 +35,8 @@ def greedy_hits(reference: NDArray[np.int64], predicted: NDArray[np.int64], radi
     """
     if not len(reference) or not len(predicted):
         return 0
+    from scipy.spatial import cKDTree  # as in `detection`
+
     within = cKDTree(predicted).query_ball_point(reference, radius, return_sorted=True)
     free = np.ones(len(predicted), bool)
     for dot, found in zip(reference, within, strict=True):

@@ -5,7 +5,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import ledoit_wolf
 
 from cellscaper.errors import CellscaperError
 
@@ -35,6 +34,8 @@ def feature_moments(
     mean, covariance = gaussian(features)
     n, d = features.shape
     if shrinkage == "ledoit_wolf":
+        from sklearn.covariance import ledoit_wolf  # half a second of imports, which few need
+
         return mean, ledoit_wolf(features.astype(np.float64))[0]
     if n <= d:
         raise CellscaperError(

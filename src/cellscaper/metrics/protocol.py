@@ -18,7 +18,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 from cellscaper.run.progress import log
 from cellscaper.run.settings import Fraction, Settings
-from cellscaper.views.rasters import Grid
+from cellscaper.views.grid import Grid
 
 Scores = dict[str, dict[str, float]]
 

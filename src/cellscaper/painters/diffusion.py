@@ -29,7 +29,7 @@ from cellscaper.training.contract import Drawn
 from cellscaper.training.settings import Training
 from cellscaper.training.state import say
 from cellscaper.views.crops import CropSampler, Flips, cut_maps
-from cellscaper.views.rasters import Grid
+from cellscaper.views.grid import Grid
 
 RGB = 3
 PADDING = {"black": -1.0, "white": 1.0}

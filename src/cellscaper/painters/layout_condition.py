@@ -19,7 +19,8 @@ from torch.nn.functional import one_hot
 from cellscaper.diffusion.unet import OCTAVES, Context, position_waves
 from cellscaper.errors import CellscaperError
 from cellscaper.run.settings import Count, Settings
-from cellscaper.views.rasters import Grid, pixels, rasterise
+from cellscaper.views.grid import Grid
+from cellscaper.views.rasters import pixels, rasterise
 
 
 class MarkerCondition(Settings):

@@ -5,9 +5,10 @@ from functools import cache
 from pathlib import Path
 
 from cellscaper.plan.agreement import check_names
+from cellscaper.plan.house import ROOT
 from cellscaper.plan.merging import Config, layered, overlay, with_bases
 from cellscaper.plan.places import INHERITING, Layer, Places, read_yaml
-from cellscaper.plan.schema import ROOT, check_current, filled, schema
+from cellscaper.plan.schema import check_current, filled, schema
 from cellscaper.plan.validation import check_keys, check_schema
 
 FILES = (ROOT / "config.yaml", *(ROOT / "workflow" / "tables" / f"{name}.yaml" for name in ("sd", "tc", "ours")))

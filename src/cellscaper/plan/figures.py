@@ -6,6 +6,8 @@ from cellscaper.plan.outputs import Outputs
 from cellscaper.plan.tables import AUDIT, Row
 
 TRAININGS = ("train_layout", "train_features", "train_image", "train_detector")
+READINGS = ("components", "peaks", "points")  # decoders of the protocol `paper`, of soft markers, of placed points
+OVERVIEW = 4  # systems in the picture that the report opens with
 UNSHOWN = ("permuted", "hard_core", "train_crops")  # generators: references of tables alone
 
 
@@ -60,25 +62,28 @@ class Figures:
         return list(found.values())
 
     def sources(self, dataset: str, field: str) -> list[Source]:
-        """Layouts of a field: `layout_rows` without the generators UNSHOWN, maps as the protocol `paper` reads them.
+        """Layouts of a field: `layout_rows` without the generators UNSHOWN, each experiment by its first READING.
 
         The decoders `requested` and `released` would show the same maps again. Figures grow with rows in height alone.
         """
-        found = []
+        found: dict[str | None, Source] = {}
         for row in self.layout_rows(dataset):
             one = self.experiments[str(row.experiment)]
-            if one.field == field and row.decoder in ("components", "points") and one.generator not in UNSHOWN:
-                found.append(self.source(dataset, row))
-        return found
+            if one.field == field and row.decoder in READINGS and one.generator not in UNSHOWN:
+                found.setdefault(row.experiment, self.source(dataset, row))
+        return list(found.values())
 
     def fields(self, dataset: str) -> list[str]:
         """The fields of view that the layout tables of a dataset use."""
         return sorted({self.experiments[str(row.experiment)].field for row in self.layout_rows(dataset)})
 
     def density_rows(self, dataset: str) -> list[Row]:
-        """Rows whose maps hold a density, read by the protocol `paper`."""
-        rows = self.layout_rows(dataset)
-        return [row for row in rows if self.experiments[str(row.experiment)].density and row.decoder == "components"]
+        """Rows whose maps hold a density, each experiment by its first READING."""
+        found: dict[str | None, Row] = {}
+        for row in self.layout_rows(dataset):
+            if self.experiments[str(row.experiment)].density and row.decoder in READINGS:
+                found.setdefault(row.experiment, row)
+        return list(found.values())
 
     def density_sources(self, dataset: str) -> list[Source]:
         """The layouts of `density_rows`, in files that also hold their generated density maps."""
@@ -127,6 +132,37 @@ class Figures:
             "painted": self.outputs.painted(dataset, experiment, decoder, self.first_seed),
         }
 
+    # -- the picture that the report opens with ------------------------------------------------------------------
+
+    def overview(self, dataset: str) -> list[Pair]:
+        """The painted systems that the picture shows."""
+        return [self._pair(dataset, row) for row in self._overview_rows(dataset)]
+
+    def overview_inputs(self, dataset: str) -> dict[str, str | list[str]]:
+        """The input files of that picture: test windows of the field, and the pairs."""
+        pairs, field = self.overview(dataset), self._field(self._overview_rows(dataset)[0])
+        return {
+            "windows": self.outputs.windows(dataset, field),
+            "layouts": [pair.layouts for pair in pairs],
+            "painted": [pair.painted for pair in pairs],
+        }
+
+    def _overview_rows(self, dataset: str) -> list[Row]:
+        """Painted rows of one field of view, each system once: the last OVERVIEW trained models, or others if none."""
+        found: dict[str | None, Row] = {}
+        for row in self.painted_rows(dataset):
+            found.setdefault(row.experiment, row)
+        trained = [row for row in found.values() if self.experiments[str(row.experiment)].is_trained]
+        rows = trained or list(found.values())
+        return [row for row in rows if self._field(row) == self._field(rows[0])][-OVERVIEW:]
+
+    def _field(self, row: Row) -> str:
+        return self.experiments[str(row.experiment)].field
+
+    def _pair(self, dataset: str, row: Row) -> Pair:
+        files = self.pair_files(dataset, str(row.experiment), str(row.decoder))
+        return Pair(row.label, files["layouts"], row.decoder, files["painted"])
+
     # -- the picture of a table ----------------------------------------------------------------------------------
 
     def picture_columns(self, dataset: str, table: str) -> list[Source]:
@@ -174,7 +210,8 @@ class Figures:
         ]
         intervals = [f"{folder}/intervals-{table}.png" for table in tables if self.tables.has_intervals(table)]
         windows = [f"{folder}/{kind}-{name}.png" for name in self.fields(dataset) for kind in ("counts", "persistence")]
-        return intervals + radii + sorted(painted) + sorted(copies) + curves + densities + windows
+        overview = [f"{folder}/overview.png"] if self.overview(dataset) else []
+        return overview + intervals + radii + sorted(painted) + sorted(copies) + curves + densities + windows
 
     def all_figures(self) -> list[tuple[str, str]]:
         """(dataset, file) of every figure except the pictures of the tables."""
@@ -207,13 +244,7 @@ class Figures:
         ]
         pairs = {}
         for row in self.painted_rows(dataset):
-            experiment = str(row.experiment)
-            pairs[experiment, row.decoder] = Pair(
-                row.label,
-                self.outputs.layouts(dataset, experiment, "train", self.first_seed),
-                row.decoder,
-                self.outputs.painted(dataset, experiment, row.decoder, self.first_seed),
-            )
+            pairs[row.experiment, row.decoder] = self._pair(dataset, row)
         return {"windows": [block for block in windows if block["columns"]], "pairs": list(pairs.values())}
 
     def gallery_inputs(self, dataset: str) -> list[str]:

@@ -6,15 +6,14 @@
 import copy
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from cellscaper.errors import CellscaperError
+from cellscaper.plan.house import ROOT
 from cellscaper.plan.kinds import chosen
 from cellscaper.plan.merging import overlay
 from cellscaper.plan.modules import fingerprint
 
-ROOT = Path(__file__).resolve().parents[3]  # folder of the repository
 SCHEMAS = ROOT / "workflow" / "schemas"
 
 

@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from cellscaper.errors import CellscaperError
+from cellscaper.plan.house import PACKAGE, ROOT
 from cellscaper.run.settings import Settings, read, settings_in
 
-PACKAGE = Path(__file__).resolve().parents[1]
-FACTS = PACKAGE.parents[1] / "workflow" / "schemas" / "methods.json"  # not part of an installed package
+FACTS = ROOT / "workflow" / "schemas" / "methods.json"
 KINDS = ("datasets", "density", "generators", "features", "painters", "detectors", "metrics")
 # what planning is told of a module, beside its settings
 TOLD = ("TRAINING", "DECODERS", "BEGINS", "GPU", "BY_HAND", "COLUMNS", "OF", "SCORE", "LABEL", "CAVEAT")

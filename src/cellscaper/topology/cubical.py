@@ -15,14 +15,22 @@ then the pixel's number in C order (gudhi's own indices are in Fortran order and
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
-from gudhi.sklearn import CubicalPersistence
 from numpy.typing import NDArray
 
 CONSTRUCTION = "V"
 MAX_PIXELS = 1 << 21  # 32 bits of value and 21 of position fill the 53 of float64
-_COMPONENTS = CubicalPersistence(homology_dimensions=0)
+
+
+@cache
+def _components() -> Any:
+    """gudhi's diagrams of components; scikit-learn, which comes with them, is imported where they are needed."""
+    from gudhi.sklearn import CubicalPersistence
+
+    return CubicalPersistence(homology_dimensions=0)
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ def holes_of_all(maps: Sequence[NDArray]) -> list[Holes]:
     Raises ValueError for another shape, values below 0 or not finite, or more than 2²¹ pixels.
     """
     flat = [np.ascontiguousarray(one, np.float32) for one in maps]
-    found = _COMPONENTS.fit_transform(_framed_keys(one) for one in flat)  # one at a time: they stay in the cache
+    found = _components().fit_transform(_framed_keys(one) for one in flat)  # one at a time: they stay in the cache
     return [_holes(one, keys) for one, keys in zip(flat, found, strict=True)]
 
 

@@ -12,7 +12,6 @@ gudhi's alpha complex is built on CGAL: the gudhi wheels are MIT, but this part 
 
 import gudhi
 import numpy as np
-from gudhi.sklearn import RipsPersistence
 from numpy.typing import NDArray
 
 from cellscaper.errors import CellscaperError
@@ -54,6 +53,8 @@ def rips_diagram(points: NDArray) -> NDArray[np.float64]:
         raise CellscaperError(f"rips_diagram: {len(points)} points hold NaN or infinity; expected coordinates in px")
     if len(points) < 4:
         return np.zeros((0, 2))
+    from gudhi.sklearn import RipsPersistence  # imports scikit-learn, which alpha complexes do without
+
     pairs = np.asarray(RipsPersistence(homology_dimensions=1).fit_transform([points])[0], np.float64).reshape(-1, 2)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 

@@ -18,7 +18,7 @@ from skimage.segmentation import watershed
 from torch import Tensor
 
 from cellscaper.errors import CellscaperError
-from cellscaper.views.rasters import Grid
+from cellscaper.views.grid import Grid
 
 Cells = tuple[NDArray[np.float32], NDArray[np.uint8]]
 

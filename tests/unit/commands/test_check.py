@@ -157,7 +157,7 @@ def test_a_dataset_at_40x_is_read_at_20x(records, tmp_path):
         assert np.array_equal(one.image, record.image)  # pixels that were repeated are averaged again
 
 
-@pytest.mark.parametrize(("scale", "preset"), [(1, "demo"), (2, "brca-small")])
+@pytest.mark.parametrize(("scale", "preset"), [(1, "demo-all"), (2, "brca-small")])
 def test_what_is_written_is_a_configuration_over_the_preset_that_it_names(records, tmp_path, scale, preset):
     folder = make(tmp_path, records, scale=scale)
     own = check(folder, "--mpp", "0.5")

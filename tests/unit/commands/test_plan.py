@@ -8,7 +8,7 @@ import pytest
 
 from cellscaper import cli
 from cellscaper.errors import CellscaperError
-from cellscaper.plan.schema import ROOT
+from cellscaper.plan.house import ROOT
 
 SMALL = ROOT / "workflow" / "presets" / "brca-small.yaml"
 

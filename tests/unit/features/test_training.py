@@ -9,7 +9,7 @@ from cellscaper.features.training import batch_loss, marker_weight, reconstructi
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.run.methods import method as module_of
 from cellscaper.run.settings import Settings, read
-from cellscaper.views.rasters import Grid
+from cellscaper.views.grid import Grid
 
 GRID = {"region": 64, "stride": 4, "marker": 1, "pad": 0, "low": -0.2, "high": 4}
 SECTIONS = {

@@ -11,7 +11,8 @@ from cellscaper.generators import topocellgen
 from cellscaper.topology import matching, transport
 from cellscaper.topology.losses import targets, topology_losses
 from cellscaper.topology.settings import Topology
-from cellscaper.views.rasters import Grid, rasterise
+from cellscaper.views.grid import Grid
+from cellscaper.views.rasters import rasterise
 
 GRID = {"region": 128, "stride": 4, "marker": 1, "pad": 2, "low": -0.2, "high": 4.0}
 LOSSES = {

@@ -15,7 +15,8 @@ from cellscaper.painters.layout_condition import (
     layout_condition,
 )
 from cellscaper.run.settings import read
-from cellscaper.views.rasters import Grid, rasterise
+from cellscaper.views.grid import Grid
+from cellscaper.views.rasters import rasterise
 from cellscaper.views.symmetries import EIGHT, transform
 
 CLASSES = 3

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from cellscaper.plan.beginnings import shared_beginnings
-from cellscaper.plan.configuration import ROOT, configuration
+from cellscaper.plan.configuration import configuration
 from cellscaper.plan.experiments import Experiments
+from cellscaper.plan.house import ROOT
 from cellscaper.plan.outputs import Outputs
 from cellscaper.plan.provenance import code
 from cellscaper.plan.schema import facts

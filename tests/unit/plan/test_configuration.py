@@ -12,7 +12,7 @@ import yaml
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.configuration import complete, configuration, given
 from cellscaper.plan.experiments import Experiments
-from cellscaper.plan.schema import ROOT
+from cellscaper.plan.house import ROOT
 from cellscaper.plan.tables import Tables
 
 # -- unknown keys ------------------------------------------------------------------------------------------
@@ -510,7 +510,7 @@ def test_image_models_have_the_protocol_of_their_paper(papers):
     assert papers["painters"]["sd"]["init"] is None
 
 
-@pytest.mark.parametrize("preset", ["ci", "demo", "brca-small"])
+@pytest.mark.parametrize("preset", ["ci", "demo", "demo-all", "brca-small"])
 def test_presets_keep_their_own_painting_whatever_the_papers_choose(preset):
     text = (ROOT / f"workflow/presets/{preset}.yaml").read_text(encoding="utf-8")
     assert {"schedule", "prediction", "p2_gamma"} <= set(yaml.safe_load(text)["painters"]["tc"]["diffusion"])

@@ -7,9 +7,9 @@ from cellscaper.plan.cards import CARDS, call_seconds, card, step_seconds
 from cellscaper.plan.configuration import configuration, in_files
 from cellscaper.plan.cost import Costs
 from cellscaper.plan.flops import NETWORKS
+from cellscaper.plan.house import ROOT
 from cellscaper.plan.layers import Layers
 from cellscaper.plan.outputs import Outputs
-from cellscaper.plan.schema import ROOT
 
 GB = 1e9
 TABLE = {"run": {"datasets": ["brca_m2c"], "tables": ["tc_table1"]}, "seeds": [0]}
@@ -108,7 +108,7 @@ BEHIND = {  # presets that stand behind another one; other brca-… behind brca-
     "brca-few": "brca-pairs",
     **{f"brca-pairs-{part}": "brca-pairs" for part in ("share", "one", "unet", "mcspatnet", "longer")},
 }
-ALONE = ("ci", "demo", "brca-small", "brca-points", "brca-pairs", "gpu-day")
+ALONE = ("ci", "demo", "demo-all", "brca-small", "brca-points", "brca-pairs", "gpu-day")
 
 
 @pytest.mark.parametrize("preset", sorted(file.stem for file in (ROOT / "workflow" / "presets").glob("*.yaml")))

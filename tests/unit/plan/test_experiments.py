@@ -376,7 +376,7 @@ def test_points_of_a_curve_are_one_training_sampled_with_their_number_of_steps(p
 
 def test_names_of_trainings_say_what_is_trained():
     """The names of TC Table 5 are factors: they are right over every preset that changes the rate itself."""
-    for own, rates in (({}, (1.0e-4, 1.0e-5, 5.0e-5)), (preset("demo"), (1.0e-2, 1.0e-3, 5.0e-3))):
+    for own, rates in (({}, (1.0e-4, 1.0e-5, 5.0e-5)), (preset("demo-all"), (1.0e-2, 1.0e-3, 5.0e-3))):
         found = experiments(own)
         factors = {name: found[f"tc_lr_times_{name}"].training["lr"] for name in ("5", "0_5", "2_5")}
         base = found["topocellgen"].training["lr"]

@@ -90,3 +90,30 @@ def test_a_gallery_shows_layouts_and_pairs_and_needs_their_files(every):
     assert every.galleries() == ["results/brca_m2c/gallery.html", "results/lizard/gallery.html"]
     few = figures("run: {datasets: [lizard], tables: [sd_table1]}")
     assert few.galleries() == [] and few.run_files() == []
+
+
+def test_the_report_opens_with_painted_systems_of_one_field(every):
+    pairs = every.overview("brca_m2c")
+    assert [pair.label for pair in pairs] == ["TMCCG-style", "SpaDM", "TopoCellGen", "point diffusion (ours)"]
+    inputs = every.overview_inputs("brca_m2c")
+    assert inputs["windows"] == "results/brca_m2c/cut_patches/w256.h5"
+    assert inputs["layouts"] == [pair.layouts for pair in pairs] and len(inputs["painted"]) == 4
+    assert every.figures("brca_m2c")[0] == "results/brca_m2c/figures/overview.png"
+    assert every.overview("lizard") == [] and not [one for one in every.figures("lizard") if "overview" in one]
+
+
+def test_without_a_trained_system_the_report_opens_with_the_others():
+    own = figures(
+        "run: {datasets: [phantom], tables: [t]}\ntables: {t: {title: t, kind: images, columns: [{metric: glass}],"
+        " rows: {r: {label: Rand., experiment: random, decoder: points}}}}"
+    )
+    assert [pair.label for pair in own.overview("phantom")] == ["Rand."]
+
+
+def test_a_system_of_soft_markers_is_shown_by_its_peaks_and_once():
+    rows = "rows: {topocellgen: {decoder: peaks}, spatial_diffusion: {decoder: peaks}}"
+    own = figures(f"run: {{datasets: [phantom], tables: [tc_table1]}}\ntables: {{tc_table1: {{{rows}}}}}")
+    read = {source.file.split("/")[3]: source.decoder for source in own.sources("phantom", "w256")}
+    assert (read["topocellgen"], read["tc_sd_gmm"], read["adm_counts"]) == ("peaks", "peaks", "components")
+    assert [source.decoder for source in own.density_sources("phantom")] == ["peaks"]
+    assert len(read) == len(own.sources("phantom", "w256"))

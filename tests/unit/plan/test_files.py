@@ -14,7 +14,7 @@ from cellscaper.plan.configuration import FILES
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 YAML = sorted({*FILES, *(REPOSITORY / "workflow").rglob("*.yaml")})
-RULES = [REPOSITORY / "Snakefile", *sorted((REPOSITORY / "workflow").rglob("*.smk"))]
+RULES = [REPOSITORY / "Snakefile", REPOSITORY / "workflow/Snakefile", *sorted((REPOSITORY / "workflow").rglob("*.smk"))]
 
 
 def named(path):

@@ -19,8 +19,8 @@ from cellscaper.painters.diffusion import ImageNetwork
 from cellscaper.plan import flops, flops_points
 from cellscaper.plan.configuration import configuration, in_files
 from cellscaper.plan.flops_sizes import cells
+from cellscaper.plan.house import ROOT
 from cellscaper.plan.outputs import Outputs
-from cellscaper.plan.schema import ROOT
 from cellscaper.plan.sections import detector_section, features_section, painter_section
 from cellscaper.run.methods import chosen, load
 

@@ -8,8 +8,8 @@ import pytest
 from cellscaper.plan import flops
 from cellscaper.plan.cards import CARDS, GAPS, call_seconds, step_seconds
 from cellscaper.plan.configuration import configuration
+from cellscaper.plan.house import ROOT
 from cellscaper.plan.outputs import Outputs
-from cellscaper.plan.schema import ROOT
 
 PAGE = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
 

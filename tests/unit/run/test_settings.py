@@ -7,7 +7,7 @@ from pydantic import Field
 
 from cellscaper.errors import CellscaperError
 from cellscaper.run.settings import Count, Fraction, Positive, Settings, read
-from cellscaper.views.rasters import Grid
+from cellscaper.views.grid import Grid
 
 
 class Round(Settings):

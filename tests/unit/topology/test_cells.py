@@ -4,7 +4,7 @@ from scipy import ndimage
 
 from cellscaper.topology.cells import find_cells
 from cellscaper.views.decoding import components
-from cellscaper.views.rasters import Grid
+from cellscaper.views.grid import Grid
 
 
 def markers(rng, shape, cells=25):

@@ -9,7 +9,8 @@ from cellscaper.errors import CellscaperError
 from cellscaper.topology import matching, transport
 from cellscaper.topology.losses import count_loss, inter_loss, intra_loss, marker_counts, targets, topology_losses
 from cellscaper.topology.settings import Topology
-from cellscaper.views.rasters import Grid, rasterise
+from cellscaper.views.grid import Grid
+from cellscaper.views.rasters import rasterise
 
 SIDE = 64
 

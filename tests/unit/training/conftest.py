@@ -21,7 +21,7 @@ from cellscaper.painters import diffusion
 from cellscaper.run.methods import method
 from cellscaper.run.settings import read
 from cellscaper.training.settings import Training
-from cellscaper.views.rasters import Grid
+from cellscaper.views.grid import Grid
 
 CLASSES = ("a", "b", "c")
 REGION = 64

@@ -8,7 +8,8 @@ from scipy.stats import chisquare
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.views.crops import CropBatch, CropSampler, cut_maps, to_layouts
-from cellscaper.views.rasters import Grid, rasterise
+from cellscaper.views.grid import Grid
+from cellscaper.views.rasters import rasterise
 
 SIZES = [(70, 64), (64, 101), (90, 80)]
 

@@ -7,7 +7,8 @@ from scipy.spatial.distance import cdist
 
 from cellscaper.errors import CellscaperError
 from cellscaper.views.decoding import DECODERS, components, decode, peaks, released, released_counts, requested
-from cellscaper.views.rasters import Grid, rasterise, to_unit
+from cellscaper.views.grid import Grid
+from cellscaper.views.rasters import rasterise, to_unit
 
 FINE = Grid(96)
 COMPACT = Grid(96, stride=4, marker=1)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from cellscaper.errors import CellscaperError
-from cellscaper.views.rasters import Grid, rasterise, to_unit
+from cellscaper.views.grid import Grid
+from cellscaper.views.rasters import rasterise, to_unit
 from cellscaper.views.symmetries import EIGHT, transform
 
 GRIDS = {

@@ -27,7 +27,8 @@ from cellscaper.training.initial import Anatomy
 from cellscaper.training.settings import Training
 from cellscaper.views.crops import CropSampler, cut_maps
 from cellscaper.views.decoding import DECODERS, decode
-from cellscaper.views.rasters import Grid, rasterise, to_unit
+from cellscaper.views.grid import Grid
+from cellscaper.views.rasters import rasterise, to_unit
 from cellscaper.views.training_crops import category_edges
 
 PAPER_TRAINING = Training(  # both papers; TC: 150 K + 210 K steps

@@ -27,6 +27,7 @@ from cellscaper.run.progress import log
 
 NO_RESOURCES = {"light": {"threads": 1, "mem_mb": 1000, "runtime": 1, "gpu": 0}}  # a configuration must have some
 OF_A_TABLE = ("intervals", "radii")  # figures that stand with their table
+OPENING = "overview"  # the figure at the top of the page
 Framing = Mapping[str, Mapping[str, str]]  # table → its rows that frame the others → "floor" or "ceiling"
 PAGES = ("make_report", "make_gallery")  # rules whose times are not counted
 TISSUE = {"phantom": "simulated tissue", "brca_m2c": "BRCA-M2C", "lizard": "Lizard"}
@@ -46,12 +47,16 @@ class Split:
 
 @dataclass(frozen=True)
 class DatasetPart:
-    """What the page shows of a dataset: classes with their colours, splits with their cells, tables, figures."""
+    """What the page shows of a dataset: classes with their colours, splits with their cells, tables, figures.
+
+    ``opening``: the pictures at the top of the page.
+    """
 
     name: str
     classes: list[dict[str, str]]
     splits: list[Split]
     tables: list[PageTable]
+    opening: list[Picture]
     pictures: list[Picture]
 
 
@@ -152,13 +157,15 @@ def _dataset(
     for name in ("train", "val", "test"):
         part = cells.where(split=name)
         splits.append(Split(name, len(part), part.counts().sum(axis=0).tolist()))
+    own = [file for file in figures if file.stem.split("-")[0] not in OF_A_TABLE]
     shades = zip(cells.classes, colour(cells.classes), strict=True)
     return DatasetPart(
         folder.name,
         [{"name": name, "colour": shade} for name, shade in shades],
         splits,
         [_table(config["tables"][file.stem], folder.name, file, figures, framing[file.stem]) for file in tables],
-        [picture(file, *figure_kind(file)) for file in figures if file.stem.split("-")[0] not in OF_A_TABLE],
+        [picture(file, OPENING, folder.name) for file in own if file.stem == OPENING],
+        [picture(file, *figure_kind(file)) for file in own if file.stem != OPENING],
     )
 
 

@@ -21,7 +21,8 @@ from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.plan.merging import overlay
 from cellscaper.views.crops import CropSampler
 from cellscaper.views.decoding import decode
-from cellscaper.views.rasters import Grid, rasterise
+from cellscaper.views.grid import Grid
+from cellscaper.views.rasters import rasterise
 
 CPU = torch.device("cpu")
 CLASSES = 3
