@@ -77,6 +77,14 @@ class Candidates:
                 best = len(matched), column
         return best[1] if best else None
 
+    def header(self, name: str) -> list[str]:
+        """The columns of a table with a header; empty for another file."""
+        path = self.folder.paths[name]
+        try:
+            return _header(path)[0] if suffix(path) in (".csv", ".tsv", ".txt") else []
+        except CellscaperError:
+            return []
+
     def column(self, name: str, column: str) -> tuple[str, ...]:
         """The different values in a column of a table."""
         header, rows = _header(self.folder.paths[name])

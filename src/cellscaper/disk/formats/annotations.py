@@ -8,6 +8,7 @@ coco       COCO (`coco_cells`)
 mat        ``.mat`` of Lizard and HoVer-Net
 h5ad       AnnData (`h5ad`)
 mask       label masks (`label_mask`)
+outlines   lines of corners: Cellpose's ``_cp_outlines.txt``, YOLO's polygons (`outline_lines`)
 
 All but masks may be packed with gzip.
 """
@@ -28,13 +29,15 @@ from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
 from cellscaper.disk.formats.label_mask import read_mask
 from cellscaper.disk.formats.labelme import is_labelme, read_labelme
 from cellscaper.disk.formats.matlab import read_arrays
+from cellscaper.disk.formats.other_kinds import kind_of_json
+from cellscaper.disk.formats.outline_lines import are_outlines, read_outlines
 from cellscaper.disk.formats.reading import found, parse, read_text, reading, suffix
 from cellscaper.errors import CellscaperError
 
-FORMATS = ("table", "geojson", "hovernet", "cellvit", "labelme", "coco", "mat", "h5ad", "mask")
+FORMATS = ("table", "geojson", "hovernet", "cellvit", "labelme", "coco", "mat", "h5ad", "mask", "outlines")
 READ = (
     "text tables with the columns y, x and class; GeoJSON (QuPath); JSON of HoVer-Net, CellViT, LabelMe and COCO; "
-    ".mat of Lizard and HoVer-Net; .h5ad (AnnData); label masks"
+    ".mat of Lizard and HoVer-Net; .h5ad (AnnData); label masks; outlines of Cellpose and YOLO"
 )
 _JSON: dict[str, tuple[str, Callable[[Any], Gathered]]] = {
     "geojson": ("GeoJSON of points or outlines", lambda data: read_features(features(data))),
@@ -61,6 +64,8 @@ def format_of(path: Path) -> str:
         return ending[1:]
     if ending in MASKS:
         return "mask"
+    if ending == ".txt" and are_outlines(path):
+        return "outlines"
     if ending != ".json":
         return "table"
     with reading(path, "JSON"):
@@ -72,6 +77,8 @@ def json_format(data: Any, path: Path) -> str:
     """The format of the value of a JSON file."""
     if is_coco(data):
         return "coco"
+    if (other := kind_of_json(data)) is not None:
+        raise CellscaperError(f"{path} holds {other}")
     if is_cellvit(data):
         return "cellvit"
     if is_labelme(data):
@@ -96,8 +103,12 @@ def read_annotated(path: Path, form: str) -> Annotated:
     if form == "mat":
         return read_mat(path)
     if form == "h5ad":
-        points, names = h5ad.read_cells(path)
-        return Annotated(points, names, np.arange(len(names)))
+        points, names, images = h5ad.read_cells(path)
+        return Annotated(points, names, np.arange(len(names)), images)
+    if form == "outlines":
+        text = read_text(path)
+        with reading(path, "a file of outlines"):
+            return read_outlines(text).done()
     if form == "mask":
         return read_mask(path).done()
     raise CellscaperError(f"format {form!r} of {path}: expected {', '.join(FORMATS)}")
