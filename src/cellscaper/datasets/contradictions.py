@@ -11,7 +11,8 @@ from cellscaper.datasets.folder_files import FolderFiles
 from cellscaper.datasets.identity import Names
 from cellscaper.datasets.nuclei_under_dots import under
 from cellscaper.datasets.survey_state import WhatWasRead
-from cellscaper.disk.formats.annotations import format_of
+from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
+from cellscaper.disk.formats.reading import suffix
 from cellscaper.disk.formats.table_columns import names_an_image
 
 CLEAR = 0.1  # optical density by which places of another frame must be darker
@@ -60,7 +61,7 @@ def other_images(files: FolderFiles, found: Found, read: WhatWasRead, candidates
         cells = read.cells[image]
         if cells.images is not None:
             continue
-        called = list(cells.sizes) if format_of(files.paths[file]) == "labelme" else _column(candidates, file, names)
+        called = [] if suffix(files.paths[file]) in MASKS else list(cells.sizes) or _column(candidates, file, names)
         other = [one[0] for entry in called if len(one := names.find(entry)) == 1 and one[0] != image]
         if other:
             wrong.append((file, image, other[0]))

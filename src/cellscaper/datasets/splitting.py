@@ -1,6 +1,6 @@
 """The split of a folder's images: lists of names, folders named after splits, else at random."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from cellscaper.datasets.dots import Fractions, Lists
@@ -83,6 +83,22 @@ def _lists(
             f"expected names as {names.images[0]}; correct the list or take it away"
         )
     return found
+
+
+def against_folders(images: Sequence[str], where: Mapping[str, str]) -> str | None:
+    """The sentence about images that lists put into another split than the names of their folders; None without."""
+    said = {folder: split for split, folders in folder_splits(images).items() for folder in folders}
+    wrong = [
+        image
+        for image, split in where.items()
+        if any(said.get(str(folder), split) != split for folder in PurePosixPath(image).parents)
+    ]
+    if not wrong:
+        return None
+    return (
+        f"the lists put {len(wrong)} images into other splits than their folders do, first {wrong[0]} into "
+        f"{where[wrong[0]]}: the lists count"
+    )
 
 
 def _few_tables(folder: FolderFiles, used: set[str]) -> set[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellscaper.datasets import discovery, dots, survey_places, unused
+from cellscaper.datasets.class_name_files import names_in_files
 from cellscaper.datasets.dot_file import DotFormat, in_px
 from cellscaper.datasets.dot_sources import Chosen, Sources, splits
 from cellscaper.datasets.doubtful_columns import decided
@@ -18,7 +19,7 @@ from cellscaper.datasets.folder_files import FolderFiles
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.naming import named_classes
-from cellscaper.datasets.splitting import find_split
+from cellscaper.datasets.splitting import against_folders, find_split
 from cellscaper.datasets.survey_overlay import PRESETS, overlay
 from cellscaper.datasets.survey_scale import find_scale, tell_scale
 from cellscaper.datasets.survey_state import Asked, WhatWasRead
@@ -85,6 +86,8 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     unit = survey_places.find_unit(asked, tables, read)
     settings = settings.model_copy(update={"unit": unit})
     mapping, names = _classes(asked, read)
+    if asked.classes is None and (told := names_in_files(files, list(mapping))) is not None:
+        read.said.append(told)
     split, split_how, lists = find_split(files, images, set(found.cells.values()), found.reasons)
     if asked.all_train and isinstance(split, dots.Fractions):
         split, split_how = dots.Fractions(train=1.0), "no lists: all images"
@@ -94,6 +97,8 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     settings = settings.model_copy(update={"mpp": decided.mpp, "rescale": not AT_20X[0] <= decided.mpp <= AT_20X[1]})
     tell_scale(asked, decided, evidence, read)
     where = {} if found.without else splits(settings, files, images)
+    if lists and (against := against_folders(images, where)) is not None:
+        read.said.append(against)
     if where and (left := [image for image in images if image not in where]):
         read.said.append(f"{unused.counted(len(left), 'image')} in no list and left out {unused.shown(left)}")
     cells = _cells(settings, mapping, names, read, where)

@@ -13,7 +13,7 @@ from cellscaper.errors import CellscaperError
 
 OTHER_PICTURES = (*SLIDES, ".webp", ".gif", ".jp2", ".j2k", ".heic")
 OTHER_TABLES = (
-    ".xls", ".xlsx", ".ods", ".xml", ".npy", ".npz", ".parquet", ".feather", ".rds", ".rdata", ".h5", ".hdf5",
+    ".xls", ".xlsx", ".ods", ".npy", ".npz", ".parquet", ".feather", ".rds", ".rdata", ".h5", ".hdf5",
     ".ndjson", ".jsonl", ".geojsonl", ".roi", ".ndpa", ".zip", ".bz2", ".xz", ".7z", ".tar", ".sqlite", ".db", ".dat",
     ".pkl", ".pickle", ".qpdata", ".qpproj",
 )  # fmt: skip

@@ -9,11 +9,6 @@ from cellscaper.disk.formats import other_kinds
 from cellscaper.errors import CellscaperError
 
 FILES = {
-    "Cell Counter": ("CellCounter_s_{:02d}.xml", b"<?xml version='1.0'?><CellCounter_Marker_File/>", "Cell Counter"),
-    "Aperio": ("s_{:02d}.xml", b'<Annotations MicronsPerPixel="0.25"><Annotation><Regions/>', "ImageScope"),
-    "ASAP": ("s_{:02d}.xml", b"<?xml version='1.0'?><ASAP_Annotations/>", "ASAP"),
-    "CVAT": ("annotations{}.xml", b"<annotations><version>1.1</version>", "CVAT"),
-    "VOC": ("s_{:02d}.xml", b"<annotation><filename>s.png</filename>", "Pascal VOC"),
     "Cellpose": ("s_{:02d}_seg.npy", b"\x93NUMPY", "save its masks"),
     "ImageJ": ("s_{:02d}_RoiSet.zip", b"PK\3\4", "centroids"),
     "TIAToolbox": ("s_{:02d}.db", b"SQLite format 3", "to_geojson"),

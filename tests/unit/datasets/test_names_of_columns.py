@@ -113,3 +113,30 @@ def test_the_unicode_text_of_spreadsheets_is_read(world, tmp_path):
 def test_words_beside_a_class_do_not_make_one():
     for name in ("cell_id", "nucleus_id", "class_probability", "type_score", "main"):
         assert table_columns._class_rank(name) is None
+
+
+def test_a_column_that_may_be_the_class_under_any_name_is_a_hint(world, tmp_path):
+    folder = world.plain(tmp_path / "d", head="X,Y,Slice,Counter", row="{x},{y},1,{k}")
+    for path in folder.glob("*.csv"):
+        head, *rows = path.read_text().splitlines()
+        path.write_text("\n".join([head, *(row.rpartition(",")[0] + f",{k % 3}" for k, row in enumerate(rows))]))
+    assert world.check(folder).complains("no column is taken for the class", "'Counter'")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("data.yaml", "nc: 2\nnames: [lymphocyte, tumor]\n"),
+        ("labels/classes.txt", "lymphocyte\ntumor\n"),
+        ("type_info.json", '{"0": ["lymphocyte", [0, 0, 0]], "1": ["tumor", [255, 0, 0]]}'),
+    ],
+)
+def test_names_of_numbered_classes_in_a_file_are_a_hint_to_paste(world, tmp_path, name, text):
+    folder = world.plain(tmp_path / "d", head="y,x,class", row="{y},{x},{c}")
+    for path in folder.glob("*.csv"):
+        path.write_text(path.read_text().replace("lymphocyte", "0").replace("tumor", "1"))
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    found = world.check(folder)
+    assert found.complains(name, "--classes 0=lymphocyte,1=tumor")
+    assert world.right(world.check(folder, "--classes", "0=lymphocyte,1=tumor"))

@@ -156,3 +156,16 @@ def test_folds_are_no_split_and_said(world, tmp_path):
     rows = [f"s_{i:02d}.png,{i % 3}" for i in range(world.n)]
     (folder / "folds.csv").write_text("\n".join(["image,fold", *rows]))
     assert world.check(folder).complains("folds.csv", "no column puts them into train, val and test")
+
+
+def test_lists_that_contradict_folders_count_and_are_said(world, tmp_path):
+    for i in range(world.n):
+        part = tmp_path / "d" / ("train" if i < 4 else "test")
+        part.mkdir(parents=True, exist_ok=True)
+        world.image(i).save(part / f"s_{i:02d}.png")
+        world.table(part / f"s_{i:02d}.csv", i)
+    (tmp_path / "d/train.txt").write_text("s_00\ns_01\ns_02\ns_05\n")
+    (tmp_path / "d/test.txt").write_text("s_03\ns_04\n")
+    found = world.check(tmp_path / "d")
+    assert found.splits["s_03"] == "test" and found.splits["s_05"] != "test"
+    assert found.complains("the lists put 2 images into other splits than their folders do")

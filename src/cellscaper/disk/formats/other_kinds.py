@@ -8,7 +8,6 @@ from cellscaper.disk.formats.reading import suffix
 _GEOJSON = "open them in QuPath and export GeoJSON (File → Export objects as GeoJSON)"
 _TABLE = "save a table with the columns image, y, x and class"
 _BY_ENDING = {  # ending → (what it is, what to do)
-    ".xml": ("XML of an annotation program", _TABLE),
     ".ndpa": ("annotations of NDP.view", _TABLE),
     ".roi": ("a ROI of ImageJ", "measure the centroids (Analyze → Set Measurements) and save Results as CSV"),
     ".zip": ("a zip archive", "unpack it; of ROIs of ImageJ measure the centroids and save Results as CSV"),
@@ -38,14 +37,6 @@ SLIDES = (
     ".svs", ".ndpi", ".mrxs", ".scn", ".czi", ".lif", ".nd2", ".vms", ".bif", ".qptiff", ".dcm", ".zarr", ".btf",
     ".vsi",
 )  # fmt: skip
-_XML = (  # (a part of the beginning of the file, what it is)
-    (b"<CellCounter_Marker_File", "markers of ImageJ's Cell Counter"),
-    (b"<ASAP_Annotations", "annotations of ASAP"),
-    (b"<Regions", "annotations of Aperio ImageScope (MoNuSeg)"),
-    (b"<Annotations", "annotations of Aperio ImageScope (MoNuSeg)"),
-    (b"<annotations", "annotations of CVAT"),
-    (b"<annotation", "boxes of Pascal VOC"),
-)
 OF_SLIDES = "whole slides are not read; in QuPath export regions as PNG or TIFF, and the cells of each as GeoJSON"
 
 
@@ -59,8 +50,6 @@ def kind(path: Path) -> str | None:
     if ending not in _BY_ENDING:
         return None
     what, todo = _BY_ENDING[ending]
-    if ending == ".xml":
-        what = next((told for part, told in _XML if part in _beginning(path)), what)
     return f"{what}: {todo}"
 
 
@@ -84,11 +73,3 @@ def kind_of_json(data: Any) -> str | None:
 
 def _are(values: list[Any], members: set[str]) -> bool:
     return bool(values) and all(isinstance(one, dict) and members <= set(one) for one in values[:5])
-
-
-def _beginning(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(4096)
-    except OSError:
-        return b""

@@ -124,6 +124,9 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
             del names["image"]
     elif numbers := [name for name in header if plain(name) in _CLASSES and name in values and name != kind]:
         why.append(f"column {numbers[0]!r} differs from cell to cell and numbers them: no class")
+    if chosen is None and (few := [name for name in values if name not in names.values() and _has_few(values[name])]):
+        shown = " or ".join(map(repr, few[:3]))
+        why.append(f"no column is taken for the class; if it is {shown}, say --columns y=…,x=…,class=…")
     corner = next(
         ({"box_height": plains[h], "box_width": plains[w]} for y, x, h, w in CENTRED
          if (plains.get(y), plains.get(x)) == (at["y"], at["x"]) and h in plains and w in plains),
@@ -198,6 +201,13 @@ def _numbers(values: Sequence[str]) -> bool:
     """Whether half or more of the values that are there are numbers."""
     known = [value for value in values if tidy(value) != UNCLASSIFIED]
     return 2 * sum(number_in(value) or comma_number_in(value) for value in known) >= len(known)
+
+
+def _has_few(values: Sequence[str]) -> bool:
+    """Whether a column has a few values for many cells: whole numbers or words."""
+    known = {tidy(value) for value in values}
+    whole = all(one.isdecimal() or not (number_in(one) or comma_number_in(one)) for one in known)
+    return whole and 2 <= len(known - {UNCLASSIFIED}) <= FEW and len(values) >= 4 * len(known)
 
 
 def _all_in(values: Sequence[str] | None, known: set[str]) -> bool:
