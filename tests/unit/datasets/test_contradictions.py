@@ -6,6 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cellscaper.datasets.render import render
+from cellscaper.datasets.tissue import CLASSES, simulate
+
+NAMES = CLASSES[3]
+
 
 def labelme(world, folder, size=None, factor=1.0, path="s_{:02d}.png"):
     world.save(folder)
@@ -83,16 +88,27 @@ FRAMES = {
 }
 
 
+@pytest.fixture(scope="module")
+def tissue():
+    """Six images without a grid: (points, labels, image)."""
+    found = []
+    for i in range(6):
+        points, labels, _ = simulate((168, 196), 3, np.random.default_rng([i, 0]))
+        found.append((points, labels, render(points, labels, (168, 196), NAMES, np.random.default_rng([i, 1]))))
+    return found
+
+
 @pytest.mark.parametrize("words", FRAMES)
-def test_dots_whose_axes_have_another_direction_stop(world, tmp_path, words):
-    world.save(tmp_path / "d")
-    for i in range(world.n):
-        turned = [(*FRAMES[words](y, x, world.size), c) for y, x, c in world.cells(i)]
-        inside = [(round(y, 2), round(x, 2), c) for y, x, c in turned if y < world.size[0] and x < world.size[1]]
-        world.table(tmp_path / f"d/s_{i:02d}.csv", i, cells=inside)
-    found = world.check(tmp_path / "d")
+def test_dots_whose_axes_have_another_direction_stop(world, tissue, tmp_path, words):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    for i, (points, labels, image) in enumerate(tissue):
+        Image.fromarray(image).save(folder / f"s_{i:02d}.png")
+        turned = [(*FRAMES[words](y, x, (168, 196)), NAMES[k]) for (y, x), k in zip(points, labels, strict=True)]
+        world.table(folder / f"s_{i:02d}.csv", i, cells=[one for one in turned if one[0] < 168 and one[1] < 196])
+    found = world.check(folder, "--mpp", "0.5")
     assert f"do not lie on nuclei, and with {words} they do" in found.fault
-    assert not world.check(tmp_path / "d", "--unit", "px").fault
+    assert not world.check(folder, "--mpp", "0.5", "--unit", "px").fault
 
 
 def test_dots_that_lie_on_nuclei_only_by_chance_stop_nobody(world, tmp_path):
