@@ -18,7 +18,7 @@ from cellscaper.disk.formats.table_form import by_header, find_form
 from cellscaper.disk.formats.text_table import Lines, split_lines
 from cellscaper.errors import CellscaperError
 
-ENDINGS = (".csv", ".tsv", ".txt", ".geojson", ".json", ".mat", ".h5ad")
+ENDINGS = (".csv", ".tsv", ".txt", ".geojson", ".json", ".mat", ".h5ad", ".xml")
 _FOR = frozenset(
     ("dots", "dot", "gt", "truth", "groundtruth", "manual", "annotation", "annotations", "label", "labels", "points",
      "point", "cells", "nuclei", "centroids", "final", "corrected", "curated", "expert")
@@ -77,6 +77,14 @@ class Candidates:
                 best = len(matched), column
         return best[1] if best else None
 
+    def header(self, name: str) -> list[str]:
+        """The columns of a table with a header; empty for another file."""
+        path = self.folder.paths[name]
+        try:
+            return _header(path)[0] if suffix(path) in (".csv", ".tsv", ".txt") else []
+        except CellscaperError:
+            return []
+
     def column(self, name: str, column: str) -> tuple[str, ...]:
         """The different values in a column of a table."""
         header, rows = _header(self.folder.paths[name])
@@ -91,11 +99,15 @@ def preferred(
 
     ``patterns`` are those of the files; without them, their own names count.
     """
-    a, b = (standing(name) for name in patterns or (one[0], other[0]))
-    if a != b:
-        return (-1 if a > b else 1), "by their names"
     read = [(candidates.contents(x), candidates.contents(y)) for x, y in zip(one[:5], other[:5], strict=False)]
     pairs = [(x, y) for x, y in read if x is not None and y is not None]
+    held = [sum(len(pair[k].points) for pair in pairs) for k in (0, 1)]
+    if len(pairs) > 2 and 0 in held and any(held):
+        return (1 if held[1] else -1), "the others hold no cells"
+    named = patterns or (one[0], other[0])
+    a, b = (standing(name) for name in named)
+    if a != b and not _qupaths(*named):
+        return (-1 if a > b else 1), "by their names"
     if pairs and all(_same(x.points, y.points) for x, y in pairs):
         classes = [sum(pair[k].classes for pair in pairs) for k in (0, 1)]
         return (1 if classes[1] > classes[0] else -1), "both hold the same cells"
@@ -107,6 +119,14 @@ def standing(name: str) -> int:
     found = [words(part) for part in PurePosixPath(name).parts]
     against = sum(bool(one & _AGAINST) for one in found)
     return -against if against else int(any(one & _FOR for one in found))
+
+
+def _qupaths(one: str, other: str) -> bool:
+    """Whether names say annotations and detections: in QuPath regions and cells, elsewhere people's and a model's."""
+    found = [
+        {word.removesuffix("s") for part in PurePosixPath(name).parts for word in words(part)} for name in (one, other)
+    ]
+    return any("annotation" in a and "detection" in b and "annotation" not in b for a, b in (found, found[::-1]))
 
 
 def _same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from cellscaper.datasets import pictures
 from cellscaper.datasets.candidates import Candidates, preferred
@@ -11,6 +12,8 @@ from cellscaper.datasets.pairing import Pair
 from cellscaper.datasets.pictures import Picture
 from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
 from cellscaper.errors import CellscaperError
+
+_AS_ONE = (", a table with a column class", ", a label mask with a number for each cell")  # text, masks
 
 
 def folder_of(name: str) -> str:
@@ -125,9 +128,12 @@ def _one_file(pairs: list[Pair], candidates: Candidates, reasons: dict[str, str]
         first, second = ([own[pattern].cells for own in shared] for pattern in both)
         side, why = preferred(candidates, first, second, (both[0], both[1]))
         if side == 0:
+            number = len(next(own for own in by_image.values() if both[0] in own and both[1] in own))
+            apart = _apart(candidates, first[0], second[0])
+            hint = f"; if each of the {number} holds other cells, put them into one file" * apart
             raise CellscaperError(
                 f"{first[0]} and {second[0]} fit the same image, {len(shared)} images have two such files; name one "
-                f"with --dots '{both[0]}' or --dots '{both[1]}'"
+                f"with --dots '{both[0]}' or --dots '{both[1]}'{hint + _AS_ONE[first[0].endswith(MASKS)] * apart}"
             )
         lost, kept = (both[1], both[0]) if side < 0 else (both[0], both[1])
         dropped[lost] = f"{kept} is taken, {why}"
@@ -136,3 +142,10 @@ def _one_file(pairs: list[Pair], candidates: Candidates, reasons: dict[str, str]
             if pattern in dropped:
                 reasons[pair.cells] = dropped[pattern]
     return [pair for pair in pairs if pair.pattern not in dropped]
+
+
+def _apart(candidates: Candidates, one: str, other: str) -> bool:
+    """Whether two files have no cell in common: classes or cells in files of their own."""
+    found = [candidates.contents(name) for name in (one, other)]
+    points = [part.points for part in found if part is not None and len(part.points)]
+    return len(points) == 2 and bool(cKDTree(points[0]).query(points[1])[0].min() > 1.0)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from cellscaper.datasets import pairing, pictures
+from cellscaper.datasets import missing, pairing, pictures
 from cellscaper.datasets.candidates import ENDINGS as CELLS
 from cellscaper.datasets.candidates import Candidates, preferred
 from cellscaper.datasets.competition import competed, folder_of, series
@@ -16,8 +16,6 @@ from cellscaper.datasets.identity import Names
 from cellscaper.datasets.pairing import Pair
 from cellscaper.datasets.pictures import ENDINGS as PICTURES
 from cellscaper.datasets.pictures import Picture
-from cellscaper.datasets.unused import OTHER_TABLES
-from cellscaper.disk.formats.annotations import READ
 from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
 from cellscaper.disk.formats.reading import suffix
 from cellscaper.errors import CellscaperError
@@ -53,9 +51,7 @@ def find(folder: FolderFiles, images: str | None = None, dots: str | None = None
     """
     known = folder.matching([images]) if images else [n for n in folder.paths if suffix(PurePosixPath(n)) in PICTURES]  # type: ignore[arg-type]
     if not known:
-        raise CellscaperError(
-            f"{folder.root / (images or '')} holds no image ({', '.join(PICTURES)}); name the folder that does"
-        )
+        raise CellscaperError(missing.no_image(folder, images))
     headers = {name: header for name in known if (header := pictures.look(folder.paths[name])) is not None}
     reasons: dict[str, str] = {}
     photos = known if images else _photos(known, headers, reasons)
@@ -74,7 +70,7 @@ def find(folder: FolderFiles, images: str | None = None, dots: str | None = None
             masks = [name for name in known if name not in photos and suffix(PurePosixPath(name)) in MASKS]  # type: ignore[arg-type]
             pairs = competed(pairing.pairs(photos, masks), headers, candidates, reasons)
     if not pairs:
-        raise CellscaperError(_nothing(folder, photos, files, candidates))
+        raise CellscaperError(missing.no_cells(folder, photos, files, candidates))
     return _described(folder, photos, pairs, headers, reasons)
 
 
@@ -208,23 +204,6 @@ def _images(chosen: list[str], others: Iterable[str]) -> tuple[list[str], list[s
                  for glob in pairing.globs([image for image in chosen if folder_of(image) == folder])]  # fmt: skip
         extra = set(listed.matching(globs)) - set(chosen)
     return globs, pairing.exclusions(sorted(extra), chosen)
-
-
-def _nothing(folder: FolderFiles, photos: list[str], files: list[str], candidates: Candidates) -> str:
-    """What is missing: no file of cells is named after an image."""
-    example = PurePosixPath(photos[0]).stem
-    masks = [text for name, text in candidates.why.items() if name not in files]
-    why = next((text for name in files if (text := candidates.why.get(name))), masks[0] if masks else "")
-    if why:
-        return f"{folder.root} holds {len(photos)} images and no cells that can be read: {why}"
-    other = next((name for name in folder.paths if suffix(PurePosixPath(name)) in OTHER_TABLES), None)  # type: ignore[arg-type]
-    if not files and other is not None:
-        return f"{folder.root} holds {len(photos)} images, and {other} is of no kind that is read; these are: {READ}"
-    shown = f"; {files[0]} is not" if files else ""
-    return (
-        f"{folder.root} holds {len(photos)} images and no file of dots named after one; expected for example "
-        f"{example}.csv, {example}.geojson, {example}.mat or {example}.json beside it or in another folder{shown}"
-    )
 
 
 def is_shared(found: Found) -> bool:

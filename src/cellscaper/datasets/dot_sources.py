@@ -134,9 +134,11 @@ class Sources:
         if cells.images is None or len({*cells.images, *cells.sizes}) <= 1:
             return cells
         rows = _rows(cells, [one.image], self.path(file))
-        if one.image not in rows:
-            raise CellscaperError(f"{self.path(file)} names images, none of which is {one.image}; correct the file")
-        return cells.of(rows[one.image])
+        if one.image in rows:
+            return cells.of(rows[one.image])
+        if not cells.sizes and not _rows(cells, image_list(self.settings, self.folder), self.path(file)):
+            return cells  # parts of this image: fields of view, regions
+        raise CellscaperError(f"{self.path(file)} names images, none of which is {one.image}; correct the file")
 
 
 def image_list(settings: Choice, folder: FolderFiles) -> list[str]:

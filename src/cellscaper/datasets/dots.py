@@ -70,9 +70,9 @@ class Settings(Base):
         "are the image's file name without and with its last suffix, {1} {2} … its folders; without any of these one "
         "file for all images",
     )
-    format: Literal["auto", "table", "geojson", "hovernet", "cellvit", "labelme", "coco", "mat", "mask"] = Field(
-        "auto", description="format of the dot files; auto decides by their ending, of .json by their contents"
-    )
+    format: Literal[
+        "auto", "table", "geojson", "hovernet", "cellvit", "labelme", "coco", "mat", "mask", "outlines", "xml"
+    ] = Field("auto", description="format of the dot files; auto decides by their ending, of .json by their contents")
     unit: Literal["px", "um", "fraction"] = Field(
         "px", description="unit of the places of cells: px, µm, or fractions of height and width"
     )

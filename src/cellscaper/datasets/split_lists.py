@@ -18,6 +18,7 @@ WORDS = {
     "val": ("val", "valid", "validation", "dev", "valset"),
     "test": ("test", "testing", "tst", "testset", "testdata"),
 }
+_TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no", "")
 ENDINGS = (".txt", ".csv", ".tsv", ".lst", ".list", ".json")
 
 
@@ -140,12 +141,14 @@ def _matched(rows: Iterable[tuple[str, str]], names: Names, doubled: bool = Fals
 
 
 def _part(text: str, file: Path, split: str) -> list[tuple[str, list[str]]] | None:
-    """The rows of a table that a column gives to a split; None for a table without such a column."""
+    """The rows of a table that belong to a split, by a column of splits or a column for each; None without these."""
     try:
         lines = split_lines(text, file)
     except (CellscaperError, csv.Error):
         return None
     rows = lines.rows
+    if (own := _column(rows, file, split)) is not None:
+        return own
     width = max((len(row) for _, row in rows), default=0)
     for k in range(width if width > 1 else 0):
         values = [_word(row[k]) if k < len(row) else None for _, row in rows]
@@ -153,6 +156,20 @@ def _part(text: str, file: Path, split: str) -> list[tuple[str, list[str]]] | No
         if len(known) == len(values) - 1 and len(set(known)) > 1:
             return [(f"{file}:{n}", row) for (n, row), value in zip(rows, values, strict=True) if value == split]
     return None
+
+
+def _column(rows: Sequence[tuple[int, list[str]]], file: Path, split: str) -> list[tuple[str, list[str]]] | None:
+    """The rows of a table with a column for each split: of names (CLAM's splits_0.csv), or of true and false."""
+    header, rest = (rows[0][1], rows[1:]) if rows else ([], [])
+    named = {k: word for k, name in enumerate(header) if (word := _word(name)) is not None}
+    if len(set(named.values())) < 2 or len(set(named.values())) < len(named):
+        return None
+    values = {row[k].lower() for _, row in rest for k in named if k < len(row)}
+    k = next((k for k, word in named.items() if word == split), None)
+    held = [(n, row) for n, row in rest if k is not None and k < len(row)]
+    if values <= {*_TRUE, *_FALSE}:
+        return [(f"{file}:{n}", row) for n, row in held if row[k].lower() in _TRUE]  # type: ignore[index]
+    return [(f"{file}:{n}", [row[k]]) for n, row in held if row[k]]  # type: ignore[index]
 
 
 def _word(text: str) -> str | None:

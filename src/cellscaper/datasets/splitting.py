@@ -1,7 +1,7 @@
 """The split of a folder's images: lists of names, folders named after splits, else at random."""
 
-from collections.abc import Sequence
-from pathlib import PurePosixPath
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 from cellscaper.datasets.dots import Fractions, Lists
 from cellscaper.datasets.folder_files import FolderFiles, escaped
@@ -13,18 +13,22 @@ from cellscaper.disk.formats.text_table import short
 from cellscaper.errors import CellscaperError
 
 VAL = 0.1  # share of the training images that become validation images where no list names any
+_FEW = 5  # unused tables in a folder that are looked into
+_SPLITS = frozenset(("split", "splits", "fold", "folds", "partition", "dataset", "sets"))
 _OTHER = frozenset(
     ("log", "logs", "loss", "result", "results", "score", "scores", "metrics", "history", "config", "notes")
 )
 
 
-def find_split(folder: FolderFiles, images: Sequence[str], used: set[str]) -> tuple[Lists | Fractions, str, list[str]]:
-    """The setting of a split, how it was found, and the names of its files.
+def find_split(
+    folder: FolderFiles, images: Sequence[str], used: set[str], reasons: dict[str, str] | None = None
+) -> tuple[Lists | Fractions, str, list[str]]:
+    """The setting of a split, how it was found, and the names of its files; ``reasons`` gets why tables are not used.
 
     CellscaperError for lists that name no image or contradict each other, and for a part of the lists.
     """
     names = Names(images)
-    lists = _lists(folder, names, used)
+    lists = _lists(folder, names, used, {} if reasons is None else reasons)
     if lists:
         return _setting(lists, names)
     folders = _folders(images)
@@ -34,24 +38,27 @@ def find_split(folder: FolderFiles, images: Sequence[str], used: set[str]) -> tu
     return fractions, "at random: 70, 10 and 20 % of the images, seed 0", []
 
 
-def _lists(folder: FolderFiles, names: Names, used: set[str]) -> dict[str, list[tuple[str, Listing]]]:
+def _lists(
+    folder: FolderFiles, names: Names, used: set[str], reasons: dict[str, str]
+) -> dict[str, list[tuple[str, Listing]]]:
     """The lists of each split: files named after it, or a table with a column of splits."""
     found: dict[str, list[tuple[str, Listing]]] = {}
     empty: list[tuple[str, Listing]] = []
+    few = _few_tables(folder, used)
     for name, path in folder.paths.items():
         inner = PurePosixPath(name)
         if inner.suffix.lower() not in ENDINGS or path.stat().st_size > 50_000_000:
             continue
         split = split_in(inner.stem)
         if split is None:
-            if name in used or not (
-                words(inner.stem) & {"split", "splits", "fold", "folds", "partition", "dataset", "sets"}
-            ):
+            told = bool(words(inner.stem) & _SPLITS)
+            if name in used or not (told or (name in few and not words(inner.stem) & _OTHER)):
                 continue
-            for one in listed_splits(path):
-                own = listing(path, names, one)
-                if own.images:
-                    found.setdefault(one, []).append((name, own))
+            parts = _parts(path, names)
+            for one, own in parts.items():
+                found.setdefault(one, []).append((name, own))
+            if told and not parts and _names_images(path, names):
+                reasons[name] = "it names images, and no column puts them into train, val and test"
             continue
         if words(inner.stem) & _OTHER:
             continue
@@ -76,6 +83,45 @@ def _lists(folder: FolderFiles, names: Names, used: set[str]) -> dict[str, list[
             f"expected names as {names.images[0]}; correct the list or take it away"
         )
     return found
+
+
+def against_folders(images: Sequence[str], where: Mapping[str, str]) -> str | None:
+    """The sentence about images that lists put into another split than the names of their folders; None without."""
+    said = {folder: split for split, folders in folder_splits(images).items() for folder in folders}
+    wrong = [
+        image
+        for image, split in where.items()
+        if any(said.get(str(folder), split) != split for folder in PurePosixPath(image).parents)
+    ]
+    if not wrong:
+        return None
+    return (
+        f"the lists put {len(wrong)} images into other splits than their folders do, first {wrong[0]} into "
+        f"{where[wrong[0]]}: the lists count"
+    )
+
+
+def _few_tables(folder: FolderFiles, used: set[str]) -> set[str]:
+    """Tables that are not used, in folders with few of them: one may have a column of splits."""
+    tables: dict[str, list[str]] = {}
+    for name in folder.paths:
+        if name not in used and name.lower().endswith((".csv", ".tsv")):
+            tables.setdefault(str(PurePosixPath(name).parent), []).append(name)
+    return {name for own in tables.values() if len(own) <= _FEW for name in own}
+
+
+def _parts(path: Path, names: Names) -> dict[str, Listing]:
+    """The images of each split in a table or an object for all of them, as far as it names images."""
+    found = {one: listing(path, names, one) for one in sorted(listed_splits(path))}
+    return {one: own for one, own in found.items() if own.images}
+
+
+def _names_images(path: Path, names: Names) -> bool:
+    """Whether a file is a list of half of the images or more."""
+    try:
+        return 2 * len(listing(path, names).images) >= len(names.images)
+    except CellscaperError:
+        return False
 
 
 def _is_common(name: str, used: set[str], names: Names) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper.datasets import discovery, dots, nuclei_under_dots, units, unused
+from cellscaper.datasets import discovery, dots, survey_places, unused
+from cellscaper.datasets.class_name_files import names_in_files
 from cellscaper.datasets.dot_file import DotFormat, in_px
 from cellscaper.datasets.dot_sources import Chosen, Sources, splits
 from cellscaper.datasets.doubtful_columns import decided
@@ -18,14 +19,13 @@ from cellscaper.datasets.folder_files import FolderFiles
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.naming import named_classes
-from cellscaper.datasets.splitting import find_split
+from cellscaper.datasets.splitting import against_folders, find_split
 from cellscaper.datasets.survey_overlay import PRESETS, overlay
 from cellscaper.datasets.survey_scale import find_scale, tell_scale
 from cellscaper.datasets.survey_start import starts
-from cellscaper.datasets.survey_state import Asked, WhatWasRead, placed
+from cellscaper.datasets.survey_state import Asked, WhatWasRead
 from cellscaper.datasets.survey_text import Report
 from cellscaper.datasets.table_search import Columns, Tables, find_tables
-from cellscaper.datasets.units import Placed
 from cellscaper.disk.formats.annotations import format_of
 from cellscaper.errors import CellscaperError
 from cellscaper.run.progress import Progress
@@ -84,10 +84,12 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     settings = _settings(folder, found, tables, asked)
     _read_cells(settings, files, found, read)
     sample = _sample(files, read)
-    unit = _unit(asked, tables, read, sample)
+    unit = survey_places.find_unit(asked, tables, read)
     settings = settings.model_copy(update={"unit": unit})
     mapping, names = _classes(asked, read)
-    split, split_how, lists = find_split(files, images, set(found.cells.values()))
+    if asked.classes is None and (told := names_in_files(files, list(mapping))) is not None:
+        read.said.append(told)
+    split, split_how, lists = find_split(files, images, set(found.cells.values()), found.reasons)
     if asked.all_train and isinstance(split, dots.Fractions):
         split, split_how = dots.Fractions(train=1.0), "no lists: all images"
     settings = settings.model_copy(update={"split": split, "classes": tuple(names), "class_map": mapping})
@@ -96,10 +98,12 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     settings = settings.model_copy(update={"mpp": decided.mpp, "rescale": not AT_20X[0] <= decided.mpp <= AT_20X[1]})
     tell_scale(asked, decided, evidence, read)
     where = {} if found.without else splits(settings, files, images)
+    if lists and (against := against_folders(images, where)) is not None:
+        read.said.append(against)
     if where and (left := [image for image in images if image not in where]):
         read.said.append(f"{unused.counted(len(left), 'image')} in no list and left out {unused.shown(left)}")
     cells = _cells(settings, mapping, names, read, where)
-    _check_places(settings, read, sample, asked)
+    survey_places.check(settings, files, found, read, sample, asked)
     if found.without:
         read.faults.append(f"{len(found.without)} images have no dot file, first {found.without[0]}")
     factor = dots.MPP / decided.mpp if settings.rescale else 1.0
@@ -140,6 +144,8 @@ def _tables(files: FolderFiles, found: discovery.Found, read: WhatWasRead, asked
     names = list(dict.fromkeys(found.cells.values()))
     tables = {name: files.paths[name] for name in names if format_of(files.paths[name]) == "table"}
     kinds = Counter(format_of(files.paths[name]) for name in names[:50])
+    if kinds["outlines"] and all(path.stat().st_size == 0 for path in tables.values()):
+        return Tables((), "outlines files", form="outlines" if set(kinds) <= {"outlines", "table"} else "auto")
     if not tables:
         return Tables((), " and ".join(sorted(f"{kind} files" for kind in kinds)))
     size_of = {files.paths[cells]: read.sizes[image] for image, cells in found.cells.items()}
@@ -167,6 +173,7 @@ def _settings(folder: Path, found: discovery.Found, tables: Tables, asked: Asked
         "images": found.images[0] if len(found.images) == 1 else tuple(found.images),
         "leave_out": tuple(found.leave_out),
         "dots": found.dots[0] if len(found.dots) == 1 else tuple(found.dots),
+        "format": tables.form,
         "unit": asked.unit or tables.unit,
         "columns": tables.columns,
         "separator": tables.separator,
@@ -179,7 +186,9 @@ def _settings(folder: Path, found: discovery.Found, tables: Tables, asked: Asked
 
 
 def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Found, read: WhatWasRead) -> None:
-    sources = Sources(settings, DotFormat(settings.columns, {}, settings.separator, settings.header), files)
+    sources = Sources(
+        settings, DotFormat(settings.columns, {}, settings.separator, settings.header, settings.format), files
+    )
     left: Counter[str] = Counter()
     notes: Counter[str] = Counter()
     told: set[str] = set()
@@ -209,21 +218,6 @@ def _sample(files: FolderFiles, read: WhatWasRead) -> dict[str, NDArray[np.uint8
 # -- meaning -------------------------------------------------------------------------------------------------
 
 
-def _unit(asked: Asked, tables: Tables, read: WhatWasRead, sample: Mapping[str, NDArray[np.uint8]]) -> str:
-    units_in = {cells.unit for cells in read.cells.values()} - {"px"}
-    unit = asked.unit or (units_in.pop() if units_in else tables.unit)
-    if asked.unit is None and unit == "px" and units.are_fractions(placed(read)):
-        read.said.append(
-            "all places lie between 0 and 1: they are taken as fractions of height and width (else --unit px)"
-        )
-        return "fraction"
-    if unit == "um" and asked.unit is None:
-        read.said.append(
-            "the places are in µm by the names of their columns, and are divided by µm a pixel (else --unit px)"
-        )
-    return unit
-
-
 def _classes(asked: Asked, read: WhatWasRead) -> tuple[dict[str, str | None], list[str]]:
     """Class in the files → name, and the names in order; what is merged or left out is said."""
     written = Counter(name for cells in read.cells.values() for name in cells.names)
@@ -231,7 +225,10 @@ def _classes(asked: Asked, read: WhatWasRead) -> tuple[dict[str, str | None], li
     read.said += said
     names = list(dict.fromkeys(one for one in mapping.values() if one is not None))
     if not names:
-        raise CellscaperError("the folder holds no cell of a class; expected dots, at least of one class")
+        left = "; ".join(read.said)
+        raise CellscaperError(
+            "the folder holds no cell of a class; expected dots, at least of one class" + (f" ({left})" if left else "")
+        )
     return mapping, names
 
 
@@ -251,21 +248,6 @@ def _tell_unused(
         read.said.append(
             f"{unused.counted(len(pages), 'image')} of several pages {unused.shown(pages)}: only the first is read"
         )
-
-
-def _check_places(
-    settings: dots.Settings, read: WhatWasRead, sample: Mapping[str, NDArray[np.uint8]], asked: Asked
-) -> None:
-    """Faults of dots that lie outside their images, or far too much inside."""
-    found = [
-        Placed(one.name, in_px(one.points, settings.unit, settings.mpp, one.size), one.size) for one in placed(read)
-    ]
-    if (told := units.outside(found)) is not None:
-        read.faults.append(told)
-    elif asked.unit is None and units.few_inside(found):
-        points = {one.name: one.points for one in found}
-        profiles = [nuclei_under_dots.profile(pixels, points[image]) for image, pixels in sample.items()]
-        (read.said if nuclei_under_dots.radius(profiles) else read.faults).append(units.upper_left(found))
 
 
 def _cells(

@@ -8,6 +8,7 @@ from cellscaper.disk.formats import table_columns
 from cellscaper.disk.formats.reading import read_text
 from cellscaper.disk.formats.table_form import find_form
 from cellscaper.disk.formats.text_table import split_lines
+from cellscaper.errors import CellscaperError
 
 LARGEST = 400  # tables that are looked at
 
@@ -21,6 +22,7 @@ class Tables:
 
     corner  columns of height and width of boxes, of which y and x may be a corner
     either  y and x may be the other way round
+    form    the format of all files, if an empty file does not show it
     """
 
     columns: Columns
@@ -31,6 +33,7 @@ class Tables:
     said: tuple[str, ...] = ()
     corner: dict[str, str] | None = None
     either: bool = False
+    form: str = "auto"
 
 
 def find_tables(
@@ -43,6 +46,8 @@ def find_tables(
         if isinstance(given, list):
             return Tables(tuple(given), "as given")
         unit = table_columns.unit_of(given["y"])
+        if unit not in ("px", "um", None):
+            raise CellscaperError(f"column {given['y']!r} is in {unit}, expected px or µm; convert it")
         return Tables({**more, **given}, "as given", unit=unit or "px")
     step = max(1, len(files) // LARGEST)
     tables = {file: split_lines(read_text(file), file) for file in files[::step]}

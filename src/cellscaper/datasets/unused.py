@@ -6,18 +6,18 @@ from pathlib import PurePosixPath
 from cellscaper.datasets.candidates import ENDINGS as CELLS
 from cellscaper.datasets.folder_files import FolderFiles
 from cellscaper.datasets.pictures import ENDINGS as PICTURES
+from cellscaper.disk.formats.other_kinds import SLIDES
 from cellscaper.disk.formats.reading import read_text, suffix
 from cellscaper.disk.formats.text_table import comma_number_in, number_in, split_lines
 from cellscaper.errors import CellscaperError
 
-OTHER_PICTURES = (
-    ".webp", ".gif", ".jp2", ".j2k", ".svs", ".ndpi", ".mrxs", ".scn", ".czi", ".lif", ".nd2", ".vms", ".bif",
-    ".qptiff", ".heic", ".dcm", ".zarr", ".btf",
-)  # fmt: skip
+OTHER_PICTURES = (*SLIDES, ".webp", ".gif", ".jp2", ".j2k", ".heic")
 OTHER_TABLES = (
-    ".xls", ".xlsx", ".ods", ".xml", ".npy", ".npz", ".parquet", ".feather", ".rds", ".rdata", ".h5", ".hdf5",
-    ".ndjson", ".jsonl", ".roi", ".ndpa", ".zip", ".bz2", ".xz", ".7z", ".tar", ".sqlite", ".db", ".pkl", ".pickle",
+    ".xls", ".xlsx", ".ods", ".npy", ".npz", ".parquet", ".feather", ".rds", ".rdata", ".h5", ".hdf5",
+    ".ndjson", ".jsonl", ".geojsonl", ".roi", ".ndpa", ".zip", ".bz2", ".xz", ".7z", ".tar", ".sqlite", ".db", ".dat",
+    ".pkl", ".pickle", ".qpdata", ".qpproj",
 )  # fmt: skip
+_NO_DATA = ("thumbs.db",)  # files of operating systems
 MOST = 8  # lines
 
 
@@ -58,6 +58,8 @@ def shown(names: list[str]) -> str:
 
 def _kind(folder: FolderFiles, name: str) -> str | None:
     ending = suffix(PurePosixPath(name))  # type: ignore[arg-type]
+    if PurePosixPath(name).name.lower() in _NO_DATA:
+        return None
     if ending in (*PICTURES, *OTHER_PICTURES):
         return "image"
     if ending == ".txt" and not _has_numbers(folder, name):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cellscaper.disk.formats import coco, geojson, h5ad, napari, table
+from cellscaper.disk.formats import coco, geojson, h5ad, napari, other_kinds, table
 from cellscaper.disk.formats.annotations import READ
 from cellscaper.disk.formats.facts import Append, Given
 from cellscaper.disk.formats.foreign import Say, read_foreign
@@ -92,7 +92,9 @@ def read(path: Path, given: Given | None = None, name: str | None = None, say: S
 def _read_as(path: Path) -> str:
     """The format of a file to read; CellscaperError for an unknown one."""
     kind = {".hdf5": ".h5", ".tsv": ".csv", ".txt": ".csv"}.get(suffix(Path(path)), suffix(Path(path)))
-    if kind not in (*ENDINGS, ".mat", *MASKS):
+    if kind not in (*ENDINGS, ".mat", ".xml", *MASKS) and (other := other_kinds.kind(Path(path))) is not None:
+        raise CellscaperError(f"{path} is {other}")
+    if kind not in (*ENDINGS, ".mat", ".xml", *MASKS):
         raise CellscaperError(
             f"{path}: unknown ending {Path(path).suffix!r}, expected .h5 or a file of another program: {READ}"
         )

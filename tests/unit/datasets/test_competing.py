@@ -141,3 +141,23 @@ def test_of_two_tables_side_by_side_the_words_of_their_names_decide(world, tmp_p
             world.table(tmp_path / "d" / bad.format(f"s_{i:02d}"), i, cells=some)
     result = world.check(tmp_path / "d")
     assert world.right(result) and result.complains("6", "not used", "by their names")
+
+
+def test_a_file_with_regions_alone_does_not_win_by_its_name(world, tmp_path):
+    """QuPath: the measurements of annotations are regions, those of detections are the cells."""
+    head = "Object type\tClassification\tCentroid X px\tCentroid Y px"
+    world.save(tmp_path / "d")
+    for i in range(world.n):
+        world.table(tmp_path / f"d/s_{i:02d}_detections.txt", i, head, "Detection\t{c}\t{x}\t{y}")
+        world.table(tmp_path / f"d/s_{i:02d}_annotations.txt", i, head, "Annotation\t{c}\t{x}\t{y}", world.cells(i)[:3])
+    result = world.check(tmp_path / "d")
+    assert world.right(result) and result.complains("not used", "hold no cells")
+
+
+def test_annotations_and_detections_with_cells_are_a_question(world, tmp_path):
+    world.save(tmp_path / "d")
+    for i in range(world.n):
+        world.table(tmp_path / f"d/detections/s_{i:02d}.csv", i)
+        world.table(tmp_path / f"d/annotations/s_{i:02d}.csv", i, cells=world.cells(i)[:5])
+    fault = world.check(tmp_path / "d").fault
+    assert "annotations/s_00.csv and detections/s_00.csv fit the same image" in fault

@@ -130,3 +130,42 @@ def test_names_are_found_by_their_longest_end():
     assert names.find("b.c.png - Series 1") == ["test/b.c.png"] and not names.find("c") and not names.find("")
     assert names.find("b.c.svs") == ["test/b.c.png"] and not names.find("b.c.d") and not names.find("a.2")
     assert image_ids(["x/a.png", "y/a.png", "y/b.png"]) == {"x/a.png": "x/a", "y/a.png": "y/a", "y/b.png": "b"}
+
+
+def test_a_table_with_a_column_for_each_split(world, tmp_path):
+    """CLAM's splits_0.csv: names below train, val and test."""
+    folder = world.plain(tmp_path / "d")
+    (folder / "splits_0.csv").write_text(",train,val,test\n0,s_05,s_04,s_00\n1,s_03,,s_01\n2,s_02,,\n")
+    wanted = {"s_05": "train", "s_03": "train", "s_02": "train", "s_04": "val", "s_00": "test", "s_01": "test"}
+    assert world.check(folder).splits == wanted
+    rows = [f"{name},{split == 'train'},{split == 'val'},{split == 'test'}" for name, split in wanted.items()]
+    (folder / "splits_0.csv").write_text("\n".join([",train,val,test", *rows]))
+    assert world.check(folder).splits == wanted
+
+
+def test_a_table_of_images_with_splits_under_any_name(world, tmp_path):
+    folder = world.plain(tmp_path / "d")
+    rows = [f"s_{i:02d}.png,p{i},{('test', 'train')[i > 1]}" for i in range(world.n)]
+    (folder / "metadata.csv").write_text("\n".join(["file_name,patient,split", *rows]))
+    found = world.check(folder)
+    assert [found.splits[f"s_{i:02d}"] == "test" for i in range(world.n)] == [i < 2 for i in range(world.n)]
+
+
+def test_folds_are_no_split_and_said(world, tmp_path):
+    folder = world.plain(tmp_path / "d")
+    rows = [f"s_{i:02d}.png,{i % 3}" for i in range(world.n)]
+    (folder / "folds.csv").write_text("\n".join(["image,fold", *rows]))
+    assert world.check(folder).complains("folds.csv", "no column puts them into train, val and test")
+
+
+def test_lists_that_contradict_folders_count_and_are_said(world, tmp_path):
+    for i in range(world.n):
+        part = tmp_path / "d" / ("train" if i < 4 else "test")
+        part.mkdir(parents=True, exist_ok=True)
+        world.image(i).save(part / f"s_{i:02d}.png")
+        world.table(part / f"s_{i:02d}.csv", i)
+    (tmp_path / "d/train.txt").write_text("s_00\ns_01\ns_02\ns_05\n")
+    (tmp_path / "d/test.txt").write_text("s_03\ns_04\n")
+    found = world.check(tmp_path / "d")
+    assert found.splits["s_03"] == "test" and found.splits["s_05"] != "test"
+    assert found.complains("the lists put 2 images into other splits than their folders do")

@@ -239,6 +239,14 @@ TABLES = {
     "qupath.tsv": "Image\tObject type\tClass\tCentroid X µm\tCentroid Y µm\na.png\tCell\ta\t3\t4\n".encode(),
     "boxes.csv": b"# made, by, hand\nxmin,ymin,xmax,ymax,label\n1,2,3,4,a\n5,6,7,8,b\n",
     "yolo.txt": b"0 0.5 0.5 0.1 0.1\n1 0.25 0.75 0.1 0.2\n",
+    "a_cp_outlines.txt": b"1,2,3,4,5,6\n7,8,9,8,9,12,7,12\n",
+    "polygons.txt": b"0 0.5 0.5 0.6 0.5 0.55 0.6\n1 0.25 0.75 0.1 0.2 0.3 0.3 0.4 0.5\n",
+    "aperio.xml": b'<Annotations><Annotation Name="a"><Region><Vertex X="1" Y="2,5"/><Vertex X="3" Y="2"/>'
+    b'<Vertex X="3" Y="9"/></Region></Annotation></Annotations>',
+    "cvat.xml": b'<annotations><image name="a.png" width="110" height="90"><points label="a" points="1,2;3,4"/>'
+    b'<box label="b" xtl="1" ytl="2" xbr="3" ybr="4"/></image></annotations>',
+    "counter.xml": b"<CellCounter_Marker_File><Marker_Type><Type>1</Type><Marker><MarkerX>3</MarkerX>"
+    b"<MarkerY>4</MarkerY></Marker></Marker_Type></CellCounter_Marker_File>",
     "packed.csv.gz": gzip.compress(b"y,x,class\n1,2,a\n3,4,b\n"),
 }
 
@@ -269,7 +277,9 @@ def test_broken_masks_are_read_or_refused(folder, edits, deep):
 
 LISTS = {
     "train.txt": b"a.png\nb\nx/c.tif\n", "train.csv": b"image,n\na.png,1\nb.png,2\n",
-    "split.csv": b"name,split\na,train\nb,test\nc,val\n", "splits.json": b'{"train": ["a"], "test": ["b.png"]}',
+    "split.csv": b"name,split\na,train\nb,test\nc,val\n", "splits_0.csv": b",train,val,test\n0,a,b,c\n",
+    "bool.csv": b",train,test\na,True,False\nb,False,True\n",
+    "splits.json": b'{"train": ["a"], "test": ["b.png"]}',
 }  # fmt: skip
 
 

@@ -8,6 +8,8 @@ coco       COCO (`coco_cells`)
 mat        ``.mat`` of Lizard and HoVer-Net
 h5ad       AnnData (`h5ad`)
 mask       label masks (`label_mask`)
+outlines   lines of corners: Cellpose's ``_cp_outlines.txt``, YOLO's polygons (`outline_lines`)
+xml        XML of ImageScope (MoNuSeg), ASAP, CVAT, Pascal VOC, ImageJ's Cell Counter (`xml_cells`)
 
 All but masks may be packed with gzip.
 """
@@ -28,13 +30,17 @@ from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
 from cellscaper.disk.formats.label_mask import read_mask
 from cellscaper.disk.formats.labelme import is_labelme, read_labelme
 from cellscaper.disk.formats.matlab import read_arrays
+from cellscaper.disk.formats.other_kinds import kind_of_json
+from cellscaper.disk.formats.outline_lines import are_outlines, read_outlines
 from cellscaper.disk.formats.reading import found, parse, read_text, reading, suffix
+from cellscaper.disk.formats.xml_cells import read_xml
 from cellscaper.errors import CellscaperError
 
-FORMATS = ("table", "geojson", "hovernet", "cellvit", "labelme", "coco", "mat", "h5ad", "mask")
+FORMATS = ("table", "geojson", "hovernet", "cellvit", "labelme", "coco", "mat", "h5ad", "mask", "outlines", "xml")
 READ = (
     "text tables with the columns y, x and class; GeoJSON (QuPath); JSON of HoVer-Net, CellViT, LabelMe and COCO; "
-    ".mat of Lizard and HoVer-Net; .h5ad (AnnData); label masks"
+    ".mat of Lizard and HoVer-Net; .h5ad (AnnData); label masks; outlines of Cellpose and YOLO; "
+    "XML of ImageScope, ASAP, CVAT, Pascal VOC and ImageJ's Cell Counter"
 )
 _JSON: dict[str, tuple[str, Callable[[Any], Gathered]]] = {
     "geojson": ("GeoJSON of points or outlines", lambda data: read_features(features(data))),
@@ -42,6 +48,10 @@ _JSON: dict[str, tuple[str, Callable[[Any], Gathered]]] = {
     "cellvit": ("JSON of CellViT", read_cellvit),
     "labelme": ("JSON of LabelMe", read_labelme),
     "coco": ("COCO with images, annotations and categories", read_coco),
+}
+_TEXT: dict[str, tuple[str, Callable[[str], Gathered]]] = {
+    "outlines": ("a file of outlines", read_outlines),
+    "xml": ("XML of ImageScope, ASAP, CVAT, Pascal VOC or ImageJ's Cell Counter", read_xml),
 }
 _MAT_KEYS = {  # (classes, centroids x y) of the kinds of label files
     "Lizard": ("class", "centroid"),
@@ -57,10 +67,12 @@ def format_of(path: Path) -> str:
     ending = suffix(path)
     if ending == ".geojson":
         return "geojson"
-    if ending in (".mat", ".h5ad"):
+    if ending in (".mat", ".h5ad", ".xml"):
         return ending[1:]
     if ending in MASKS:
         return "mask"
+    if ending == ".txt" and are_outlines(path):
+        return "outlines"
     if ending != ".json":
         return "table"
     with reading(path, "JSON"):
@@ -72,6 +84,8 @@ def json_format(data: Any, path: Path) -> str:
     """The format of the value of a JSON file."""
     if is_coco(data):
         return "coco"
+    if (other := kind_of_json(data)) is not None:
+        raise CellscaperError(f"{path} holds {other}")
     if is_cellvit(data):
         return "cellvit"
     if is_labelme(data):
@@ -96,8 +110,13 @@ def read_annotated(path: Path, form: str) -> Annotated:
     if form == "mat":
         return read_mat(path)
     if form == "h5ad":
-        points, names = h5ad.read_cells(path)
-        return Annotated(points, names, np.arange(len(names)))
+        points, names, images = h5ad.read_cells(path)
+        return Annotated(points, names, np.arange(len(names)), images)
+    if form in _TEXT:
+        what, read = _TEXT[form]
+        text = read_text(path)
+        with reading(path, what):
+            return read(text).done()
     if form == "mask":
         return read_mask(path).done()
     raise CellscaperError(f"format {form!r} of {path}: expected {', '.join(FORMATS)}")

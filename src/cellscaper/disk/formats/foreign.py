@@ -66,6 +66,10 @@ def _layouts(path: Path, found: Annotated, given: Given, say: Say) -> LayoutSet:
         if given.mpp is None:
             raise CellscaperError(f"{path} has its places in µm; give --mpp (µm a pixel, 0.5 at 20×)")
         points = points / given.mpp
+    if found.unit == "fraction":
+        if given.size is None:
+            raise CellscaperError(f"{path} has its places in fractions of the image; give --size HEIGHT,WIDTH in px")
+        points = points * np.array(given.size)
     points = _in_px(points, found, given.size, say)
     names = list(dict.fromkeys((*found.sizes, *(found.images or ())))) if found.images is not None else []
     numbers = {name: i for i, name in enumerate(names)}

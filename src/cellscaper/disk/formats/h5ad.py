@@ -147,14 +147,17 @@ def read(path: Path, given: Given) -> LayoutSet:
         return assemble(path, cells, own, layouts, given)
 
 
-def read_cells(path: Path) -> tuple[NDArray[np.float64], list[str]]:
-    """Positions (N, 2) y, x px and classes of all cells of a file, whatever their image."""
+def read_cells(path: Path) -> tuple[NDArray[np.float64], list[str], list[str] | None]:
+    """Positions (N, 2) y, x px, classes and images of all cells of a file; None for a file that names no image."""
     with _opened(path) as file:
         points = _points(file)
-        kinds = _texts_of(file, "class", len(points)) if _own(file) is not None else _kinds(path, file, len(points))
+        own = _own(file) is not None
+        kinds = _texts_of(file, "class", len(points)) if own else _kinds(path, file, len(points))
         if not (np.abs(points) < 1e9).all():
             raise ValueError("obsm/spatial holds no finite numbers")
-        return points[:, ::-1], kinds
+        column = "image" if own else _image_column(path, file, len(points))
+        images = None if column is None else _texts_of(file, column, len(points))
+        return points[:, ::-1], kinds, images
 
 
 @contextmanager
@@ -239,12 +242,8 @@ def _foreign(path: Path, file: h5py.File, n: int, given: Given) -> tuple[list[in
     scales = {_scale(spatial[name]) for name in libraries} - {None}
     if given.mpp is None and len(scales) == 1:
         given = Given(given.size, scales.pop(), given.classes)
-    columns = [name for name in _columns(file) if name.lower() in IMAGES]
-    keyed = [name for name in columns if libraries and set(_texts_of(file, name, n)) <= set(libraries)]
-    columns = [name for name in columns if name.lower() == IMAGES[0]] or keyed or columns
-    if len(columns) > 1:
-        raise CellscaperError(f"{path}: {' and '.join(columns)} of obs may name the images; name the right one 'image'")
-    images = _texts_of(file, columns[0], n) if columns else [libraries[0] if len(libraries) == 1 else path.stem] * n
+    column = _image_column(path, file, n)
+    images = [libraries[0] if len(libraries) == 1 else path.stem] * n if column is None else _texts_of(file, column, n)
     names = list(dict.fromkeys(images))
     sizes = [given.size or (_size(spatial[name]) if name in libraries else None) for name in names]
     number = {name: i for i, name in enumerate(names)}
@@ -256,6 +255,18 @@ def _foreign(path: Path, file: h5py.File, n: int, given: Given) -> tuple[list[in
         for name, size in zip(names, sizes, strict=True)
     ]
     return rows, layouts, given
+
+
+def _image_column(path: Path, file: h5py.File, n: int) -> str | None:
+    """The column of obs that names the images: ``image``, else the one of entries of uns/spatial, else the only one."""
+    spatial = file.get("uns/spatial")
+    libraries = set(spatial) if isinstance(spatial, h5py.Group) else set()
+    columns = [name for name in _columns(file) if name.lower() in IMAGES]
+    keyed = [name for name in columns if libraries and set(_texts_of(file, name, n)) <= libraries]
+    columns = [name for name in columns if name.lower() == IMAGES[0]] or keyed or columns
+    if len(columns) > 1:
+        raise CellscaperError(f"{path}: {' and '.join(columns)} of obs may name the images; name the right one 'image'")
+    return columns[0] if columns else None
 
 
 def _scale(library: Any) -> float | None:

@@ -1,5 +1,6 @@
 """Text and JSON of files of other programs, packed with gzip or not, with one-line errors."""
 
+import codecs
 import gzip
 import io
 import json
@@ -26,7 +27,10 @@ def reading(path: Path, what: str) -> Iterator[None]:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, unpacked if it was packed with gzip; CellscaperError if it cannot be read."""
+    """The text of a file in UTF-8, or in UTF-16 with its mark, also packed with gzip.
+
+    CellscaperError if it cannot be read.
+    """
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError as error:
@@ -34,7 +38,9 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise CellscaperError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        return _unpacked(path, data).decode("utf-8-sig")  # line ends inside names stay as they are
+        whole = _unpacked(path, data)
+        wide = whole.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # "Unicode text" of Excel
+        return whole.decode("utf-16" if wide else "utf-8-sig")  # line ends inside names stay as they are
     except UnicodeDecodeError as error:
         raise CellscaperError(f"{path} is not UTF-8 text; save it as UTF-8") from error
 

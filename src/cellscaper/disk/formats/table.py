@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from cellscaper.disk.files import atomic
+from cellscaper.disk.formats.annotations import format_of
 from cellscaper.disk.formats.class_names import tidy
 from cellscaper.disk.formats.facts import (
     Append,
@@ -71,7 +72,7 @@ def read(path: Path, given: Given, say: Say) -> LayoutSet:
     """The layouts of a CSV file; CellscaperError for any other file."""
     text = read_text(path)
     if "cellscaper" not in text.split("\n", 1)[0].lower():
-        return read_foreign(path, given, say, "table")
+        return read_foreign(path, given, say, format_of(path))
     with reading(path, "a table of cells with the columns y, x and class"):
         table = csv.reader(io.StringIO(text), strict=True)
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cellscaper.disk.formats.annotated import Annotated, Gathered
-from cellscaper.disk.formats.class_names import UNCLASSIFIED
+from cellscaper.disk.formats.class_names import UNCLASSIFIED, tidy
 from cellscaper.disk.formats.facts import LARGEST
 from cellscaper.disk.formats.table_columns import NO_CELLS
 from cellscaper.disk.formats.text_table import Lines, comma_number_in, number_in, short, split_lines
@@ -55,6 +55,9 @@ def read_table(text: str, form: TableForm, file: Path | str) -> Annotated:
         fields = {field: row[i] for field, i in table.at.items()}
         if (kind := _plain(fields.get("kind", ""))) in NO_CELLS:
             out.left[NO_CELLS[kind]] += 1
+            continue
+        if tidy(fields["y"]) == UNCLASSIFIED == tidy(fields["x"]):
+            out.left["lines without a place"] += 1
             continue
         y, x = _middle(fields, "y", place), _middle(fields, "x", place)
         out.add(y, x, fields.get("class", UNCLASSIFIED), n, fields.get("image"))

@@ -1,45 +1,45 @@
 """What the columns of a table mean, by their names and values: y, x, boxes, class, image, kind of object, unit."""
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cellscaper.disk.formats.class_names import UNCLASSIFIED, is_object_number, tidy
+from cellscaper.disk.formats.column_places import CENTRED, alone, in_other_unit, places, plain, unit_of, words
 from cellscaper.disk.formats.text_table import comma_number_in, number_in
 
-_BASES = (  # what stands beside x and y in the names of columns, in small letters without signs, the surest first
-    "", "centroid", "center", "centre", "c", "pos", "position", "coord", "coords", "coordinate", "coordinates", "pixel",
-    "loc", "location", "locationcenter", "areashapecenter", "centerlocal", "local", "point", "nucleus",
-    "nucleuscentroid", "cell", "cellcentroid", "nuclei", "m", "mean", "centerofmass", "spatial", "global",
-    "centerglobal", "img", "image",
-    "abs",
-)  # fmt: skip
-_PAIRS = (  # y, x under other names
-    ("row", "col"), ("row", "column"), ("rows", "cols"), ("r", "c"), ("centroid0", "centroid1"), ("axis0", "axis1"),
-    ("centroidweighted0", "centroidweighted1"), ("centroidrow", "centroidcol"), ("centroidrow", "centroidcolumn"),
-    ("dim0", "dim1"), ("spatial1", "spatial0"),
-)  # fmt: skip
-_TRIPLES = (("axis1", "axis2"), ("centroid1", "centroid2"))  # y, x where the first axis is z or time
-_BOXES = (  # top, left, bottom, right
-    ("ymin", "xmin", "ymax", "xmax"), ("miny", "minx", "maxy", "maxx"), ("y1", "x1", "y2", "x2"),
-    ("y0", "x0", "y1", "x1"), ("top", "left", "bottom", "right"), ("bbox0", "bbox1", "bbox2", "bbox3"),
-    ("bboxymin", "bboxxmin", "bboxymax", "bboxxmax"), ("minrow", "mincol", "maxrow", "maxcol"),
-    ("ystart", "xstart", "yend", "xend"), ("bboxy1", "bboxx1", "bboxy2", "bboxx2"),
-)  # fmt: skip
-_CORNERS = (  # top, left, height, width
-    ("top", "left", "height", "width"), ("bboxy", "bboxx", "bboxh", "bboxw"), ("by", "bx", "height", "width"),
-    ("bboxy", "bboxx", "bboxheight", "bboxwidth"), ("bboxtop", "bboxleft", "bboxheight", "bboxwidth"),
-    ("ymin", "xmin", "height", "width"), ("y1", "x1", "h", "w"), ("ymin", "xmin", "h", "w"),
-)  # fmt: skip
-CENTRED = (("y", "x", "height", "width"), ("y", "x", "h", "w"))  # a corner or a centre: the names do not say
 _CLASSES = (
     "class", "classification", "classname", "classlabel", "cellclass", "celltype", "celltypename", "celltypes",
     "cellphenotype", "phenotype", "mainclassification", "superclassification", "rawclassification", "pathclass",
     "nucleustype", "category", "categoryname", "type", "label", "labelname", "prediction", "predictedclass",
-    "predclass", "predictedcelltype", "annotation", "group", "cluster", "leiden", "subtype", "marker", "stain", "name",
+    "predclass", "predictedcelltype", "annotation", "group", "cluster", "leiden", "louvain", "subtype", "marks", "mark",
+    "marker", "stain", "name",
 )  # fmt: skip
+_NUMBERED = {"class", "classification", "type", "celltype", "category", "phenotype", "cluster", "label"}
+_BESIDE = {  # words that may stand beside those of a class
+    "id",
+    "index",
+    "idx",
+    "code",
+    "number",
+    "no",
+    "nr",
+    "final",
+    "manual",
+    "gt",
+    "true",
+    "pred",
+    "predicted",
+    "nucleus",
+    "cell",
+    "nuclei",
+    "main",
+    "classifier",
+    "annotated",
+    "assigned",
+    "consensus",
+}
 _IMAGES = (
     "image", "imagename", "imagefile", "imagefilename", "filename", "file", "filepath", "path", "img", "imgname",
     "imagepath", "imageid", "slide", "slidename", "slideid", "patch", "patchname", "tile", "tilename", "tileid",
@@ -53,12 +53,11 @@ NO_CELLS = {
 }  # fmt: skip
 _OBJECTS = {*NO_CELLS, "cell", "detection", "pathcellobject", "pathdetectionobject", "nucleus"}
 _SHAPES = {"rectangle", "polyline", "polygon", "point", "ellipse", "circle", "geometry", "box"}
-_UM = {"μm", "um", "micron", "microns", "micrometer", "micrometers", "micrometre", "micrometres"}
-_PX = {"px", "pixel", "pixels", "pix"}
 _XENIUM = {"cellid", "xcentroid", "ycentroid", "transcriptcounts"}  # its centroids are in µm
 _MERSCOPE = {"fov", "volume", "centerx", "centery"}
 _NOT_CELLS = {
     "vertexindex": "corners of shapes", "vertexx": "corners of outlines", "transcriptid": "transcripts",
+    "intissue": "spots of Visium", "regionshapeattributes": "regions of the VGG Image Annotator (VIA)",
 }  # fmt: skip
 FEW = 12  # classes of a column whose name says nothing
 
@@ -78,55 +77,11 @@ class Roles:
     why: tuple[str, ...] = ()
 
 
-def plain(name: str) -> str:
-    """A column's name in small letters without signs and units."""
-    return "".join(word for word in _words(name) if word not in _UM | _PX or len(_words(name)) == 1)
-
-
-def unit_of(name: str) -> str | None:
-    """The unit that a column's name says: "um", "px" or None."""
-    words = _words(name)
-    if len(words) < 2:
-        return None
-    return "um" if _UM & set(words) else "px" if _PX & set(words) else None
-
-
 def is_header(fields: Sequence[str]) -> bool:
     """Whether the first line of a table names its columns: none of its fields is a number, and two can be places."""
     if any(number_in(field) or comma_number_in(field) for field in fields):
         return False
     return len(fields) >= 2 and (len(fields) >= 3 or places(fields) is not None)
-
-
-def places(header: Sequence[str]) -> dict[str, str] | None:
-    """The columns with the places of cells; px before µm."""
-    for unit in (("px", None), ("um",)):
-        named: dict[str, str] = {}
-        for name in header:
-            if unit_of(name) in unit:
-                named.setdefault(plain(name), name)
-        found = _places(named)
-        if found:
-            return found
-    return None
-
-
-def _places(named: dict[str, str]) -> dict[str, str] | None:
-    for y, x in _TRIPLES:
-        if x in named and y in named:
-            return {"y": named[y], "x": named[x]}
-    for base in _BASES:
-        for y, x in ((base + "y", base + "x"), ("y" + base, "x" + base)):
-            if y in named and x in named:
-                return {"y": named[y], "x": named[x]}
-    for y, x in _PAIRS:
-        if y in named and x in named:
-            return {"y": named[y], "x": named[x]}
-    for fields, kinds in ((("y", "x", "y_end", "x_end"), _BOXES), (("y", "x", "box_height", "box_width"), _CORNERS)):
-        for kind in kinds:
-            if all(name in named for name in kind):
-                return {field: named[name] for field, name in zip(fields, kind, strict=True)}
-    return None
 
 
 def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
@@ -137,28 +92,41 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
     for name in header:
         if plain(name) in _NOT_CELLS:
             raise ValueError(f"column {name!r}: its lines are {_NOT_CELLS[plain(name)]}, expected a line for each cell")
-    at = places(header)
+    numeric = [name if _numbers([row[i] for row in rows]) else "" for i, name in enumerate(header)]
+    at, why = places(numeric), []
+    if at is None and (other := in_other_unit(numeric)) is not None:
+        raise ValueError(f"column {other!r} is in {unit_of(other)}, expected px or µm; convert it")
     if at is None:
-        return None
+        at = alone(numeric)
+        if at is None:
+            return None
+        why.append(f"y and x are taken to be the columns {at['y']!r} and {at['x']!r} (else --columns y=…,x=…)")
     unit = unit_of(at["y"]) or "px"
     plains = {plain(name): name for name in header}
     if set(plains) >= _XENIUM or set(plains) >= _MERSCOPE:
         unit = "um"
     values = {name: [row[i] for row in rows] for i, name in enumerate(header) if header.count(name) == 1 and name}
-    names, why = dict(at), []
+    names = dict(at)
     kind = next((plains[one] for one in _KINDS if one in plains and _all_in(values.get(plains[one]), _OBJECTS)), None)
     if kind is not None:
         names["kind"] = kind
     image = next((plains[one] for one in _IMAGES if one in plains and plains[one] not in names.values()), None)
     if image is not None:
         names["image"] = image
-    chosen = _class(header, values, {*at.values(), kind})
+    chosen, others = _class(header, values, {*at.values(), kind})
     if chosen is not None:
         names["class"] = chosen
+        if others:
+            why.append(
+                f"the class is column {chosen!r}; it could be {' or '.join(map(repr, others[:3]))}: --columns …,class=…"
+            )
         if names.get("image") == chosen:
             del names["image"]
     elif numbers := [name for name in header if plain(name) in _CLASSES and name in values and name != kind]:
         why.append(f"column {numbers[0]!r} differs from cell to cell and numbers them: no class")
+    if chosen is None and (few := [name for name in values if name not in names.values() and _has_few(values[name])]):
+        shown = " or ".join(map(repr, few[:3]))
+        why.append(f"no column is taken for the class; if it is {shown}, say --columns y=…,x=…,class=…")
     corner = next(
         ({"box_height": plains[h], "box_width": plains[w]} for y, x, h, w in CENTRED
          if (plains.get(y), plains.get(x)) == (at["y"], at["x"]) and h in plains and w in plains),
@@ -179,10 +147,16 @@ def image_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
     return first + rest
 
 
-def _class(header: Sequence[str], values: dict[str, list[str]], taken: set[str | None]) -> str | None:
-    best: tuple[tuple[bool, int], str] | None = None
+def names_an_image(column: str) -> bool:
+    """Whether a column's name says that it names images."""
+    return plain(column) in _IMAGES
+
+
+def _class(header: Sequence[str], values: dict[str, list[str]], taken: set[str | None]) -> tuple[str | None, list[str]]:
+    """The column of the class, and others that could be it since they group the cells in another way."""
+    found: list[tuple[tuple[bool, int], str]] = []
     for name in header:
-        if name in taken or name not in values or plain(name) not in _CLASSES:
+        if name in taken or name not in values or (rank := _class_rank(name)) is None:
             continue
         known = Counter(tidy(value) for value in values[name])
         known.pop(UNCLASSIFIED, None)
@@ -191,14 +165,28 @@ def _class(header: Sequence[str], values: dict[str, list[str]], taken: set[str |
             continue
         if any(re.fullmatch(r"[+-]?\d*[.,]\d+", one) for one in known):  # a measurement
             continue
-        rank = len(known) > 1, -_CLASSES.index(plain(name))
-        if best is None or rank > best[0]:
-            best = rank, name
-    if best is not None:
-        return best[1]
+        found.append(((len(known) > 1, -rank), name))
+    if found:
+        best = max(found)[1]
+        others = [name for (several, _), name in found if several and name != best]
+        return best, [name for name in others if not _same_groups(values[best], values[name])]
     texts = [name for name in header if name in values and name not in taken and _few_names(values[name])]
     texts = [name for name in texts if plain(name) not in _IMAGES]
-    return texts[0] if len(texts) == 1 else None
+    return (texts[0] if len(texts) == 1 else None), []
+
+
+def _class_rank(name: str) -> int | None:
+    """How surely a column of this name holds the class, 0 the surest; None if the name says nothing of a class."""
+    if plain(name) in _CLASSES:
+        return _CLASSES.index(plain(name))
+    rest = "".join(word for word in words(name) if word not in _BESIDE) or "".join(words(name))
+    return len(_CLASSES) + _CLASSES.index(rest) if rest in _NUMBERED else None
+
+
+def _same_groups(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two columns put the cells into the same groups under any names, or one of them names nothing new."""
+    pairs = {(tidy(a), tidy(b)) for a, b in zip(one, other, strict=True)}
+    return len(pairs) == len({a for a, _ in pairs})
 
 
 def _few_names(values: Sequence[str]) -> bool:
@@ -209,13 +197,19 @@ def _few_names(values: Sequence[str]) -> bool:
     return not any(number_in(one) or comma_number_in(one) for one in known)
 
 
+def _numbers(values: Sequence[str]) -> bool:
+    """Whether half or more of the values that are there are numbers."""
+    known = [value for value in values if tidy(value) != UNCLASSIFIED]
+    return 2 * sum(number_in(value) or comma_number_in(value) for value in known) >= len(known)
+
+
+def _has_few(values: Sequence[str]) -> bool:
+    """Whether a column has a few values for many cells: whole numbers or words."""
+    known = {tidy(value) for value in values}
+    whole = all(one.isdecimal() or not (number_in(one) or comma_number_in(one)) for one in known)
+    return whole and 2 <= len(known - {UNCLASSIFIED}) <= FEW and len(values) >= 4 * len(known)
+
+
 def _all_in(values: Sequence[str] | None, known: set[str]) -> bool:
     plain_values = {"".join(sign for sign in value.lower() if sign.isalnum()) for value in values or ()}
     return bool(plain_values) and plain_values <= known
-
-
-def _words(name: str) -> list[str]:
-    """The words of a column's name in small letters, with one sign for µ."""
-    text = unicodedata.normalize("NFKC", name)
-    text = re.sub(r"(?<=[a-z])(?=[XY](?:\b|_|$))", " ", text)  # posX
-    return re.findall(r"[^\W_]+", text.lower())

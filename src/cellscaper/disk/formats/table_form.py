@@ -72,7 +72,9 @@ def by_header(lines: Lines, file: Path) -> Found | None:
     if doubled is not None:
         raise CellscaperError(f"{file}:{lines.rows[0][0]}: two columns are named {doubled!r}; rename one")
     names = {field: name for field, name in roles.names.items() if field != "image"}
-    return Found(TableForm(names, lines.separator), f"header of {file.name}", roles.unit, roles.corner, roles.why)
+    told = ", ".join(f"{field} {names[field]!r}" for field in ("y", "x", "class") if field in names)
+    how = f"{told if 'class' in names else told + ', no class'} in the header of {file.name}"
+    return Found(TableForm(names, lines.separator), how, roles.unit, roles.corner, roles.why)
 
 
 def _single(header: Sequence[str], at: Mapping[str, str]) -> bool:

@@ -1,0 +1,114 @@
+"""Files of cells that contradict their images: another size, another image's name, another direction of the axes."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellscaper.datasets.candidates import Candidates
+from cellscaper.datasets.discovery import Found
+from cellscaper.datasets.folder_files import FolderFiles
+from cellscaper.datasets.identity import Names
+from cellscaper.datasets.nuclei_under_dots import under
+from cellscaper.datasets.survey_state import WhatWasRead
+from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
+from cellscaper.disk.formats.reading import suffix
+from cellscaper.disk.formats.table_columns import names_an_image
+
+CLEAR = 0.1  # optical density by which places of another frame must be darker
+FEWEST = 50  # dots in the images that are looked at
+MOST_TABLES = 400  # tables whose names of images are looked at
+
+_Points = NDArray[np.float64]
+_FRAMES: dict[str, Callable[[_Points, NDArray[np.float64]], _Points]] = {
+    "y and x swapped": lambda points, size: points[:, ::-1],
+    "y counted from below": lambda points, size: np.stack([size[0] - 1 - points[:, 0], points[:, 1]], 1),
+    "x counted from the right": lambda points, size: np.stack([points[:, 0], size[1] - 1 - points[:, 1]], 1),
+    "the image turned by half": lambda points, size: size - 1 - points,
+    "the image turned to the right": lambda points, size: np.stack([size[0] - 1 - points[:, 1], points[:, 0]], 1),
+    "the image turned to the left": lambda points, size: np.stack([points[:, 1], size[1] - 1 - points[:, 0]], 1),
+}
+
+
+def other_sizes(found: Found, read: WhatWasRead) -> str | None:
+    """The sentence about files that say another height and width of their images than these have; None without any."""
+    names = Names(list(read.cells))
+    wrong: list[tuple[str, str, tuple[int, int], tuple[int, int]]] = []
+    told: set[int] = set()
+    for image, cells in read.cells.items():
+        if id(cells.sizes) in told:
+            continue
+        told.add(id(cells.sizes))
+        for name, size in cells.sizes.items():
+            own = names.find(name) if cells.images is not None else [image]
+            if size is not None and len(own) == 1 and tuple(size) != tuple(read.sizes[own[0]]):
+                wrong.append((own[0], found.cells.get(own[0], ""), size, read.sizes[own[0]]))
+    if not wrong:
+        return None
+    image, file, said, size = wrong[0]
+    return (
+        f"{_images(len(wrong))} of another size than the file of cells says, first {image}: {size[0]} × {size[1]} px "
+        f"(height × width), and {file} is of an image of {said[0]} × {said[1]} px; its places do not fit. Give the "
+        "cells of these images, or say --unit px if the places are right"
+    )
+
+
+def other_images(files: FolderFiles, found: Found, read: WhatWasRead, candidates: Candidates) -> str | None:
+    """The sentence about files named after one image that say to be of another image of the folder; None without."""
+    names = Names(list(read.cells))
+    wrong = []
+    for image, file in list(found.cells.items())[:MOST_TABLES]:
+        cells = read.cells[image]
+        if cells.images is not None:
+            continue
+        called = [] if suffix(files.paths[file]) in MASKS else list(cells.sizes) or _column(candidates, file, names)
+        other = [one[0] for entry in called if len(one := names.find(entry)) == 1 and one[0] != image]
+        if other:
+            wrong.append((file, image, other[0]))
+    if not wrong:
+        return None
+    file, image, other_image = wrong[0]
+    return (
+        f"{len(wrong)} files of cells say that they are of other images than those that they are named after, first "
+        f"{file}, which names {other_image}, not {image}; correct them, or give their pattern with --dots if their own "
+        "names are right"
+    )
+
+
+def other_frame(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.uint8]]) -> str | None:
+    """The sentence about dots on light places whose places in another frame are dark; None if they are not."""
+    looked = {image: points[image] for image in sample if len(points.get(image, ()))}
+    if sum(map(len, looked.values())) < FEWEST:
+        return None
+    plain = _mean([under(sample[image], own) for image, own in looked.items()])
+    gains = {}
+    for words, frame in _FRAMES.items():
+        moved = {image: frame(own, np.array(sample[image].shape[:2], float)) for image, own in looked.items()}
+        inside = [((own >= 0) & (own < sample[image].shape[:2])).all(axis=1).mean() for image, own in moved.items()]
+        if np.mean(inside) > 0.95:
+            gains[words] = _mean([under(sample[image], own) for image, own in moved.items()]) - plain
+    best = max(gains, key=lambda words: gains[words], default="")
+    if not best or gains[best] < CLEAR or sum(gain > gains[best] - CLEAR / 2 for gain in gains.values()) > 1:
+        return None
+    return (
+        f"the dots do not lie on nuclei, and with {best} they do (darker by {gains[best]:.2f}): correct the files"
+        + (", or swap the columns with --columns y=…,x=…" if best.startswith("y and x") else "")
+        + "; say --unit px if they are right"
+    )
+
+
+def _column(candidates: Candidates, file: str, names: Names) -> Sequence[str]:
+    """What a table calls its images; numbers, which may count anything, are no names."""
+    column = candidates.image_column(file, names)
+    if column is None or not names_an_image(column):
+        return ()
+    return [value for value in candidates.column(file, column) if not value.isdecimal()]
+
+
+def _images(number: int) -> str:
+    return "1 image is" if number == 1 else f"{number} images are"
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else 0.0

@@ -1,0 +1,72 @@
+"""Sentences about a folder without images, or without cells that belong to them: what is there, and what to do."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from cellscaper.datasets.candidates import Candidates
+from cellscaper.datasets.folder_files import FolderFiles
+from cellscaper.datasets.pictures import ENDINGS as PICTURES
+from cellscaper.datasets.unused import OTHER_PICTURES, OTHER_TABLES
+from cellscaper.disk.formats.annotations import READ
+from cellscaper.disk.formats.other_kinds import kind
+from cellscaper.disk.formats.reading import suffix
+from cellscaper.disk.formats.table_columns import names_an_image
+
+_LISTS = (".txt", ".lst")
+MOST = 400  # files that are looked into
+
+
+def no_image(folder: FolderFiles, pattern: str | None) -> str:
+    """A folder without images of the kinds that are read."""
+    text = f"{folder.root / (pattern or '')} holds no image ({', '.join(PICTURES)})"
+    ordered = sorted(folder.paths, key=lambda name: suffix(PurePosixPath(name)) not in OTHER_PICTURES)  # type: ignore[arg-type]
+    for name in ordered if pattern is None else ():
+        if (told := kind(folder.paths[name])) is not None:
+            return f"{text}; {name} is {told}"
+        if suffix(PurePosixPath(name)) in OTHER_PICTURES:  # type: ignore[arg-type]
+            return f"{text}; {name} is a picture of another kind: save the images as PNG or TIFF"
+    return f"{text}; name the folder that does"
+
+
+def no_cells(folder: FolderFiles, photos: Sequence[str], files: Sequence[str], candidates: Candidates) -> str:
+    """A folder with images and no cells of theirs; of several reasons the one that leads on."""
+    text = f"{folder.root} holds {len(photos)} images and"
+    stranger = next(
+        (name for name in files[:MOST] if (own := candidates.contents(name)) is not None and len(own.points)), None
+    )
+    why = {name: told for name, told in candidates.why.items() if told}
+    other = next((name for name in folder.paths if suffix(PurePosixPath(name)) in OTHER_TABLES), None)  # type: ignore[arg-type]
+    if stranger is not None:
+        return f"{text} no file of dots named after one; {_expected(photos[0])}; {_stranger(stranger, candidates)}"
+    better = [name for name in why if not name.lower().endswith(_LISTS)] or ([] if other else list(why))
+    if better:
+        first = next((name for name in better if name in files), better[0])
+        return f"{text} no cells that can be read: {why[first]}"
+    if other is not None:
+        told = kind(folder.paths[other]) or f"of no kind that is read; these are: {READ}"
+        return f"{text} no cells that can be read: {other} is {told}"
+    return f"{text} no file of dots named after one; {_expected(photos[0])}"
+
+
+def _expected(image: str) -> str:
+    stem = PurePosixPath(image).stem
+    return (
+        f"expected for example {stem}.csv, {stem}.geojson, {stem}.mat or {stem}.json beside it or in another folder, "
+        "or one file with the names of the images"
+    )
+
+
+def _stranger(name: str, candidates: Candidates) -> str:
+    """What a file of cells calls its images, which are none of the folder."""
+    contents = candidates.contents(name)
+    called = list(contents.images) if contents is not None else []
+    if called:
+        return f"{name} is of {_shown(called)}"
+    column = next((one for one in candidates.header(name) if names_an_image(one)), None)
+    values = [] if column is None else list(candidates.column(name, column))
+    return f"column {column!r} of {name} has {_shown(values)}" if values else f"{name} is not"
+
+
+def _shown(values: Sequence[str]) -> str:
+    shown = ", ".join(repr(value[:60]) for value in values[:3])
+    return shown + (", …" if len(values) > 3 else "")

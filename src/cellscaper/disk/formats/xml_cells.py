@@ -1,0 +1,149 @@
+"""Cells in the XML of annotation programs: points, and the centres of outlines and boxes.
+
+Aperio ImageScope (MoNuSeg)  ``<Annotations><Annotation Name><Regions><Region><Vertices><Vertex X Y>``
+ASAP                         ``<ASAP_Annotations>…<Annotation Type PartOfGroup><Coordinates><Coordinate X Y>``
+CVAT                         ``<annotations><image name width height><points label points>``, also box, polygon, ellipse
+Pascal VOC                   ``<annotation><filename><object><name><bndbox><xmin>…``
+ImageJ's Cell Counter        ``<CellCounter_Marker_File>…<Marker_Type><Type><Marker><MarkerX>…``
+"""
+
+from collections.abc import Callable
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from cellscaper.disk.formats import outlines
+from cellscaper.disk.formats.annotated import Gathered
+from cellscaper.disk.formats.outlines import Shape
+
+_Cell = tuple[Shape, str | None, str | None]  # shape, class, image
+
+
+def read_xml(text: str) -> Gathered:
+    """The cells of a file; ValueError for another kind of XML and with what cannot be read."""
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise ValueError("it defines entities, which files of annotations do not need")
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise ValueError(str(error)) from error
+    read = _READERS.get(root.tag)
+    if read is None:
+        raise ValueError(f"its outermost element is {root.tag[:40]}, expected one of {', '.join(_READERS)}")
+    out = Gathered()
+    cells = read(root, out)
+    large = outlines.regions([shape for shape, _, _ in cells]) if root.tag != "annotations" else set()
+    if large:
+        out.left["regions around cells"] += len(large)
+    for number, (shape, name, image) in enumerate(cells):
+        if number not in large:
+            out.add(shape.y, shape.x, name, number, image)
+    return out
+
+
+def _aperio(root: Element, out: Gathered) -> list[_Cell]:
+    found: list[_Cell] = []
+    for annotation in root.iter("Annotation"):
+        for region in annotation.iter("Region"):
+            if region.get("NegativeROA") == "1":
+                out.left["holes"] += 1
+                continue
+            corners = [[_number(one, "X"), _number(one, "Y")] for one in region.iter("Vertex")]
+            _add(found, out, corners, region.get("Text") or annotation.get("Name"))
+    return found
+
+
+def _asap(root: Element, out: Gathered) -> list[_Cell]:
+    found: list[_Cell] = []
+    for annotation in root.iter("Annotation"):
+        corners = [[_number(one, "X"), _number(one, "Y")] for one in annotation.iter("Coordinate")]
+        group = annotation.get("PartOfGroup")
+        _add(found, out, corners, None if group == "None" else group)
+    return found
+
+
+def _cvat(root: Element, out: Gathered) -> list[_Cell]:
+    found: list[_Cell] = []
+    for image in root.iter("image"):
+        name = image.get("name")
+        if not name:
+            raise ValueError("an image has no name")
+        height, width = image.get("height"), image.get("width")
+        known = height is not None and width is not None and height.isdecimal() and width.isdecimal()
+        out.sizes[name] = (int(height), int(width)) if known else None  # type: ignore[arg-type]
+        for one in image:
+            label = one.get("label")
+            if one.tag == "points":
+                for place in _places(one.get("points", "")):
+                    found.append((outlines.point(place), label, name))
+            elif one.tag == "polygon":
+                _add(found, out, _places(one.get("points", "")), label, name)
+            elif one.tag == "box":
+                left, top, right, bottom = (_number(one, key) for key in ("xtl", "ytl", "xbr", "ybr"))
+                _add(found, out, [[left, top], [right, top], [right, bottom], [left, bottom]], label, name)
+            elif one.tag == "ellipse":
+                found.append((outlines.point([_number(one, "cx"), _number(one, "cy")]), label, name))
+            elif label is not None:
+                out.left[f"shapes of kind {one.tag[:20]}"] += 1
+    return found
+
+
+def _voc(root: Element, out: Gathered) -> list[_Cell]:
+    found: list[_Cell] = []
+    size = [root.findtext(f"size/{key}", "").strip() for key in ("height", "width")]
+    if file := root.findtext("filename", "").strip():
+        out.sizes[file] = (int(size[0]), int(size[1])) if all(one.isdecimal() and int(one) for one in size) else None
+    for one in root.iter("object"):
+        box = [_text(one, f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
+        left, top, right, bottom = box
+        _add(found, out, [[left, top], [right, top], [right, bottom], [left, bottom]], one.findtext("name"))
+    return found
+
+
+def _counter(root: Element, out: Gathered) -> list[_Cell]:
+    found: list[_Cell] = []
+    if file := root.findtext("Image_Properties/Image_Filename", "").strip():
+        out.sizes[file] = None
+    for kind in root.iter("Marker_Type"):
+        name = kind.findtext("Name") or kind.findtext("Type")
+        found += [
+            (outlines.point([_text(one, "MarkerX"), _text(one, "MarkerY")]), name, None) for one in kind.iter("Marker")
+        ]
+    return found
+
+
+_READERS: dict[str, Callable[[Element, Gathered], list[_Cell]]] = {
+    "Annotations": _aperio, "ASAP_Annotations": _asap, "annotations": _cvat, "annotation": _voc,
+    "CellCounter_Marker_File": _counter,
+}  # fmt: skip
+
+
+def _add(
+    found: list[_Cell], out: Gathered, corners: list[list[float]], name: str | None, image: str | None = None
+) -> None:
+    shape = outlines.outline(corners)
+    if shape is None:
+        out.left["shapes without a point"] += 1
+    else:
+        found.append((shape, name, image))
+
+
+def _places(text: str) -> list[list[float]]:
+    return [[float(value) for value in place.split(",")] for place in text.split(";") if place.strip()]
+
+
+def _number(one: Element, key: str) -> float:
+    value = one.get(key)
+    if value is None:
+        raise ValueError(f"a {one.tag[:20]} has no {key}")
+    return _plain(value)
+
+
+def _text(one: Element, path: str) -> float:
+    value = one.findtext(path)
+    if value is None:
+        raise ValueError(f"a {one.tag[:20]} has no {path}")
+    return _plain(value)
+
+
+def _plain(text: str) -> float:
+    return float(text.replace(",", "."))  # ASAP and ImageScope write decimal commas in some countries
