@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn, Protocol
 
-from cellscaper.commands import check, convert, generate, plan
+from cellscaper.commands import check, convert, generate, page, plan
 from cellscaper.errors import CellscaperError
 from cellscaper.run import stage
 
@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "generate": generate,
     "convert": convert,
     "plan": plan,
+    "page": page,
 }
 
 
