@@ -14,7 +14,7 @@ chosen = $(foreach one,$(DATASETS),"$(one)"$(comma))
 GIVEN = $(if $(BRCA_M2C)$(LIZARD)$(DATASETS),--config $(if $(BRCA_M2C)$(LIZARD),datasets='{$(folders)}') $(if \
   $(DATASETS),run='{"datasets": [$(chosen)]}'))
 
-CODE = src tests benchmarks workflow/schemas docs/make_config.py docs/make_gpu.py
+CODE = src tests benchmarks workflow/schemas docs/make_config.py docs/make_gpu.py docs/make_curves.py docs/make_page.py
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q
 
 .DEFAULT_GOAL = demo

@@ -18,6 +18,9 @@ FLAGS = [
     "--hide-scrollbars", "--remote-debugging-pipe",
 ]  # fmt: skip
 
+# for pages of `cellscaper page`: a promise of the end of the drawing
+IDLE = "new Promise(ready => {const look = setInterval(() => busy() || (clearInterval(look), ready()), 10)})"
+
 
 class Browser:
     """A page in headless Chromium: what it asks for, what it logs, what JavaScript finds in it."""

@@ -9,9 +9,11 @@ from cellscaper.errors import CellscaperError
 from cellscaper.generators.pointsets.generate import SAMPLING
 from cellscaper.generators.pointsets.network import PointDenoiser
 from cellscaper.generators.pointsets.sampler import noise_levels
+from cellscaper.generators.pointsets.settings import PointNetwork
 from cellscaper.page.curves import RADII, STEPS, checked
 from cellscaper.page.weights import packed
 from cellscaper.report.figures.palette import colour, rgb
+from cellscaper.run.settings import read
 
 LARGEST = 4_000_000  # bytes of a page
 # in the order in which they are read
@@ -29,7 +31,9 @@ def packaged_curves() -> dict[str, Any]:
     return json.loads(_source(PACKAGED))
 
 
-def page(network: PointDenoiser, facts: Mapping[str, Any], real: dict[str, Any] | None, command: str, model: str) -> str:
+def page(
+    network: PointDenoiser, facts: Mapping[str, Any], real: dict[str, Any] | None, command: str, model: str
+) -> str:
     """The page of a model, the same text for the same arguments.
 
     ``facts`` of its weights; ``real`` curves of tissue to compare with, None for none; ``command``, the beginning of
@@ -38,6 +42,7 @@ def page(network: PointDenoiser, facts: Mapping[str, Any], real: dict[str, Any] 
     Raises CellscaperError if the curves have other classes, or if the page would be larger than LARGEST.
     """
     classes = tuple(facts["classes"])
+    settings = read(PointNetwork, facts["section"]["settings"]["network"], "network")
     text, tensors = packed(network.state_dict())
     levels = noise_levels(SAMPLING.steps, SAMPLING.sigma_max, SAMPLING.sigma_min, SAMPLING.rho)
     data = {
@@ -50,9 +55,9 @@ def page(network: PointDenoiser, facts: Mapping[str, Any], real: dict[str, Any] 
         "tensors": tensors,
         "network": {
             "region": network.region,
-            "heads": network.blocks[0].heads,
-            "neighbours": network.neighbours,
-            "layers": len(network.blocks),
+            "heads": settings.heads,
+            "neighbours": settings.neighbours,
+            "layers": settings.layers,
         },
         "sampling": {
             "levels": [float(f"{level:.12g}") for level in levels],

@@ -14,7 +14,7 @@ from cellscaper.views.patches import sliding_windows
 
 RADII = tuple(range(3, 91, 3))  # px: of L
 STEPS = tuple(range(0, 61, 2))  # px: of distances to the nearest neighbour
-FEW = 5  # cells of a class: a window with fewer says nothing of the class
+FEW = 10  # cells of a class: a window with fewer says nothing of the class
 LEAST = 20  # windows that a curve is made of at least
 QUANTILES = {"low": 0.05, "middle": 0.5, "high": 0.95}
 

@@ -27,8 +27,10 @@ function chart(parent, title, r, own, real, range, unit, missing, limit) {
   const { width, height, left, right, top, bottom } = CHART;
   const across = x => left + (x / r.at(-1)) * (width - left - right);
   const down = y => top + ((high - Math.min(Math.max(y, low), high)) / (high - low)) * (height - top - bottom);
-  const line = ys => ys.map((y, i) => (y === null ? "" : `${across(r[i]).toFixed(1)},${down(y).toFixed(1)}`)).filter(Boolean).join(" ");
-  const svg = make("svg:svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title}: ${words(r, own, real, unit, missing)}` }, figure);
+  const point = (y, i) => (y === null ? [] : [`${across(r[i]).toFixed(1)},${down(y).toFixed(1)}`]);
+  const line = ys => ys.flatMap(point).join(" ");
+  const label = `${title}: ${words(r, own, real, unit, missing)}`;
+  const svg = make("svg:svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, figure);
   if (real) {
     const band = `${line(real.low)} ${line(real.high).split(" ").reverse().join(" ")}`;
     make("svg:polygon", { points: band, class: "band" }, svg);
@@ -48,7 +50,7 @@ function chart(parent, title, r, own, real, range, unit, missing, limit) {
 function words(r, own, real, unit, missing) {
   const at = Math.floor(r.length / 3), said = y => `${y.toFixed(2)} ${unit}`.trim();
   const mine = own && own[at] !== null ? `this layout ${said(own[at])}` : missing;
-  return `at ${r[at]} px ${mine}${real ? `, real windows ${said(real.low[at])} to ${said(real.high[at])}` : ""}`;
+  return `at ${r[at]} px ${mine}${real && at < real.low.length ? `, real windows ${said(real.low[at])} to ${said(real.high[at])}` : ""}`;
 }
 
 // Round numbers from low to high.

@@ -4,7 +4,8 @@
 function decimal(value) {
   for (let digits = 1; digits <= 9; digits++) {
     const text = value.toPrecision(digits);
-    if (Math.fround(text) === value) return String(+text).includes(".") || String(+text).includes("e") ? String(+text) : `${+text}.0`;
+    if (Math.fround(text) !== value) continue;
+    return /[.e]/.test(String(+text)) ? String(+text) : `${+text}.0`;
   }
   return String(value);
 }
@@ -38,7 +39,9 @@ function geojson() {
 function csv() {
   const quoted = text => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const own = quoted(`${facts().slice(0, -1)},"file":${head()}}`);
-  const rows = page.cells.map(({ y, x, label }, i) => `0,${decimal(y)},${decimal(x)},${quoted(model.classes[label])},${i ? "" : own}`);
+  const rows = page.cells.map(
+    ({ y, x, label }, i) => `0,${decimal(y)},${decimal(x)},${quoted(model.classes[label])},${i ? "" : own}`,
+  );
   return `${["layout,y,x,class,cellscaper", ...(rows.length ? rows : [`0,,,,${own}`])].join("\n")}\n`;
 }
 

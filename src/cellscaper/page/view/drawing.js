@@ -34,18 +34,19 @@ function stop() {
   work.worker.terminate();
   const left = [...work.waiting.values()];
   work.waiting.clear();
-  startWorker();
+  startWorker().catch(() => {}); // stopped again
   for (const one of left) one.reject(new Error("stopped"));
 }
 
 function setBusy(on) {
   work.drawing = on;
-  for (const id of ["draw", "another", "rearrange", "undo", "release", "inpaint", "clear"]) $(id).disabled = on;
+  for (const id of ["draw", "another", "rearrange", "inpaint", "clear"]) $(id).setAttribute("aria-disabled", on);
   $("cancel").hidden = $("progress").hidden = !on;
   $("picture").setAttribute("aria-busy", on);
 }
 
-// Let the model place cells of `counts` beside `staying` ones. Afterwards calls finish(cells, seed) if it succeeded.
+// Let the model place cells of `counts` beside `staying` ones, in the mask. If it succeeds, finish(request, seed) is
+// called before the layout is shown.
 async function placeCells(counts, staying, mask, size, finish) {
   if (busy()) return;
   complain("");
@@ -62,15 +63,16 @@ async function placeCells(counts, staying, mask, size, finish) {
     const found = await ask("draw", request, ({ call, calls, points }) => {
       $("progress").value = call / calls;
       $("progress").textContent = `${Math.round((100 * call) / calls)} %`;
+      if (still) return;
       page.size = size;
-      if (!still) page.preview = { points, labels, staying };
+      page.preview = { points, labels, staying };
       requestAnimationFrame(draw);
     });
     page.size = before;
     remember();
     page.size = size;
-    const kept = found.given, cells = [...staying];
-    for (let i = kept; i < found.labels.length; i++) {
+    const cells = [...staying];
+    for (let i = found.given; i < found.labels.length; i++) {
       cells.push({ y: found.points[2 * i], x: found.points[2 * i + 1], label: found.labels[i], kept: false });
     }
     page.cells = cells;

@@ -13,8 +13,8 @@ function changed(text) {
   $("picture").setAttribute("aria-label", `layout of ${total}`);
   $("hint").textContent = HINTS[tool()];
   $("within").hidden = !page.lasso || tools.drawing;
-  $("undo").disabled = busy() || !page.past.length;
-  $("release").disabled = busy() || !kept;
+  $("undo").setAttribute("aria-disabled", busy() || !page.past.length);
+  $("release").setAttribute("aria-disabled", busy() || !kept);
   $("same").hidden = !page.drawn;
   $("command").textContent = page.drawn ? command() : "";
   if ($("table-of-cells").open) fillTable();
@@ -51,31 +51,34 @@ function buildFields() {
   const real = model.curves.real;
   $("real").textContent = real
     ? `Blue line: this layout. Grey: ${real.windows} windows of ${model.network.region} × ${model.network.region} px of ` +
-      `${real.name}, the middle (dashed) and 90 % of them (band). One window differs much from the next, so a single layout may leave the band in places.`
+      `${real.name}, their middle (dashed) and 90 % of them (band). Windows differ much from each other, so a single ` +
+      "layout may leave the band in places."
     : "Blue line: this layout. This page was made without real tissue to compare with (cellscaper page --real).";
 }
 
 function listen() {
   const on = (id, event, action) => $(id).addEventListener(event, action);
+  const onIdle = (id, action) => on(id, "click", () => busy() || action());
   on("request", "submit", event => {
     event.preventDefault();
     if (!busy()) drawAnew();
   });
-  on("another", "click", () => {
+  onIdle("another", () => {
     const seed = $("seed").value.trim();
     if (/^\d{1,18}$/.test(seed)) $("seed").value = String(BigInt(seed) + 1n);
     drawAnew();
   });
   on("cancel", "click", stop);
-  on("rearrange", "click", rearrange);
-  on("inpaint", "click", inpaint);
-  on("undo", "click", undo);
-  on("release", "click", () => {
+  onIdle("rearrange", rearrange);
+  onIdle("inpaint", inpaint);
+  onIdle("undo", undo);
+  onIdle("release", () => {
+    if (!page.cells.some(one => one.kept)) return;
     remember();
     for (const cell of page.cells) cell.kept = false;
     changed("No cell is kept.");
   });
-  on("clear", "click", () => {
+  onIdle("clear", () => {
     page.lasso = null;
     changed("The lasso is gone.");
   });
@@ -98,4 +101,4 @@ function listen() {
 buildFields();
 listen();
 changed();
-startWorker().then(drawAnew, error => complain(error.message));
+startWorker().then(drawAnew, error => error.message === "stopped" || complain(error.message));

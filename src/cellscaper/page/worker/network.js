@@ -150,7 +150,8 @@ class Network {
           let gaussian = near[i * n + j], bias = block.pairs[(head * C + labels[i]) * C + labels[j]];
           for (let k = 0; k < DISTANCES && gaussian > 0; k++) {
             bias += of[k] * gaussian;
-            gaussian = gaussian > TINY ? gaussian ** 4 : 0;
+            const twice = gaussian > TINY ? gaussian * gaussian : 0;
+            gaussian = twice * twice;
           }
           logits[i * n + j] = logits[i * n + j] * scale + bias;
         }

@@ -5,7 +5,8 @@ function makeScene(request, area, window) {
   const { counts, fixed, fixedLabels } = request, size = request.size.map(side => Math.max(side, window));
   const shift = request.size.map((side, axis) => Math.floor((size[axis] - side) / 2));
   const smaller = request.size.some((side, axis) => side !== size[axis]);
-  const region = smaller ? placedMask(new Uint8Array(request.size[0] * request.size[1]).fill(1), request.size, size, shift) : null;
+  const whole = new Uint8Array(request.size[0] * request.size[1]).fill(1);
+  const region = smaller ? placedMask(whole, request.size, size, shift) : null;
   const allowed = request.mask ? placedMask(request.mask, request.size, size, shift) : region;
   let corners = windows(size, window);
   if (allowed) corners = corners.filter(corner => anyIn(allowed, size, corner, window));

@@ -11,7 +11,9 @@ function unpacked(text, tensors) {
   let row = 0, at = 0;
   for (const [name, shape] of tensors) {
     const size = shape.reduce((a, b) => a * b, 1), length = size / rowsOf(shape);
-    found[name] = { shape, values: Float32Array.from({ length: size }, (_, i) => whole[at + i] * scales[row + Math.floor(i / length)]) };
+    const values = new Float32Array(size);
+    for (let i = 0; i < size; i++) values[i] = whole[at + i] * scales[row + Math.floor(i / length)];
+    found[name] = { shape, values };
     row += rowsOf(shape);
     at += size;
   }
