@@ -56,5 +56,5 @@ def run(args: argparse.Namespace) -> None:
             )
         real = real_curves(cells, model.region, tissue.name)
     command = f"cellscaper generate --weights {shlex.quote(path.name)}" if path else "cellscaper generate"
-    about = f"The model is {path.name}." if path else "It was trained on BRCA-M2C (breast cancer, 20×)."
+    about = f"The model is {path.name}." if path else "The model was trained on BRCA-M2C (breast cancer, 20×)."
     write_text(output, page(model, facts, real, command, html.escape(about)))

@@ -55,7 +55,7 @@ function words(r, own, real, unit, missing) {
 
 // Round numbers from low to high.
 function ticks(low, high) {
-  const rough = (high - low) / 4, ten = 10 ** Math.floor(Math.log10(rough));
+  const rough = (high - low) / 5, ten = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map(one => one * ten).find(one => one >= rough), found = [];
   for (let y = Math.ceil(low / step) * step; y <= high + 1e-9; y += step) found.push(+y.toFixed(6));
   return found;
