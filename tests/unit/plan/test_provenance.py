@@ -325,6 +325,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_fingerprints_cover_what_python_loads_with_each_stage():
     stages = [name for name in SOURCES if name.startswith("cellscaper.stages.")]
     run = subprocess.run([sys.executable, "-c", LOADED, *stages], capture_output=True, text=True, check=True)
