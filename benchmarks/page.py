@@ -28,11 +28,7 @@ from outcome import VARIABLE, Outcome, read
 HERE = Path(__file__).resolve().parent
 NAMES = (
     "unet_step", "sampling", "topology_loss", "topofd", "density", "point_diffusion", "seams", "threads", "planning",
-<<<<<<< HEAD
-    "backends", "page_in_browser",
-=======
-    "backends", "baselines", "painting",
->>>>>>> 7a376294b05159bd30261c0baaf6aa217c9f0a4a
+    "backends", "baselines", "painting", "page_in_browser",
 )  # fmt: skip
 LOOK = 0.2  # s between looks at the memory of a benchmark's processes
 
