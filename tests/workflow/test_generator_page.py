@@ -309,8 +309,42 @@ def test_moved_added_and_kept_cells_stay_while_the_model_moves_the_rest(page):
     assert problem(page) == "" and counts(arranged) == wanted.tolist()
     assert np.array_equal(after[still], before[kept]) and still.sum() == 3
     assert np.abs(after[~still][:, None] - before[~kept]).max(axis=2).min(axis=1).max() > 1
-    for _ in range(5):
+    click(page, "rearrange")  # the same request again: the next seed, or nothing would move
+    again, _, _ = cells(page)
+    assert page.ask("document.getElementById('seed').value") == "5"
+    assert np.array_equal(again[still], after[still]) and not np.array_equal(again, after)
+    for _ in range(6):
         click(page, "undo")
+    assert np.array_equal(cells(page)[0], points)
+
+
+def test_what_a_key_has_begun_ends_before_anything_else(page):
+    """A cell is taken or a lasso is begun by keys, and then a button, the mouse or another tool is used."""
+    points, _, _ = cells(page)
+    for then in ("undo", "release", "draw", "tool", "mouse"):
+        for tool, keys in (("move", ("n", "Enter", "ArrowDown")), ("lasso", ("Enter", "ArrowDown", "Enter"))):
+            page.ask(AS_AT_FIRST)
+            choose(page, tool)
+            page.ask("document.getElementById('picture').focus()")
+            for key in keys:
+                page.press(key)
+            assert page.ask("tools.held >= 0 || tools.drawing")
+            if then == "tool":
+                choose(page, "keep")
+            elif then == "mouse":
+                choose(page, "delete")
+                page.mouse(on_screen(page, *points[20].tolist()))
+            else:
+                fill(page, count0=1, count1=0, count2=0)
+                click(page, then)
+            assert not page.ask("tools.held >= 0 || tools.drawing") and page.ask("page.lasso") is None
+            page.call("Input.dispatchMouseEvent", type="mouseMoved", x=500, y=300)
+            page.press("Enter")
+    page.ask(AS_AT_FIRST)
+    page.ask("document.getElementById('picture').focus()")
+    for key in ("n", "Enter", "ArrowDown"):
+        page.press(key)
+    page.ask("document.getElementById('picture').dispatchEvent(new KeyboardEvent('keydown', {key: 'z', ctrlKey: true}))")
     assert np.array_equal(cells(page)[0], points)
 
 

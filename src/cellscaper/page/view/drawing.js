@@ -1,6 +1,6 @@
 // Requests to the worker: drawing, rearranging, redrawing in the lasso. One at a time; the page stays alive.
 
-const work = { worker: null, asked: 0, waiting: new Map(), drawing: false, ready: null };
+const work = { worker: null, asked: 0, waiting: new Map(), drawing: false, ready: null, last: "" };
 
 function startWorker() {
   const source = URL.createObjectURL(new Blob(['"use strict";', $("worker").textContent], { type: "text/javascript" }));
@@ -46,16 +46,16 @@ function setBusy(on) {
 }
 
 // Let the model place cells of `counts` beside `staying` ones, in the mask. If it succeeds, finish(request, seed) is
-// called before the layout is shown.
-async function placeCells(counts, staying, mask, size, finish) {
+// called before the layout is shown. `again`: if asked for the same twice, it takes the next seed.
+async function placeCells({ counts, staying, mask = null, size = page.size, again = true }, finish) {
   if (busy()) return;
   complain("");
-  const distance = numberOf($("distance")), seed = $("seed").value.trim();
+  const distance = numberOf($("distance")), seed = seedFor({ counts, staying, size, distance, lasso: mask && page.lasso }, again);
   const request = {
     counts, size, mask, seed, distance, fixed: pointsOf(staying), fixedLabels: staying.map(one => one.label),
   };
   const labels = Uint8Array.from(counts.flatMap((n, label) => Array(n > 0 && n < 1e5 ? n : 0).fill(label)));
-  const before = page.size, still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   setBusy(true);
   say("Drawing …");
   $("progress").value = 0;
@@ -64,11 +64,9 @@ async function placeCells(counts, staying, mask, size, finish) {
       $("progress").value = call / calls;
       $("progress").textContent = `${Math.round((100 * call) / calls)} %`;
       if (still) return;
-      page.size = size;
-      page.preview = { points, labels, staying };
+      page.preview = { points, labels, staying, size };
       requestAnimationFrame(draw);
     });
-    page.size = before;
     remember();
     page.size = size;
     const cells = [...staying];
@@ -78,7 +76,7 @@ async function placeCells(counts, staying, mask, size, finish) {
     page.cells = cells;
     finish(request, found.seed);
   } catch (error) {
-    page.size = before;
+    work.last = "";
     if (error.message === "stopped") say("Stopped. The layout is as it was.");
     else {
       say("");
@@ -88,6 +86,19 @@ async function placeCells(counts, staying, mask, size, finish) {
   page.preview = null;
   setBusy(false);
   changed();
+}
+
+// The seed in the field; with `again` the next one if the last request was the same, for it would change no cell.
+function seedFor(request, again) {
+  const key = () => JSON.stringify({ ...request, seed: $("seed").value.trim() });
+  if (again && key() === work.last) nextSeed();
+  work.last = key();
+  return $("seed").value.trim();
+}
+
+function nextSeed() {
+  const seed = $("seed").value.trim();
+  if (/^\d{1,18}$/.test(seed)) $("seed").value = String(BigInt(seed) + 1n);
 }
 
 // The number in a field; NaN for anything else, which the check of the request refuses.
@@ -107,7 +118,7 @@ function countsIn(name) {
 function drawAnew() {
   const counts = countsIn("count"), size = [numberOf($("height")), numberOf($("width"))];
   if (!counts) return Promise.resolve();
-  return placeCells(counts, [], null, size, (request, seed) => {
+  return placeCells({ counts, staying: [], size, again: false }, (request, seed) => {
     page.drawn = { ...request, layoutSeed: seed };
     page.lasso = null;
     say(`${page.cells.length} cells drawn.`);
@@ -117,7 +128,7 @@ function drawAnew() {
 function rearrange() {
   const free = page.cells.filter(one => !one.kept), staying = page.cells.filter(one => one.kept);
   if (!free.length) return complain("all cells are kept; let some go, then the model can move them");
-  return placeCells(countsOf(free), staying, null, page.size, () => {
+  return placeCells({ counts: countsOf(free), staying }, () => {
     page.drawn = null;
     say(`${free.length} cells rearranged, ${staying.length} kept.`);
   });
@@ -132,7 +143,7 @@ function inpaint() {
     page.cells = staying;
     return edited("The lasso is empty now.");
   }
-  return placeCells(counts, staying, mask, page.size, () => {
+  return placeCells({ counts, staying, mask }, () => {
     page.drawn = null;
     say(`${counts.reduce((a, b) => a + b, 0)} cells redrawn in the lasso.`);
   });

@@ -58,14 +58,19 @@ function buildFields() {
 
 function listen() {
   const on = (id, event, action) => $(id).addEventListener(event, action);
-  const onIdle = (id, action) => on(id, "click", () => busy() || action());
+  const onIdle = (id, action) => on(id, "click", () => {
+    if (busy()) return;
+    settle();
+    action();
+  });
   on("request", "submit", event => {
     event.preventDefault();
-    if (!busy()) drawAnew();
+    if (busy()) return;
+    settle();
+    drawAnew();
   });
   onIdle("another", () => {
-    const seed = $("seed").value.trim();
-    if (/^\d{1,18}$/.test(seed)) $("seed").value = String(BigInt(seed) + 1n);
+    nextSeed();
     drawAnew();
   });
   on("cancel", "click", stop);
@@ -83,7 +88,7 @@ function listen() {
     changed("The lasso is gone.");
   });
   on("look", "change", draw);
-  for (const one of document.querySelectorAll("input[name=tool]")) one.addEventListener("change", () => changed());
+  for (const one of document.querySelectorAll("input[name=tool]")) one.addEventListener("change", () => settle() || changed());
   on("table-of-cells", "toggle", () => changed());
   on("geojson", "click", () => save(new Blob([geojson()], { type: "application/geo+json" }), "layout.geojson"));
   on("csv", "click", () => save(new Blob([csv()], { type: "text/csv" }), "layout.csv"));

@@ -44,7 +44,7 @@ function shownCells() {
 }
 
 function draw() {
-  const canvas = $("picture"), [height, width] = page.size;
+  const canvas = $("picture"), [height, width] = (page.preview ?? page).size;
   const room = Math.max($("layout").clientWidth - 2, 16); // a window that is not there yet has no width
   const zoom = Math.min(room / width, 660 / Math.max(height, width)), dense = window.devicePixelRatio || 1;
   canvas.style.width = `${width * zoom + 2}px`; // with its border

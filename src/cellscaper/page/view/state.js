@@ -9,7 +9,7 @@ const page = {
   size: [256, 256],
   drawn: null, // the request and the seed of a layout that nobody has changed since
   lasso: null, // corners [y, x]
-  preview: null, // positions of new cells while they are denoised
+  preview: null, // what is drawn while the model denoises: positions of new cells, staying ones, and the size
   past: [],
 };
 
@@ -32,6 +32,7 @@ function remember() {
 }
 
 function undo() {
+  settle();
   const before = page.past.pop();
   if (!before) return;
   Object.assign(page, before, { lasso: null });

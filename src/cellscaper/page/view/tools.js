@@ -65,6 +65,12 @@ function putDown() {
   edited(`Moved: ${named(cell)}.`);
 }
 
+// Before anything else happens: a cell taken by a key is put down, and an unfinished lasso is dropped.
+function settle() {
+  if (tools.held >= 0) putDown();
+  if (tools.drawing) [page.lasso, tools.drawing] = [null, false];
+}
+
 // The lasso is closed: offer its counts.
 function lassoDone() {
   tools.drawing = false;
@@ -84,7 +90,7 @@ function pointerDown(event) {
   $("picture").focus({ preventScroll: true });
   tools.keyboard = false;
   const { y, x, reach } = place(event);
-  if (tools.held >= 0) putDown(); // taken by a key
+  settle();
   if (!act(y, x, reach)) return;
   $("picture").setPointerCapture(event.pointerId);
   if (tool() === "lasso") [page.lasso, tools.drawing] = [[inside(y, x)], true];
