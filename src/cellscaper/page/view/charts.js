@@ -1,6 +1,6 @@
 // Statistics of the layout beside those of real tissue, as small charts.
 
-const CHART = { width: 260, height: 150, left: 34, right: 6, top: 6, bottom: 28 };
+const CHART = { width: 260, height: 160, left: 34, right: 6, top: 6, bottom: 38 };
 
 async function measure() {
   const { cells, size } = page, layout = { points: pointsOf(cells), labels: cells.map(one => one.label), size };
@@ -40,7 +40,7 @@ function chart(parent, title, r, own, real, range, unit, missing, limit) {
     make("svg:line", { x1: left, x2: width - right, y1: down(y), y2: down(y), class: "axis" }, svg);
     make("svg:text", { x: left - 5, y: down(y) + 3, "text-anchor": "end", text: y }, svg);
   }
-  for (const x of ticks(0, r.at(-1))) make("svg:text", { x: across(x), y: height - 16, "text-anchor": "middle", text: x }, svg);
+  for (const x of ticks(0, r.at(-1))) make("svg:text", { x: across(x), y: height - 20, "text-anchor": "middle", text: x }, svg);
   make("svg:text", { x: width - right, y: height - 4, "text-anchor": "end", text: "r, px" }, svg);
   if (own) make("svg:polyline", { points: line(own), class: "own" }, svg);
   else make("svg:text", { x: left + 8, y: top + 12, text: missing }, svg);

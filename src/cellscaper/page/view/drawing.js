@@ -67,7 +67,7 @@ async function placeCells({ counts, staying, mask = null, size = page.size, agai
       page.preview = { points, labels, staying, size };
       requestAnimationFrame(draw);
     });
-    remember();
+    if (page.cells.length || page.past.length) remember();
     page.size = size;
     const cells = [...staying];
     for (let i = found.given; i < found.labels.length; i++) {
