@@ -23,6 +23,7 @@ WORKFLOW = {
     "killed, stopped, on two processes",
     "tests/workflow/test_faults.py": "every stage on full and read-only disks, and with each kind of input damaged",
     "tests/workflow/test_any_path.py": "the whole `ci` run in folders with blanks, quotes and umlauts",
+    "tests/workflow/test_generator_page.py": "20 layouts in Chromium against those of the command line",
 }
 UNIT = {
     "tests/unit/fuzz/test_fuzz.py": "every reader with files broken at random",

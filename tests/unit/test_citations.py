@@ -69,15 +69,15 @@ def flags_of(text: str) -> set[str]:
 
 @cache
 def own_flags() -> dict[str, set[str]]:
-    """The flags of each command of `cellscaper` and of each benchmark, by name."""
+    """The flags of each command of `cellscaper`, of each benchmark and of what makes pages, by name."""
     flags = {}
     for name, command in cli.COMMANDS.items():
         parser = argparse.ArgumentParser()
         command.arguments(parser)
         flags[f"cellscaper {name}"] = flags_of(parser.format_help())
-    for file in ROOT.glob("benchmarks/*.py"):
+    for file in (*ROOT.glob("benchmarks/*.py"), *ROOT.glob("docs/*.py")):
         source = file.read_text(encoding="utf-8")
-        flags[f"benchmarks/{file.name}"] = flags_of(" ".join(re.findall(r'add_argument\("(--[\w-]+)"', source)))
+        flags[f"{file.parent.name}/{file.name}"] = flags_of(" ".join(re.findall(r'add_argument\("(--[\w-]+)"', source)))
     return flags
 
 

@@ -172,11 +172,12 @@ REQUESTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("seeds", [(10**12 + 3,), pytest.param((0, 1, 77), marks=pytest.mark.long)])
 @pytest.mark.parametrize(("wanted", "size", "distance"), REQUESTS)
-def test_layouts_are_those_of_the_command_line(page, tmp_path, wanted, size, distance):
+def test_layouts_are_those_of_the_command_line(page, tmp_path, wanted, size, distance, seeds):
     """Four seeds of each request: 20 layouts, whose cells lie at most 0.1 px elsewhere."""
     asked = ",".join(f"{name}={n}" for name, n in zip(CLASSES, wanted, strict=True))
-    for seed in (0, 1, 77, 10**12 + 3):
+    for seed in seeds:
         file = tmp_path / f"{seed}.h5"
         words = ["--size", f"{size[0]},{size[1]}", "--min-distance", str(distance), "--seed", str(seed)]
         cli.call(["generate", "--counts", asked, *words, "--threads", "1", "-o", str(file)])
@@ -204,7 +205,8 @@ def a_ring():
 
 GIVEN = np.array([[20, 30], [200.5, 17.25], [128, 130], [128, 136.5], [250, 250], [64, 199]], np.float32)
 HARD = {
-    "large": (dict(counts=(20, 90, 30), size=(300, 400)), np.zeros((0, 2), np.float32)),
+    "six windows": (dict(counts=(20, 90, 30), size=(300, 400)), np.zeros((0, 2), np.float32)),
+    "two windows": (dict(counts=(6, 24, 10), size=(256, 300)), np.zeros((0, 2), np.float32)),
     "small, given": (dict(counts=(3, 6, 2), size=(130, 90)), GIVEN[:1]),
     "given": (dict(counts=(10, 30, 10), size=(256, 256)), GIVEN),
     "ring": (dict(counts=(10, 30, 10), size=(256, 256), mask=a_ring()), np.zeros((0, 2), np.float32)),
@@ -212,7 +214,7 @@ HARD = {
 }
 
 
-@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.long) if n == "six windows" else n for n in HARD])
 def test_the_program_of_the_page_agrees_with_the_package(page, network, name):
     """Windows, masks and given cells: the same as Python with the same weights, but for rounding."""
     what, fixed = HARD[name]

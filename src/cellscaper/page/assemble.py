@@ -10,7 +10,7 @@ from cellscaper.generators.pointsets.generate import SAMPLING
 from cellscaper.generators.pointsets.network import PointDenoiser
 from cellscaper.generators.pointsets.sampler import noise_levels
 from cellscaper.generators.pointsets.settings import PointNetwork
-from cellscaper.page.curves import RADII, STEPS, checked
+from cellscaper.page.curves import FEW, RADII, STEPS, checked
 from cellscaper.page.weights import packed
 from cellscaper.report.figures.palette import colour, rgb
 from cellscaper.run.settings import read
@@ -64,7 +64,7 @@ def page(
             "churn": SAMPLING.churn,
             "churn_above": SAMPLING.churn_above,
         },
-        "curves": {"radii": RADII, "steps": STEPS, "real": checked(real, classes) if real else None},
+        "curves": {"radii": RADII, "steps": STEPS, "few": FEW, "real": checked(real, classes) if real else None},
     }
     parts = {
         "TITLE": "Layouts of cells in tissue",

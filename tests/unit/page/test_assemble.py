@@ -92,7 +92,7 @@ def test_a_row_of_zeros_stays_zero():
 
 def test_an_own_model_has_a_page_with_its_own_tissue(tmp_path):
     rng = np.random.default_rng(0)
-    layouts = [Layout(rng.uniform(0, 300, (80, 2)), rng.integers(0, 2, 80), (300, 300)) for _ in range(8)]
+    layouts = [Layout(rng.uniform(0, 300, (200, 2)), rng.integers(0, 2, 200), (300, 300)) for _ in range(8)]
     export.write(tmp_path / "real.h5", LayoutSet.build(layouts, ("a", "b"), 0.5), {})
     model = own_model(tmp_path / "my model.safetensors")
     cli.call(["page", str(model), "--real", str(tmp_path / "real.h5"), "-o", str(tmp_path / "own.html")])
@@ -105,7 +105,7 @@ def test_an_own_model_has_a_page_with_its_own_tissue(tmp_path):
     middle = np.array(real["pairs"]["a-b"]["middle"])
     assert len(middle) == sum(r <= 64 for r in found["curves"]["radii"])
     assert np.abs(middle[5:]).max() < 3  # independent cells
-    assert sum(real["counts"]) == pytest.approx(80 * (128 / 300) ** 2, abs=3)
+    assert sum(real["counts"]) == pytest.approx(200 * (128 / 300) ** 2, abs=3)
     cli.call(["page", str(model), "-o", str(tmp_path / "bare.html")])
     assert model_of(tmp_path / "bare.html")["curves"]["real"] is None
 

@@ -51,7 +51,8 @@ function buildFields() {
   const real = model.curves.real;
   $("real").textContent = real
     ? `Blue line: this layout. Grey: ${real.windows} windows of ${model.network.region} × ${model.network.region} px of ` +
-      `${real.name}, their middle (dashed) and 90 % of them (band). One window differs a lot from another, so a single ` +
+      `${real.name}, their middle (dashed) and 90 % of them (band). A curve is of the ` +
+      `windows with ${model.curves.few} or more cells of its classes. One window differs a lot from another, so a single ` +
       "layout may leave the band in places."
     : "Blue line: this layout. This page was made without real tissue to compare with (cellscaper page --real).";
 }
