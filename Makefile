@@ -47,9 +47,9 @@ paper: home .venv/ready  ## the papers' values: weeks of a GPU (LIZARD=folder; D
 report: home .venv/ready  ## results/report.html of a run (PRESET=its preset); runs what is missing, nothing else
 	$(RUN) make_report --configfile $(PRESET)
 
-test: test-unit  ## all tests but the long campaigns; two at a time, those that measure time at the end
-	$(PYTEST) -n 2 -m slow tests/unit
-	$(PYTEST) -n 2 --dist loadscope -m "not alone" --durations=15 tests/workflow tests/real
+# One session, and the files that take longest at its beginning: so both processes have work to the end
+test: .venv/oracles  ## all tests but the long campaigns; two at a time, those that measure time at the end
+	$(PYTEST) -n 2 --dist loadscope --no-loadscope-reorder -m "not alone" --durations=25 tests/workflow tests/real tests/unit
 	$(PYTEST) -m alone tests/workflow
 
 test-unit: .venv/oracles  ## the fast ones

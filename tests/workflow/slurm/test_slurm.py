@@ -1,9 +1,11 @@
 """Whole runs through a real SLURM cluster: retries, time limits, preempted and cancelled jobs, sets in parts.
 
 Most of the time is waiting: SLURM lets a job that goes back into its queue wait for two minutes. So each story runs in
-a thread of its own, beside the others and beside the whole `ci` preset, and the tests read what became of it.
+a thread of its own, beside the others and beside a table of the `ci` preset, and the tests read what became of it.
+`make test-long` makes the whole preset on the cluster.
 """
 
+import csv
 import re
 import subprocess
 import threading
@@ -19,7 +21,11 @@ MODEL = "results/phantom/train_layout/adm/seed0/model.safetensors"
 STATE = "results/phantom/train_layout/adm/seed0/state"
 LOG = "results/phantom/logs/train_layout/adm-seed0.log"
 FEATURES = "results/phantom/train_features/tc/seed0/model.safetensors"
-SET = "sets: {many: {dataset: phantom, experiment: point_diffusion, layouts: 320, parts: 10, images: true}}"
+ONE_TABLE = """
+run: {tables: [tc_table2]}
+tables: {tc_table2: {rows: {spatial_diffusion: {why: "not in this test"}}}}
+"""
+SET = "sets: {some: null, many: {dataset: phantom, experiment: random, layouts: 320, parts: 10, images: true}}"
 PART = "results/phantom/sets/many/part4-of-10"
 
 
@@ -97,9 +103,12 @@ def stories(beside):
 
 @pytest.fixture(scope="module")
 def through_slurm(cluster, stories, house, tmp_path_factory):
-    """The whole `ci` preset, with a set in ten parts, made on the cluster: the copy and what Snakemake printed."""
-    workflow = house.copy(tmp_path_factory.mktemp("preset") / "house")
-    overlays = workflow.overlay("own.yaml", f"resources: {{train_image: {{gpu: 1}}}}\n{SET}")
+    """A table of the `ci` preset, and a set in ten parts, made on the cluster: the copy and what Snakemake printed."""
+    return preset(cluster, house.copy(tmp_path_factory.mktemp("preset") / "house"), f"{ONE_TABLE}\n{SET}")
+
+
+def preset(cluster, workflow, config):
+    overlays = workflow.overlay("own.yaml", f"resources: {{train_image: {{gpu: 1}}}}\n{config}")
     ended = workflow.run(cluster.command(workflow, "--local-cores", "2", overlays=overlays))
     assert ended.status == 0, ended.text
     return workflow, overlays, ended.text
@@ -114,21 +123,41 @@ def assert_same_weights(workflow, finished, model=MODEL):
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
 
 
-def test_ci_preset_runs_through_slurm_to_the_same_tables(cluster, through_slurm, finished, jobs):
-    workflow, _, text = through_slurm
-    tables = sorted((finished.folder / "results/phantom/tables").glob("*.*"))
+def test_a_table_made_through_slurm_is_the_same(cluster, through_slurm, finished):
+    workflow, overlays, text = through_slurm
+    found, expected = (cells(one) for one in (workflow, finished))
+    assert len(found) == 20  # two rows, two detectors, three classes, their mean and any class
+    assert found.items() <= expected.items()
+    assert_jobs(cluster.jobs(text), workflow.plan("--forceall", overlays=overlays))
+
+
+def cells(workflow):
+    """The cells of the table that have a value."""
+    file = workflow.results / "tables/tc_table2.csv"
+    with open(file, newline="", encoding="utf-8") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["status"] == "ok"]
+    return {(row["row"], row["detector"], row["metric"], row["class"]): (row["mean"], row["gain_low"]) for row in rows}
+
+
+@pytest.mark.long
+def test_ci_preset_runs_through_slurm_to_the_same_tables(cluster, stories, house, finished, jobs, tmp_path):
+    workflow, _, text = preset(cluster, house.copy(tmp_path / "house"), "")
+    tables = sorted((finished.results / "tables").glob("*.*"))
     assert {file.suffix for file in tables} >= {".csv", ".md", ".tex"}
     for file in tables:
         if file.suffix != ".png":
             other = workflow.folder / file.relative_to(finished.folder)
             assert other.read_bytes() == file.read_bytes(), file.name
+    assert_jobs(cluster.jobs(text), jobs)
 
-    made = cluster.jobs(text)
+
+def assert_jobs(made, jobs):
+    """Each training was a SLURM job of its own, those that profile and configuration send to a GPU were there."""
     assert {job.state for job in made} == {"COMPLETED"}
     wanted = [job for job in jobs if job.rule.startswith("train_")]
     assert len([job for job in made if job.what.startswith("rule_train_")]) == len(wanted)  # one for each seed
     on_gpu = [job for job in made if job.partition == "gpu"]
-    assert len(on_gpu) == len([job for job in wanted if job.rule in ("train_detector", "train_image")])
+    assert len(on_gpu) == len([job for job in wanted if job.rule in ("train_detector", "train_image")]) > 0
     for job in on_gpu:
         assert job.what.startswith(("rule_train_detector", "rule_train_image"))
         assert (job.constraint == "large") == job.what.startswith("rule_train_image"), job
