@@ -346,7 +346,7 @@ def test_what_a_key_has_begun_ends_before_anything_else(page):
     page.ask("document.getElementById('picture').focus()")
     for key in ("n", "Enter", "ArrowDown"):
         page.press(key)
-    page.ask("document.getElementById('picture').dispatchEvent(new KeyboardEvent('keydown', {key: 'z', ctrlKey: true}))")
+    page.ask("$('picture').dispatchEvent(new KeyboardEvent('keydown', {key: 'z', ctrlKey: true}))")
     assert np.array_equal(cells(page)[0], points)
 
 
