@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-TOGETHER = ("test_slurm.py", "test_pages.py")  # one cluster, one browser
+TOGETHER = ("test_slurm.py", "test_pages.py", "test_generator_page.py")  # one cluster, one browser each
 
 # Time limits for single examples fail at random on busy machines; examples must not depend on earlier runs.
 hypothesis.settings.register_profile("cellscaper", deadline=None, derandomize=True, database=None)

@@ -25,6 +25,7 @@ WORKFLOW = {
     "tests/workflow/slurm/test_slurm.py": "the whole `ci` run through the test cluster",
     "tests/workflow/slurm/test_large_set.py": "ten thousand layouts in fifty parts, through the test cluster",
     "tests/workflow/test_any_path.py": "the whole `ci` run in folders with blanks, quotes and umlauts",
+    "tests/workflow/test_generator_page.py": "20 layouts in Chromium against those of the command line",
 }
 UNIT = {
     "tests/unit/fuzz/test_fuzz.py": "every reader with files broken at random",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn, Protocol
 
-from cellscaper.commands import check, convert, detect, envelope, generate, paint, plan, verify
+from cellscaper.commands import check, convert, detect, envelope, generate, page, paint, plan, verify
 from cellscaper.errors import CellscaperError
 from cellscaper.run import stage
 
@@ -32,6 +32,7 @@ COMMANDS: dict[str, Command] = {
     "detect": detect,
     "envelope": envelope,
     "plan": plan,
+    "page": page,
     "verify": verify,
 }
 
