@@ -48,7 +48,7 @@ def parser() -> Parser:
     """The whole command line."""
     main = Parser(
         "cellscaper",
-        description="Layouts of cells: generate, paint, detect, convert, test, check; the cost of a run; verify results.",
+        description="Layouts of cells: generate, paint, detect, convert, test, check; cost of a run; verify results.",
     )
     main.add_argument("--version", action="version", version=f"cellscaper {_version()}")
     commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -8,6 +8,8 @@ and for it copies of the Snakefile (``--workflow``) and of the configuration (``
 
 import json
 import os.path
+from collections.abc import Iterable
+from pathlib import Path
 
 import yaml
 
@@ -23,34 +25,36 @@ def main() -> None:
     made = ["report", "crate", "workflow", "configuration"]
     args = stage.arguments(__doc__, inputs=files, outputs=made, options=["framing", "left_out"])
     results = args.report.parent
-    links = [os.path.relpath(file, results) for file in args.galleries]
+
+    def relative(files: Iterable[Path]) -> list[str]:
+        return [os.path.relpath(file, results) for file in files]
+
     framing, left_out = json.loads(args.framing), json.loads(args.left_out)
-    page = report_page(args.config, results, args.tables, framing, args.figures, links, args.snakefile, left_out)
+    page = report_page(
+        args.config, results, args.tables, framing, args.figures, relative(args.galleries), args.snakefile, left_out
+    )
     names = args.config["run"]["datasets"]
     notes = [file.with_suffix(".notes.json") for file in args.tables]
     manifests = [results / name / "fetch_dataset" / "manifest.json" for name in names]
-    relative = {
-        name: [os.path.relpath(file, results) for file in files]
-        for name, files in (
-            ("tables", args.tables),
-            ("others", [*notes, *args.figures, *args.galleries]),
-            ("manifests", [file for file in manifests if file.exists()]),
-        )
-    }
     texts = {
         args.report: page.text,
         args.configuration: yaml.safe_dump(dict(args.config), sort_keys=False, allow_unicode=True),
         args.workflow: args.snakefile.read_text(encoding="utf-8"),
     }
+    workflow, configuration, report = relative([args.workflow, args.configuration, args.report])
     run = Run(
         results,
         {name: args.config["datasets"][name]["reader"] for name in names},
-        {os.path.relpath(file, results): text for file, text in texts.items()},
-        *(os.path.relpath(file, results) for file in (args.workflow, args.configuration, args.report)),
-        **relative,
-        commits=page.commits,
-        version=page.version,
-        origins=page.origins,
+        dict(zip(relative(texts), texts.values(), strict=True)),
+        workflow,
+        configuration,
+        report,
+        relative(args.tables),
+        relative([*notes, *args.figures, *args.galleries]),
+        relative(file for file in manifests if file.exists()),
+        page.commits,
+        page.version,
+        page.origins,
     )
     texts[args.crate] = crate(run)
     for file, text in texts.items():  # when everything is known

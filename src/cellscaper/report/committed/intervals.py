@@ -93,7 +93,8 @@ def _scored(name: str, metric: Metric, settings: object, compared: Comparison) -
 
 def _detections(outputs: Outputs, origin: Origin) -> tuple[Intervals, int]:
     files = [Path(job.file).with_name("counts.csv") for job in origin.scores]
-    radius, found, images = outputs.config["metrics"]["detection"]["radius"], {}, 0
+    radius, images = outputs.config["metrics"]["detection"]["radius"], 0
+    found: Intervals = {}
     for (_, _, protocol), counts in read_counts(files).items():
         names, images = [*counts.classes, "mean", DETECTION], len(counts.images)
         for score in ("precision", "recall", "f1"):
