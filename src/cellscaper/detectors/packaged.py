@@ -73,7 +73,7 @@ def load(path: Path) -> Trained:
         what = f"a model of {section['method']}" if section.get("method") else "another model"
         raise CellscaperError(f"{path} holds {what} and no detector; give the model.safetensors of a trained detector")
     method: Detector = load_method("detectors", section["method"])
-    settings = read(method.Settings, section["settings"], f"{path}: detectors {section['method']}")
+    settings: Any = read(method.Settings, section["settings"], f"{path}: detectors {section['method']}")
     model = method.build(settings, len(facts["classes"])).eval()
     model.load_state_dict({name: one.float() if one.is_floating_point() else one for name, one in weights.items()})
     reading = partial(method.cells, settings=settings)
