@@ -179,9 +179,8 @@ def test_the_page_says_first_what_can_be_seen_and_answers_by_the_intervals(maker
     assert f"sees is {least:.3f}".replace("0.", ".") in text
     main = line(lines, **MAIN, **{"class": "mean"})
     answer = text.split("## Answer\n\n")[1]
-    assert answer.startswith(
-        f"The question asked beforehand was the mean F1 of the first line: **yes**, +{main['difference'][1:5]}"
-    )
+    asked = "The question asked beforehand was the mean F1 of the first line: **yes**, +"
+    assert answer.startswith(asked + f"{float(main['difference']):.3f}".removeprefix("0"))
     assert "\n- **+ point diffusion, quilted** (decoupled, 80 training images): lymphocyte: **yes**" in answer
     assert "recall at least .7** (decoupled, 80 training images): lymphocyte: **no, they harm**" in answer
     assert "random cells, quilted** (decoupled, 80 training images): lymphocyte: not shown" in answer

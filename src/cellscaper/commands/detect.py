@@ -131,7 +131,7 @@ def _asked(files: list[Path], mpp: float | None, own: float) -> list[Asked]:
     from cellscaper.run.progress import log
 
     if mpp is not None and not PLAUSIBLE[0] <= mpp <= PLAUSIBLE[1]:
-        raise CellscaperError(f"--mpp {mpp:g}: expected {PLAUSIBLE[0]} to {PLAUSIBLE[1]} µm a pixel (0.5 at 20×)")
+        raise CellscaperError(f"--mpp {mpp:g}: expected {PLAUSIBLE[0]:g} to {PLAUSIBLE[1]:g} µm a pixel (0.5 at 20×)")
     names = [file.name for file in files]
     found = []
     for file in files:

@@ -98,10 +98,13 @@ def test_a_file_for_each_image(folder):
 
 
 def test_an_image_without_cells(folder):
-    Image.new("RGB", (90, 80), (230, 205, 220)).save("empty.png")
-    call("empty.png", "a.png", output="out.csv")
-    read = export.read(Path("out.csv"))
-    assert np.diff(read.offsets)[0] == 0 and read.source.tolist() == ["empty.png", "a.png"]
+    weights, facts = read_weights(Path("model.safetensors"))
+    facts["section"]["settings"]["threshold"] = 1.0
+    write_weights(Path("blind.safetensors"), weights, {}, **facts)
+    for ending in ("csv", "geojson", "h5"):
+        call("a.png", "b.png", weights="blind.safetensors", output=f"none.{ending}")
+        read = export.read(Path(f"none.{ending}"))
+        assert read.offsets.tolist() == [0, 0, 0] and read.source.tolist() == ["a.png", "b.png"]
 
 
 @pytest.mark.parametrize("factor", [2.0, 0.8])
@@ -112,7 +115,7 @@ def test_places_are_in_the_images_own_pixels(folder, factor):
     call("large.png", mpp=f"{0.5 / factor}", output="large.h5")
     found = read_layouts(Path("large.h5"))
     assert found.size[0].tolist() == list(large.shape[:2]) and found.mpp == pytest.approx(0.5 / factor)
-    wanted = dots.rescaled_points(folder.layout(0).points, (150, 170), large.shape)
+    wanted = dots.rescaled_points(folder.layout(0).points, (150, 170), large.shape[:2])
     assert len(match(wanted, found.points, 3 * factor)) > 0.85 * len(wanted)
 
 
