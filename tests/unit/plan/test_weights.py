@@ -23,7 +23,7 @@ ALONE = ("brca-small", "brca-points")
 
 
 def outputs(own):
-    return Outputs(configuration(yaml.safe_load(own) if isinstance(own, str) else own))
+    return Outputs(configuration(yaml.safe_load(own) or {} if isinstance(own, str) else own))
 
 
 @pytest.fixture
