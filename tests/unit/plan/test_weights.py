@@ -23,7 +23,7 @@ ALONE = ("brca-small", "brca-points")
 
 
 def outputs(own):
-    return Outputs(configuration(yaml.safe_load(own) if isinstance(own, str) else own))
+    return Outputs(configuration(yaml.safe_load(own) or {} if isinstance(own, str) else own))
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ experiments:
         ),
         ("adm: {init: random}", "adm.init = 'random' in {file}: generator random is not trained; name an experiment"),
         ("adm: {init: adm}", "adm.init = 'adm' in {file}: starts lead in a circle (adm → adm); one of them must"),
-        ("adm: {init: tmccg}, tmccg: {init: adm}", "starts lead in a circle (adm → tmccg → adm)"),
+        ("adm: {init: tmccg}, tmccg: {init: adm}", "starts lead in a circle (tmccg → adm → tmccg)"),
         ("random: {init: adm}", "random.init in {file}, unknown key"),
         ("adm: {init: 5}", "adm.init = 5 in {file}: 5 is not of type 'string', 'null'; expected a text"),
         ("adm: {weights: -x}", "expected a text that does not begin with -"),
