@@ -1,6 +1,7 @@
 """The pages of a run in a real browser."""
 
 import re
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -96,6 +97,48 @@ def test_nothing_in_the_report_comes_from_elsewhere(report):
     text = report.read_text(encoding="utf-8")
     assert not re.search(r"(src|href)=\"(https?:)?//", text)
     assert "<script" not in text
+
+
+SHOWN = "[...document.querySelectorAll('.origin')].filter(e => getComputedStyle(e).display != 'none').map(e => e.id)"
+
+
+def test_each_number_leads_to_its_origin_and_the_origin_to_files_that_are_there(report, browser):
+    browser.open(report)
+    links = browser.ask("[...document.querySelectorAll('a.ours')].map(a => [a.innerText, a.getAttribute('href')])")
+    assert len(links) > 100 and all(text and href.startswith("#row-phantom-") for text, href in links)
+    values = browser.ask("""[...document.querySelectorAll('a.ours')].map(a => [
+        +a.innerText.split(' ')[0].replace('−', '-'),
+        +document.getElementById(a.getAttribute('href').slice(1)).lastElementChild.innerText.replace('−', '-')])""")
+    assert all(abs(shown - of_the_seed) <= 0.06 * max(1, abs(shown)) for shown, of_the_seed in values)  # one seed
+    files = browser.ask("[...document.querySelectorAll('.origin td a')].map(a => decodeURI(a.getAttribute('href')))")
+    assert len(files) > 100
+    assert [file for file in set(files) if not (report.parent / file).is_file()] == []
+    facts = browser.ask("[...document.querySelectorAll('.origin dl')].map(d => d.innerText)")
+    assert all("experiments." in one or "real images alone" in one for one in facts)
+
+
+def test_an_origin_opens_and_closes_by_keyboard(report, browser):
+    browser.open(report)
+    assert browser.ask(SHOWN) == []
+    browser.ask("document.querySelector('a.ours').focus()")
+    browser.press("Enter", 13, "\r")
+    (panel,) = browser.ask(SHOWN)
+    assert browser.ask("document.querySelector(':target').closest('.origin').id") == panel
+    browser.press("Tab", 9)
+    assert browser.ask("document.activeElement.closest('.origin').id") == panel
+    assert browser.ask(WIDER) == 0
+    browser.ask("document.querySelector(':target').closest('.origin').querySelector('.head a').focus()")
+    browser.press("Enter", 13, "\r")
+    assert browser.ask(SHOWN) == []
+
+
+def test_the_crate_beside_the_report_holds_every_file_that_the_report_links_to(report, browser):
+    graph = json.loads((report.parent / "ro-crate-metadata.json").read_text(encoding="utf-8"))["@graph"]
+    parts = {unquote(one["@id"]) for entity in graph if entity["@id"] == "./" for one in entity["hasPart"]}
+    browser.open(report)
+    linked = browser.ask("[...document.querySelectorAll('.origin td a')].map(a => decodeURI(a.getAttribute('href')))")
+    assert set(linked) <= parts
+    assert [name for name in parts if not (report.parent / name).is_file()] == []
 
 
 # -- the gallery ---------------------------------------------------------------------------------------------
