@@ -42,11 +42,12 @@ def _readable(pairs: list[Pair], candidates: Candidates, reasons: dict[str, str]
     for pattern in drop:
         for pair in patterns[pattern]:
             why = candidates.why.get(patterns[pattern][0].cells, "")
-            reasons.setdefault(pair.cells, "no cells can be read" + (f" ({_brief(why)})" if why else ""))
+            reasons.setdefault(pair.cells, "no cells can be read" + (f" ({brief(why)})" if why else ""))
     return [pair for pair in pairs if pair.pattern not in drop]
 
 
-def _brief(text: str) -> str:
+def brief(text: str) -> str:
+    """An error for a place among others: without its file, shortened."""
     words = text.split(" ", 1)[-1] if text.startswith("/") else text
     return words if len(words) <= 120 else words[:117] + "…"
 

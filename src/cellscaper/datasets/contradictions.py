@@ -17,6 +17,8 @@ from cellscaper.disk.formats.table_columns import names_an_image
 
 CLEAR = 0.1  # optical density by which places of another frame must be darker
 FEWEST = 50  # dots in the images that are looked at
+FEW_IMAGES = 4  # in which shifts are tried
+_SHIFTS = range(-32, 33, 4)  # px
 MOST_TABLES = 400  # tables whose names of images are looked at
 
 _Points = NDArray[np.float64]
@@ -89,12 +91,33 @@ def other_frame(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.u
             gains[words] = _mean([under(sample[image], own) for image, own in moved.items()]) - plain
     best = max(gains, key=lambda words: gains[words], default="")
     if not best or gains[best] < CLEAR or sum(gain > gains[best] - CLEAR / 2 for gain in gains.values()) > 1:
+        best, gains[best] = _shifted(looked, sample)
+    if not best:
         return None
     return (
-        f"the dots do not lie on nuclei, and with {best} they do (darker by {gains[best]:.2f}): correct the files"
-        + (", or swap the columns with --columns y=…,x=…" if best.startswith("y and x") else "")
-        + "; say --unit px if they are right"
+        f"the dots do not lie on nuclei, and with {best} they do (darker by {gains[best]:.2f}): correct the files "
+        "(columns of tables: --columns y=…,x=…); say --unit px if they are right"
     )
+
+
+def _shifted(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.uint8]]) -> tuple[str, float]:
+    """The shift in words after which the dots lie on dark places, and by how much; no words for none."""
+    some = dict(list(points.items())[:FEW_IMAGES])
+    if sum(map(len, some.values())) < 4 * FEWEST:
+        return "", 0.0
+    found = {
+        (down, right): _mean([under(sample[image], own + np.array([down, right])) for image, own in some.items()])
+        for down in _SHIFTS
+        for right in _SHIFTS
+    }
+    (down, right), dark = max(found.items(), key=lambda item: item[1])
+    gain = dark - found[0, 0]
+    near = [value for shift, value in found.items() if max(abs(shift[0] - down), abs(shift[1] - right)) > 8]
+    if gain < 2 * CLEAR or dark - max(near) < CLEAR:
+        return "", 0.0
+    return f"all of them {abs(down)} px {'further down' if down > 0 else 'further up'} and {abs(right)} px further " + (
+        "right" if right > 0 else "left"
+    ), gain
 
 
 def _column(candidates: Candidates, file: str, names: Names) -> Sequence[str]:

@@ -55,6 +55,8 @@ def find_tables(
         tables = {file: split_lines(read_text(file), file) for file in files}
     found = find_form(tables, {} if image_column else sizes)
     columns = found.form.columns
+    if isinstance(columns, Mapping) and columns.get("class") == image_column:
+        columns = {field: name for field, name in columns.items() if field != "class"}
     kept = {**columns, **more} if isinstance(columns, Mapping) else tuple(columns)
     separator = found.form.separator if found.form.header is False else "auto"
     return Tables(
