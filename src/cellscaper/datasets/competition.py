@@ -1,5 +1,6 @@
 """Candidates compete by evidence: names, kinds of pixels, sizes that fit the dots, equal contents; a tie stops."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
@@ -93,7 +94,7 @@ def _bestseries(
     if len(best) > 1:
         raise CellscaperError(
             f"{' and '.join(best)} fit the same dots: two pictures for each; name the images with --images "
-            f"'{best[0]}', or take the others away"
+            f"{shlex.quote(best[0])}, or take the others away"
         )
     return best[0]
 
@@ -131,10 +132,13 @@ def _one_file(pairs: list[Pair], candidates: Candidates, reasons: dict[str, str]
         if side == 0:
             number = len(next(own for own in by_image.values() if both[0] in own and both[1] in own))
             apart = _apart(candidates, first[0], second[0])
-            hint = f"; if each of the {number} holds other cells, put them into one file" * apart
+            hint = (
+                f"; if each of the {number} holds other cells, put them into one file"
+                + _AS_ONE[first[0].endswith(MASKS)]
+            ) * apart
             raise CellscaperError(
                 f"{first[0]} and {second[0]} fit the same image, {len(shared)} images have two such files; name one "
-                f"with --dots '{both[0]}' or --dots '{both[1]}'{hint + _AS_ONE[first[0].endswith(MASKS)] * apart}"
+                f"with --dots {shlex.quote(both[0])} or --dots {shlex.quote(both[1])}{hint}"
             )
         lost, kept = (both[1], both[0]) if side < 0 else (both[0], both[1])
         dropped[lost] = f"{kept} is taken, {why}"

@@ -3,6 +3,7 @@
 Candidates compete (`competition`). A tie is an error that names both.
 """
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -130,7 +131,8 @@ def _shared(
         side, why = preferred(candidates, [rival], [name])
         if side == 0:
             raise CellscaperError(
-                f"{rival} and {name} hold cells of the same images; name one with --dots {rival} or --dots {name}"
+                f"{rival} and {name} hold cells of the same images; name one with --dots {shlex.quote(rival)} "
+                f"or --dots {shlex.quote(name)}"
             )
         lost, kept = (name, rival) if side < 0 else (rival, name)
         reasons[lost] = f"{kept} is taken, {why}"

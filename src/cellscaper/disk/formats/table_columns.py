@@ -1,8 +1,9 @@
 """What the columns of a table mean, by their names and values: y, x, boxes, class, image, kind of object, unit."""
 
 import re
+import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cellscaper.disk.formats.class_names import UNCLASSIFIED, is_object_number, tidy
@@ -118,9 +119,8 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
     if chosen is not None:
         names["class"] = chosen
         if others:
-            why.append(
-                f"the class is column {chosen!r}; it could be {' or '.join(map(repr, others[:3]))}: --columns …,class=…"
-            )
+            shown = " or ".join(map(repr, others[:3]))
+            why.append(f"the class is column {chosen!r}, it could be {shown}: {_option(names, others[0])}")
         if names.get("image") == chosen:
             del names["image"]
     elif numbers := [
@@ -131,7 +131,7 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
         why.append(f"column {numbers[0]!r} differs from cell to cell and numbers them: no class")
     if chosen is None and (few := [name for name in values if name not in names.values() and _has_few(values[name])]):
         shown = " or ".join(map(repr, few[:3]))
-        why.append(f"no column is taken for the class; if it is {shown}, say --columns y=…,x=…,class=…")
+        why.append(f"no column is taken for the class; if it is {shown}, say {_option(names, few[0])}")
     corner = next(
         ({"box_height": plains[h], "box_width": plains[w]} for y, x, h, w in CENTRED
          if (plains.get(y), plains.get(x)) == (at["y"], at["x"]) and h in plains and w in plains),
@@ -155,6 +155,14 @@ def image_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
 def names_an_image(column: str) -> bool:
     """Whether a column's name says that it names images."""
     return plain(column) in _IMAGES
+
+
+def _option(names: Mapping[str, str], chosen: str) -> str:
+    """The option that makes a column the class, for a shell."""
+    held = {field: name for field, name in names.items() if field not in ("class", "image")} | {"class": chosen}
+    parts = [f"{field}={name}" for field, name in held.items()]
+    quoted = [f'"{part}"' if "," in part else part for part in parts]
+    return f"--columns {shlex.quote(','.join(quoted))}"
 
 
 def _class(header: Sequence[str], values: dict[str, list[str]], taken: set[str | None]) -> tuple[str | None, list[str]]:
