@@ -1,7 +1,6 @@
 """`cellscaper check`: a report on a folder of images and dots, and a configuration that reads it."""
 
 import argparse
-import csv
 import shlex
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from cellscaper.commands import options
 from cellscaper.errors import CellscaperError
 from cellscaper.run.output import cache_fault
 
-FIELDS = ("y", "x", "class", "image", "kind", "y_end", "x_end", "box_height", "box_width")  # of --columns
 HELP = "read a folder of images and dots, report what is in it, write a configuration that runs it"
 DESCRIPTION = """\
 Read images (8-bit RGB) and the cells of each: CSV and other text tables, GeoJSON (QuPath: points, or outlines whose
@@ -63,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
     from cellscaper.disk.files import write_text
 
     unit = "um" if args.unit == "µm" else args.unit
-    asked = Asked(mpp, columns(args.columns), classes(args.classes), args.images, args.dots, unit)
+    asked = Asked(mpp, options.columns(args.columns), classes(args.classes), args.images, args.dots, unit)
     try:
         str(folder.resolve()).encode("utf-8")
     except UnicodeEncodeError as error:
@@ -87,38 +85,14 @@ def _command(preset: str, output: Path) -> str:
     return f".venv/bin/snakemake {profile} --configfile {preset} {shlex.quote(str(output))}"
 
 
-def columns(text: str | None) -> dict[str, str] | list[str] | None:
-    """The value of --columns: names by field, or fields in order; a field without a name is not there."""
-    if text is None:
-        return None
-    parts = _fields(text, "--columns")
-    if any("=" in part for part in parts):
-        named = dict(part.split("=", 1) for part in parts if "=" in part)
-        if not {"y", "x"} <= set(named) <= set(FIELDS) or len(named) != len(parts) or not (named["y"] and named["x"]):
-            raise CellscaperError(f"--columns {text!r}: expected y=NAME,x=NAME,class=NAME (or without class)")
-        return {field: name for field, name in named.items() if name}
-    if not {"y", "x"} <= set(parts):
-        raise CellscaperError(f"--columns {text!r}: expected y, x and class among the columns in order")
-    return parts
-
-
 def classes(text: str | None) -> dict[str, str | None] | None:
     """The value of --classes: a name, or None to leave its cells out, for each class as written."""
     if text is None:
         return None
-    pairs = [part.rsplit("=", 1) for part in _fields(text, "--classes")]
+    pairs = [part.rsplit("=", 1) for part in options.fields(text, "--classes")]
     if any(len(pair) != 2 or not pair[0] for pair in pairs) or len({pair[0] for pair in pairs}) < len(pairs):
         raise CellscaperError(f"--classes {text!r}: expected CLASS-IN-THE-FILES=NAME, each once, with commas between")
     found = {written.strip(): name.strip() or None for written, name in pairs}
     if not any(found.values()):
         raise CellscaperError(f"--classes {text!r}: names no class")
     return found
-
-
-def _fields(text: str, option: str) -> list[str]:
-    """The parts between commas; a part in quotes may hold commas: ``"a,b"=c``."""
-    try:
-        rows = list(csv.reader([text], skipinitialspace=True, strict=False))
-    except csv.Error as error:
-        raise CellscaperError(f"{option} {text!r}: {error}; expected parts with commas between them") from error
-    return [part.strip() for part in rows[0]] if rows else []

@@ -32,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layout", metavar="NUMBER", help="only this layout (from 0)")
     parser.add_argument("--size", metavar="H,W", help="height and width in px, where the file does not say")
     parser.add_argument("--mpp", metavar="UM", help="µm a pixel, where the file does not say (0.5 at 20×)")
+    parser.add_argument("--columns", metavar="A,B,…", help="columns of a text table, as in check")
     parser.add_argument("--classes", metavar="A,B,…", help="class names in order, where the file does not say")
 
 
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> None:
         options.size(args.size) if args.size else None,
         options.positive(args.mpp, "--mpp") if args.mpp else None,
         options.names(args.classes, "--classes") if args.classes else None,
+        options.columns(args.columns),
     )
     from cellscaper.disk import export
     from cellscaper.disk.formats.facts import Given

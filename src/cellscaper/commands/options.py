@@ -1,8 +1,11 @@
 """Values of command lines, checked: each function takes the text and raises CellscaperError with one line."""
 
+import csv
 from pathlib import Path
 
 from cellscaper.errors import CellscaperError
+
+COLUMNS = ("y", "x", "class", "image", "kind", "y_end", "x_end", "box_height", "box_width")  # of --columns
 
 
 def size(text: str) -> tuple[int, int]:
@@ -74,6 +77,30 @@ def names(text: str, name: str) -> tuple[str, ...]:
     if not all(found) or len(set(found)) < len(found):
         raise CellscaperError(f"{name} {text!r}: expected different names with commas between them")
     return found
+
+
+def columns(text: str | None) -> dict[str, str] | list[str] | None:
+    """The value of --columns: names by field, or fields in order; a field without a name is not there."""
+    if text is None:
+        return None
+    parts = fields(text, "--columns")
+    if any("=" in part for part in parts):
+        named = dict(part.split("=", 1) for part in parts if "=" in part)
+        if not {"y", "x"} <= set(named) <= set(COLUMNS) or len(named) != len(parts) or not (named["y"] and named["x"]):
+            raise CellscaperError(f"--columns {text!r}: expected y=NAME,x=NAME,class=NAME (or without class)")
+        return {field: name for field, name in named.items() if name}
+    if not {"y", "x"} <= set(parts):
+        raise CellscaperError(f"--columns {text!r}: expected y, x and class among the columns in order")
+    return parts
+
+
+def fields(text: str, option: str) -> list[str]:
+    """The parts between commas; a part in quotes may hold commas: ``"a,b"=c``."""
+    try:
+        rows = list(csv.reader([text], skipinitialspace=True, strict=False))
+    except csv.Error as error:
+        raise CellscaperError(f"{option} {text!r}: {error}; expected parts with commas between them") from error
+    return [part.strip() for part in rows[0]] if rows else []
 
 
 def file(text: str, name: str) -> Path:

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
     from cellscaper.run.progress import log
 
     layouts = export.read(source, Given(size=size, mpp=0.5), args.set)
-    asked = Asked(mpp, check.columns(args.columns), check.classes(args.classes), all_train=True)
+    asked = Asked(mpp, options.columns(args.columns), check.classes(args.classes), all_train=True)
     found = survey(folder.resolve(), "folder", asked)
     cells, pixels = folder_sources(folder, found, layouts)
     layouts = _with_classes(layouts, cells.classes)

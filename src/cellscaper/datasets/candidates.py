@@ -72,8 +72,9 @@ class Candidates:
             values = {row[at] for row in rows if at < len(row)}
             if len(values) > 50_000:
                 continue
-            matched = {found[0] for value in values if len(found := images.find(value)) == 1}
-            if matched and len(matched) * 2 >= len(values) and (best is None or len(matched) > best[0]):
+            hits = [found[0] for value in values if len(found := images.find(value)) == 1]
+            matched = set(hits)
+            if matched and len(hits) * 2 >= len(values) and (best is None or len(matched) > best[0]):
                 best = len(matched), column
         return best[1] if best else None
 

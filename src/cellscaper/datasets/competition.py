@@ -1,5 +1,6 @@
 """Candidates compete by evidence: names, kinds of pixels, sizes that fit the dots, equal contents; a tie stops."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
@@ -42,11 +43,12 @@ def _readable(pairs: list[Pair], candidates: Candidates, reasons: dict[str, str]
     for pattern in drop:
         for pair in patterns[pattern]:
             why = candidates.why.get(patterns[pattern][0].cells, "")
-            reasons.setdefault(pair.cells, "no cells can be read" + (f" ({_brief(why)})" if why else ""))
+            reasons.setdefault(pair.cells, "no cells can be read" + (f" ({brief(why)})" if why else ""))
     return [pair for pair in pairs if pair.pattern not in drop]
 
 
-def _brief(text: str) -> str:
+def brief(text: str) -> str:
+    """An error for a place among others: without its file, shortened."""
     words = text.split(" ", 1)[-1] if text.startswith("/") else text
     return words if len(words) <= 120 else words[:117] + "…"
 
@@ -92,7 +94,7 @@ def _bestseries(
     if len(best) > 1:
         raise CellscaperError(
             f"{' and '.join(best)} fit the same dots: two pictures for each; name the images with --images "
-            f"'{best[0]}', or take the others away"
+            f"{shlex.quote(best[0])}, or take the others away"
         )
     return best[0]
 
@@ -130,10 +132,13 @@ def _one_file(pairs: list[Pair], candidates: Candidates, reasons: dict[str, str]
         if side == 0:
             number = len(next(own for own in by_image.values() if both[0] in own and both[1] in own))
             apart = _apart(candidates, first[0], second[0])
-            hint = f"; if each of the {number} holds other cells, put them into one file" * apart
+            hint = (
+                f"; if each of the {number} holds other cells, put them into one file"
+                + _AS_ONE[first[0].endswith(MASKS)]
+            ) * apart
             raise CellscaperError(
                 f"{first[0]} and {second[0]} fit the same image, {len(shared)} images have two such files; name one "
-                f"with --dots '{both[0]}' or --dots '{both[1]}'{hint + _AS_ONE[first[0].endswith(MASKS)] * apart}"
+                f"with --dots {shlex.quote(both[0])} or --dots {shlex.quote(both[1])}{hint}"
             )
         lost, kept = (both[1], both[0]) if side < 0 else (both[0], both[1])
         dropped[lost] = f"{kept} is taken, {why}"

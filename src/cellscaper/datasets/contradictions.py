@@ -17,6 +17,10 @@ from cellscaper.disk.formats.table_columns import names_an_image
 
 CLEAR = 0.1  # optical density by which places of another frame must be darker
 FEWEST = 50  # dots in the images that are looked at
+FEW_IMAGES, MOST_DOTS = 4, 500  # images, and dots of each, with which scales and shifts are tried
+INSIDE = 0.8  # share of the dots that lie in the images after a shift
+_SHIFTS = range(-32, 33, 4)  # px
+_SCALES = np.geomspace(0.4, 2.6, 240).tolist()  # factors, 0.8 % apart
 MOST_TABLES = 400  # tables whose names of images are looked at
 
 _Points = NDArray[np.float64]
@@ -89,12 +93,45 @@ def other_frame(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.u
             gains[words] = _mean([under(sample[image], own) for image, own in moved.items()]) - plain
     best = max(gains, key=lambda words: gains[words], default="")
     if not best or gains[best] < CLEAR or sum(gain > gains[best] - CLEAR / 2 for gain in gains.values()) > 1:
+        best, gain = _searched(looked, sample)
+    else:
+        gain = gains[best]
+    if not best:
         return None
     return (
-        f"the dots do not lie on nuclei, and with {best} they do (darker by {gains[best]:.2f}): correct the files"
-        + (", or swap the columns with --columns y=…,x=…" if best.startswith("y and x") else "")
-        + "; say --unit px if they are right"
+        f"the dots do not lie on nuclei, and with {best} they do (darker by {gain:.2f}): correct the files "
+        "(columns of tables: --columns y=…,x=…); say --unit px if they are right"
     )
+
+
+def _searched(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.uint8]]) -> tuple[str, float]:
+    """The scale or shift in words after which the dots lie on dark places, and by how much; no words for none."""
+    some = {image: own[:: -(-len(own) // MOST_DOTS)] for image, own in list(points.items())[:FEW_IMAGES]}
+    if sum(map(len, some.values())) < 4 * FEWEST:
+        return "", 0.0
+
+    def dark(scale: float, down: float, right: float) -> float:
+        moved = {image: own * scale + np.array([down, right]) for image, own in some.items()}
+        inside = [((own >= 0) & (own < sample[image].shape[:2])).all(axis=1).mean() for image, own in moved.items()]
+        return _mean([under(sample[image], own) for image, own in moved.items()]) if np.mean(inside) > INSIDE else 0.0
+
+    plain = dark(1.0, 0, 0)
+    scales = {(scale,): dark(scale, 0, 0) for scale in _SCALES if abs(scale - 1) > 0.02}
+    shifts = {(down, right): dark(1.0, down, right) for down in _SHIFTS for right in _SHIFTS}
+    for found, near in ((scales, 0.05), (shifts, 8)):
+        best = max(found, key=lambda key, found=found: found[key])  # type: ignore[misc]
+        others = [value for key, value in found.items() if max(np.abs(np.subtract(key, best))) > near]
+        if found[best] - plain < 2 * CLEAR or found[best] - max(others) < CLEAR:
+            continue
+        if len(best) == 1:
+            return f"all places {best[0]:.3g} times as large", found[best] - plain
+        down, right = best
+        return (
+            f"all of them {abs(down)} px further {'down' if down > 0 else 'up'} and {abs(right)} px further "
+            f"{'right' if right > 0 else 'left'}",
+            found[best] - plain,
+        )
+    return "", 0.0
 
 
 def _column(candidates: Candidates, file: str, names: Names) -> Sequence[str]:

@@ -3,6 +3,7 @@
 Candidates compete (`competition`). A tie is an error that names both.
 """
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -10,7 +11,7 @@ from pathlib import PurePosixPath
 from cellscaper.datasets import missing, pairing, pictures
 from cellscaper.datasets.candidates import ENDINGS as CELLS
 from cellscaper.datasets.candidates import Candidates, preferred
-from cellscaper.datasets.competition import competed, folder_of, series
+from cellscaper.datasets.competition import brief, competed, folder_of, series
 from cellscaper.datasets.folder_files import FolderFiles, has_place
 from cellscaper.datasets.identity import Names
 from cellscaper.datasets.pairing import Pair
@@ -21,6 +22,7 @@ from cellscaper.disk.formats.reading import suffix
 from cellscaper.errors import CellscaperError
 
 NO_CELLS = "no file of cells is named after them"  # why images are not used
+_LOOKED_INTO = 20  # files that may all hold no cells
 _MOST_SHARED = 400  # files that are looked into for cells of several images
 
 
@@ -66,9 +68,12 @@ def find(folder: FolderFiles, images: str | None = None, dots: str | None = None
             shared = _shared(photos, files, candidates, headers, reasons)
             if shared is not None and len(shared.cells) > len(covered):
                 return shared
-        if not pairs:
+        if not any(candidates.contents(pair.cells) is not None for pair in pairs[:_LOOKED_INTO]):
             masks = [name for name in known if name not in photos and suffix(PurePosixPath(name)) in MASKS]  # type: ignore[arg-type]
-            pairs = competed(pairing.pairs(photos, masks), headers, candidates, reasons)
+            numbered = competed(pairing.pairs(photos, masks), headers, candidates, reasons)
+            for pair in pairs if numbered else ():
+                reasons.setdefault(pair.cells, f"no cells can be read ({brief(candidates.why.get(pair.cells, ''))})")
+            pairs = numbered or pairs
     if not pairs:
         raise CellscaperError(missing.no_cells(folder, photos, files, candidates))
     return _described(folder, photos, pairs, headers, reasons)
@@ -126,7 +131,8 @@ def _shared(
         side, why = preferred(candidates, [rival], [name])
         if side == 0:
             raise CellscaperError(
-                f"{rival} and {name} hold cells of the same images; name one with --dots {rival} or --dots {name}"
+                f"{rival} and {name} hold cells of the same images; name one with --dots {shlex.quote(rival)} "
+                f"or --dots {shlex.quote(name)}"
             )
         lost, kept = (name, rival) if side < 0 else (rival, name)
         reasons[lost] = f"{kept} is taken, {why}"

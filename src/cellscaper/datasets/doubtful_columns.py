@@ -1,5 +1,6 @@
 """Columns that can mean two things, decided by the images: the places of cells are dark, since nuclei are."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ def decided(tables: Tables, images: Mapping[str, NDArray[np.uint8]], read: Read)
         if gain < -CLEAR:
             return tables
         names = ",".join(f"{field}={name}" for field, name in other.items())
-        said = f"y and x are taken as the centres of boxes; if they are corners, give --columns {names!r}"
+        said = f"y and x are taken as the centres of boxes; if they are corners, give --columns {shlex.quote(names)}"
         return replace(tables, said=(*tables.said, said))
     if tables.either and not isinstance(tables.columns, Mapping):
         swapped = tuple({"y": "x", "x": "y"}.get(name, name) for name in tables.columns)

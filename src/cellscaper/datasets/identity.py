@@ -41,7 +41,7 @@ class Names:
         if not text:
             return []
         for known, form in ((self._known, text), (self._small, text.casefold())):
-            for one in dict.fromkeys((form, form.partition(" - ")[0])):  # QuPath: "file.tif - Series 1"
+            for one in dict.fromkeys((form, form.partition(" - ")[0], _before_label(form))):
                 for tail in _tails(one):
                     found = known.get(tail)
                     if found is None and (ending := PurePosixPath(tail).suffix).lower() in _ENDINGS:
@@ -49,6 +49,15 @@ class Names:
                     if found:
                         return [text] if text in found else list(dict.fromkeys(found))
         return []
+
+
+def _before_label(text: str) -> str:
+    """The file in a name with more behind it, as ImageJ's Results write it: ``a.tif:0001-0123``; else the text.
+
+    QuPath's ``a.tif - Series 1`` is cut by its blanks.
+    """
+    name, sign, _ = text.partition(":")
+    return name if sign and PurePosixPath(name).suffix.lower() in _ENDINGS else text
 
 
 def _tails(path: str) -> list[str]:

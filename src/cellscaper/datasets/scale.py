@@ -28,13 +28,14 @@ FEWEST = 50  # cells with a neighbour for a guess
 _TEXTS = (".txt", ".md", ".rst", ".json", ".yaml", ".yml", ".xml", ".csv", ".ini", ".toml", "")
 _LONGEST = 100_000  # bytes of a text that is looked into
 _UM = r"(?:µm|μm|um|microns?|micromet(?:er|re)s?)"
+_FIRM = "(?:genomics|xenium|visium|chromium|multiome)"  # 10x is a firm there
 _SAYS = (  # (pattern, whether the number is a magnification)
     (re.compile(rf"(\d*\.\d+|\d+)\s*{_UM}\s*(?:/|per|a)\s*(?:px|pix(?:el)?)", re.I), False),
     (re.compile(r"\bmpp\W{0,4}(\d*\.\d+|\d+)", re.I), False),
     (re.compile(r"(\d*[._p]\d+)\s*mpp\b", re.I), False),
     (re.compile(r"pixel[\W_]*(?:size|width|spacing)\D{0,20}?(\d*\.\d+)(?!\d*\s*(?:nm|mm))", re.I), False),
     (re.compile(rf"resolution\W{{0,3}}(\d*\.\d+)\s*{_UM}", re.I), False),
-    (re.compile(r"(?<![\d.a-z])(60|40|20|10|5|2\.5)\s?[x×](?![a-z\d])", re.I), True),
+    (re.compile(rf"(?<![\d.a-z])(60|40|20|10|5|2\.5)\s?[x×](?![a-z\d])(?!\W*{_FIRM})", re.I), True),
     (re.compile(r"(?<![a-z\d])[x×](60|40|20|10|5)(?!\d|\.\d)", re.I), True),
     (re.compile(r"magnification\D{0,20}(60|40|20|10|5|2\.5)\b", re.I), True),
     (re.compile(r"\bmag\W{1,4}(60|40|20|10|5|2\.5)\b", re.I), True),

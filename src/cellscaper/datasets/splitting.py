@@ -85,8 +85,12 @@ def _lists(
     return found
 
 
-def against_folders(images: Sequence[str], where: Mapping[str, str]) -> str | None:
-    """The sentence about images that lists put into another split than the names of their folders; None without."""
+def against_folders(images: Sequence[str], where: Mapping[str, str], val_listed: bool) -> str | None:
+    """The sentence about images that lists put into another split than the names of their folders; None without.
+
+    Without a list of validation images these are training images.
+    """
+    where = {image: "train" if split == "val" and not val_listed else split for image, split in where.items()}
     said = {folder: split for split, folders in folder_splits(images).items() for folder in folders}
     wrong = [
         image

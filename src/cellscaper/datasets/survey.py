@@ -98,7 +98,7 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     settings = settings.model_copy(update={"mpp": decided.mpp, "rescale": not AT_20X[0] <= decided.mpp <= AT_20X[1]})
     tell_scale(asked, decided, evidence, read)
     where = {} if found.without else splits(settings, files, images)
-    if lists and (against := against_folders(images, where)) is not None:
+    if lists and (against := against_folders(images, where, isinstance(split.val, str))) is not None:
         read.said.append(against)
     if where and (left := [image for image in images if image not in where]):
         read.said.append(f"{unused.counted(len(left), 'image')} in no list and left out {unused.shown(left)}")

@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cellscaper.disk.formats import table_columns
 from cellscaper.disk.formats.reading import read_text
-from cellscaper.disk.formats.table_form import find_form
+from cellscaper.disk.formats.table_form import find_form, given_form
 from cellscaper.disk.formats.text_table import split_lines
-from cellscaper.errors import CellscaperError
 
 LARGEST = 400  # tables that are looked at
 
@@ -43,18 +41,17 @@ def find_tables(
     """The columns of tables, by their contents or as given; ``sizes``: height and width of the image of each."""
     more = {} if image_column is None else {"image": image_column}
     if given is not None:
-        if isinstance(given, list):
-            return Tables(tuple(given), "as given")
-        unit = table_columns.unit_of(given["y"])
-        if unit not in ("px", "um", None):
-            raise CellscaperError(f"column {given['y']!r} is in {unit}, expected px or µm; convert it")
-        return Tables({**more, **given}, "as given", unit=unit or "px")
+        form = given_form(given)
+        fields = form.form.columns
+        return Tables({**more, **fields} if isinstance(fields, Mapping) else tuple(fields), form.how, unit=form.unit)
     step = max(1, len(files) // LARGEST)
     tables = {file: split_lines(read_text(file), file) for file in files[::step]}
     if not any(lines.rows for lines in tables.values()):
         tables = {file: split_lines(read_text(file), file) for file in files}
     found = find_form(tables, {} if image_column else sizes)
     columns = found.form.columns
+    if isinstance(columns, Mapping) and columns.get("class") == image_column:
+        columns = {field: name for field, name in columns.items() if field != "class"}
     kept = {**columns, **more} if isinstance(columns, Mapping) else tuple(columns)
     separator = found.form.separator if found.form.header is False else "auto"
     return Tables(

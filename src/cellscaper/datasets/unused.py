@@ -1,5 +1,6 @@
 """Sentences about the files of a folder that look like images or tables and are not used, with their numbers."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
@@ -25,11 +26,18 @@ def lines(folder: FolderFiles, used: Iterable[str], reasons: Mapping[str, str]) 
     """A sentence for each group of unused files of one folder and ending, the largest groups first."""
     taken = set(used)
     groups: dict[tuple[str, str, str, str], list[str]] = {}
+    same = Counter(PurePosixPath(name).name for name in folder.paths if name not in taken)  # a file in each folder
     for name in folder.paths:
         if name in taken or (kind := _kind(folder, name)) is None:
             continue
         path = PurePosixPath(name)
-        top = "/".join(path.parts[:-1][:1]) if len(path.parts) > 3 else str(path.parent)
+        top = (
+            path.name
+            if same[path.name] > 1
+            else "/".join(path.parts[:-1][:1])
+            if len(path.parts) > 3
+            else str(path.parent)
+        )
         ending = suffix(PurePosixPath(name)) if path.suffix.lower() != ".gz" else "".join(path.suffixes[-2:])  # type: ignore[arg-type]
         groups.setdefault((kind, reasons.get(name, ""), top, path.suffix if ending else ending), []).append(name)
     said = []

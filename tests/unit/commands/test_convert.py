@@ -12,7 +12,7 @@ from PIL import Image
 
 from cellscaper import cli
 from cellscaper.disk import export
-from cellscaper.disk.storage import read_provenance, write_layouts
+from cellscaper.disk.storage import read_layouts, read_provenance, write_layouts
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 
@@ -146,3 +146,13 @@ def test_help_of_every_command_imports_nothing_heavy():
     assert done.stdout == "set()\n", done.stderr
     for name in cli.COMMANDS:
         assert f"usage: cellscaper {name}" in command(name, "--help").stdout
+
+
+def test_the_columns_of_a_table_can_be_named(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("a,b µm,kind\n" + "\n".join(f"{k},{2 * k},{'xy'[k % 2]}" for k in range(1, 9)))
+    arguments = ["convert", str(tmp_path / "a.csv"), str(tmp_path / "a.h5"), "--size", "50,50", "--mpp", "0.5"]
+    with pytest.raises(CellscaperError, match="no columns y and x among a, b µm, kind; name them with --columns"):
+        cli.call(arguments)
+    cli.call([*arguments, "--columns", "y=b µm,x=a,class=kind"])
+    found = read_layouts(tmp_path / "a.h5")
+    assert found.points[0].tolist() == [4.0, 2.0] and found.classes == ("x", "y")  # µm by the name of y

@@ -161,3 +161,18 @@ def test_annotations_and_detections_with_cells_are_a_question(world, tmp_path):
         world.table(tmp_path / f"d/annotations/s_{i:02d}.csv", i, cells=world.cells(i)[:5])
     fault = world.check(tmp_path / "d").fault
     assert "annotations/s_00.csv and detections/s_00.csv fit the same image" in fault
+
+
+def test_label_masks_are_read_beside_tables_without_places(world, tmp_path):
+    """A table of classes by label does not keep the masks from being read, and is named."""
+    world.save(tmp_path / "d/images")
+    (tmp_path / "d/masks").mkdir()
+    for i in range(world.n):
+        mask = np.zeros(world.size, np.uint16)
+        for j, (y, x) in enumerate(world.points(i)):
+            mask[round(y) - 3 : round(y) + 4, round(x) - 3 : round(x) + 4] = j + 1
+        Image.fromarray(mask).save(tmp_path / f"d/masks/s_{i:02d}.tif")
+        world.table(tmp_path / f"d/types/s_{i:02d}.csv", i, "label,cell_type", "{k},{c}")
+    result = world.check(tmp_path / "d")
+    assert result.cells == world.total()
+    assert result.complains("6 tables are not used", "no two numbers for y and x")

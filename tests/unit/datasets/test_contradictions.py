@@ -118,3 +118,23 @@ def test_dots_that_lie_on_nuclei_only_by_chance_stop_nobody(world, tmp_path):
         dots = [(*map(float, rng.uniform(0, world.size)), "tumor") for _ in range(90)]
         world.table(tmp_path / f"d/s_{i:02d}.csv", i, cells=dots)
     assert not world.check(tmp_path / "d", "--mpp", "0.5").fault
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda y, x: (y + 12, x + 8), "all of them 12 px further up and 8 px further left"),
+        (lambda y, x: (y * 0.8, x * 0.8), "all places 1.2"),
+        (lambda y, x: (y * 1.15, x * 1.15), "all places 0.8"),
+    ],
+)
+def test_dots_that_are_shifted_or_of_another_scale_stop(world, tmp_path, change, words):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    for i in range(6):
+        points, labels, _ = simulate((320, 300), 3, np.random.default_rng([i, 0]))
+        image = render(points, labels, (320, 300), NAMES, np.random.default_rng([i, 1]))
+        Image.fromarray(image).save(folder / f"s_{i:02d}.png")
+        cells = [(*change(y, x), NAMES[k]) for (y, x), k in zip(points.tolist(), labels, strict=True)]
+        world.table(folder / f"s_{i:02d}.csv", i, cells=[one for one in cells if one[0] < 320 and one[1] < 300])
+    assert f"with {words}" in world.check(folder, "--mpp", "0.5").fault

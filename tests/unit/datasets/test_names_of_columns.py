@@ -140,3 +140,25 @@ def test_names_of_numbered_classes_in_a_file_are_a_hint_to_paste(world, tmp_path
     found = world.check(folder)
     assert found.complains(name, "--classes 0=lymphocyte,1=tumor")
     assert world.right(world.check(folder, "--classes", "0=lymphocyte,1=tumor"))
+
+
+@pytest.mark.parametrize("label", ["s_{:02d}.png:0001-0{:03d}", "s_{:02d}.png"])
+def test_the_results_of_imagej_for_all_images(world, tmp_path, label):
+    """The column Label names images, with the number of a ROI or without; it is no class."""
+    world.save(tmp_path / "d")
+    rows = [
+        f"{k + 1},{label.format(i, k)},30.5,{x},{y}"
+        for i in range(world.n)
+        for k, (y, x, _) in enumerate(world.cells(i))
+    ]
+    (tmp_path / "d/Results.csv").write_text("\n".join([" ,Label,Area,X,Y", *rows]))
+    found = world.check(tmp_path / "d")
+    assert not found.fault and found.counts == {"unclassified": world.total()} and len(found.records) == world.n
+    assert not found.complains("Label")
+
+
+def test_lines_before_a_table_are_no_part_of_it(world, tmp_path):
+    """Imaris writes a title and a line before the header."""
+    head = "Position\n====================\n\nPosition X,Position Y,Position Z,Category"
+    folder = world.plain(tmp_path / "d", head=head, row="{x},{y},0,{c}")
+    assert world.right(world.check(folder))

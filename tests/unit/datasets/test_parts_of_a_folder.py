@@ -177,3 +177,14 @@ def test_a_folder_without_cells_is_named_where_the_check_stops(world, tmp_path):
         if i < 4:
             world.table(path.with_suffix(".csv"), i)
     assert "2 more images have no file of cells, first test/s_04.png" in world.check(tmp_path / "d").fault
+
+
+def test_the_same_unused_file_of_many_folders_is_one_line(world, tmp_path):
+    for i in range(world.n):
+        part = tmp_path / f"d/region{i}"
+        part.mkdir(parents=True)
+        world.image(i).save(part / "he.png")
+        world.table(part / "cells.csv", i)
+        (part / "cell_groups.csv").write_text("cell_id,group,colour\n1,a,#111111\n")
+    found = world.check(tmp_path / "d")
+    assert world.right(found) and found.complains("6 tables are not used (first region0/cell_groups.csv")

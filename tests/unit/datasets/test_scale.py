@@ -143,3 +143,8 @@ def test_dots_outside_say_why(world, tmp_path, change, word):
     for i in range(world.n):
         world.table(folder / f"s_{i:02d}.csv", i, cells=[(change(y), change(x), c) for y, x, c in world.cells(i)])
     assert word in world.check(folder).fault or word in world.check(folder).said
+
+
+def test_a_firm_is_no_magnification():
+    assert scale.says("data of 10x Genomics Xenium") == scale.says("10x_xenium") == []
+    assert scale.says("scanned at 10x, twice") == [1.0]

@@ -29,11 +29,15 @@ Append = Callable[[Layout, Columns], None]  # adds one layout with the values of
 
 @dataclass(frozen=True)
 class Given:
-    """Facts that a file of another program lacks: size (height, width) px, µm a pixel, ordered class names."""
+    """Facts that a file of another program lacks: size (height, width) px, µm a pixel, ordered class names.
+
+    ``columns`` of a text table: field → name in its header, or the fields in order.
+    """
 
     size: tuple[int, int] | None = None
     mpp: float | None = None
     classes: tuple[str, ...] | None = None
+    columns: Mapping[str, str] | Sequence[str] | None = None
 
 
 # -- writing -----------------------------------------------------------------------------------------------

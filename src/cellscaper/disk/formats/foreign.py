@@ -13,7 +13,7 @@ from cellscaper.disk.formats.facts import Cells, Given, assemble, whole
 from cellscaper.disk.formats.reading import read_text, reading
 from cellscaper.disk.formats.table_cells import TableForm, read_table
 from cellscaper.disk.formats.table_columns import places
-from cellscaper.disk.formats.table_form import find_form
+from cellscaper.disk.formats.table_form import find_form, given_form
 from cellscaper.disk.formats.text_table import Lines, split_lines
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
@@ -98,7 +98,7 @@ def _table(path: Path, given: Given) -> Annotated:
     lines = split_lines(text, path)
     if not lines.rows:
         raise CellscaperError(f"{path} is empty; expected a table of cells with the columns y, x and class")
-    found = find_form({path: lines}, {path: given.size})
+    found = find_form({path: lines}, {path: given.size}) if given.columns is None else given_form(given.columns)
     columns = found.form.columns
     header = _header(lines)
     numbered = next((name for name in header if name.lower() == "layout"), None)

@@ -175,7 +175,12 @@ def _opened(path: Path) -> Iterator[h5py.File]:
 
 def _points(file: h5py.File) -> NDArray[np.float64]:
     """(N, 2) x, y."""
-    node = file["obsm"]["spatial"]
+    obsm = file.get("obsm")
+    if not isinstance(obsm, h5py.Group) or "spatial" not in obsm:
+        raise ValueError(
+            "it has no obsm/spatial; put x and y there: adata.obsm['spatial'] = adata.obs[['x', 'y']].values"
+        )
+    node = obsm["spatial"]
     if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "iuf" or len(node.shape) != 2 or node.shape[1] < 2:
         raise ValueError("obsm/spatial is no array of N × 2 numbers")
     return node[:, :2].astype(np.float64)

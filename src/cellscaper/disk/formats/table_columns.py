@@ -1,8 +1,9 @@
 """What the columns of a table mean, by their names and values: y, x, boxes, class, image, kind of object, unit."""
 
 import re
+import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cellscaper.disk.formats.class_names import UNCLASSIFIED, is_object_number, tidy
@@ -59,6 +60,7 @@ _NOT_CELLS = {
     "vertexindex": "corners of shapes", "vertexx": "corners of outlines", "transcriptid": "transcripts",
     "intissue": "spots of Visium", "regionshapeattributes": "regions of the VGG Image Annotator (VIA)",
 }  # fmt: skip
+_FILE = re.compile(r".+\.(?:png|tiff?|jpe?g|bmp|svs|ndpi|mrxs|scn|czi|qptiff|btf)(?::.*)?", re.I)
 FEW = 12  # classes of a column whose name says nothing
 
 
@@ -117,16 +119,19 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
     if chosen is not None:
         names["class"] = chosen
         if others:
-            why.append(
-                f"the class is column {chosen!r}; it could be {' or '.join(map(repr, others[:3]))}: --columns …,class=…"
-            )
+            shown = " or ".join(map(repr, others[:3]))
+            why.append(f"the class is column {chosen!r}, it could be {shown}: {_option(names, others[0])}")
         if names.get("image") == chosen:
             del names["image"]
-    elif numbers := [name for name in header if plain(name) in _CLASSES and name in values and name != kind]:
+    elif numbers := [
+        name
+        for name in header
+        if plain(name) in _CLASSES and name in values and name != kind and _numbers_objects(values[name])
+    ]:
         why.append(f"column {numbers[0]!r} differs from cell to cell and numbers them: no class")
     if chosen is None and (few := [name for name in values if name not in names.values() and _has_few(values[name])]):
         shown = " or ".join(map(repr, few[:3]))
-        why.append(f"no column is taken for the class; if it is {shown}, say --columns y=…,x=…,class=…")
+        why.append(f"no column is taken for the class; if it is {shown}, say {_option(names, few[0])}")
     corner = next(
         ({"box_height": plains[h], "box_width": plains[w]} for y, x, h, w in CENTRED
          if (plains.get(y), plains.get(x)) == (at["y"], at["x"]) and h in plains and w in plains),
@@ -152,6 +157,14 @@ def names_an_image(column: str) -> bool:
     return plain(column) in _IMAGES
 
 
+def _option(names: Mapping[str, str], chosen: str) -> str:
+    """The option that makes a column the class, for a shell."""
+    held = {field: name for field, name in names.items() if field not in ("class", "image")} | {"class": chosen}
+    parts = [f"{field}={name}" for field, name in held.items()]
+    quoted = [f'"{part}"' if "," in part else part for part in parts]
+    return f"--columns {shlex.quote(','.join(quoted))}"
+
+
 def _class(header: Sequence[str], values: dict[str, list[str]], taken: set[str | None]) -> tuple[str | None, list[str]]:
     """The column of the class, and others that could be it since they group the cells in another way."""
     found: list[tuple[tuple[bool, int], str]] = []
@@ -161,7 +174,7 @@ def _class(header: Sequence[str], values: dict[str, list[str]], taken: set[str |
         known = Counter(tidy(value) for value in values[name])
         known.pop(UNCLASSIFIED, None)
         rough = {one.lower() for one in known}
-        if is_object_number(values[name]) or (rough and (rough <= _SHAPES or rough <= _OBJECTS)):
+        if is_object_number(values[name]) or _are_files(known) or (rough and (rough <= _SHAPES or rough <= _OBJECTS)):
             continue
         if any(re.fullmatch(r"[+-]?\d*[.,]\d+", one) for one in known):  # a measurement
             continue
@@ -189,10 +202,16 @@ def _same_groups(one: Sequence[str], other: Sequence[str]) -> bool:
     return len(pairs) == len({a for a, _ in pairs})
 
 
+def _are_files(names: Iterable[str]) -> bool:
+    """Whether values are names of images, with or without ImageJ's label behind them."""
+    listed = list(names)
+    return bool(listed) and all(_FILE.fullmatch(one) for one in listed)
+
+
 def _few_names(values: Sequence[str]) -> bool:
     """Whether a column of any name can only be a class: words, more than one, few for many cells."""
     known = {tidy(value) for value in values} - {UNCLASSIFIED}
-    if not 2 <= len(known) <= FEW or len(values) < 4 * len(known):
+    if not 2 <= len(known) <= FEW or len(values) < 4 * len(known) or _are_files(known):
         return False
     return not any(number_in(one) or comma_number_in(one) for one in known)
 
@@ -203,11 +222,17 @@ def _numbers(values: Sequence[str]) -> bool:
     return 2 * sum(number_in(value) or comma_number_in(value) for value in known) >= len(known)
 
 
+def _numbers_objects(values: Sequence[str]) -> bool:
+    """Whether values that are no names of images differ from cell to cell."""
+    return is_object_number(values) and not _are_files({tidy(value) for value in values} - {UNCLASSIFIED})
+
+
 def _has_few(values: Sequence[str]) -> bool:
     """Whether a column has a few values for many cells: whole numbers or words."""
     known = {tidy(value) for value in values}
     whole = all(one.isdecimal() or not (number_in(one) or comma_number_in(one)) for one in known)
-    return whole and 2 <= len(known - {UNCLASSIFIED}) <= FEW and len(values) >= 4 * len(known)
+    few = 2 <= len(known - {UNCLASSIFIED}) <= FEW and len(values) >= 4 * len(known)
+    return whole and few and not _are_files(known)
 
 
 def _all_in(values: Sequence[str] | None, known: set[str]) -> bool:

@@ -47,6 +47,16 @@ def find_form(tables: Mapping[Path, Lines], sizes: Mapping[Path, Size]) -> Found
     return _by_numbers(filled, file, sizes)
 
 
+def given_form(columns: Mapping[str, str] | Sequence[str]) -> Found:
+    """The form of a table whose columns the user names; CellscaperError for places in a unit that is not read."""
+    if not isinstance(columns, Mapping):
+        return Found(TableForm(list(columns)), "as given")
+    unit = table_columns.unit_of(columns["y"]) or "px"
+    if unit not in ("px", "um"):
+        raise CellscaperError(f"column {columns['y']!r} is in {unit}, expected px or µm; convert it")
+    return Found(TableForm(dict(columns)), "as given", unit)
+
+
 def by_header(lines: Lines, file: Path) -> Found | None:
     """The columns of a table by its header; None if it has none."""
     commented = lines.comment is not None and table_columns.is_header(lines.comment[1])

@@ -13,6 +13,7 @@ from cellscaper.errors import CellscaperError
 SEPARATORS = {"comma": ",", "tab": "\t", "semicolon": ";", "blank": None}
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA_NUMBER = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?", re.ASCII)
+_LONGEST_PREAMBLE = 10  # lines
 _LOOK_AT = 20  # lines that decide on the separator
 
 
@@ -39,6 +40,7 @@ def split_lines(text: str, file: object, separator: str = "auto") -> Lines:
         separator = next((name for name, sign in SEPARATORS.items() if sign == told[1]), separator)
     comments = [one for one in lines if one[1].lstrip().startswith("#")]
     lines = [one for one in lines if not one[1].lstrip().startswith("#")]
+    lines = lines[_preamble([line for _, line in lines]) :]
     chosen = separator if separator != "auto" else find_separator([line for _, line in lines[:_LOOK_AT]])
     fields = _splitter(chosen)
     rows = [(n, fields(line, f"{file}:{n}")) for n, line in lines]
@@ -52,6 +54,15 @@ def split_lines(text: str, file: object, separator: str = "auto") -> Lines:
         except CellscaperError:
             comment = None
     return Lines(chosen, rows, comment)
+
+
+def _preamble(lines: Sequence[str]) -> int:
+    """The number of lines before a table that have no separator, where nearly all lines behind them have (Imaris)."""
+    signs = [sign for sign in SEPARATORS.values() if sign is not None]
+    has = [any(sign in line for sign in signs) for line in lines]
+    first = next((k for k, one in enumerate(has) if one), 0)
+    rest = has[first:]
+    return first if 0 < first <= _LONGEST_PREAMBLE and len(rest) > 1 and sum(rest) >= 0.9 * len(rest) else 0
 
 
 def find_separator(lines: Sequence[str]) -> str:
