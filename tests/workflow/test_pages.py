@@ -1,5 +1,6 @@
 """The pages of a run in a real browser."""
 
+import json
 import re
 from urllib.parse import unquote
 
