@@ -75,6 +75,7 @@ function listen() {
     drawAnew();
   });
   on("cancel", "click", stop);
+  document.addEventListener("keydown", event => event.key === "Escape" && busy() && stop());
   onIdle("rearrange", rearrange);
   onIdle("inpaint", inpaint);
   onIdle("undo", undo);

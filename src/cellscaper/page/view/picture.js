@@ -12,8 +12,10 @@ function paint(context, cells, scale, look, marks) {
   cells.forEach(({ y, x, label, kept }, i) => {
     const shade = model.colours[label], across = x * scale, down = y * scale;
     context.beginPath();
+    let ring = 6 * unit;
     if (look === "nuclei") {
       const [long, short] = NUCLEI[model.classes[label]] ?? [8, 6.5], turn = ((i * 0.618034) % 1) * Math.PI;
+      ring = (long + 2) * scale;
       context.ellipse(across, down, long * scale, short * scale, turn, 0, 2 * Math.PI);
       context.globalAlpha = 0.55;
       context.fillStyle = shade;
@@ -29,7 +31,7 @@ function paint(context, cells, scale, look, marks) {
     }
     if (!marks || !kept) return;
     context.beginPath();
-    context.arc(across, down, 6 * unit, 0, 2 * Math.PI);
+    context.arc(across, down, ring, 0, 2 * Math.PI);
     context.strokeStyle = "#1d2329";
     context.lineWidth = Math.max(1.2, 0.5 * unit);
     context.stroke();
