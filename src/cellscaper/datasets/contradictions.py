@@ -116,10 +116,10 @@ def _searched(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.uin
         return _mean([under(sample[image], own) for image, own in moved.items()]) if np.mean(inside) > INSIDE else 0.0
 
     plain = dark(1.0, 0, 0)
-    scales = {(scale,): dark(scale, 0, 0) for scale in _SCALES if abs(scale - 1) > 0.02}
-    shifts = {(down, right): dark(1.0, down, right) for down in _SHIFTS for right in _SHIFTS}
+    scales: dict[tuple[float, ...], float] = {(scale,): dark(scale, 0, 0) for scale in _SCALES if abs(scale - 1) > 0.02}
+    shifts: dict[tuple[float, ...], float] = {(y, x): dark(1.0, y, x) for y in _SHIFTS for x in _SHIFTS}
     for found, near in ((scales, 0.05), (shifts, 8)):
-        best = max(found, key=lambda key, found=found: found[key])  # type: ignore[misc]
+        best = max(found, key=found.__getitem__)
         others = [value for key, value in found.items() if max(np.abs(np.subtract(key, best))) > near]
         if found[best] - plain < 2 * CLEAR or found[best] - max(others) < CLEAR:
             continue
