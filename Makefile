@@ -8,8 +8,11 @@ PRESET ?= workflow/presets/demo.yaml
 RUN = .venv/bin/snakemake --workflow-profile workflow/profiles/local --cores $(CORES)
 
 comma := ,
-folders = $(if $(BRCA_M2C),"brca_m2c": {"path": "$(abspath $(BRCA_M2C))"})$(if $(and $(BRCA_M2C),$(LIZARD)),$(comma) )$(if \
-  $(LIZARD),"lizard": {"path": "$(abspath $(LIZARD))"})
+quote := '
+whole = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))# a path from the root; abspath would cut it at blanks
+escaped = $(subst $(quote),$(quote)\$(quote)$(quote),$(subst ",\",$(subst \,\\,$(call whole,$(1)))))
+folders = $(if $(BRCA_M2C),"brca_m2c": {"path": "$(call escaped,$(BRCA_M2C))"})$(if $(and $(BRCA_M2C),$(LIZARD)),$(comma) )$(if \
+  $(LIZARD),"lizard": {"path": "$(call escaped,$(LIZARD))"})
 chosen = $(foreach one,$(DATASETS),"$(one)"$(comma))
 GIVEN = $(if $(BRCA_M2C)$(LIZARD)$(DATASETS),--config $(if $(BRCA_M2C)$(LIZARD),datasets='{$(folders)}') $(if \
   $(DATASETS),run='{"datasets": [$(chosen)]}'))
@@ -18,35 +21,35 @@ CODE = src tests benchmarks workflow/schemas docs/make_config.py docs/make_gpu.p
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q
 
 .DEFAULT_GOAL = demo
-.PHONY: help demo test test-unit test-long brca gpu-day paper report bench schema lint format
+.PHONY: help home demo test test-unit test-long brca gpu-day paper report bench schema lint format
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-demo: .venv/ready  ## every stage on simulated tissue: tables and pictures in results/phantom/
+demo: home .venv/ready  ## every stage on simulated tissue: tables and pictures in results/phantom/
 	$(RUN) --configfile workflow/presets/demo.yaml
 	@echo "Open results/report.html; tables and pictures: results/phantom/tables/"
 
-brca: .venv/ready  ## small models on the real BRCA-M2C (BRCA_M2C=folder, else it is downloaded)
+brca: home .venv/ready  ## small models on the real BRCA-M2C (BRCA_M2C=folder, else it is downloaded)
 	$(RUN) --configfile workflow/presets/brca-small.yaml $(GIVEN)
 	@echo "Open results/report.html; tables and pictures: results/brca_m2c/tables/"
 
 gpu-day paper: CORES = $(shell nproc)
 
-gpu-day: .venv/ready  ## the TopoCellGen tables on BRCA-M2C with smaller networks: one GPU, about a day of an A100
+gpu-day: home .venv/ready  ## the TopoCellGen tables on BRCA-M2C with smaller networks: one GPU, about a day of an A100
 	.venv/bin/cellscaper plan --configfile workflow/presets/gpu-day.yaml $(GIVEN)
 	$(RUN) --configfile workflow/presets/gpu-day.yaml $(GIVEN)
 
-paper: .venv/ready  ## the papers' values: weeks of a GPU (LIZARD=folder; DATASETS=brca_m2c; a cluster: docs/slurm.md)
+paper: home .venv/ready  ## the papers' values: weeks of a GPU (LIZARD=folder; DATASETS=brca_m2c; a cluster: docs/slurm.md)
 	.venv/bin/cellscaper plan $(GIVEN)
 	$(RUN) $(GIVEN)
 
-report: .venv/ready  ## results/report.html of a run (PRESET=its preset); runs what is missing, nothing else
+report: home .venv/ready  ## results/report.html of a run (PRESET=its preset); runs what is missing, nothing else
 	$(RUN) make_report --configfile $(PRESET)
 
-test: test-unit  ## all tests but the long campaigns; two at a time, those that measure time at the end
-	$(PYTEST) -n 2 -m slow tests/unit
-	$(PYTEST) -n 2 --dist loadscope -m "not alone" --durations=15 tests/workflow tests/real
+# One session, and the files that take longest at its beginning: so both processes have work to the end
+test: .venv/oracles  ## all tests but the long campaigns; two at a time, those that measure time at the end
+	$(PYTEST) -n 2 --dist loadscope --no-loadscope-reorder -m "not alone" --durations=25 tests/workflow tests/real tests/unit
 	$(PYTEST) -m alone tests/workflow
 
 test-unit: .venv/oracles  ## the fast ones
@@ -73,6 +76,11 @@ format: .venv/ready  ## style, mended
 	.venv/bin/ruff check --fix $(CODE)
 	.venv/bin/ruff format $(CODE)
 	.venv/bin/snakefmt Snakefile workflow
+
+home:  # Snakemake ends with a traceback where its cache cannot be written
+	@cache="$${XDG_CACHE_HOME:-$$HOME/.cache}"; mkdir -p "$$cache/snakemake" 2>/dev/null && test -w "$$cache/snakemake" || { \
+	  echo "error: $$cache cannot be written, and Snakemake needs a cache there; set XDG_CACHE_HOME to a folder of yours" >&2; \
+	  exit 1; }
 
 .venv/ready: pyproject.toml envs/constraints.txt
 	@echo "Making .venv with the pinned packages of envs/constraints.txt (one to five minutes, about 2 GB)"

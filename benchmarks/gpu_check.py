@@ -1,9 +1,10 @@
 """Does everything run on this GPU? A line `ok` or `FAIL` for each stage and each claim, in six minutes on one card.
 
-Stages run as the workflow runs them, without Snakemake: every training, sampling, painting, detection and scoring once
-at toy size on simulated tissue, with bf16 where the papers' configuration has it. Then, in this process: a training of
-the papers' largest layout model (time of a step and peak memory, beside the table of docs/gpu.md), a state that is
-saved on one device and goes on on the other, and two processes where there are two cards.
+Stages run as the workflow runs them, without Snakemake: every stage that can use a GPU once at toy size on simulated
+tissue, with bf16 where the papers' configuration has it. Then, in this process: group norm in bf16 against fp32, a
+compiled training against a plain one, a training of the papers' largest layout model (time of a step and peak memory,
+beside the table of docs/gpu.md), a state that is saved on one device and goes on on the other, and two processes where
+there are two cards.
 
     python benchmarks/gpu_check.py [--device cuda|cpu] [--only WORD]
 
@@ -14,8 +15,10 @@ PYTHONPATH=src. Snakemake is not needed. Exit status 1 if any line says FAIL.
 
 import argparse
 import contextlib
+import csv
 import itertools
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -29,9 +32,10 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from torch.nn import functional
 
 from cellscaper.datasets import phantom
-from cellscaper.diffusion.unet import UNet
+from cellscaper.diffusion.unet import UNet, norm
 from cellscaper.generators import adm
 from cellscaper.generators.protocol import read_recipe
 from cellscaper.layouts import Layout, LayoutSet
@@ -45,7 +49,7 @@ from cellscaper.run.devices import driver
 from cellscaper.training.settings import Training
 from cellscaper.training.trainer import train
 
-LIMIT = 170  # s for one stage
+LIMIT = {1: 170, 0: 1800}  # s for one stage on a GPU, and on a CPU that may be busy
 MODELS = ("adm_counts", "topocellgen", "sd_gmm", "point_diffusion", "tmccg")  # one experiment of each trained generator
 PAINTERS = {  # the conditions of the painter `diffusion`
     "cross_attention": {},
@@ -58,6 +62,7 @@ TOY = {
     "painters": {"tc": {"training": {"precision": "bf16"}}},
     "detectors": {name: {"training": {"precision": "bf16"}} for name in ("unet", "mcspatnet")},
 }
+SET = {"sets": {"check": {"dataset": "phantom", "experiment": "point_diffusion", "layouts": 32, "parts": 1}}}
 CARD_GB = 40  # the largest layout model must fit a card of this size (docs/gpu.md)
 Check = tuple[str, Callable[[], str]]
 
@@ -67,6 +72,7 @@ class Stages:
 
     def __init__(self, folder: Path, gpus: int):
         toy = yaml.safe_load((ROOT / "workflow/presets/ci.yaml").read_text(encoding="utf-8"))
+        toy = overlay(toy, SET)
         self.config = configuration(overlay(toy, TOY) if gpus else toy)  # bf16 is slow on CPUs
         self.experiments = Experiments(self.config)
         self.folder, self.gpus = folder, gpus
@@ -78,7 +84,11 @@ class Stages:
         command += [str(flag) for flag in flags]
         if gpus is not None:
             command += ["--gpus", str(gpus)]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+        limit = LIMIT[self.gpus]
+        try:
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"{rule} did not end within {limit} s") from None
         lines = (ended.stdout + ended.stderr).strip().splitlines() or ["no output"]
         if ended.returncode:
             raise RuntimeError(f"exit status {ended.returncode}: {lines[-1]}")
@@ -111,6 +121,15 @@ class Stages:
         maps = ["--density", self.folder / "maps.h5"] if "density" in recipe else []
         return self.trained("train_layout", name, recipe, "--cells", self.cells, *maps, gpus=gpus)
 
+    def begun(self, name: str) -> str:
+        """The beginning that a training shares, and the rest of the training."""
+        begun = self.experiments.beginning(name)
+        assert begun is not None, name
+        self.trained("start_layout", begun.name, begun.recipe, "--cells", self.cells, "--until", begun.steps)
+        beginning = self.folder / f"start_layout-{begun.name}/model.safetensors"
+        recipe = self.experiments.recipe(name)
+        return self.trained("train_layout", f"{name}-on", recipe, "--cells", self.cells, "--beginning", beginning)
+
     def sample(self, name: str) -> str:
         section = sections.sampling_section(self.experiments, "phantom", name, "train")
         model, made = self.folder / f"train_layout-{name}/model.safetensors", self.folder / f"{name}.h5"
@@ -120,7 +139,7 @@ class Stages:
         )  # fmt: skip
 
     def painter(self, name: str) -> str:
-        block = overlay(self.config["painters"]["tc"], PAINTERS[name])
+        block = {**self.config["painters"]["tc"], **PAINTERS[name]}
         section = sections.painter_section({**self.config, "painters": {"tc": block}}, "tc")
         return self.trained("train_image", name, section, "--cells", self.cells, "--images", self.images)
 
@@ -131,9 +150,33 @@ class Stages:
             "--decoder", "requested", "--model", model, "--painted", self.folder / f"{name}.h5", gpus=self.gpus,
         )  # fmt: skip
 
+    def generated_set(self) -> str:
+        """A part of a generated set and its images."""
+        made = self.folder / "set.h5"
+        self.run(
+            "generate_set", sections.set_section(self.experiments, "check"), "--cells", self.cells,
+            "--model", self.folder / "train_layout-point_diffusion/model.safetensors", "--part", 1, "--parts", 1,
+            "--layouts", made, gpus=self.gpus,
+        )  # fmt: skip
+        return self.run(
+            "paint_set", sections.set_painting_section(self.experiments, "check"), "--layouts", made,
+            "--decoder", "points", "--model", self.folder / "train_image-cross_attention/model.safetensors",
+            "--part", 1, "--parts", 1, "--painted", self.folder / "set-images.h5", gpus=self.gpus,
+        )  # fmt: skip
+
+    def score(self) -> str:
+        """The scores of the test images, read by the detector of real images."""
+        section = {**sections.image_scoring_section(self.experiments, "adm_counts"), "real": "test"}
+        return self.run(
+            "score_images", section, "--cells", self.cells, "--images", self.images,
+            "--model", self.folder / "train_detector-unet/model.safetensors", "--dataset", "phantom",
+            "--experiment", "real", "--decoder", "points", "--scores", self.folder / "scores.csv", gpus=self.gpus,
+        )  # fmt: skip
+
     def detector(self, name: str) -> str:
         section = sections.detector_section(self.config, name, 0)
-        return self.trained("train_detector", name, section, "--cells", self.cells, "--images", self.images)
+        data = ("--cells", self.cells, "--images", self.images, "--decoder", "points")
+        return self.trained("train_detector", name, section, *data)
 
     def detect(self, name: str) -> str:
         model = self.folder / f"train_detector-{name}/model.safetensors"
@@ -147,12 +190,57 @@ class Stages:
         found: list[Check] = [("data", self.data)]
         found += [(f"train_features {one}", lambda one=one: self.features(one)) for one in ("tc", "tc_released")]
         found += [(f"train_layout {one}", lambda one=one: self.layout(one)) for one in MODELS]
+        found += [("start_layout and the rest", lambda: self.begun("topocellgen"))]
         found += [(f"sample_layouts {one}", lambda one=one: self.sample(one)) for one in MODELS]
         found += [(f"train_image {one}", lambda one=one: self.painter(one)) for one in PAINTERS]
         found += [("paint_images", lambda: self.paint("cross_attention"))]
+        found += [("generate_set and paint_set", self.generated_set)]
         found += [(f"train_detector {one}", lambda one=one: self.detector(one)) for one in ("unet", "mcspatnet")]
         found += [(f"detect_cells {one}", lambda one=one: self.detect(one)) for one in ("unet", "mcspatnet")]
+        found += [("score_images", self.score)]
         return found
+
+
+def group_norm(device: str) -> str:
+    """The U-Net's group norm of bf16 maps in autocast, against fp32 from the same maps: the largest difference."""
+    torch.manual_seed(0)
+    layer = norm(64).to(device)
+    with torch.no_grad():
+        layer.weight.uniform_(0.5, 2)
+        layer.bias.uniform_(-1, 1)
+    x = (3 * torch.randn(4, 64, 96, 96) + 10).to(device, torch.bfloat16).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        exact = functional.group_norm(x.float(), layer.num_groups, layer.weight, layer.bias, layer.eps)
+        with torch.autocast(device, torch.bfloat16):
+            made = layer(x)
+    worst = float(((made.float() - exact).abs() / (exact.abs() + 1)).max())
+    said = f"{made.dtype} differs by {worst:.1e} of 1 + |value| at most, bf16 rounds by {2**-9:.1e}"
+    if worst > 4 * 2**-9 or made.dtype != torch.bfloat16:  # input, weight, bias and result are rounded
+        raise RuntimeError(said)
+    return said
+
+
+def compiled(device: str) -> str:
+    """A small U-Net in bf16, trained as it is and through torch.compile: the largest difference of a loss."""
+    if not any(map(shutil.which, ("cc", "gcc", "clang"))):
+        return "not checked: torch.compile needs a C compiler"
+    plain, fast = (losses_of(device, compile=one, precision="bf16") for one in (False, True))
+    worst = max(abs(a - b) / a for a, b in zip(plain, fast, strict=True))
+    said = f"losses differ by {worst:.1e} of the loss at most"
+    if worst > 2e-2:
+        raise RuntimeError(f"{said}; expected rounding in bf16")
+    return said
+
+
+def losses_of(device: str, **settings: Any) -> list[float]:
+    """The losses of six steps of a U-Net of one level: a larger one takes minutes to compile."""
+    net, loss = small_training(1)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "losses.csv"
+        wanted = Training(steps=6, lr=1e-3, log_every=1, save_every=1e9, **settings)
+        train(net, loss, wanted, Path(folder), "check", 0, device=device, log_path=log, what="a small U-Net")
+        rows = list(csv.DictReader(log.read_text(encoding="utf-8").splitlines()))
+    return [float(row["loss"]) for row in rows]
 
 
 def largest_model(device: str) -> str:
@@ -199,14 +287,7 @@ def across_devices(device: str) -> str:
 
 def six_steps(devices: list[str]) -> list[torch.Tensor]:
     """The weights of a small U-Net after three steps on each device, the second from the state of the first."""
-    torch.manual_seed(0)
-    net = UNet(3, 3, 16, 32, 1, (1, 2), (8,), head_channels=16)
-
-    def loss(model: Any, random: torch.Generator, step: int) -> dict[str, torch.Tensor]:
-        where = next(net.parameters()).device
-        x = torch.randn(2, 3, 16, 16, generator=random).to(where)
-        return {"loss": (model(x, torch.tensor([10, 20], device=where)) - x).square().mean()}
-
+    net, loss = small_training()
     with tempfile.TemporaryDirectory() as state:
         settings = Training(steps=6, lr=1e-3, save_every=1e9)
         stop = StopAfter(3)
@@ -214,6 +295,19 @@ def six_steps(devices: list[str]) -> list[torch.Tensor]:
             train(net, loss, settings, Path(state), "check", 0, device=devices[0], on_step=stop, what="across devices")
         made = train(net, loss, settings, Path(state), "check", 0, device=devices[1], what="across devices")
     return [one.float().cpu() for one in made.values()]
+
+
+def small_training(levels: int = 2) -> tuple[UNet, Callable[..., dict[str, torch.Tensor]]]:
+    """A small U-Net that learns to repeat noise, and its loss."""
+    torch.manual_seed(0)
+    net = UNet(3, 3, 16, 32, 1, (1, 2)[:levels], (8,), head_channels=16)
+
+    def loss(model: Any, random: torch.Generator, step: int) -> dict[str, torch.Tensor]:
+        where = next(net.parameters()).device
+        x = torch.randn(2, 3, 16, 16, generator=random).to(where)
+        return {"loss": (model(x, torch.tensor([10, 20], device=where)).float() - x).square().mean()}
+
+    return net, loss
 
 
 class StopAfter:
@@ -249,6 +343,8 @@ def main() -> int:
         stages = Stages(Path(folder), int(args.device == "cuda"))
         checks: list[Check] = [("device", lambda: seen(args.device)), *stages.checks()]
         checks += [
+            ("group norm in bf16", lambda: group_norm(args.device)),
+            ("a compiled training", lambda: compiled(args.device)),
             ("the largest layout model", lambda: largest_model(args.device)),
             ("a state goes on on another device", lambda: across_devices(args.device)),
         ]

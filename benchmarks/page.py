@@ -28,7 +28,7 @@ from outcome import VARIABLE, Outcome, read
 HERE = Path(__file__).resolve().parent
 NAMES = (
     "unet_step", "sampling", "topology_loss", "topofd", "density", "point_diffusion", "seams", "threads", "planning",
-    "backends",
+    "backends", "baselines", "painting",
 )  # fmt: skip
 LOOK = 0.2  # s between looks at the memory of a benchmark's processes
 

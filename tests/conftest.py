@@ -16,6 +16,7 @@ hypothesis.settings.register_profile("cellscaper", deadline=None, derandomize=Tr
 hypothesis.settings.load_profile("cellscaper")
 
 
+@pytest.hookimpl(optionalhook=True)  # nothing is distributed without pytest-xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Hands out single tests, but those of files in `TOGETHER` to one process, first. Those of `loadscope` alone."""
     from xdist.scheduler import LoadScopeScheduling

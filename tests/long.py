@@ -22,9 +22,15 @@ WORKFLOW = {
     "tests/workflow/test_kill.py": "every stage killed at random moments and in the middle of a write; every training "
     "killed, stopped, on two processes",
     "tests/workflow/test_faults.py": "every stage on full and read-only disks, and with each kind of input damaged",
+    "tests/workflow/slurm/test_slurm.py": "the whole `ci` run through the test cluster",
+    "tests/workflow/slurm/test_large_set.py": "ten thousand layouts in fifty parts, through the test cluster",
     "tests/workflow/test_any_path.py": "the whole `ci` run in folders with blanks, quotes and umlauts",
 }
-UNIT = {"tests/unit/fuzz/test_fuzz.py": "every reader with files broken at random"}
+UNIT = {
+    "tests/unit/fuzz/test_fuzz.py": "every reader with files broken at random",
+    "tests/unit/envelopes/test_spatstat.py": "statistics and envelopes against R's spatstat and GET, where R has them",
+    "tests/unit/fuzz/test_fuzz_readers.py": "readers of other programs' files, five times as many: no cell is lost",
+}
 GEODESIC = {"tests/unit/topology/test_distance.py": "FastGeodis built as README says, and its distances against ours"}
 TEXT = """# The last long test run
 

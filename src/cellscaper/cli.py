@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn, Protocol
 
-from cellscaper.commands import check, convert, generate, plan
+from cellscaper.commands import check, convert, envelope, generate, paint, plan
 from cellscaper.errors import CellscaperError
 from cellscaper.run import stage
 
@@ -28,6 +28,8 @@ COMMANDS: dict[str, Command] = {
     "check": check,
     "generate": generate,
     "convert": convert,
+    "paint": paint,
+    "envelope": envelope,
     "plan": plan,
 }
 
@@ -41,7 +43,9 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """The whole command line."""
-    main = Parser("cellscaper", description="Layouts of cells in tissue: generate, convert, check; the cost of a run.")
+    main = Parser(
+        "cellscaper", description="Layouts of cells: generate, paint, convert, test, check; the cost of a run."
+    )
     main.add_argument("--version", action="version", version=f"cellscaper {_version()}")
     commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():

@@ -208,6 +208,7 @@ def citing() -> list[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", citing())
 def test_what_is_cited_is_there(name):
     file = ROOT / name
@@ -242,7 +243,7 @@ def test_a_page_named_by_the_code_is_there():
         ("`--celsl` is unknown", "no flag --celsl"),
         ("`cellscaper generate --mpp 1`", "cellscaper generate has no flag --mpp"),
         ("```\npython benchmarks/seams.py --models x\n```", "benchmarks/seams.py has no flag --models"),
-        ("`cellscaper paint`", "no command cellscaper paint"),
+        ("`cellscaper bake`", "no command cellscaper bake"),
         ("`make cake`", "the Makefile has no cake"),
         ("```\nmake brca BRCA=1\n```", "the Makefile has no BRCA"),
     ],

@@ -91,6 +91,7 @@ def test_the_conda_environments_python_is_one_the_project_allows():
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(f"{conda_python()}.0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["src", "tests"])
 def test_every_package_that_is_imported_is_declared(folder):
     groups = {"src": ["geodesic", "imagenet"], "tests": ["dev", "oracles"]}[folder]
@@ -103,6 +104,6 @@ def test_every_package_that_is_imported_is_declared(folder):
                 modules = [node.module or ""]
             else:
                 continue
-            for module in {name.split(".")[0] for name in modules} - sys.stdlib_module_names - {"cellscaper"}:
+            for module in {name.split(".")[0] for name in modules} - sys.stdlib_module_names - {"cellscaper", "tests"}:
                 name = canonicalize_name(DISTRIBUTION.get(module, module))
                 assert name in names, f"{path.name} imports {module}, which pyproject.toml does not declare"

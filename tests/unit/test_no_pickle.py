@@ -61,6 +61,7 @@ def _loader(call):
     return ast.unparse(call.keywords[0].value)
 
 
+@pytest.mark.slow
 def test_the_sources_have_no_pickle():
     files = [file for folder in FOLDERS for file in (REPOSITORY / folder).rglob("*.py")]
     assert len(files) > 100

@@ -181,6 +181,9 @@ tables:
             "make_tables phantom/image_quality",
             "draw_table phantom/image_quality",
             "draw_intervals phantom/image_quality",
+            "make_tables phantom/image_copies",
+            "draw_table phantom/image_copies",
+            "draw_intervals phantom/image_copies",
             "make_gallery phantom",
             "make_report",
         },
@@ -239,7 +242,7 @@ class Settings(autoencoder.Settings):
 build = autoencoder.build
 """,
         """
-run: {tables: [sd_table1, tc_table1, tc_table1_released, tc_table2, image_quality, mine]}
+run: {tables: [sd_table1, tc_table1, tc_table1_released, tc_table2, image_quality, image_copies, mine]}
 features:
   again:
     method: again
@@ -284,7 +287,7 @@ def score(comparison, settings):
     return {"crowding": {"total": float(comparison.made.counts().sum(axis=1).mean()) / settings.scale}}
 """,
         """
-run: {tables: [sd_table1, tc_table1, tc_table1_released, tc_table2, image_quality, mine]}
+run: {tables: [sd_table1, tc_table1, tc_table1_released, tc_table2, image_quality, image_copies, mine]}
 metrics: {crowding: {scale: 2.0}}
 tables:
   mine:

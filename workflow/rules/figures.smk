@@ -89,6 +89,39 @@ rule draw_images:
         " 2>&1 | tee {log:q}"
 
 
+rule draw_copies:
+    """Crops of the images of {wildcards.experiment} beside the training crops that they copy or come nearest to."""
+    input:
+        unpack(lambda w: figures.pair_files(w.dataset, w.experiment, w.decoder)),
+        cells=rules.read_cells.output.cells,
+        images=rules.read_cells.output.images,
+    output:
+        picture=RESULTS + "/{dataset}/figures/copies/{experiment}-{decoder}.png",
+    log:
+        RESULTS + "/{dataset}/logs/figures/copies/{experiment}-{decoder}.log",
+    benchmark:
+        RESULTS + "/{dataset}/benchmarks/figures/copies/{experiment}-{decoder}.tsv"
+    conda:
+        "../../envs/cellscaper.yaml"
+    threads: need("draw_copies", "threads")
+    resources:
+        mem_mb=memory("draw_copies"),
+        runtime=minutes("draw_copies"),
+        gpu=need("draw_copies", "gpu"),
+    params:
+        **stage_code("draw_copies"),
+        config=lambda w: canonical(config["metrics"]["image_copies"]),
+    shell:
+        STAGE + "draw_copies"
+        " --cells {input.cells:q}"
+        " --images {input.images:q}"
+        " --painted {input.painted:q}"
+        " --config {params.config:q}"
+        " --picture {output.picture:q}"
+        " --threads {threads}"
+        " 2>&1 | tee {log:q}"
+
+
 rule draw_radii:
     """F1 of the rows of {wildcards.table} against the distance within which a detection counts."""
     input:

@@ -1,6 +1,11 @@
 # Layout → H&E images.
 
 
+def painting_gpus(rule, painter):
+    """GPUs of a job that paints: a painter that is not trained needs none."""
+    return need(rule, "gpu") if outputs.is_trained_painter(painter) else 0
+
+
 rule train_image:
     """Train the painter {wildcards.painter}, seed {wildcards.seed}."""
     input:
@@ -61,7 +66,7 @@ rule paint_images:
     resources:
         mem_mb=memory("paint_images"),
         runtime=minutes("paint_images"),
-        gpu=need("paint_images", "gpu"),
+        gpu=lambda w: painting_gpus("paint_images", experiments.painter(w.experiment)),
         gres="",
     params:
         **stage_code("paint_images"),

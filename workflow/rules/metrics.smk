@@ -9,6 +9,11 @@ def metric_code(w):
     return [metrics, method_code("score_layouts", "features", *networks)]
 
 
+def is_audited(w):
+    """Whether a table of the run shows how much of the images of an experiment is copied."""
+    return (w.experiment, w.decoder) in tables.audited(w.dataset)
+
+
 def scored_pairs(w):
     """The painted images of an experiment and their layouts; empty for rows of real images."""
     pairs = outputs.scored_pairs(w.dataset, w.experiment, w.decoder, w.seed)
@@ -128,7 +133,9 @@ rule score_images:
         gres="",
     params:
         **stage_code("score_images"),
-        config=lambda w: canonical(sections.image_scoring_section(experiments, w.experiment)),
+        config=lambda w: canonical(
+            sections.image_scoring_section(experiments, w.experiment, is_audited(w))
+        ),
     shell:
         STAGE + "score_images"
         " --cells {input.cells:q}"

@@ -74,7 +74,7 @@ rule paint_set:
     resources:
         mem_mb=memory(PAINTING),
         runtime=minutes(PAINTING),
-        gpu=need(PAINTING, "gpu"),
+        gpu=lambda w: painting_gpus(PAINTING, set_painter(w)),
         gres="",
     params:
         **stage_code("paint_set"),

@@ -1,22 +1,28 @@
 """`cellscaper check`: a report on a folder of images and dots, and a configuration that reads it."""
 
 import argparse
+import csv
+import shlex
 from pathlib import Path
 
 from cellscaper.commands import options
 from cellscaper.errors import CellscaperError
+from cellscaper.run.output import cache_fault
 
+FIELDS = ("y", "x", "class", "image", "kind", "y_end", "x_end", "box_height", "box_width")  # of --columns
 HELP = "read a folder of images and dots, report what is in it, write a configuration that runs it"
 DESCRIPTION = """\
-Read images (8-bit RGB) and the dots of each: CSV or other text tables, GeoJSON (QuPath: points, or outlines whose
-centroids are taken), HoVer-Net's JSON, .mat of Lizard and HoVer-Net. A dot file is named after its image.
+Read images (8-bit RGB) and the cells of each: CSV and other text tables, GeoJSON (QuPath: points, or outlines whose
+centroids are taken), JSON of HoVer-Net, CellViT, LabelMe and COCO, .mat of Lizard and HoVer-Net, label masks; also
+packed with gzip. A file of cells is named after its image or names its images.
 
 The report covers scale, counts, density, duplicates, dots outside the image, class balance, shift between splits and
-images that are too small. The command writes an overlay of config.yaml with which the workflow runs on this folder.
-The exit status is 1 if the workflow would not run.
+images that are too small, and names every file that is not used. The command writes an overlay of config.yaml with
+which the workflow runs on this folder. The exit status is 1 if the workflow would not run.
 
   cellscaper check my_folder -o my.yaml
   cellscaper check my_folder -o my.yaml --mpp 0.25 --classes 1=lymphocyte,2=tumour,0=
+  cellscaper check my_folder -o my.yaml --images 'tiles/*.png' --dots 'dots/{stem}.csv'
 """
 
 
@@ -25,9 +31,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", help="images and dot files, at any depth")
     parser.add_argument("-o", "--output", metavar="YAML", help="configuration to write")
     parser.add_argument("--name", default="mine", help="name of the dataset in the configuration (default: mine)")
-    parser.add_argument("--mpp", metavar="UM", help="µm a pixel; else it is guessed from the distances of cells")
+    parser.add_argument("--mpp", metavar="UM", help="µm a pixel; else it is found or guessed by all evidence there is")
+    parser.add_argument("--images", metavar="GLOB", help="the images below FOLDER; else they are found")
     parser.add_argument(
-        "--columns", metavar="A,B,…", help="columns of text tables in order, or y=NAME,x=NAME,class=NAME"
+        "--dots",
+        metavar="PATTERN",
+        help="file of cells of an image, {stem} is its name without ending; else it is found",
+    )
+    parser.add_argument(
+        "--unit", choices=("px", "um", "µm", "fraction"), help="of the places of cells; else it is found"
+    )
+    parser.add_argument(
+        "--columns",
+        metavar="A,B,…",
+        help="columns of text tables in order, or y=NAME,x=NAME,class=NAME (class may be missing)",
     )
     parser.add_argument(
         "--classes", metavar="A=NAME,…", help="class in the files = name, in channel order; an empty name leaves it out"
@@ -42,9 +59,16 @@ def run(args: argparse.Namespace) -> None:
     output = options.output(args.output) if args.output else None
     mpp = options.positive(args.mpp, "--mpp") if args.mpp else None
     from cellscaper.datasets.survey import survey
+    from cellscaper.datasets.survey_state import Asked
     from cellscaper.disk.files import write_text
 
-    found = survey(folder.resolve(), args.name, mpp, _columns(args.columns), _classes(args.classes))
+    unit = "um" if args.unit == "µm" else args.unit
+    asked = Asked(mpp, columns(args.columns), classes(args.classes), args.images, args.dots, unit)
+    try:
+        str(folder.resolve()).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise CellscaperError(f"{str(folder)!a}: the folder's name is not UTF-8; rename it") from error
+    found = survey(folder.resolve(), args.name, asked)
     print("\n".join(found.lines))
     if found.faults:
         raise CellscaperError(f"{len(found.faults)} faults keep the workflow from running: {found.faults[0]}")
@@ -52,30 +76,49 @@ def run(args: argparse.Namespace) -> None:
         print("\nNo configuration written; name one with -o my.yaml")
         return
     write_text(output, found.overlay)
-    print(f"\nWrote {output}. Run it:\n  {found.command(output)}")
+    if (fault := cache_fault()) is not None:
+        print(f"! {fault}")
+    print(f"\nWrote {output}. Run it:\n  {_command(found.preset, output)}")
 
 
-def _columns(text: str | None) -> dict[str, str] | list[str] | None:
+def _command(preset: str, output: Path) -> str:
+    """The command that runs the workflow on a configuration, for a shell."""
+    profile = "--workflow-profile workflow/profiles/local --cores 2"
+    return f".venv/bin/snakemake {profile} --configfile {preset} {shlex.quote(str(output))}"
+
+
+def columns(text: str | None) -> dict[str, str] | list[str] | None:
+    """The value of --columns: names by field, or fields in order; a field without a name is not there."""
     if text is None:
         return None
-    parts = [part.strip() for part in text.split(",")]
+    parts = _fields(text, "--columns")
     if any("=" in part for part in parts):
         named = dict(part.split("=", 1) for part in parts if "=" in part)
-        if set(named) != {"y", "x", "class"} or len(named) != len(parts):
-            raise CellscaperError(f"--columns {text!r}: expected y=NAME,x=NAME,class=NAME")
-        return named
-    if not {"y", "x", "class"} <= set(parts):
+        if not {"y", "x"} <= set(named) <= set(FIELDS) or len(named) != len(parts) or not (named["y"] and named["x"]):
+            raise CellscaperError(f"--columns {text!r}: expected y=NAME,x=NAME,class=NAME (or without class)")
+        return {field: name for field, name in named.items() if name}
+    if not {"y", "x"} <= set(parts):
         raise CellscaperError(f"--columns {text!r}: expected y, x and class among the columns in order")
     return parts
 
 
-def _classes(text: str | None) -> dict[str, str | None] | None:
+def classes(text: str | None) -> dict[str, str | None] | None:
+    """The value of --classes: a name, or None to leave its cells out, for each class as written."""
     if text is None:
         return None
-    pairs = [part.strip().split("=", 1) for part in text.split(",")]
+    pairs = [part.rsplit("=", 1) for part in _fields(text, "--classes")]
     if any(len(pair) != 2 or not pair[0] for pair in pairs) or len({pair[0] for pair in pairs}) < len(pairs):
         raise CellscaperError(f"--classes {text!r}: expected CLASS-IN-THE-FILES=NAME, each once, with commas between")
     found = {written.strip(): name.strip() or None for written, name in pairs}
     if not any(found.values()):
         raise CellscaperError(f"--classes {text!r}: names no class")
     return found
+
+
+def _fields(text: str, option: str) -> list[str]:
+    """The parts between commas; a part in quotes may hold commas: ``"a,b"=c``."""
+    try:
+        rows = list(csv.reader([text], skipinitialspace=True, strict=False))
+    except csv.Error as error:
+        raise CellscaperError(f"{option} {text!r}: {error}; expected parts with commas between them") from error
+    return [part.strip() for part in rows[0]] if rows else []

@@ -1,18 +1,21 @@
 """`cellscaper convert`: layouts from one format into another."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from cellscaper.commands import options
 from cellscaper.errors import CellscaperError
 
-HELP = "layouts from one format into another: HDF5, GeoJSON (QuPath), CSV, COCO"
+HELP = "layouts from one format into another: HDF5, GeoJSON (QuPath), CSV, COCO, AnnData, napari"
 DESCRIPTION = """\
-Convert layouts between .h5 (HDF5), .geojson (opens in QuPath), .csv and .json (COCO), by the endings of the names.
+Convert layouts between .h5 (HDF5), .geojson (opens in QuPath), .csv, .json (COCO), .h5ad (AnnData: scanpy, squidpy)
+and .napari.csv (points of napari), by the endings of the names.
 
 Files that cellscaper wrote keep everything: positions bit for bit, classes, sizes, pixel size, sources, columns.
 Files of other programs may be CSV with the columns y, x, class; GeoJSON with classified points or outlines (their
-centroids are taken); COCO with keypoints or boxes. Give --size, --mpp and --classes where such a file lacks them.
+centroids are taken); COCO with keypoints or boxes; .h5ad with obsm/spatial. Give --size, --mpp and --classes where such
+a file lacks them.
 
   cellscaper convert out.h5 out.geojson
   cellscaper convert out.h5 'out-{layout}.geojson'                       # a file for each layout
@@ -46,7 +49,9 @@ def run(args: argparse.Namespace) -> None:
     from cellscaper.plan.provenance import record
 
     export.ending(target)
-    layouts = export.read(source, Given(*given), args.set)
+    layouts = export.read(
+        source, Given(*given), args.set, lambda text: print(f"! {source.name}: {text}", file=sys.stderr)
+    )
     if args.layout is not None:
         number = options.whole(args.layout, "--layout")
         if number >= len(layouts):

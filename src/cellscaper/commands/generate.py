@@ -2,15 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cellscaper.commands import options
+from cellscaper.commands.pictures import picture
 from cellscaper.errors import CellscaperError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from cellscaper.generators.pointsets.request import Request
     from cellscaper.layouts import LayoutSet
 
@@ -54,7 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--size", metavar="H,W", help="px at 20× (default: of --mask or --around, else 256,256)")
     where.add_argument("--mask", metavar="FILE", help=".png or .npy (H, W): new cells lie where it is not 0")
     where.add_argument(
-        "--around", metavar="FILE", help="given cells: .csv (y, x, class), .geojson, .h5 or .json, one layout"
+        "--around", metavar="FILE", help="given cells: .csv (y, x, class), .geojson, .h5, .h5ad or .json, one layout"
     )
     where.add_argument(
         "--spread", metavar="FILE", help=".npy (h, w) or (classes, h, w) or .png: where cells are dense (≥ 0)"
@@ -66,7 +64,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--threads", metavar="N", help="default: OMP_NUM_THREADS or one for each core")
     out = parser.add_argument_group("output")
     out.add_argument(
-        "-o", "--output", required=True, metavar="FILE", help=".h5, .geojson (QuPath), .csv or .json (COCO)"
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help=".h5, .geojson (QuPath), .csv, .json (COCO), .h5ad or .napari.csv",
     )
     out.add_argument("--png", metavar="FILE", help="picture of the first 24 layouts")
 
@@ -142,7 +144,7 @@ def _request(args: argparse.Namespace, paths: dict[str, Path], classes: tuple[st
     from cellscaper.generators.pointsets.request import Request, class_counts
 
     size = options.size(args.size) if args.size else None
-    mask = _picture(paths["mask"], "--mask", 2) > 0 if "mask" in paths else None
+    mask = picture(paths["mask"], "--mask", 2) > 0 if "mask" in paths else None
     around = (
         _around(paths["around"], size or (None if mask is None else mask.shape), mpp) if "around" in paths else None
     )
@@ -161,7 +163,7 @@ def _request(args: argparse.Namespace, paths: dict[str, Path], classes: tuple[st
         pixels = int(mask.sum()) if mask is not None else size[0] * size[1]
         density = class_counts(options.amounts(args.density, "--density"), classes, "--density")
         counts = (density * pixels * mpp**2 / 1e6).round()
-    spread = _picture(paths["spread"], "--spread", 3) if "spread" in paths else None
+    spread = picture(paths["spread"], "--spread", 3) if "spread" in paths else None
     distance = options.number(args.min_distance, "--min-distance")
     return Request(counts.astype(np.int64), size, distance, mask, fixed, labels, spread)
 
@@ -178,28 +180,3 @@ def _around(path: Path, size: tuple[int, int] | None, mpp: float) -> "LayoutSet"
             f"cellscaper convert {path} one.h5 --layout 0"
         )
     return layouts
-
-
-def _picture(path: Path, option: str, dimensions: int) -> "NDArray[np.float64]":
-    """An array (height, width), or (maps, height, width) for 3 dimensions, from .npy or an image's brightness."""
-    import numpy as np
-    from PIL import Image
-
-    kind = path.suffix.lower()
-    if kind not in (".npy", ".png"):
-        raise CellscaperError(f"{option} {path}: expected a .png or .npy file")
-    try:
-        if kind == ".npy":
-            array: Any = np.load(path, allow_pickle=False)
-        else:
-            with Image.open(path) as image:
-                array = np.asarray(image.convert("L") if image.mode not in ("1", "L", "I", "I;16", "F") else image)
-        array = np.asarray(array, np.float64)
-    except (OSError, ValueError, TypeError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-        raise CellscaperError(f"{option} {path} is not a readable {kind} file ({reason})") from error
-    if dimensions == 3 and array.ndim == 2:
-        array = array[None]
-    if array.ndim != dimensions or not array.size:
-        raise CellscaperError(f"{option} {path} has the shape {array.shape}, expected (height, width)")
-    return array

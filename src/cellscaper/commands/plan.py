@@ -130,6 +130,8 @@ def _sums(costs: "Costs", gpus: int) -> list[str]:
 
 def _not_counted(costs: "Costs") -> list[str]:
     lines = [f"not counted: {what} ({jobs} jobs)" for what, jobs in costs.unknown.items()]
+    if costs.config["sets"]:
+        lines.append(f"not counted: the generated sets {', '.join(costs.config['sets'])} (docs/large-sets.md)")
     lines.append(
         "not counted: downloads, densities, generators without training, detect_cells, scores, tables, figures, "
         "report (minutes a job, most on CPUs)"

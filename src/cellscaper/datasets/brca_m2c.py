@@ -4,15 +4,18 @@ Abousamra et al., ICCV 2021; github.com/TopoXLab/Dataset-BRCA-M2C, BSD-3-Clause.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
+import numpy as np
 from pydantic import Field
 
 from cellscaper.datasets import dots
 from cellscaper.datasets.download import RemoteFile, fetch_files, local_folder
 from cellscaper.datasets.record import Record
+from cellscaper.errors import CellscaperError
 from cellscaper.run.settings import Settings as Base
 
 CLASSES = ("lymphocyte", "epithelial", "stromal")
@@ -38,13 +41,32 @@ _LAYOUT = dots.Settings(
 )
 
 
+class Fold(Base):
+    """One of several folds of the training and validation images; the official test images are left out."""
+
+    of: int = Field(4, ge=2, le=45, description="folds")
+    fold: int = Field(ge=0, description="the fold whose images are test, from 0; all others are for training")
+    seed: int = Field(0, description="seed of the shuffle before the images are dealt out")
+
+
+class Folds(Base):
+    """A split for choices that the official test images must not see."""
+
+    folds: Fold = Field(description="number of folds and the one that is test")
+
+
 class Settings(Base):
-    """Where BRCA-M2C is."""
+    """Where BRCA-M2C is, and the split of its images."""
 
     path: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="folder with images/, labels/ and brca_ds_*.txt; null: download to the results"
     )
     url: str = Field(URL, description="address of the downloads")
+    split: Literal["official"] | Folds = Field(
+        "official",
+        description="official: 80 training, 10 validation, 30 test images; or folds of the first two",
+        json_schema_extra={"expected": "official or {folds: {of, fold, seed}}"},
+    )
 
 
 def classes(settings: Settings) -> tuple[str, ...]:
@@ -78,4 +100,18 @@ def files(settings: Settings, root: Path) -> list[Path]:
 
 def read(settings: Settings, root: Path) -> Iterator[Record]:
     """One Record an image, sorted by file name; CellscaperError names the file and line of bad input."""
-    return dots.read(_LAYOUT, root)
+    records = dots.read(_LAYOUT, root)
+    if settings.split == "official":
+        return records
+    return _folded(records, settings.split.folds)
+
+
+def _folded(records: Iterator[Record], chosen: Fold) -> Iterator[Record]:
+    if chosen.fold >= chosen.of:
+        raise CellscaperError(
+            f"datasets: split.folds.fold = {chosen.fold}: expected 0 to {chosen.of - 1}, one of {chosen.of} folds"
+        )
+    known = [record for record in records if record.split != "test"]
+    place = np.random.default_rng(chosen.seed).permutation(len(known))
+    for record, number in zip(known, place.tolist(), strict=True):
+        yield replace(record, split="test" if number % chosen.of == chosen.fold else "train")

@@ -1,202 +1,232 @@
-"""Automatic search of a folder of images and dot files: patterns, columns, classes, splits."""
+"""Automatic search of a folder: the images, the files of their cells, the splits, and what is left unused.
 
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+Candidates compete (`competition`). A tie is an error that names both.
+"""
 
-from cellscaper.datasets.dot_file import FIELDS, number_in, split_line
-from cellscaper.datasets.dots import Fractions, Lists
-from cellscaper.datasets.record import SPLITS, read_text
-from cellscaper.disk.formats.annotations import format_of, read_annotated
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from cellscaper.datasets import pairing, pictures
+from cellscaper.datasets.candidates import ENDINGS as CELLS
+from cellscaper.datasets.candidates import Candidates, preferred
+from cellscaper.datasets.competition import competed, folder_of, series
+from cellscaper.datasets.folder_files import FolderFiles, has_place
+from cellscaper.datasets.identity import Names
+from cellscaper.datasets.pairing import Pair
+from cellscaper.datasets.pictures import ENDINGS as PICTURES
+from cellscaper.datasets.pictures import Picture
+from cellscaper.datasets.unused import OTHER_TABLES
+from cellscaper.disk.formats.annotations import READ
+from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
+from cellscaper.disk.formats.reading import suffix
 from cellscaper.errors import CellscaperError
 
-IMAGES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
-DOTS = (".csv", ".tsv", ".txt", ".geojson", ".json", ".mat")
-_NAMES = {  # header names of a column, in small letters, the surest first; none in µm
-    "y": ("y", "row", "centroid_y", "y_centroid", "cy", "centroid y px", "y_px", "pos_y"),
-    "x": ("x", "col", "column", "centroid_x", "x_centroid", "cx", "centroid x px", "x_px", "pos_x"),
-    "class": ("class", "type", "label", "classification", "cell_type", "celltype", "category", "class_name", "name"),
-}
+NO_CELLS = "no file of cells is named after them"  # why images are not used
+_MOST_SHARED = 400  # files that are looked into for cells of several images
 
 
-@dataclass(frozen=True)
+@dataclass
 class Found:
-    """Places of the images and dots of a folder: globs and patterns relative to it, as the reader `dots` takes them."""
+    """What a folder holds, as the reader `dots` takes it.
 
-    images: str
-    dots: str
-    files: list[tuple[Path, Path]]  # image and its dot file
-    without: list[Path]  # images without a dot file
-
-
-def find_pairs(folder: Path) -> Found:
-    """The images of a folder and the file of dots that belongs to each.
-
-    The images come from the folder, at any depth, with the most dot files named after its images: ``<stem>.csv``,
-    ``<stem>_labels.txt`` and so on. CellscaperError if there is no image, or no dot file named after an image.
+    cells    image → the file with its cells; without: images that have none, beside others that do
+    images, leave_out, dots  globs of images and pictures among them, patterns of dot files
+    image_column  of one table for all images
+    reasons  why files are not used, by name
     """
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not any(q.startswith(".") for q in p.parts[-3:]))
-    images = [p for p in files if p.suffix.lower() in IMAGES]
-    if not images:
-        raise CellscaperError(f"{folder} holds no image ({', '.join(IMAGES)}); name the folder that does")
-    groups = Counter((p.parent, p.suffix) for p in images)
-    dots = [p for p in files if p.suffix.lower() in DOTS]
-    best: tuple[int, int, Path, str, str] | None = None
-    for (parent, suffix), number in groups.items():
-        stems = {p.stem for p in images if (p.parent, p.suffix) == (parent, suffix)}
-        for pattern, matched in _patterns(folder, stems, dots).most_common(1):
-            if best is None or (matched, -number) > best[:2]:
-                best = (matched, -number, parent, suffix, pattern)
-    if best is None:
-        example = images[0].stem
-        raise CellscaperError(
-            f"{folder} holds {len(images)} images and no file of dots named after one; expected for example "
-            f"{example}.csv, {example}.geojson, {example}.mat or {example}.json beside it or in another folder"
-        )
-    _, _, parent, suffix, pattern = best
-    chosen = [p for p in images if (p.parent, p.suffix) == (parent, suffix)]
-    pairs = [(p, folder / pattern.replace("{stem}", p.stem)) for p in chosen]
-    inner = parent.relative_to(folder)
-    return Found(
-        str(inner / f"*{suffix}") if str(inner) != "." else f"*{suffix}",
-        pattern,
-        [pair for pair in pairs if pair[1].is_file()],
-        [image for image, file in pairs if not file.is_file()],
-    )
+
+    cells: dict[str, str]
+    without: list[str]
+    images: list[str]
+    leave_out: list[str]
+    dots: list[str]
+    headers: dict[str, Picture]
+    image_column: str | None = None
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
-def _patterns(folder: Path, stems: set[str], dots: Sequence[Path]) -> Counter[str]:
-    """Patterns of dot files with ``{stem}``, each with its number of images."""
-    found: Counter[str] = Counter()
-    for file in dots:
-        name = file.name
-        for end in range(len(name) - len(file.suffix), 0, -1):
-            if name[:end] in stems:
-                inner = file.parent.relative_to(folder)
-                found[str(inner / ("{stem}" + name[end:])) if str(inner) != "." else "{stem}" + name[end:]] += 1
-                break
-    return found
+def find(folder: FolderFiles, images: str | None = None, dots: str | None = None) -> Found:
+    """The images of a folder and the cells of each. ``images`` and ``dots``: patterns that the user gave.
 
-
-# -- tables --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Settings of the reader `dots` for text tables; ``how`` explains in words how they were found."""
-
-    columns: Sequence[str] | Mapping[str, str]
-    how: str
-    separator: str = "auto"
-    header: bool | str = "auto"
-
-
-def find_columns(files: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> Columns:
-    """The columns of text tables: by their header, else two numbers and a class.
-
-    Without a header, the dots must lie inside the images (sizes are height, width), which decides the order of y and x.
-    If both orders fit, y comes first, and ``how`` mentions it. CellscaperError if no three columns fit.
+    CellscaperError if there is no image, no file of cells that belongs to one, or a tie between candidates.
     """
-    lines = {file: _lines(file) for file in files}
-    filled = [file for file in files if lines[file]]
-    if not filled:
-        raise CellscaperError(f"all {len(files)} dot files are empty; no column can be found")
-    first = lines[filled[0]][0]
-    separator, fields = split_line(first)
-    header = not any(number_in(field) for field in fields) and len(fields) >= 3
-    if header:
-        small = [field.lower() for field in fields]
-        named: dict[str, str] = {}
-        for key in FIELDS:
-            name = next((fields[small.index(one)] for one in _NAMES[key] if one in small), None)
-            if name is None:
-                raise CellscaperError(
-                    f"{filled[0]}: no column {key} among {', '.join(fields)}; name it with --columns y=…,x=…,class=…"
-                )
-            named[key] = name
-        return Columns(named, f"header of {filled[0].name}", separator)
-    if len(fields) != 3:
+    known = folder.matching([images]) if images else [n for n in folder.paths if suffix(PurePosixPath(n)) in PICTURES]  # type: ignore[arg-type]
+    if not known:
         raise CellscaperError(
-            f"{filled[0]}: {len(fields)} columns and no header; say which they are with --columns y,x,class,…"
+            f"{folder.root / (images or '')} holds no image ({', '.join(PICTURES)}); name the folder that does"
         )
-    rows = {file: [split_line(line, separator)[1] for line in lines[file]] for file in filled}
-    at = [i for i in range(3) if all(number_in(row[i]) for part in rows.values() for row in part if len(row) == 3)]
-    one, other = (1, 2) if len(at) == 3 and _few_first(rows) else (at[0], at[1]) if len(at) >= 2 else (0, 1)
-    label = ({0, 1, 2} - {one, other}).pop()
-    inside = {
-        order: sum(_inside(rows[file], order, size) for file, size in zip(files, sizes, strict=True) if file in rows)
-        for order in ((one, other), (other, one))
+    headers = {name: header for name in known if (header := pictures.look(folder.paths[name])) is not None}
+    reasons: dict[str, str] = {}
+    photos = known if images else _photos(known, headers, reasons)
+    candidates = Candidates(folder)
+    files = [name for name in folder.paths if suffix(PurePosixPath(name)) in CELLS]  # type: ignore[arg-type]
+    if dots is not None:
+        pairs = _given(folder, photos, dots)
+    else:
+        pairs = competed(pairing.pairs(photos, files), headers, candidates, reasons)
+        covered = {pair.image for pair in pairs}
+        if len(covered) < len(photos):
+            shared = _shared(photos, files, candidates, headers, reasons)
+            if shared is not None and len(shared.cells) > len(covered):
+                return shared
+        if not pairs:
+            masks = [name for name in known if name not in photos and suffix(PurePosixPath(name)) in MASKS]  # type: ignore[arg-type]
+            pairs = competed(pairing.pairs(photos, masks), headers, candidates, reasons)
+    if not pairs:
+        raise CellscaperError(_nothing(folder, photos, files, candidates))
+    return _described(folder, photos, pairs, headers, reasons)
+
+
+# -- images --------------------------------------------------------------------------------------------------
+
+
+def _photos(known: Sequence[str], headers: Mapping[str, Picture], reasons: dict[str, str]) -> list[str]:
+    """The pictures that can be photographs: in colours, not named as made from another."""
+    made = pictures.derived(known)
+    colours = [name for name in known if name not in headers or headers[name].photo]
+    clean = {
+        PurePosixPath(name).stem for name in colours if name not in made and pictures.standing(folder_of(name)) >= 0
     }
-    y, x = max(inside, key=lambda order: inside[order])
-    columns = [""] * 3
-    columns[y], columns[x], columns[label] = "y", "x", "class"
-    total = sum(len(part) for part in rows.values())
-    surely = inside[y, x] > inside[x, y]
-    how = (
-        f"{inside[y, x]} of {total} dots lie inside with y, x in this order, {inside[x, y]} in the other"
-        if surely
-        else "no header, and both orders of y and x fit the images: y is taken to come first (else --columns x,y,class)"
-    )
-    return Columns(columns, how, separator, header=False)
-
-
-def _lines(file: Path) -> list[str]:
-    """The lines of a dot file that are not blank."""
-    return [line for line in read_text(file, "dot file").splitlines() if line.strip()]
-
-
-def _few_first(rows: dict[Path, list[list[str]]]) -> bool:
-    """Whether the first of three columns of numbers is the class: whole numbers with fewer values than the last."""
-    values = [[row[i] for part in rows.values() for row in part if len(row) == 3] for i in (0, 2)]
-    return all(re.fullmatch(r"\d+", one) for one in values[0]) and len(set(values[0])) * 4 < len(set(values[1]))
-
-
-def _inside(rows: list[list[str]], order: tuple[int, int], size: tuple[int, int]) -> int:
-    """Number of dots of an image that lie inside it."""
-    places = [(float(row[order[0]]), float(row[order[1]])) for row in rows if len(row) == 3 and _numbers(row, order)]
-    return sum(0 <= y < size[0] and 0 <= x < size[1] for y, x in places)
-
-
-def _numbers(row: list[str], order: tuple[int, int]) -> bool:
-    return all(number_in(row[i]) for i in order)
-
-
-def written_classes(files: Sequence[Path], columns: Columns) -> Counter[str]:
-    """The classes as written in the files, with their numbers of cells."""
-    found: Counter[str] = Counter()
-    for file in files:
-        form = format_of(file)
-        if form != "table":
-            found.update(read_annotated(file, form).names)
-            continue
-        lines = _lines(file)
-        if not lines:
-            continue
-        names, separator = columns.columns, columns.separator
-        fields = split_line(lines[0], separator)[1]
-        if isinstance(names, Mapping):
-            at, start = fields.index(names["class"]) if names["class"] in fields else -1, 1
+    photos = []
+    for name in known:
+        path = PurePosixPath(name)
+        if name in made:
+            reasons[name] = f"{made[name]} of other images by their names"
+        elif colours and name not in colours:
+            header = headers[name]
+            reasons[name] = f"not 8-bit RGB (mode {'16-bit ' if header.deep else ''}{header.mode})"
+        elif pictures.standing(folder_of(name)) < 0 and path.stem in clean:
+            reasons[name] = "pictures made from other images by the name of their folder"
         else:
-            at, y = list(names).index("class"), list(names).index("y")
-            start = int(y < len(fields) and not number_in(fields[y]))
-        for line in lines[start:]:
-            row = split_line(line, separator)[1]
-            if 0 <= at < len(row):
-                found[row[at]] += 1
+            photos.append(name)
+    return photos or list(known)
+
+
+# -- one file for several images -----------------------------------------------------------------------------
+
+
+def _shared(
+    photos: list[str], files: list[str], candidates: Candidates, headers: dict[str, Picture], reasons: dict[str, str]
+) -> Found | None:
+    """Files that hold the cells of several images, by their names; or one file beside one image."""
+    names = Names(photos)
+    found: dict[str, tuple[set[str], str | None]] = {}
+    for name in files[:_MOST_SHARED]:
+        contents = candidates.contents(name)
+        if contents is None:
+            continue
+        column = candidates.image_column(name, names)
+        called = contents.images or _values(candidates, name, column)
+        matched = {one for text in called if len(hit := names.find(text)) == 1 for one in hit}
+        if matched:
+            found[name] = matched, column
+    chosen: dict[str, tuple[set[str], str | None]] = {}
+    for name, (matched, column) in sorted(found.items(), key=lambda item: -len(item[1][0])):
+        rival = next((one for one, (own, _) in chosen.items() if own & matched), None)
+        if rival is None:
+            chosen[name] = matched, column
+            continue
+        side, why = preferred(candidates, [rival], [name])
+        if side == 0:
+            raise CellscaperError(
+                f"{rival} and {name} hold cells of the same images; name one with --dots {rival} or --dots {name}"
+            )
+        lost, kept = (name, rival) if side < 0 else (rival, name)
+        reasons[lost] = f"{kept} is taken, {why}"
+        if lost == rival:
+            del chosen[rival]
+            chosen[name] = matched, column
+    if not chosen:
+        alone = [name for name in files if candidates.contents(name) is not None]
+        if len(photos) != 1 or len(alone) != 1:
+            return None
+        chosen = {alone[0]: ({photos[0]}, None)}
+    columns = {column for _, column in chosen.values()}
+    if len(columns) > 1:
+        raise CellscaperError(f"{' and '.join(list(chosen)[:2])} name their images in different columns; use one file")
+    cells = {image: name for name, (matched, _) in chosen.items() for image in matched}
+    without = [image for image in photos if image not in cells]
+    globs, out = _images(photos, sorted(headers.keys() - set(photos)))
+    return Found(cells, without, globs, out, sorted(chosen), headers, columns.pop(), reasons)
+
+
+def _values(candidates: Candidates, name: str, column: str | None) -> tuple[str, ...]:
+    return () if column is None else candidates.column(name, column)
+
+
+# -- result --------------------------------------------------------------------------------------------------
+
+
+def _given(folder: FolderFiles, photos: list[str], dots: str) -> list[Pair]:
+    """The pairs of a pattern that the user gave."""
+    found = []
+    for image in photos:
+        name = folder.cells_of(image, [dots])
+        if name is not None:
+            found.append(Pair(image, name, dots, 0))
+    if not found:
+        raise CellscaperError(f"--dots {dots!r}: no image has such a file; {{stem}} stands for its name without ending")
     return found
 
 
-def find_split(folder: Path, stems: set[str]) -> tuple[Lists | Fractions, str]:
-    """Split lists in the folder (``…train….txt``, one image name a line), else 70, 10 and 20 % at random; a note."""
-    lists = {}
-    for name in SPLITS:
-        for file in sorted(folder.glob(f"*{name}*.txt")):
-            entries = {Path(line.strip()).stem for line in read_text(file, "list").splitlines() if line.strip()}
-            if entries and entries & stems:
-                lists[name] = file.name
-    if set(lists) == set(SPLITS):
-        return Lists(**lists), "lists " + ", ".join(lists.values())
-    fractions = Fractions(train=0.7, val=0.1, test=0.2, seed=0)
-    return fractions, "at random: 70, 10 and 20 % of the images, seed 0"
+def _described(
+    folder: FolderFiles, photos: list[str], pairs: list[Pair], headers: dict[str, Picture], reasons: dict[str, str]
+) -> Found:
+    """Patterns that choose exactly the images with cells, and those without beside them."""
+    cells = {pair.image: pair.cells for pair in pairs}
+    groups = {series(image).lower() for image in cells}
+    without = [
+        image for image in photos if image not in cells and series(image).lower() in groups and image not in reasons
+    ]
+    for image in photos:
+        if image not in cells and image not in without:
+            reasons.setdefault(image, NO_CELLS)
+    chosen = sorted([*cells, *without])
+    others = [name for name in headers if name not in chosen]
+    globs, out = _images(chosen, others)
+    patterns: dict[str, list[str]] = {}
+    for pair in pairs:
+        patterns.setdefault(pair.pattern, []).append(pair.image)
+    settled = {pairing.settled(pattern, images): len(images) for pattern, images in patterns.items()}
+    dots = sorted(settled, key=lambda pattern: -settled[pattern])
+    found = {image: folder.cells_of(image, dots) for image in cells}
+    if found != cells:
+        raise CellscaperError(
+            f"the dot files of {folder.root} follow no common pattern; name one with --dots '…{{stem}}…'"
+        )
+    return Found(cells, without, globs, out, dots, headers, None, reasons)
+
+
+def _images(chosen: list[str], others: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Globs of the chosen images, and of the other pictures that they would match."""
+    listed = FolderFiles.of_names([*chosen, *others])
+    globs = pairing.globs(chosen)
+    extra = set(listed.matching(globs)) - set(chosen)
+    if extra and len({folder_of(image) for image in chosen}) <= 200:
+        globs = [glob for folder in sorted({folder_of(image) for image in chosen})
+                 for glob in pairing.globs([image for image in chosen if folder_of(image) == folder])]  # fmt: skip
+        extra = set(listed.matching(globs)) - set(chosen)
+    return globs, pairing.exclusions(sorted(extra), chosen)
+
+
+def _nothing(folder: FolderFiles, photos: list[str], files: list[str], candidates: Candidates) -> str:
+    """What is missing: no file of cells is named after an image."""
+    example = PurePosixPath(photos[0]).stem
+    masks = [text for name, text in candidates.why.items() if name not in files]
+    why = next((text for name in files if (text := candidates.why.get(name))), masks[0] if masks else "")
+    if why:
+        return f"{folder.root} holds {len(photos)} images and no cells that can be read: {why}"
+    other = next((name for name in folder.paths if suffix(PurePosixPath(name)) in OTHER_TABLES), None)  # type: ignore[arg-type]
+    if not files and other is not None:
+        return f"{folder.root} holds {len(photos)} images, and {other} is of no kind that is read; these are: {READ}"
+    shown = f"; {files[0]} is not" if files else ""
+    return (
+        f"{folder.root} holds {len(photos)} images and no file of dots named after one; expected for example "
+        f"{example}.csv, {example}.geojson, {example}.mat or {example}.json beside it or in another folder{shown}"
+    )
+
+
+def is_shared(found: Found) -> bool:
+    """Whether one file holds the cells of all images."""
+    return not any(has_place(pattern) for pattern in found.dots)

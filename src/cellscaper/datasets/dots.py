@@ -1,41 +1,53 @@
-"""Any folder of images with one file of dots each: text tables, GeoJSON (QuPath), HoVer-Net's JSON, ``.mat``.
+"""Any folder of images with files of dots: all formats of :mod:`cellscaper.disk.formats.annotations`.
 
 All settings that are paths are relative to the dataset's folder. Examples:
 
-    images      images/*.png
-    dots        labels/{stem}.csv
+    images      images/*.png  or  ["*/*.png", "*/*.tif"]
+    dots        labels/{stem}.csv  or  "{1}/cells.csv"  or  annotations.json (one file for all images)
     columns     [id, y, x, class]  or  {y: row, x: col, class: type}
     classes     [lymphocyte, tumour]
     class_map   {"1": lymphocyte, "2": tumour, "0": null}
-    split       {train: train.txt, val: val.txt, test: test.txt}  or  {train: 0.7, val: 0.1, test: 0.2, seed: 0}
+    split       {train: train.txt, val: val.txt, test: test.txt}  or  {train: train/, val: 0.1, test: test/}
+                or  {train: 0.7, val: 0.1, test: 0.2, seed: 0}
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
-from cellscaper.datasets.dot_file import FIELDS, DotFormat, read_dots, short
+from cellscaper.datasets.dot_file import FIELDS, DotFormat, in_px, tidy_labels
+from cellscaper.datasets.dot_sources import Sources
 from cellscaper.datasets.download import local_folder
+from cellscaper.datasets.folder_files import FolderFiles
 from cellscaper.datasets.images import read_rgb
-from cellscaper.datasets.record import SPLITS, Record, check, class_names, random_split, read_text
+from cellscaper.datasets.record import Record, check, class_names
+from cellscaper.disk.formats.reading import suffix
 from cellscaper.errors import CellscaperError
 from cellscaper.run.settings import Fraction, Positive
 from cellscaper.run.settings import Settings as Base
 
 MPP = 0.5  # µm a pixel of images and dots after `rescale`
+SCALES = (0.02, 20)  # µm a pixel of microscopes
+Pattern = Annotated[str, Field(min_length=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+TABLES = (".csv", ".tsv", ".txt")  # endings of text tables
 _LEFT_OUT = -1
 
 
 class Lists(Base):
-    """Files that list the images of each split, one image name or stem a line."""
+    """Files that list the images of each split, or folders that hold them (a glob with / at its end)."""
 
-    train: str = Field(description="list of the training images")
-    val: str = Field(description="list of the validation images")
-    test: str = Field(description="list of the test images")
+    train: str = Field(min_length=1, description="list of the training images, or their folder with / at its end")
+    val: Annotated[str, Field(min_length=1)] | Share = Field(
+        description="list or folder of the validation images, or the fraction of the training images taken for them"
+    )
+    test: str = Field(min_length=1, description="list or folder of the test images")
 
 
 class Fractions(Base):
@@ -51,20 +63,29 @@ class Settings(Base):
     """Places of images and dots, and the form of the dot files."""
 
     path: str = Field(min_length=1, description="the dataset's folder")
-    images: str = Field(description="glob of the images below the folder")
-    dots: str = Field(
-        pattern=r"\{stem\}",
-        description="dot file of an image; {stem} is the image's file name without its last suffix",
+    images: Pattern | tuple[Pattern, ...] = Field(description="glob of the images below the folder, or several")
+    leave_out: tuple[Pattern, ...] = Field((), description="globs of pictures among them that are not read")
+    dots: Pattern | tuple[Pattern, ...] = Field(
+        description="dot file of an image, or several of which the first that exists is read; {stem} and {name} "
+        "are the image's file name without and with its last suffix, {1} {2} … its folders; without any of these one "
+        "file for all images",
     )
-    format: Literal["auto", "table", "geojson", "hovernet", "mat"] = Field(
-        "auto", description="format of the dot files; auto decides by their ending"
+    format: Literal["auto", "table", "geojson", "hovernet", "cellvit", "labelme", "coco", "mat", "mask"] = Field(
+        "auto", description="format of the dot files; auto decides by their ending, of .json by their contents"
+    )
+    unit: Literal["px", "um", "fraction"] = Field(
+        "px", description="unit of the places of cells: px, µm, or fractions of height and width"
     )
     columns: tuple[str, ...] | dict[str, str] = Field(
         (),
         description="text tables: the columns in order (y, x, class and others, which are ignored), or their names "
-        "in the header as {y: name, x: name, class: name}",
+        "in the header as {y: name, x: name, class: name}; class may be missing. Also image (in one table for all), "
+        "kind (of objects: tiles, TMA cores and annotations are no cells), and for boxes y_end, x_end or box_height, "
+        "box_width",
     )
-    separator: Literal["auto", "comma", "blank", "tab"] = Field("auto", description="separator of text tables")
+    separator: Literal["auto", "comma", "blank", "tab", "semicolon"] = Field(
+        "auto", description="separator of text tables"
+    )
     header: Literal["auto", True, False] = Field(
         "auto",
         description="text tables: whether the first line names the columns; auto: if its y and x are no numbers",
@@ -100,8 +121,10 @@ def mpp(settings: Settings) -> float:
 
 def written_mpp(settings: Settings) -> float:
     """µm a pixel of the files."""
-    if settings.mpp >= 100:
-        raise CellscaperError(f"mpp {settings.mpp:g}: expected µm a pixel, for example 0.5 at 20×; correct it")
+    if not SCALES[0] < settings.mpp < SCALES[1]:
+        raise CellscaperError(
+            f"mpp {settings.mpp:g}: expected µm a pixel of a microscope, for example 0.5 at 20×; correct it"
+        )
     return settings.mpp
 
 
@@ -114,37 +137,48 @@ def fetch(settings: Settings, destination: Path) -> Path:
 
 def files(settings: Settings, root: Path) -> list[Path]:
     """All existing files that :func:`read` reads, sorted."""
-    split = settings.split
-    lists = [root / name for name in (split.train, split.val, split.test)] if isinstance(split, Lists) else []
-    try:
-        images = list(splits(settings, root))
-    except CellscaperError:  # read() reports it
-        images = _images(settings, root)
-    dots = [_dot_file(settings, root, image) for image in images]
-    return sorted({path for path in [*lists, *images, *dots] if path.is_file()})
+    return Sources(settings, dot_format(settings, classes(settings)), FolderFiles(root)).files()
 
 
 def read(settings: Settings, root: Path) -> Iterator[Record]:
     """One Record an image, sorted by file name; CellscaperError names the file and line of bad input."""
     form = dot_format(settings, classes(settings))
-    for path, split in sorted(splits(settings, root).items()):
-        file = _dot_file(settings, root, path)
-        dots, entry = read_dots(file, form, path.name)
-        record = Record(path.stem, split, dots.points, dots.labels, read_rgb(path))
-        where = f"{file}{entry}"
-        checked = check(record, lambda i, where=where, lines=dots.lines: f"{where}{lines[i]}")  # type: ignore[misc]
-        yield _rescaled(checked, written_mpp(settings) / MPP) if settings.rescale else checked
+    sources = Sources(settings, form, FolderFiles(root))
+    scale = written_mpp(settings)
+    for one in sources.chosen():
+        dots, place = sources.dots(one)
+        pixels = read_rgb(sources.path(one.image))
+        dots = replace(dots, points=in_px(dots.points, settings.unit, scale, pixels.shape[:2]))
+        record = Record(one.name, one.split, dots.points, dots.labels, pixels)
+        checked = check(record, lambda i, place=place, lines=dots.lines: f"{place}{lines[i]}")  # type: ignore[misc]
+        yield _rescaled(checked, scale / MPP) if settings.rescale else checked
 
 
 def _rescaled(record: Record, factor: float) -> Record:
     """Image and dots ``factor`` times as large: 0.5 for an image of 0.25 µm a pixel."""
-    height, width = (max(1, round(side * factor)) for side in record.image.shape[:2])
-    shrink = Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC
-    image = np.asarray(Image.fromarray(record.image).resize((width, height), shrink))
-    exact = np.array([height, width]) / record.image.shape[:2]
-    last = np.nextafter(np.array([height, width], np.float32), np.float32(0))
-    points = ((record.points + 0.5) * exact - 0.5).astype(np.float32).clip(0, last)  # pixels' centres are whole numbers
+    image = rescaled_image(record.image, factor)
+    points = rescaled_points(record.points, record.image.shape[:2], image.shape[:2])
     return Record(record.image_id, record.split, points, record.labels, image)
+
+
+def rescaled_size(size: tuple[int, ...], factor: float) -> tuple[int, int]:
+    """Height and width of an image that is made ``factor`` times as large."""
+    height, width = (max(1, round(side * factor)) for side in size[:2])
+    return height, width
+
+
+def rescaled_image(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    """An image (H, W, 3) ``factor`` times as large; a smaller one has the means of the pixels."""
+    height, width = rescaled_size(image.shape, factor)
+    shrink = Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC
+    return np.asarray(Image.fromarray(image).resize((width, height), shrink))
+
+
+def rescaled_points(points: NDArray[np.floating], size: tuple[int, ...], new: tuple[int, ...]) -> NDArray[np.float32]:
+    """Dots (N, 2) of an image of ``size`` (H, W) in the rescaled image of size ``new``."""
+    exact = np.array(new) / size
+    last = np.nextafter(np.array(new, np.float32), np.float32(0))
+    return ((points + 0.5) * exact - 0.5).astype(np.float32).clip(0, last)  # pixels' centres are whole numbers
 
 
 def dot_format(settings: Settings, names: tuple[str, ...]) -> DotFormat:
@@ -154,59 +188,11 @@ def dot_format(settings: Settings, names: tuple[str, ...]) -> DotFormat:
         if name is not None and name not in names:
             raise CellscaperError(f"class_map: {value!r} → {name!r}, which is none of the classes {', '.join(names)}")
     labels = {value: _LEFT_OUT if name is None else names.index(name) for value, name in written.items()}
-    ending = Path(settings.dots).suffix.lower()
-    is_table = settings.format == "table" or (settings.format == "auto" and ending not in (".geojson", ".json", ".mat"))
+    patterns = (settings.dots,) if isinstance(settings.dots, str) else settings.dots
+    endings = {suffix(Path(pattern)) for pattern in patterns}
+    is_table = settings.format == "table" or (settings.format == "auto" and endings & set(TABLES))
     if is_table and not settings.columns:
         raise CellscaperError("the dataset's settings lack 'columns'; a dataset of text tables needs them")
-    return DotFormat(settings.columns or FIELDS, labels, settings.separator, settings.header, settings.format)
-
-
-def _dot_file(settings: Settings, root: Path, image: Path) -> Path:
-    return root / settings.dots.replace("{stem}", image.stem)
-
-
-def _images(settings: Settings, root: Path) -> list[Path]:
-    """All images, sorted; hidden files (macOS leaves ``._name.png``) are not images."""
-    pattern = settings.images
-    try:
-        return sorted(p for p in root.glob(pattern) if not p.name.startswith(".") and p.is_file())
-    except (ValueError, NotImplementedError) as error:
-        raise CellscaperError(f"images {pattern!r}: expected a glob below the dataset's folder ({error})") from error
-
-
-def splits(settings: Settings, root: Path) -> dict[Path, str]:
-    """The split of each image that belongs to a split."""
-    images: dict[str, Path] = {}
-    for path in _images(settings, root):
-        if path.stem in images:
-            raise CellscaperError(f"images {images[path.stem]} and {path} have the same name; rename one")
-        images[path.stem] = path
-    if not images:
-        raise CellscaperError(f"no image matches {root / settings.images}; check the dataset's path and images")
-    split = settings.split
-    if isinstance(split, Lists):
-        return _listed({"train": split.train, "val": split.val, "test": split.test}, root, images)
-    fractions = {"train": split.train, "val": split.val, "test": split.test}
-    chosen = random_split(list(images), fractions, split.seed)
-    return {images[stem]: name for stem, name in chosen.items()}
-
-
-def _listed(split: Mapping[str, str], root: Path, images: Mapping[str, Path]) -> dict[Path, str]:
-    """The splits by list files, with one image name or stem a line."""
-    known = {**images, **{path.name: path for path in images.values()}}
-    where: dict[Path, str] = {}
-    chosen: dict[Path, str] = {}
-    for name in SPLITS:
-        file = root / split[name]
-        for n, line in enumerate(read_text(file, f"{name} split").split("\n"), 1):
-            if not (entry := line.strip()):
-                continue
-            path = known.get(entry)
-            if path is None:
-                raise CellscaperError(f"{file}:{n}: there is no image {short(entry)}; add it or delete the line")
-            if path in chosen:
-                raise CellscaperError(f"{file}:{n}: image {short(entry)} is also in {where[path]}; keep one")
-            chosen[path], where[path] = name, f"{file}:{n}"
-        if name not in chosen.values():
-            raise CellscaperError(f"{file} lists no image; expected one image name a line")
-    return chosen
+    return DotFormat(
+        settings.columns or FIELDS, tidy_labels(labels), settings.separator, settings.header, settings.format
+    )

@@ -1,4 +1,4 @@
-"""Properties of a dataset: scale, counts, density, doubles, class balance, shift between splits, image sizes."""
+"""Properties of a dataset: distances, counts, density, doubles, class balance, shift between splits, image sizes."""
 
 import math
 from collections.abc import Sequence
@@ -8,11 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from cellscaper.errors import CellscaperError
-
-NEIGHBOUR = 8.3  # µm: median distance of a nucleus to the nearest one (BRCA-M2C: 16 to 17 px of 0.5 µm)
-USUAL = (0.25, 0.5, 1.0)  # µm a pixel at 40×, 20×, 10×
-_NEAR = 1.41  # a guess within this factor of a usual scale becomes that scale
 DOUBLE = 1.0  # px at 20×: two cells of the same class nearer than this are probably one cell listed twice
 WINDOW = 256  # px at 20×
 
@@ -34,29 +29,15 @@ class Cells:
         return (y < 0) | (x < 0) | (y >= self.size[0]) | (x >= self.size[1])
 
 
-def nearest_distance(images: Sequence[Cells]) -> float:
-    """Median distance in px from a cell to the nearest other; CellscaperError for under 50 cells with a neighbour."""
+def nearest_distance(images: Sequence[Cells]) -> float | None:
+    """Median distance in px from a cell to the nearest other; None for under 50 cells with a neighbour."""
     found = []
     for one in images:
         points = np.unique(one.points, axis=0)
         if len(points) > 1:
             found.append(cKDTree(points).query(points, 2)[0][:, 1])
     distances = np.concatenate(found) if found else np.zeros(0)
-    if len(distances) < 50:
-        raise CellscaperError(f"{len(distances)} cells are too few to guess the scale from; give --mpp (0.5 at 20×)")
-    return float(np.median(distances))
-
-
-def guess_mpp(images: Sequence[Cells]) -> tuple[float, float]:
-    """µm a pixel at which nuclei are as far apart as in tissue, and the median distance in px behind this guess.
-
-    If a usual scale (40×, 20×, 10×) is near, it is the result. Dense or sparse tissue misleads the guess: check it.
-    """
-    distance = nearest_distance(images)
-    raw = NEIGHBOUR / distance
-    near = min(USUAL, key=lambda usual: abs(math.log(raw / usual)))
-    usual = max(raw / near, near / raw) <= _NEAR
-    return (near if usual else round(raw, 3)), distance
+    return float(np.median(distances)) if len(distances) >= 50 else None
 
 
 def doubles(images: Sequence[Cells], factor: float) -> int:

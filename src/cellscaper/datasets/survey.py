@@ -1,272 +1,286 @@
 """A folder of images and dots, read as the workflow will read it: its contents, its faults, and its configuration."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import yaml
+from numpy.typing import NDArray
 
-from cellscaper.datasets import discovery, dots, inspection
-from cellscaper.datasets.dot_file import read_dots
+from cellscaper.datasets import discovery, dots, nuclei_under_dots, units, unused
+from cellscaper.datasets.dot_file import DotFormat, in_px
+from cellscaper.datasets.dot_sources import Chosen, Sources, splits
+from cellscaper.datasets.doubtful_columns import decided
+from cellscaper.datasets.folder_files import FolderFiles
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.inspection import Cells
-from cellscaper.datasets.record import SPLITS
-from cellscaper.disk.formats.annotations import UNCLASSIFIED, format_of
+from cellscaper.datasets.naming import named_classes
+from cellscaper.datasets.splitting import find_split
+from cellscaper.datasets.survey_overlay import PRESETS, overlay
+from cellscaper.datasets.survey_scale import find_scale, tell_scale
+from cellscaper.datasets.survey_state import Asked, WhatWasRead, placed
+from cellscaper.datasets.survey_text import Report
+from cellscaper.datasets.table_search import Columns, Tables, find_tables
+from cellscaper.datasets.units import Placed
+from cellscaper.disk.formats.annotations import format_of
 from cellscaper.errors import CellscaperError
 from cellscaper.run.progress import Progress
 
 AT_20X = (0.4, 0.6)  # µm a pixel that need no rescaling
-LEAST = 20  # fewest test windows with which layouts can be scored
-FEWEST = 200  # test windows: two halves of at least 100, which TopoFD needs
-RARE, SHIFTED = 0.01, 1.5  # share of a class; factor between splits
-PRESETS = {256: "workflow/presets/brca-small.yaml", 128: "workflow/presets/demo.yaml"}  # by region, px
+LOOKED_AT = 60  # images whose pixels under the dots are looked at
 
 
 @dataclass(frozen=True)
 class Survey:
-    """lines to print, faults that keep the workflow from running, the overlay as YAML, the preset that it changes."""
+    """What was found: text about it, the configuration of a run, and the cells themselves.
+
+    lines, faults     to print; what keeps the workflow from running
+    overlay, preset   the configuration as YAML, and the preset that it changes
+    settings          of the reader `dots`: places, classes, scale, split; ``scale``, ``split``: in words how found
+    cells             of the images that have a dot file, px of the file
+    paths, without    the file of each image, by name; the images that have no dot file
+    said              sentences about what was guessed or left out
+    """
 
     lines: list[str]
     faults: list[str]
     overlay: str
     preset: str
+    settings: dots.Settings
+    scale: str
+    split: str
+    cells: list[Cells]
+    paths: Mapping[str, Path]
+    without: list[str]
+    said: list[str]
 
-    def command(self, output: Path) -> str:
-        """The command that runs the workflow on this folder."""
-        profile = "--workflow-profile workflow/profiles/local --cores 2"
-        return f".venv/bin/snakemake {profile} --configfile {self.preset} {output}"
 
-
-def survey(
-    folder: Path,
-    name: str,
-    mpp: float | None,
-    columns: dict[str, str] | list[str] | None,
-    classes: dict[str, str | None] | None,
-) -> Survey:
-    """Read a folder and describe it. ``mpp``, ``columns`` and ``classes`` are guessed where None.
-
-    CellscaperError for an invalid name and for files that cannot be read at all.
-    """
+def survey(folder: Path, name: str, asked: Asked) -> Survey:
+    """Read a folder and describe it. CellscaperError for an invalid name and for files that cannot be read at all."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise CellscaperError(f"--name {name!r}: expected small letters, digits and _, a letter first")
-    found = discovery.find_pairs(folder)
-    sizes = []
-    with Progress(len(found.files), "images") as progress:
-        for image, _ in found.files:
-            height, width = read_rgb(image).shape[:2]
-            sizes.append((height, width))
+    files = FolderFiles(folder)
+    found = discovery.find(files, asked.images, asked.dots)
+    try:
+        return _survey(folder, name, asked, files, found)
+    except CellscaperError as error:
+        left = [image for image, reason in found.reasons.items() if reason == discovery.NO_CELLS]
+        if not left:
+            raise
+        raise CellscaperError(f"{error}; {len(left)} more images have no file of cells, first {left[0]}") from error
+
+
+def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: discovery.Found) -> Survey:
+    """The survey of the images and cells that were found."""
+    images = sorted([*found.cells, *found.without])
+    read = WhatWasRead(sizes=_sizes(files, images))
+    tables = _tables(files, found, read, asked)
+    tables = _decided(folder, files, found, tables, asked)
+    read.said.extend(tables.said)
+    settings = _settings(folder, found, tables, asked)
+    _read_cells(settings, files, found, read)
+    sample = _sample(files, read)
+    unit = _unit(asked, tables, read, sample)
+    settings = settings.model_copy(update={"unit": unit})
+    mapping, names = _classes(asked, read)
+    split, split_how, lists = find_split(files, images, set(found.cells.values()))
+    if asked.all_train and isinstance(split, dots.Fractions):
+        split, split_how = dots.Fractions(train=1.0), "no lists: all images"
+    settings = settings.model_copy(update={"split": split, "classes": tuple(names), "class_map": mapping})
+    _tell_unused(files, found, lists, images, settings, read)
+    decided, evidence = find_scale(asked, settings, files, found, read, sample, [*found.cells.values(), *lists])
+    settings = settings.model_copy(update={"mpp": decided.mpp, "rescale": not AT_20X[0] <= decided.mpp <= AT_20X[1]})
+    tell_scale(asked, decided, evidence, read)
+    where = {} if found.without else splits(settings, files, images)
+    if where and (left := [image for image in images if image not in where]):
+        read.said.append(f"{unused.counted(len(left), 'image')} in no list and left out {unused.shown(left)}")
+    cells = _cells(settings, mapping, names, read, where)
+    _check_places(settings, read, sample, asked)
+    if found.without:
+        read.faults.append(f"{len(found.without)} images have no dot file, first {found.without[0]}")
+    factor = dots.MPP / decided.mpp if settings.rescale else 1.0
+    report = Report(settings, tables.how, cells, factor, decided.words, split_how, read.said, read.faults)
+    settings = dots.Settings.model_validate(settings.model_dump())
+    region = report.region()
+    return Survey(
+        report.lines(),
+        report.faults,
+        overlay(name, settings, region, report),
+        PRESETS[region],
+        settings,
+        decided.words,
+        split_how,
+        cells,
+        {image: files.paths[image] for image in images},
+        sorted(found.without),
+        read.said,
+    )
+
+
+# -- reading -------------------------------------------------------------------------------------------------
+
+
+def _sizes(files: FolderFiles, images: Sequence[str]) -> dict[str, tuple[int, int]]:
+    sizes = {}
+    with Progress(len(images), "images") as progress:
+        for image in images:
+            height, width = read_rgb(files.paths[image]).shape[:2]
+            sizes[image] = height, width
             progress.update()
-    files = [file for _, file in found.files]
-    form = format_of(files[0])
-    if form != "table":
-        how = discovery.Columns((), f"{form} files")
-    elif columns is not None:
-        how = discovery.Columns(columns, "as given")
-    else:
-        how = discovery.find_columns(files, sizes)
-    written = discovery.written_classes(files, how)
-    mapping = classes or _name_classes(sorted(written, key=_by_number))
-    unknown = sorted(set(written) - set(mapping))
-    if unknown:
-        raise CellscaperError(
-            f"class {unknown[0]!r} of the files is not among --classes {', '.join(mapping)}; add {unknown[0]}=NAME, "
-            f"or {unknown[0]}= to leave its cells out"
+    return sizes
+
+
+def _tables(files: FolderFiles, found: discovery.Found, read: WhatWasRead, asked: Asked) -> Tables:
+    """The form of the text tables among the files of cells."""
+    names = list(dict.fromkeys(found.cells.values()))
+    tables = {name: files.paths[name] for name in names if format_of(files.paths[name]) == "table"}
+    kinds = Counter(format_of(files.paths[name]) for name in names[:50])
+    if not tables:
+        return Tables((), " and ".join(sorted(f"{kind} files" for kind in kinds)))
+    size_of = {files.paths[cells]: read.sizes[image] for image, cells in found.cells.items()}
+    return find_tables(list(tables.values()), size_of, asked.columns, found.image_column)
+
+
+def _decided(folder: Path, files: FolderFiles, found: discovery.Found, tables: Tables, asked: Asked) -> Tables:
+    """The tables after a look at the pixels, where their columns can mean two things."""
+    if not (tables.corner or tables.either) or tables.unit != "px":
+        return tables
+
+    def points(image: str, columns: Columns) -> NDArray[np.float64]:
+        settings = _settings(folder, found, replace(tables, columns=columns), asked)
+        form = DotFormat(columns, {}, settings.separator, settings.header)
+        return Sources(settings, form, files).cells(Chosen(image, image, ""))[0].points
+
+    images = {image: read_rgb(files.paths[image]) for image in sorted(found.cells)[:8]}
+    return decided(tables, images, points)
+
+
+def _settings(folder: Path, found: discovery.Found, tables: Tables, asked: Asked) -> dots.Settings:
+    """Settings with which the cells of all classes can be read."""
+    known: dict[str, Any] = {
+        "path": str(folder),
+        "images": found.images[0] if len(found.images) == 1 else tuple(found.images),
+        "leave_out": tuple(found.leave_out),
+        "dots": found.dots[0] if len(found.dots) == 1 else tuple(found.dots),
+        "unit": asked.unit or tables.unit,
+        "columns": tables.columns,
+        "separator": tables.separator,
+        "header": tables.header,
+        "classes": (),
+        "mpp": dots.MPP,
+        "split": dots.Fractions(train=1.0),
+    }
+    return dots.Settings.model_construct(**known)
+
+
+def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Found, read: WhatWasRead) -> None:
+    sources = Sources(settings, DotFormat(settings.columns, {}, settings.separator, settings.header), files)
+    left: Counter[str] = Counter()
+    notes: Counter[str] = Counter()
+    told: set[str] = set()
+    for image, file in sorted(found.cells.items()):
+        cells, _ = sources.cells(Chosen(image, image, ""))
+        read.cells[image] = cells
+        if file not in told:
+            left.update(cells.left)
+            notes.update(dict.fromkeys(cells.notes, 1))
+            told.add(file)
+    read.said += [f"{number} {what} are left out" for what, number in left.items()]
+    read.said += [note + (f" (in {number} files)" if number > 1 else "") for note, number in notes.items()]
+    if strangers := sources.strangers():
+        first = next(iter(strangers))
+        read.said.append(
+            f"{sum(strangers.values())} cells of {len(strangers)} images that are not here, first {first}, are left out"
         )
+
+
+def _sample(files: FolderFiles, read: WhatWasRead) -> dict[str, NDArray[np.uint8]]:
+    """The pixels of some images with dots."""
+    filled = [image for image, cells in read.cells.items() if len(cells.points)]
+    step = max(1, len(filled) // LOOKED_AT)
+    return {image: read_rgb(files.paths[image]) for image in filled[::step][:LOOKED_AT]}
+
+
+# -- meaning -------------------------------------------------------------------------------------------------
+
+
+def _unit(asked: Asked, tables: Tables, read: WhatWasRead, sample: Mapping[str, NDArray[np.uint8]]) -> str:
+    units_in = {cells.unit for cells in read.cells.values()} - {"px"}
+    unit = asked.unit or (units_in.pop() if units_in else tables.unit)
+    if asked.unit is None and unit == "px" and units.are_fractions(placed(read)):
+        read.said.append(
+            "all places lie between 0 and 1: they are taken as fractions of height and width (else --unit px)"
+        )
+        return "fraction"
+    if unit == "um" and asked.unit is None:
+        read.said.append(
+            "the places are in µm by the names of their columns, and are divided by µm a pixel (else --unit px)"
+        )
+    return unit
+
+
+def _classes(asked: Asked, read: WhatWasRead) -> tuple[dict[str, str | None], list[str]]:
+    """Class in the files → name, and the names in order; what is merged or left out is said."""
+    written = Counter(name for cells in read.cells.values() for name in cells.names)
+    mapping, said = named_classes(written, asked.classes)
+    read.said += said
     names = list(dict.fromkeys(one for one in mapping.values() if one is not None))
-    stems = {image.stem for image, _ in found.files}
-    split, split_how = discovery.find_split(folder, stems)
-    settings = dots.Settings.model_validate({
-        "path": str(folder), "images": found.images, "dots": found.dots, "columns": how.columns,
-        "separator": how.separator, "header": how.header, "classes": names, "class_map": mapping, "mpp": dots.MPP,
-        "split": split,
-    })  # fmt: skip
-    images = _read(settings, folder, found.files, sizes)
-    scale, scale_how = _scale(mpp, images)
-    settings = settings.model_copy(update={"mpp": scale, "rescale": not AT_20X[0] <= scale <= AT_20X[1]})
-    factor = dots.MPP / scale if settings.rescale else 1.0
-    text = _Text(found, how.how, images, names, factor, scale, scale_how, split_how)
-    region = text.region()
-    overlay = _overlay(name, settings, region, text)
-    return Survey(text.lines(), text.faults, overlay, PRESETS[region])
+    if not names:
+        raise CellscaperError("the folder holds no cell of a class; expected dots, at least of one class")
+    return mapping, names
 
 
-def _by_number(text: str) -> tuple[int, str]:
-    return (int(text), "") if text.isdecimal() else (1 << 30, text)
+def _tell_unused(
+    files: FolderFiles, found: discovery.Found, lists: Sequence[str], images: Sequence[str], settings: dots.Settings,
+    read: WhatWasRead,
+) -> None:  # fmt: skip
+    read.said += unused.lines(files, [*images, *found.cells.values(), *found.dots, *lists], found.reasons)
+    turned = [image for image in images if found.headers[image].turned != 1]
+    if turned:
+        read.said.append(
+            f"{unused.counted(len(turned), 'image')} turned by their EXIF orientation {unused.shown(turned)}; "
+            "pixels are read as they are stored, and dots must fit those"
+        )
+    pages = [image for image in images if found.headers[image].pages > 1]
+    if pages:
+        read.said.append(
+            f"{unused.counted(len(pages), 'image')} of several pages {unused.shown(pages)}: only the first is read"
+        )
 
 
-def _name_classes(written: Sequence[str]) -> dict[str, str | None]:
-    """A name for each class: numbers become class_1; cells without a class are left out if other cells have classes."""
-    named: dict[str, str | None] = {one: f"class_{one}" if one.isdecimal() else one for one in written}
-    if UNCLASSIFIED in named and len(named) > 1:
-        named[UNCLASSIFIED] = None
-    return named
+def _check_places(
+    settings: dots.Settings, read: WhatWasRead, sample: Mapping[str, NDArray[np.uint8]], asked: Asked
+) -> None:
+    """Faults of dots that lie outside their images, or far too much inside."""
+    found = [
+        Placed(one.name, in_px(one.points, settings.unit, settings.mpp, one.size), one.size) for one in placed(read)
+    ]
+    if (told := units.outside(found)) is not None:
+        read.faults.append(told)
+    elif asked.unit is None and units.few_inside(found):
+        points = {one.name: one.points for one in found}
+        profiles = [nuclei_under_dots.profile(pixels, points[image]) for image, pixels in sample.items()]
+        (read.said if nuclei_under_dots.radius(profiles) else read.faults).append(units.upper_left(found))
 
 
-def _read(
-    settings: dots.Settings, folder: Path, files: Sequence[tuple[Path, Path]], sizes: Sequence[tuple[int, int]]
+def _cells(
+    settings: dots.Settings,
+    mapping: Mapping[str, str | None],
+    names: Sequence[str],
+    read: WhatWasRead,
+    where: Mapping[str, str],
 ) -> list[Cells]:
-    """The cells of each image as the reader `dots` has them, including cells outside the image."""
-    form = dots.dot_format(settings, dots.classes(settings))
-    chosen = dots.splits(settings, folder)
-    images = []
-    for (image, file), size in zip(files, sizes, strict=True):
-        if image in chosen:
-            one, _ = read_dots(file, form, image.name)
-            images.append(
-                Cells(one.points.astype(np.float64), one.labels.astype(np.int64), size, image.stem, chosen[image])
-            )
-    return images
-
-
-def _scale(mpp: float | None, images: Sequence[Cells]) -> tuple[float, str]:
-    if mpp is not None:
-        return mpp, "given"
-    guess, distance = inspection.guess_mpp(images)
-    return guess, (
-        f"guessed: the median distance to the nearest cell is {distance:.1f} px, in tissue about "
-        f"{inspection.NEIGHBOUR:g} µm; give --mpp if you know it"
-    )
-
-
-class _Text:
-    """The text about a folder; warnings begin with '!'. ``faults`` keep the workflow from running."""
-
-    def __init__(
-        self,
-        found: discovery.Found,
-        columns: str,
-        images: list[Cells],
-        classes: list[str],
-        factor: float,
-        mpp: float,
-        scale: str,
-        split: str,
-    ):
-        self.found, self.columns, self.images, self.classes = found, columns, images, classes
-        self.factor, self.mpp, self.scale, self.split = factor, mpp, scale, split
-        self.parts = {name: [one for one in images if one.split == name] for name in SPLITS}
-        self.faults: list[str] = []
-        self._check()
-
-    def _check(self) -> None:
-        outside = [(one.name, int(one.outside.sum())) for one in self.images if one.outside.any()]
-        if outside:
-            total = sum(number for _, number in outside)
-            self.faults.append(
-                f"{total} dots lie outside their images, first in {outside[0][0]}: correct them or the order of y and x"
-            )
-        if self.found.without:
-            self.faults.append(f"{len(self.found.without)} images have no dot file, first {self.found.without[0].name}")
-        for name in SPLITS:
-            if not self.parts[name]:
-                self.faults.append(f"no image is in split {name}: add images or change the split")
-        number = self.windows(self.region(), 4)
-        if self.parts["test"] and number < LEAST:
-            self.faults.append(
-                f"the test images hold {number} windows of {self.region()} px at 20×, at least {LEAST} are needed: add "
-                "test images or larger ones"
-            )
-
-    def region(self) -> int:
-        """The region that fits in most images at 20×: 256 px, or 128."""
-        held = [min(one.size) / self.factor >= 256 for one in self.images]
-        return 256 if held and np.mean(held) >= 0.5 else 128
-
-    def small(self) -> int:
-        """Number of images that are smaller than the region."""
-        return sum(round(min(one.size) / self.factor) < self.region() for one in self.images)
-
-    def windows(self, region: int, stride: int) -> int:
-        return inspection.windows(self.parts["test"], self.factor, region, stride)
-
-    def stride(self) -> int:
-        """The largest stride that gives FEWEST test windows, else the smallest stride."""
-        usual = (32, 16, 8, 4)
-        return next((one for one in usual if self.windows(self.region(), one) >= FEWEST), usual[-1])
-
-    def lines(self) -> list[str]:
-        whole = inspection.counts(self.images, len(self.classes))
-        sides = np.array([one.size for one in self.images])
-        doubles = inspection.doubles(self.images, self.factor)
-        lines = [
-            f"images     {len(self.images)} ({self.found.images}), {sides.min()} to {sides.max()} px a side",
-            f"dots       {int(whole.sum())} ({self.found.dots}); columns: {self.columns}",
-            f"scale      {self.mpp:g} µm a pixel, {self.scale}"
-            + (f"; will be rescaled to {dots.MPP} (×{1 / self.factor:.3g})" if self.factor != 1 else ""),
-            f"density    {inspection.per_window(self.images, self.factor):.1f} cells on {inspection.WINDOW}×"
-            f"{inspection.WINDOW} px at 20×",
-            f"splits     {self.split}",
-            "",
-            self._row("split", ["images", *self.classes, "all", "a window"]),
-        ]
-        for name, part in [*self.parts.items(), ("all", self.images)]:
-            counted = inspection.counts(part, len(self.classes))
-            density = f"{inspection.per_window(part, self.factor):.1f}" if part else "–"
-            lines.append(self._row(name, [str(len(part)), *map(str, counted), str(counted.sum()), density]))
-        lines += ["", *(f"✗ {fault}" for fault in self.faults), *(f"! {one}" for one in self._warnings(doubles))]
-        return lines if lines[-1] else lines[:-1]
-
-    def _row(self, first: str, cells: list[str]) -> str:
-        widths = [max(8, len(one)) for one in ("images", *self.classes, "all", "a window")]
-        return f"{first:10} " + " ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-
-    def _warnings(self, doubles: int) -> list[str]:
-        found = []
-        if doubles:
-            found.append(
-                f"{doubles} cells lie within {inspection.DOUBLE:g} px (at 20×) of another of their class: doubles?"
-            )
-        whole = inspection.shares(inspection.counts(self.images, len(self.classes)))
-        for name, share in zip(self.classes, whole, strict=True):
-            if share < RARE:
-                found.append(f"class {name} is {share:.2%} of the cells: its numbers will be noise")
-        if min(len(self.parts[name]) for name in SPLITS) and len(self.images):
-            dense = {name: inspection.per_window(part, self.factor) for name, part in self.parts.items()}
-            low, high = min(dense.values()), max(dense.values())
-            if low == 0 or high / low > SHIFTED:
-                text = ", ".join(f"{name} {value:.1f}" for name, value in dense.items())
-                found.append(f"the splits differ in density (cells a window: {text}): read scores beside the floor")
-            train, test = (
-                inspection.shares(inspection.counts(self.parts[name], len(self.classes))) for name in ("train", "test")
-            )
-            for name, one, other in zip(self.classes, train, test, strict=True):
-                if max(one, other) > 0.05 and max(one, other) > SHIFTED * min(one, other):
-                    found.append(f"class {name} is {one:.0%} of the training cells and {other:.0%} of the test cells")
-        if self.small():
-            found.append(f"{self.small()} images are smaller than {self.region()} px at 20× and are left out of crops")
-        number = self.windows(self.region(), self.stride())
-        if number < FEWEST:
-            found.append(f"{number} test windows, fewer than {FEWEST}: the configuration gives metrics fewer samples")
-        return found
-
-
-def _overlay(name: str, settings: dots.Settings, region: int, text: _Text) -> str:
-    """The overlay: the dataset, its tables, and the settings for its sizes."""
-    small = "skip" if text.small() else "error"
-    number = text.windows(region, text.stride())
-    dataset = {
-        "reader": "dots",
-        **settings.model_dump(mode="json", exclude_defaults=True),
-        "split": settings.split.model_dump(),
-    }
-    features: dict[str, dict[str, object]] = {"tc": {"small": small}, "tc_released": {"small": small}}
-    overlay: dict[str, object] = {
-        "datasets": {name: dataset},
-        "run": {"datasets": [name], "tables": ["tc_table1", "tc_table1_released", "tc_table2"]},
-        "fields": {"w256": {"windows": {"stride": text.stride()}, "small": small}},
-        "features": features,
-        "painters": {"tc": {"small": small}},
-    }
-    if number < FEWEST:  # metrics refuse fewer layouts a side than samples or features
-        half = number // 2
-        overlay["metrics"] = {"topofd": {"samples": half}, "mmd": {"layouts": half}, "copies": {"layouts": half}}
-        features["tc"]["width"] = min(16, half // 2)
-        features["tc_released"]["width"] = min(32, (half - 1) // 8 * 8)
-    head = (
-        f"# Written by `cellscaper check`. Lay it over a preset: --configfile {PRESETS[region]} this.yaml\n"
-        f"# {settings.mpp:g} µm a pixel, {text.scale}.\n# The order of classes is the channel order everywhere.\n"
-    )
-    return head + yaml.safe_dump(overlay, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+    """The cells of all images of a split, in px."""
+    index = {written: -1 if name is None else names.index(name) for written, name in mapping.items()}
+    made = []
+    for image, cells in read.cells.items():
+        if where and image not in where:
+            continue
+        labels = np.array([index[name] for name in cells.names], np.int64)
+        points = in_px(cells.points, settings.unit, settings.mpp, read.sizes[image]).astype(np.float32)
+        made.append(Cells(points[labels >= 0].astype(np.float64), labels[labels >= 0], read.sizes[image], image,
+                          where.get(image, "")))  # fmt: skip
+    return made

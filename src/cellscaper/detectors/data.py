@@ -65,10 +65,10 @@ class Crops(NamedTuple):
     owners: Tensor
     stains: Tensor
 
-    def on(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Network inputs (n, 3, crop, crop), with changed stains, and the owners as int64."""
+    def on(self, device: torch.device, strength: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Network inputs (n, 3, crop, crop), with stains changed by ``strength``, and the owners as int64."""
         images, owners = to_device(self.images, device), to_device(self.owners, device)
-        return to_input(stain_jitter(images, self.stains)), owners.long()
+        return to_input(stain_jitter(images, strength * self.stains)), owners.long()
 
 
 class TrainingData:

@@ -45,17 +45,33 @@ class CountCategory(nn.Module):
         return self.embed(self.category(counts))
 
 
-class ClassCounts(nn.Module):
-    """An MLP (linear, SiLU, linear) of the per-class counts divided by ``scale`` (TopoCellGen)."""
+WITHHELD = -1.0  # in place of the counts of a crop: the network is not told them
 
-    def __init__(self, classes: int, width: int, scale: float):
+
+class ClassCounts(nn.Module):
+    """An MLP (linear, SiLU, linear) of the per-class counts divided by ``scale`` (TopoCellGen).
+
+    With ``drop`` there is a learned vector for withheld counts, as classifier-free guidance needs it (Ho and Salimans
+    2022).
+    """
+
+    def __init__(self, classes: int, width: int, scale: float, drop: float = 0.0):
         super().__init__()
         self.scale = scale
         self.mlp = nn.Sequential(nn.Linear(classes, width), nn.SiLU(), nn.Linear(width, width))
+        self.withheld = nn.Parameter(torch.zeros(width)) if drop else None
 
     def forward(self, counts: Tensor) -> Tensor:
-        """counts (B, C) → (B, width)."""
-        return self.mlp(counts.float() / self.scale)
+        """counts (B, C), rows of ``WITHHELD`` for withheld ones → (B, width)."""
+        told = self.mlp(counts.float() / self.scale)
+        return told if self.withheld is None else torch.where(counts[:, :1] == WITHHELD, self.withheld, told)
+
+
+def withhold(counts: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Counts (B, C), each row withheld with probability ``share``; no number is drawn for 0."""
+    if not share:
+        return counts
+    return torch.where(torch.rand((len(counts), 1), generator=generator) < share, WITHHELD, counts)
 
 
 class Denoiser(nn.Module):
@@ -81,7 +97,7 @@ def make_condition(
     if isinstance(settings, Unconditional):
         return NoCondition(width)
     if isinstance(settings, CountsCondition):
-        return ClassCounts(classes, width, settings.scale)
+        return ClassCounts(classes, width, settings.scale, settings.drop)
     if settings.edges == "quantiles":
         raise CellscaperError("count categories by quantiles: their edges are found from the training crops first")
     edges, categories = [float(edge) for edge in settings.edges], settings.categories

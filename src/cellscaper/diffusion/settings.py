@@ -74,6 +74,9 @@ class CountsCondition(Settings):
 
     kind: Literal["class_counts"]
     scale: Positive = Field(50.0, description="divisor of the counts")
+    drop: Fraction = Field(
+        0.0, description="fraction of the training crops whose counts are withheld, for guidance (ours; papers: 0)"
+    )
 
 
 Condition = Annotated[Unconditional | CategoryCondition | CountsCondition, Field(discriminator="kind")]
@@ -91,3 +94,6 @@ class MapSampling(Ddim):
     """Sampling of layout maps."""
 
     precision: Precision = Field("fp32", description="precision of the network; bf16 is faster, cells differ a little")
+    guidance: float = Field(
+        0.0, ge=0, description="classifier-free guidance on the counts, for twice the time; needs condition.drop (ours)"
+    )

@@ -1,4 +1,5 @@
-"""LayoutSets in the files of other programs, by the ending of the name: .h5, .geojson, .csv, .json (COCO).
+"""LayoutSets in the files of other programs, by the ending of the name: .h5, .geojson, .csv, .json (COCO), .h5ad
+(AnnData), and .napari.csv for napari's points.
 
 Reading any of these formats gives an equal LayoutSet (:mod:`cellscaper.disk.formats.facts`). A set without layouts
 keeps its classes and pixel size, not its columns. Files are written layout by layout and appear under their name when
@@ -9,23 +10,30 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cellscaper.disk.formats import coco, geojson, table
+from cellscaper.disk.formats import coco, geojson, h5ad, napari, table
+from cellscaper.disk.formats.annotations import READ
 from cellscaper.disk.formats.facts import Append, Given
+from cellscaper.disk.formats.foreign import Say, read_foreign
+from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
+from cellscaper.disk.formats.reading import suffix
 from cellscaper.disk.hdf5 import Provenance
 from cellscaper.disk.layout_writer import append_layouts
 from cellscaper.disk.storage import read_layouts
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 
-ENDINGS = (".h5", ".geojson", ".csv", ".json")
+ENDINGS = (".h5", ".geojson", ".csv", ".json", ".h5ad", ".napari.csv")
 
 
 def ending(path: Path) -> str:
     """The format of a file; CellscaperError for an unknown one."""
     found = Path(path).suffix.lower()
     found = {".hdf5": ".h5"}.get(found, found)
+    if Path(path).name.lower().endswith(".napari.csv"):
+        return ".napari.csv"
     if found not in ENDINGS:
-        raise CellscaperError(f"{path}: unknown ending {Path(path).suffix!r}, expected {', '.join(ENDINGS)} (COCO)")
+        expected = ", ".join(ENDINGS).replace(".json,", ".json (COCO),")
+        raise CellscaperError(f"{path}: unknown ending {Path(path).suffix!r}, expected {expected}")
     return found
 
 
@@ -37,7 +45,10 @@ def writer(path: Path, classes: Sequence[str], mpp: float, provenance: Provenanc
         with append_layouts(path, classes, mpp, provenance) as out:
             yield out.append
         return
-    write: Callable = {".geojson": geojson.write, ".csv": table.write, ".json": coco.write}[kind]
+    write: Callable = {
+        ".geojson": geojson.write, ".csv": table.write, ".json": coco.write, ".h5ad": h5ad.write,
+        ".napari.csv": napari.write,
+    }[kind]  # fmt: skip
     with write(path, classes, mpp) as append:
         yield append
 
@@ -49,17 +60,33 @@ def write(path: Path, layouts: LayoutSet, provenance: Provenance) -> None:
             append(layout, {name: column[i] for name, column in layouts.columns.items()})
 
 
-def read(path: Path, given: Given | None = None, name: str | None = None) -> LayoutSet:
+def read(path: Path, given: Given | None = None, name: str | None = None, say: Say = lambda text: None) -> LayoutSet:
     """Read a LayoutSet. ``given``: facts that other programs' files lack; ``name``: one of the sets of an HDF5 file.
 
-    ``path`` may be a folder with all parts of a set (`disk.set_parts`). CellscaperError for any other file.
+    ``path`` may be a folder with all parts of a set (`disk.set_parts`), or a file of another program that
+    :mod:`cellscaper.disk.formats.annotations` reads; ``say`` is told what is left out of such a file.
+    CellscaperError for any other file.
     """
-    kind = ".h5" if Path(path).is_dir() else ending(path)
+    kind = ".h5" if Path(path).is_dir() else _read_as(path)
     if kind == ".h5":
         return read_layouts(path, name)
     if name is not None:
         raise CellscaperError(f"{path} holds one set of layouts, not {name!r}; named sets are in .h5 files")
-    found: Callable[[Path, Given], LayoutSet] = {
+    if kind == ".h5ad":
+        return h5ad.read(path, given or Given())
+    if kind == ".csv" and napari.is_napari(path):
+        return napari.read(path, given or Given())
+    found: Callable[[Path, Given, Say], LayoutSet] = {
         ".geojson": geojson.read, ".csv": table.read, ".json": coco.read
-    }[kind]  # fmt: skip
-    return found(path, given or Given())
+    }.get(kind, read_foreign)  # fmt: skip
+    return found(path, given or Given(), say)
+
+
+def _read_as(path: Path) -> str:
+    """The format of a file to read; CellscaperError for an unknown one."""
+    kind = {".hdf5": ".h5", ".tsv": ".csv", ".txt": ".csv"}.get(suffix(Path(path)), suffix(Path(path)))
+    if kind not in (*ENDINGS, ".mat", *MASKS):
+        raise CellscaperError(
+            f"{path}: unknown ending {Path(path).suffix!r}, expected .h5 or a file of another program: {READ}"
+        )
+    return kind

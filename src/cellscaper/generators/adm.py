@@ -6,7 +6,7 @@ from cellscaper.diffusion.settings import MapSampling
 from cellscaper.generators.maps.engine import PAPER_TRAINING, MapDiffusion, MapSettings
 from cellscaper.generators.protocol import Recipe, refuse_density
 
-DECODERS = ("components", "released", "requested")
+DECODERS = ("components", "released", "peaks", "requested")
 TRAINING = PAPER_TRAINING
 
 

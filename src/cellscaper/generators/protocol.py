@@ -38,7 +38,7 @@ from cellscaper.views.rasters import Grid
 class Decoding(Settings):
     """Thresholds at which maps in 0 (background) … 1 (marker) are read."""
 
-    threshold: Fraction = Field(0.5, description="threshold of decoder components (protocol paper)")
+    threshold: Fraction = Field(0.5, description="threshold of the decoders components (protocol paper) and peaks")
     released_threshold: Fraction | None = Field(
         None, description="threshold of decoder released; null: 0.4 on the map's own values, as both papers' code"
     )

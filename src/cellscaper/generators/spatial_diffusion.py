@@ -8,7 +8,7 @@ from cellscaper.diffusion.settings import MapSampling
 from cellscaper.generators.maps.engine import PAPER_TRAINING, MapDiffusion, MapSettings, read_maps
 from cellscaper.generators.protocol import Made, Recipe, Request
 
-DECODERS = ("components", "released", "requested")
+DECODERS = ("components", "released", "peaks", "requested")
 DENSITY = True  # an experiment may name the density that is generated with the layout
 TRAINING = PAPER_TRAINING
 

@@ -24,7 +24,7 @@ from cellscaper.topology.settings import Topology
 from cellscaper.topology.transport import Backend
 from cellscaper.views.rasters import to_unit
 
-DECODERS = ("components", "released", "requested")
+DECODERS = ("components", "released", "peaks", "requested")
 TRAINING = PAPER_TRAINING
 BEGINS = Begins(like="adm", block="losses", after="after")
 

@@ -1,15 +1,50 @@
 """The layouts of a request in a file, made part by part, so that a killed job goes on and memory stays small."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from cellscaper.disk.hdf5 import Provenance
 from cellscaper.disk.layout_writer import join_layouts
 from cellscaper.disk.storage import write_layouts
-from cellscaper.generators.protocol import Generator, Request
+from cellscaper.disk.weights import read_weights_for
+from cellscaper.generators.protocol import Generator, Request, SamplingSection
 from cellscaper.generators.targets import with_targets
+from cellscaper.layouts import LayoutSet
+from cellscaper.run.devices import device
 from cellscaper.run.parts import BATCHES, KeptParts
-from cellscaper.run.progress import Progress, log
+from cellscaper.run.settings import read
+from cellscaper.run.stage import Arguments
+
+
+def stage_request(
+    args: Arguments,
+    generator: Generator,
+    section: SamplingSection,
+    train: LayoutSet,
+    targets: LayoutSet,
+    seeds: Sequence[int],
+    first: int = 0,
+) -> Request:
+    """The request of a stage: with the weights of ``args.model`` and ``Sampling``, or with ``Settings`` alone.
+
+    CellscaperError if the weights are of other classes than the targets.
+    """
+    weights, facts = read_weights_for(args.model, targets.classes, args.targets or args.cells)
+    kind = "Sampling" if args.model else "Settings"
+    return Request(
+        targets=targets,
+        seeds=seeds,
+        settings=read(getattr(generator, kind), section.settings, f"generators {section.method}"),
+        train=train,
+        region=section.region,
+        small=section.small,
+        weights=weights,
+        facts=facts,
+        decoding=section.decoding,
+        device=device(args.gpus),
+        first=first,
+    )
 
 
 def write_generated(path: Path, generator: Generator, request: Request, provenance: Provenance, what: str) -> None:
@@ -21,17 +56,13 @@ def write_generated(path: Path, generator: Generator, request: Request, provenan
     if request.batch is None:
         _write_part(path, generator, request, provenance)
         return
-    size, total = BATCHES * request.batch, len(request.targets)
-    bound = [*(provenance[key] for key in ("config", "inputs", "seed", "code")), list(request.seeds[:1]), total]
-    kept = KeptParts(path, "cellscaper/layouts", bound)
-    done = min(kept.finished() * size, total)
-    if done:
-        log(f"{what}: going on after {done} of {total}")
-    with Progress(total, what, start=done) as progress:
-        for start in range(done, max(total, 1), size):
-            part = replace(request.part(start, start + size), advance=progress.update)
-            _write_part(kept.file(start // size), generator, part, kept.provenance)
-    join_layouts(path, [kept.file(number) for number in range(max(-(-total // size), 1))], provenance)
+    kept = KeptParts.of(path, "cellscaper/layouts", provenance, request.seeds)
+
+    def part(file: Path, rows: range, advance: Callable[[int], None]) -> None:
+        some = replace(request.part(rows.start, rows.stop), advance=advance)
+        _write_part(file, generator, some, kept.provenance)
+
+    join_layouts(path, kept.make(len(request.targets), BATCHES * request.batch, what, part), provenance)
     kept.clear()
 
 

@@ -30,10 +30,10 @@ def reference_counts(comparison: Comparison) -> NDArray[np.int64]:
     """(L, C) cells of the real layouts, counted by the decoder's protocol.
 
     paper and released: connected components of the raster on both sides (docs/methods.md, section 6.2), so that
-    touching cells merge. Requested counts and placed points: the dots themselves.
+    touching cells merge. Peaks, requested counts and placed points: the dots themselves.
     """
     real, grid = comparison.real, comparison.grid
-    if comparison.decoder in ("requested", "points") or grid is None:
+    if comparison.decoder in ("peaks", "requested", "points") or grid is None:
         return real.counts()
     counts = np.zeros((len(real), real.n_classes), np.int64)
     for i, layout in enumerate(real):

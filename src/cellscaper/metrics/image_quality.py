@@ -4,8 +4,7 @@ Painted images are compared with real training images, because the painting mode
 distance (the best value that one can expect) is the distance of real test images to the same training images.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
@@ -17,7 +16,6 @@ from pydantic import Field
 from cellscaper.detectors import unet
 from cellscaper.detectors.data import channels_first, to_input
 from cellscaper.detectors.peaks import detect, found_in
-from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet, crop
 from cellscaper.metrics.detection import RADIUS, detection_scores
 from cellscaper.metrics.frechet import Shrinkage, fid, fid_name, frechet_distance
@@ -27,11 +25,10 @@ from cellscaper.run.settings import Count
 from cellscaper.run.settings import Settings as Block
 from cellscaper.views.decoding import Cells
 from cellscaper.views.patches import large_enough
+from cellscaper.views.stain import GLASS, Image, Stain, stain
 
-Image = NDArray[np.uint8]
 Encode = Callable[[Image], NDArray[np.float32]]
 Find = Callable[[Image], Cells]
-GLASS = 0.15  # optical density (Macenko et al., ISBI 2009): pixels below it in every channel show no tissue
 
 _DOTS = (
     "recall: the share of dots under which a U-Net trained on real images alone finds a cell of their class, or of any "
@@ -68,9 +65,6 @@ class Settings(Block):
         GLASS, ge=0, description="optical density below which, in every channel, a pixel shows no tissue"
     )
     shrinkage: Shrinkage = Field("none", description="estimate of the covariances, as in spatial_fid")
-
-
-_DENSITY = -np.log10((np.arange(256) + 1) / 256)  # optical density of each value of a channel
 
 
 def image_windows(
@@ -157,41 +151,6 @@ def dots_found(
     """
     found = detection_scores(layouts, detections, radius)
     return found["recall"], found["precision"]
-
-
-def optical_density(image: Image) -> NDArray[np.float64]:
-    """−log10((I + 1) / 256) of each value of an image (…, 3) uint8: 0 for white, 2.41 for black."""
-    if image.dtype != np.uint8:
-        raise CellscaperError(f"optical density: an image of {image.dtype}, expected uint8 on 0…255")
-    return _DENSITY[image]
-
-
-@dataclass(frozen=True)
-class Stain:
-    """Optical density of the tissue of a set of images: ``mean`` (3,) and ``cov`` (3, 3) over its pixels, RGB, NaN
-    for fewer than two pixels; ``glass``: the share of all pixels that show no tissue."""
-
-    mean: NDArray[np.float64]
-    cov: NDArray[np.float64]
-    glass: float
-
-
-def stain(images: Iterable[Image], glass: float = GLASS) -> Stain:
-    """Stain statistics of RGB images (H, W, 3) uint8. A pixel is glass if all its channels are below ``glass``."""
-    total, kept = 0, 0
-    first, second = np.zeros(3), np.zeros((3, 3))
-    for image in images:
-        density = optical_density(image).reshape(-1, 3)
-        tissue = density[(density >= glass).any(axis=1)]
-        total, kept = total + len(density), kept + len(tissue)
-        first, second = first + tissue.sum(axis=0), second + tissue.T @ tissue
-    if not total:
-        raise CellscaperError("stain statistics: no images; give at least one")
-    share = 1 - kept / total
-    if kept < 2:
-        return Stain(np.full(3, np.nan), np.full((3, 3), np.nan), share)
-    mean = first / kept
-    return Stain(mean, (second - kept * np.outer(mean, mean)) / (kept - 1), share)
 
 
 def stain_distances(one: Stain, two: Stain) -> dict[str, float]:

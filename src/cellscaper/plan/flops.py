@@ -154,4 +154,5 @@ NETWORKS: dict[tuple[str, str], Callable[[Any, int], Layers]] = {  # kind and na
     ("features", "resnet50"): resnet50,
     ("detectors", "unet"): unet_detector,
     ("detectors", "mcspatnet"): mcspatnet,
+    ("detectors", "decoupled"): unet_detector,  # the map of centres stands in the background's place
 }

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from cellscaper.disk.files import checksum
+from cellscaper.disk.walk import walk
 from cellscaper.plan.provenance import digest
 
 HASHED = 200_000_000  # bytes: the digest of a larger folder uses sizes and times, without reading the files
@@ -15,8 +16,7 @@ def folder_state(folder: str | None) -> str:
     """A digest of the files below a folder: by content, so that a copy is no change; by sizes and times if large."""
     if not folder:
         return "no folder"
-    listed = sorted(Path(at, name) for at, _, names in os.walk(folder) for name in names)
-    facts = {file: fact for file in listed if (fact := _fact(file))}
+    facts = {file: fact for file in walk(Path(folder)) if (fact := _fact(file))}
     names = [ascii(str(file.relative_to(folder))) for file in facts]  # also works for names that are not UTF-8
     if sum(fact.st_size for fact in facts.values()) > HASHED:
         return digest([names, [[fact.st_size, fact.st_mtime_ns] for fact in facts.values()]])

@@ -67,11 +67,14 @@ class Outputs:
         found = self.experiments.beginning(experiment)
         return [f"{self.folder(dataset)}/start_layout/{found.name}/seed{seed}/beginning.safetensors"] if found else []
 
-    def trainings(self, dataset: str) -> set[str]:
-        """The trainings of layout models for the tables of a dataset."""
+    def trained(self, dataset: str) -> set[str]:
+        """The experiments in the tables of a dataset whose layouts come from a trained model."""
         rows = [row for kind in ("layouts", "detections", "images") for row in self.tables.all_rows(dataset, kind)]
-        names = {row.experiment for row in rows if row.experiment}
-        return {self.experiments.shared_training(one) for one in names if self.experiments[one].is_trained}
+        return {row.experiment for row in rows if row.experiment and self.experiments[row.experiment].is_trained}
+
+    def trainings(self, dataset: str) -> set[str]:
+        """The trainings of layout models for the tables of a dataset; several experiments may share one."""
+        return {self.experiments.shared_training(one) for one in self.trained(dataset)}
 
     def saved_steps(self) -> list[str]:
         """A line for each dataset and shared beginning: how many training steps the run saves by it."""

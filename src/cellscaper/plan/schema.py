@@ -12,7 +12,7 @@ from typing import Any
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.kinds import chosen
 from cellscaper.plan.merging import overlay
-from cellscaper.plan.provenance import fingerprint
+from cellscaper.plan.modules import fingerprint
 
 ROOT = Path(__file__).resolve().parents[3]  # folder of the repository
 SCHEMAS = ROOT / "workflow" / "schemas"

@@ -7,7 +7,7 @@ from cellscaper.plan.experiments import Experiments, method_block
 from cellscaper.plan.folders import file_state
 from cellscaper.plan.merging import Config
 from cellscaper.plan.schema import facts
-from cellscaper.plan.tables import Metric
+from cellscaper.plan.tables import AUDIT, Metric
 
 
 def dataset_section(config: Config, dataset: str) -> Any:
@@ -127,12 +127,17 @@ def scoring_section(experiments: Experiments, name: str, decoder: str, wanted: l
     return {"metrics": sections, "reading": {"grid": experiments.grid(name), "threshold": one.decoding["threshold"]}}
 
 
-def image_scoring_section(experiments: Experiments, name: str) -> Any:
-    """The section of `score_images`. ``real``: null for painted images, ``test`` or ``halves`` for real ones."""
+def image_scoring_section(experiments: Experiments, name: str, audited: bool = False) -> Any:
+    """The section of `score_images`. ``real``: null for painted images, ``test`` or ``halves`` for real ones.
+
+    ``copies`` are the settings of the copy audit, if a table shows it (``audited``).
+    """
     config, one = experiments.config, experiments[name]
     field = config["fields"][one.field]
     real = {"windows": "test", "images": "halves"}[one.settings["halves"]] if one.is_real else None
+    audit = {"copies": config["metrics"][AUDIT]} if audited else {}
     return {
+        **audit,
         **{key: config["metrics"]["image_quality"][key] for key in ("tile", "glass", "shrinkage")},
         "radius": config["metrics"]["detection"]["radius"],
         "region": field["region"],

@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue
 from cellscaper.run.settings import Count, Settings, Small
 
 UNIQUE: dict[str, JsonValue] = {"uniqueItems": True}
-Decoder = Literal["components", "released", "requested", "points"]
+Decoder = Literal["components", "released", "peaks", "requested", "points"]
 
 
 class Run(Settings):
@@ -77,6 +77,8 @@ class Raster(Settings):
     pad: int = Field(0, ge=0, description="background around the region, raster pixels")
     low: float = Field(0.0, description="value of the background")
     high: float = Field(1.0, description="value of a marker")
+    soft: float = Field(0.0, ge=0, description="sd of a soft marker, raster pixels; 0: a marker is flat (papers)")
+    exact: bool = Field(False, description="soft markers stand at the cell's place inside its pixel")
 
 
 class Resources(Settings):

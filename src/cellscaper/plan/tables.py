@@ -11,6 +11,7 @@ from cellscaper.plan.merging import Config
 from cellscaper.plan.schema import facts
 
 Framing = dict[str, str]
+AUDIT = "image_copies"  # the metric of images that is computed only for tables that show it
 REAL_ONLY = "real_only"  # name of the training data of a detector without generated pairs
 
 
@@ -131,6 +132,17 @@ class Tables:
     def metrics(self, experiment: str, decoder: str) -> list[Metric]:
         """The metrics that tables show for an experiment and a decoder."""
         return sorted(self._metrics.get((experiment, decoder), set()))
+
+    def audited(self, dataset: str) -> set[tuple[str, str]]:
+        """The experiments and decoders whose images the tables of a dataset show the copy audit of."""
+        found = set()
+        for _, table in self.wanted(dataset):
+            block = self.config["tables"][table]
+            if block["kind"] == "images" and any(
+                _metric(table, column["metric"]).name == AUDIT for column in block["columns"]
+            ):
+                found |= {(str(row.experiment), str(row.decoder)) for row in self.rows(table)}
+        return found
 
     def all_metrics(self) -> set[str]:
         """The names of all metrics that tables show."""

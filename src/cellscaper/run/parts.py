@@ -1,14 +1,14 @@
 """Parts of many layouts: which rows each has, and those that are finished while the others are still made."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from cellscaper.disk.hdf5 import Provenance, read_whole
 from cellscaper.disk.storage import read_provenance
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.provenance import digest
-from cellscaper.run.progress import log
+from cellscaper.run.progress import Progress, log
 
 BATCHES = 8  # batches in a part that is kept: what a kill costs at most
 
@@ -38,6 +38,29 @@ class KeptParts:
     def __init__(self, output: Path, schema: str, bound: Sequence[Any]):
         self.folder, self._schema = Path(output).parent / "state", schema
         self.provenance: Provenance = {"state": digest(list(bound))}
+
+    @classmethod
+    def of(cls, output: Path, schema: str, provenance: Provenance, seeds: Sequence[int]) -> Self:
+        """Parts of an output with a record, for things with these seeds."""
+        bound = [*(provenance[key] for key in ("config", "inputs", "seed", "code")), list(seeds[:1]), len(seeds)]
+        return cls(output, schema, bound)
+
+    def make(
+        self, total: int, size: int, what: str, part: Callable[[Path, range, Callable[[int], None]], None]
+    ) -> list[Path]:
+        """The files of all parts of ``total`` things, ``size`` a part; those that are not finished are made.
+
+        ``part(file, rows, advance)`` writes one and calls ``advance`` with the number of things that were made.
+        ``what`` names the work in progress lines. Nothing at all is one empty part.
+        """
+        done = min(self.finished() * size, total)
+        if done:
+            log(f"{what}: going on after {done} of {total}")
+        files = [self.file(number) for number in range(max(-(-total // size), 1))]
+        with Progress(total, what, start=done) as progress:
+            for number in range(-(-done // size), len(files)):
+                part(files[number], range(number * size, min((number + 1) * size, total)), progress.update)
+        return files
 
     def file(self, number: int) -> Path:
         """The file of a part."""

@@ -19,6 +19,7 @@ from typing import Any, Literal, NoReturn
 from cellscaper.errors import CellscaperError
 from cellscaper.run import launch
 from cellscaper.run.cards import choose_cards
+from cellscaper.run.output import make_printable
 
 _HOW_MANY = "?*+"  # the last character of an argument's name
 
@@ -160,6 +161,7 @@ def use_threads(n: int) -> None:
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a stage's ``main`` and exit: 0, or 1 with a one-line error, or 143 on SIGTERM."""
     name = Path(sys.argv[0]).stem
+    make_printable()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     signal.signal(signal.SIGUSR1, lambda *_: None)  # SLURM's warning may come before a training can save its state
     try:

@@ -5,13 +5,11 @@ are the whole set. The columns are those of `sample_layouts`; a killed job goes 
 """
 
 from cellscaper.disk.storage import read_layouts
-from cellscaper.disk.weights import read_weights_for
-from cellscaper.generators.protocol import Generator, Request, SetSection
+from cellscaper.generators.protocol import Generator, SetSection
 from cellscaper.generators.targets import set_targets
-from cellscaper.generators.writing import write_generated
+from cellscaper.generators.writing import stage_request, write_generated
 from cellscaper.plan.provenance import record
 from cellscaper.run import stage
-from cellscaper.run.devices import device
 from cellscaper.run.methods import method
 from cellscaper.run.parts import part_rows
 from cellscaper.run.seeds import sample_seeds
@@ -28,21 +26,8 @@ def main() -> None:
     train = read_layouts(args.cells).where(split="train")
     given = read_layouts(args.targets) if args.targets else None
     targets = set_targets(train, given, section, sample_seeds(args.seed, len(rows), 5, rows.start), rows.start)
-    weights, facts = read_weights_for(args.model, train.classes, args.cells)
-    kind = "Sampling" if args.model else "Settings"
-    request = Request(
-        targets=targets,
-        seeds=sample_seeds(args.seed, len(rows), 4, rows.start),
-        settings=read(getattr(generator, kind), section.settings, f"generators {section.method}"),
-        train=train,
-        region=section.region,
-        small=section.small,
-        weights=weights,
-        facts=facts,
-        decoding=section.decoding,
-        device=device(args.gpus),
-        first=rows.start,
-    )
+    seeds = sample_seeds(args.seed, len(rows), 4, rows.start)
+    request = stage_request(args, generator, section, train, targets, seeds, rows.start)
     provenance = record("generate_set", args.config, args.seed, args.inputs, [f"generators.{section.method}"])
     what = f"{args.layouts.parent}: layouts"
     write_generated(args.layouts, generator, request, provenance | {"part": [part, parts]}, what)

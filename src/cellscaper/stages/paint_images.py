@@ -4,15 +4,12 @@ A killed job goes on from the images that were finished, which are in ``state/``
 """
 
 from cellscaper.disk.storage import read_layouts
-from cellscaper.disk.weights import read_weights_for
-from cellscaper.painters.protocol import Painter, Request
-from cellscaper.painters.writing import write_painted
+from cellscaper.painters.protocol import Painter
+from cellscaper.painters.writing import stage_request, write_painted
 from cellscaper.plan.provenance import record
 from cellscaper.run import stage
-from cellscaper.run.devices import device
 from cellscaper.run.methods import method
 from cellscaper.run.seeds import sample_seeds
-from cellscaper.run.settings import read
 
 
 def main() -> None:
@@ -26,18 +23,7 @@ def main() -> None:
     name = args.config["method"]
     painter: Painter = method("painters", name)
     layouts = read_layouts(args.layouts, args.decoder)
-    weights, facts = read_weights_for(args.model, layouts.classes, args.layouts)
-    kind = "Sampling" if args.model else "Settings"
-    request = Request(
-        layouts=layouts,
-        seeds=sample_seeds(args.seed, len(layouts), use=3),
-        settings=read(getattr(painter, kind), args.config["settings"], f"painters {name}"),
-        weights=weights,
-        facts=facts,
-        cells=args.cells,
-        images=args.images,
-        device=device(args.gpus),
-    )
+    request = stage_request(args, painter, args.config, layouts, sample_seeds(args.seed, len(layouts), use=3))
     provenance = record("paint_images", args.config, args.seed, args.inputs, [f"painters.{name}"])
     write_painted(args.painted, painter, request, provenance, f"{args.painted.parent}: images")
 

@@ -9,14 +9,12 @@ A killed job goes on from the layouts that were finished, which are in ``state/`
 """
 
 from cellscaper.disk.storage import read_layouts
-from cellscaper.disk.weights import read_weights_for
 from cellscaper.errors import CellscaperError
-from cellscaper.generators.protocol import Generator, Request, SamplingSection
+from cellscaper.generators.protocol import Generator, SamplingSection
 from cellscaper.generators.targets import choose_targets
-from cellscaper.generators.writing import write_generated
+from cellscaper.generators.writing import stage_request, write_generated
 from cellscaper.plan.provenance import record
 from cellscaper.run import stage
-from cellscaper.run.devices import device
 from cellscaper.run.methods import method
 from cellscaper.run.seeds import sample_seeds
 from cellscaper.run.settings import read
@@ -31,20 +29,8 @@ def main() -> None:
         raise CellscaperError(f"--purpose {args.purpose}: expected test or train")
     train = read_layouts(args.cells).where(split="train")
     targets = choose_targets(train, read_layouts(args.targets), section, args.seed)
-    weights, facts = read_weights_for(args.model, targets.classes, args.targets)
-    kind = "Sampling" if args.model else "Settings"
-    request = Request(
-        targets=targets,
-        seeds=sample_seeds(args.seed, len(targets), use=1 if args.purpose == "test" else 2),
-        settings=read(getattr(generator, kind), section.settings, f"generators {section.method}"),
-        train=train,
-        region=section.region,
-        small=section.small,
-        weights=weights,
-        facts=facts,
-        decoding=section.decoding,
-        device=device(args.gpus),
-    )
+    seeds = sample_seeds(args.seed, len(targets), use=1 if args.purpose == "test" else 2)
+    request = stage_request(args, generator, section, train, targets, seeds)
     provenance = record("sample_layouts", args.config, args.seed, args.inputs, [f"generators.{section.method}"])
     write_generated(args.layouts, generator, request, provenance, f"{args.layouts.parent}: layouts")
 

@@ -1,4 +1,4 @@
-"""From a sampled map to cells: three decoders (docs/methods.md, section 6.1).
+"""From a sampled map to cells: four decoders (docs/methods.md, section 6.1).
 
 A decoder takes one map (C, h, w) in unit range, 0 background and 1 marker, without the padding
 (:func:`cellscaper.views.rasters.to_unit`), and gives points (N, 2) float32, y then x, in px of the region, and
@@ -76,6 +76,31 @@ def released_threshold(grid: Grid) -> float:
     return (RELEASED - grid.low) / (grid.high - grid.low) if grid.high == 1 else RELEASED
 
 
+def peaks(maps: NDArray, grid: Grid, threshold: float = 0.5) -> Cells:
+    """Ours, for soft markers: one cell at each pixel above the threshold that no pixel of the 3×3 around it exceeds.
+
+    Of flat markers the mean of the map over the marker is taken first, which is highest in the marker's middle. With
+    ``grid.exact`` the cell stands where the Gaussian through the peak and its two neighbours along each axis has its
+    top, at most half a pixel away. Equal neighbours are cells of their own, as in the raster of two cells.
+    """
+    found = []
+    for one in maps if grid.soft else [_support(one, grid.marker) for one in maps]:
+        top = np.argwhere((one > threshold) & (one == ndimage.maximum_filter(one, 3, mode="nearest")))
+        found.append(top + _tops(one, top, grid.soft) if grid.exact else top)
+    return _cells(found, grid)
+
+
+def _tops(one: NDArray, top: NDArray[np.int64], sd: float) -> NDArray[np.float64]:
+    """(n, 2) where a Gaussian of known sd has its top, from the peak's pixel, −½ … ½; 0 at the map's border."""
+    padded = np.pad(np.log(np.maximum(one.astype(np.float64), 1e-3)), 1, mode="edge")
+    y, x = top.T + 1
+    before = np.stack([padded[y - 1, x], padded[y, x - 1]], 1)
+    after = np.stack([padded[y + 1, x], padded[y, x + 1]], 1)
+    moved = (after - before) * sd**2 / 2
+    last = np.array(one.shape) - 1
+    return np.where((top == 0) | (top == last), 0.0, moved).clip(-0.5, 0.5)
+
+
 def requested(maps: NDArray, grid: Grid, counts: ArrayLike) -> Cells:
     """Exactly ``counts[k]`` cells of class k: its best-supported peaks whose markers do not overlap.
 
@@ -87,11 +112,11 @@ def requested(maps: NDArray, grid: Grid, counts: ArrayLike) -> Cells:
     Raises CellscaperError if counts are not C whole numbers ≥ 0, or if there is no place for so many cells.
     """
     wanted = _whole(counts, len(maps))
-    area, tie = _marker_area(maps.shape[-2:], grid.marker)
+    tie = _ties(maps.shape[-2:])
     reach = grid.marker - 1
     found = []
     for label, (one, count) in enumerate(zip(maps, wanted, strict=True)):
-        support = ndimage.uniform_filter(one.astype(np.float64), grid.marker, mode="constant") / area + tie
+        support = _support(one, grid.marker) + tie
         chosen = np.empty((count, 2))
         for k in range(count):
             i, j = divmod(int(support.argmax()), support.shape[1])
@@ -106,7 +131,12 @@ def requested(maps: NDArray, grid: Grid, counts: ArrayLike) -> Cells:
     return _cells(found, grid)
 
 
-DECODERS: dict[str, Callable[..., Cells]] = {"components": components, "released": released, "requested": requested}
+DECODERS: dict[str, Callable[..., Cells]] = {
+    "components": components,
+    "released": released,
+    "peaks": peaks,
+    "requested": requested,
+}
 
 
 def decode(
@@ -185,8 +215,18 @@ def _whole(counts: ArrayLike, classes: int) -> list[int]:
     return [int(c) for c in rounded]
 
 
+def _support(one: NDArray, marker: int) -> NDArray[np.float64]:
+    """(h, w) the mean of a map over the marker around each pixel, of its part inside the map."""
+    return ndimage.uniform_filter(one.astype(np.float64), marker, mode="constant") / _marker_area(one.shape, marker)
+
+
 @lru_cache(maxsize=4)
-def _marker_area(shape: tuple[int, int], marker: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(h, w) the share of the marker around each pixel that lies inside the map, and random numbers to order ties."""
-    area = ndimage.uniform_filter(np.ones(shape), marker, mode="constant")
-    return area, _TIE * np.random.default_rng(0).random(shape)
+def _marker_area(shape: tuple[int, int], marker: int) -> NDArray[np.float64]:
+    """(h, w) the share of the marker around each pixel that lies inside the map."""
+    return ndimage.uniform_filter(np.ones(shape), marker, mode="constant")
+
+
+@lru_cache(maxsize=4)
+def _ties(shape: tuple[int, int]) -> NDArray[np.float64]:
+    """(h, w) random numbers that order equal support."""
+    return _TIE * np.random.default_rng(0).random(shape)

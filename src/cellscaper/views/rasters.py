@@ -17,6 +17,7 @@ class Grid:
 
     TC: region 256, stride 1, marker 3, values {0, 1}. SD: region 464, stride 2, marker 3, pad 12, values {-1, 1}
     (docs/methods.md, section 1.4). Compact grid: region 256, stride 4, marker 1.
+    Soft markers (ours) fall off like a Gaussian, around the cell's pixel or, with ``exact``, around the cell itself.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -27,6 +28,8 @@ class Grid:
     pad: Annotated[int, Field(ge=0, description="background around the region, raster pixels")] = 0
     low: Annotated[float, Field(description="value of the background")] = 0.0
     high: Annotated[float, Field(description="value of a marker")] = 1.0
+    soft: Annotated[float, Field(ge=0, description="sd of a soft marker, raster pixels; 0: a marker is flat")] = 0.0
+    exact: Annotated[bool, Field(description="soft markers stand at the cell's place inside its pixel")] = False
 
     def __post_init__(self) -> None:
         if self.region < 1 or self.stride < 1 or self.region % self.stride:
@@ -34,6 +37,8 @@ class Grid:
             raise CellscaperError(f"{region} must be a positive multiple of stride {self.stride} px")
         if self.marker < 1 or self.marker % 2 == 0:
             raise CellscaperError(f"grid: marker {self.marker} must be odd, so that it has a centre")
+        if self.soft < 0 or (self.exact and not self.soft):
+            raise CellscaperError(f"grid: soft {self.soft} must be 0 or above, and above 0 where exact is true")
         if self.pad < 0 or not self.low < self.high:
             raise CellscaperError(f"grid: pad {self.pad} must be ≥ 0 and low {self.low} below high {self.high}")
 
@@ -59,6 +64,7 @@ def rasterise(points: Tensor, labels: Tensor, index: Tensor, n: int, classes: in
     points (M, 2) px in the region, y then x; labels (M,) int64; index (M,) int64, the layout of each cell.
     Returns (n, classes, side, side) float32 with ``grid.low`` as background and ``grid.high`` on markers. A marker's
     centre is the pixel nearest to the point (:mod:`cellscaper.views.pixels`); markers are cut at the region's border.
+    Where soft markers meet, the higher value stands.
     """
     inner, side = grid.inner, grid.side
     shape = (n, classes, side, side)
@@ -76,8 +82,20 @@ def rasterise(points: Tensor, labels: Tensor, index: Tensor, n: int, classes: in
     inside = (y >= 0) & (y < inner) & (x >= 0) & (x < inner)
     layer = (index * classes + labels)[:, None] * side
     pixel = (layer + y + grid.pad) * side + x + grid.pad
-    maps.view(-1).index_fill_(0, pixel[inside], grid.high)
+    if not grid.soft:
+        maps.view(-1).index_fill_(0, pixel[inside], grid.high)
+        return maps
+    centre = to_pixels(points, grid) if grid.exact else cell.float()
+    away = (torch.stack([y, x], -1) - centre[:, None]).square().sum(-1)  # (M, marker²) squared pixels
+    away -= (cell - centre).square().sum(-1, keepdim=True)  # so that each cell's own pixel has the full value
+    value = grid.low + (grid.high - grid.low) * (-away / (2 * grid.soft**2)).exp()
+    maps.view(-1).scatter_reduce_(0, pixel[inside], value[inside], "amax")
     return maps
+
+
+def to_pixels(points: Tensor, grid: Grid) -> Tensor:
+    """Points (M, 2) px of the region in raster pixels, where whole numbers are the centres of pixels."""
+    return (points + 0.5) / grid.stride - 0.5
 
 
 def to_unit(maps: Tensor, grid: Grid) -> Tensor:

@@ -1,11 +1,14 @@
 """The command line, and `cellscaper convert`."""
 
+import gzip
+import json
 import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cellscaper import cli
 from cellscaper.disk import export
@@ -40,6 +43,51 @@ def test_one_layout_and_a_file_for_each(tmp_path):
     assert export.read(tmp_path / "one.csv") == layouts[1:2]
     cli.call(["convert", str(tmp_path / "a.h5"), str(tmp_path / "n{layout}.geojson"), "--set", "points"])
     assert [export.read(tmp_path / f"n{i}.geojson") for i in range(3)] == [layouts[i : i + 1] for i in range(3)]
+
+
+CELLS = [(10.5, 20.0, "a"), (30.0, 40.25, "b"), (50.0, 7.0, "a")]
+OTHERS = {
+    "labelme.json": {"shapes": [{"label": c, "points": [[x, y]], "shape_type": "point"} for y, x, c in CELLS],
+                     "imagePath": "s.png", "imageHeight": 64, "imageWidth": 80},
+    "cellvit.json": {"type_map": {"1": "a", "2": "b"},
+                     "cells": [{"centroid": [x, y], "type": 1 + (c == "b")} for y, x, c in CELLS]},
+    "hovernet.json": {"nuc": {str(k): {"centroid": [x, y], "type": c} for k, (y, x, c) in enumerate(CELLS)}},
+    "um.csv": "Centroid X µm,Centroid Y µm,Class\n" + "".join(f"{x / 2},{y / 2},{c}\n" for y, x, c in CELLS),
+    "r.txt": '"y" "x" "class"\n' + "".join(f'"{k}" {y} {x} "{c}"\n' for k, (y, x, c) in enumerate(CELLS)),
+    "packed.csv.gz": gzip.compress(("y;x;class\n" + "".join(f"{y};{x};{c}\n" for y, x, c in CELLS)).encode()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_files_of_other_programs_are_converted_whole(tmp_path, name):
+    content = OTHERS[name]
+    data = (
+        content
+        if isinstance(content, bytes)
+        else (content if isinstance(content, str) else json.dumps(content)).encode()
+    )
+    (tmp_path / name).write_bytes(data)
+    cli.call(["convert", str(tmp_path / name), str(tmp_path / "x.h5"), "--size", "64,80", "--mpp", "0.5"])
+    found = export.read(tmp_path / "x.h5")
+    assert (found.classes, found.common_size()) == (("a", "b"), (64, 80))
+    assert sorted(found.points.tolist()) == sorted([y, x] for y, x, _ in CELLS)
+
+
+def test_a_label_mask_is_converted_with_its_own_size(tmp_path):
+    values = np.zeros((40, 50), np.uint16)
+    values[3:6, 10:13], values[20:23, 30:33] = 1, 7
+    Image.fromarray(values).save(tmp_path / "m.tif")
+    cli.call(["convert", str(tmp_path / "m.tif"), str(tmp_path / "x.csv"), "--mpp", "0.5"])
+    found = export.read(tmp_path / "x.csv")
+    assert found.points.tolist() == [[4, 11], [21, 31]] and found.common_size() == (40, 50)
+
+
+def test_what_is_left_out_and_doubted_is_said(tmp_path, capsys):
+    rows = [f"{1 + k % 9},{1 + k // 9},{'' if k % 3 else 'a'}" for k in range(81)]
+    (tmp_path / "a.csv").write_text("y,x,class\n" + "\n".join(rows))
+    cli.call(["convert", str(tmp_path / "a.csv"), str(tmp_path / "b.csv"), "--size", "64,80", "--mpp", "0.5"])
+    said = capsys.readouterr().err
+    assert "! a.csv: 54 cells have no class" in said and "upper left 14% of the sides" in said
 
 
 @pytest.mark.parametrize(
@@ -77,6 +125,7 @@ def command(*words):
     return subprocess.run(call, capture_output=True, text=True, env=environment, timeout=60)
 
 
+@pytest.mark.slow
 def test_errors_are_one_line_and_status_1(tmp_path):
     for words in (["convert", str(tmp_path / "no.h5"), "x.csv"], ["convert"], ["nonsense"], []):
         done = command(*words)
@@ -85,6 +134,7 @@ def test_errors_are_one_line_and_status_1(tmp_path):
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_help_of_every_command_imports_nothing_heavy():
     done = command("--help")
     assert done.returncode == 0

@@ -51,6 +51,7 @@ def call(weights, tmp_path, monkeypatch):
     return generate
 
 
+@pytest.mark.slow
 def test_layouts_have_the_counts_and_say_where_they_come_from(call, weights):
     call("--counts", "lymphocyte=12,epithelial=60", "-n", "3", "--seed", "5", "-o", "out.h5", "--png", "out.png")
     layouts = export.read(Path("out.h5"))
@@ -69,6 +70,7 @@ def test_layouts_have_the_counts_and_say_where_they_come_from(call, weights):
     assert sorted(p.name for p in Path().iterdir()) == ["out.h5", "out.png"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_layouts_in_every_format(call):
     words = ["--counts", "stromal=9,lymphocyte=3", "-n", "2", "--size", "120,300", "--min-distance", "5"]
     for ending in export.ENDINGS:
@@ -93,6 +95,7 @@ def test_densities_are_per_square_millimetre_of_the_mask(call):
         assert (layout.points[:, 1] < 100).all()
 
 
+@pytest.mark.slow
 def test_given_cells_stay_and_others_come_around_them(call):
     cells = "y,x,class\n30.25,40.5,stromal\n60,10,lymphocyte\n"
     Path("cells.csv").write_text(cells)
@@ -194,6 +197,7 @@ def test_impossible_requests_are_one_line_and_write_nothing(call, words, message
     assert sorted(p.name for p in Path().iterdir()) == before
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_nothing_behind(weights, tmp_path):
     words = ["generate", "--weights", str(weights), "--density", "epithelial=4000", "--size", "2048,2048", "-n", "500"]
     process = subprocess.Popen(
@@ -245,6 +249,7 @@ def test_parts_of_any_number_are_the_whole(call, request_, parts):
             assert all(one[name].dtype == other[name].dtype for other in others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".csv", ".geojson", ".json"])
 def test_parts_in_other_formats_hold_the_same_records(call, ending):
     words = ["--counts", "lymphocyte=2,epithelial=5", "-n", "7", "--steps", "1"]
@@ -269,6 +274,7 @@ def test_a_lost_part_is_made_again_alone(call):
     assert Path("parts/2.h5").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_folder_of_parts_is_converted_like_a_file(call):
     words = ["--counts", "epithelial=9", "-n", "5", "--steps", "1"]
     Path("parts").mkdir()
@@ -316,6 +322,7 @@ def test_the_wheel_holds_the_command_and_the_weights():
     assert all((path.parent / "__init__.py").exists() for path in source.rglob("*.py"))
 
 
+@pytest.mark.slow
 def test_the_first_command_of_the_documentation_works_with_the_packaged_weights(tmp_path):
     """As a program of its own, in an empty folder; the layouts have the short range of tissue (real: 9.8 px)."""
     what = ["--counts", "lymphocyte=12,epithelial=60,stromal=20", "-n", "8"]

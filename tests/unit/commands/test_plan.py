@@ -57,6 +57,15 @@ def test_the_papers_cost_is_printed_with_all_that_belongs_to_it(table):
         assert part in text
 
 
+def test_generated_sets_are_named_as_not_counted(table, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("sets: {big: {dataset: brca_m2c, experiment: random, layouts: 1000, parts: 2}}", encoding="utf-8")
+    lines = table("--configfile", SMALL, own)
+    assert "not counted: the generated sets big (docs/large-sets.md)" in lines
+    assert total(lines) == total(table("--configfile", SMALL))
+
+
+@pytest.mark.slow
 def test_a_faster_card_takes_less_and_several_cards_fewer_days(table):
     hours = {name: total(table("--card", name)) for name in ("a100", "h100", "a6000", "l40s")}
     assert total(table("--card", "H100")) == hours["h100"]
@@ -69,6 +78,7 @@ def test_a_faster_card_takes_less_and_several_cards_fewer_days(table):
     assert many > 1  # a training is not split
 
 
+@pytest.mark.slow
 def test_overlays_and_single_keys_change_the_table(table):
     small = table("--configfile", SMALL)
     assert total(small) < total(table()) / 100 and "lizard" not in " ".join(small)

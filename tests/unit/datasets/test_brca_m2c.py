@@ -50,7 +50,7 @@ def test_lines_are_y_x_class_and_names_may_contain_dots(folder: Path) -> None:
         ("3 39 0\n", r"coords.txt:1: class '0'"),
         ("39 3 1\n", r"coords.txt:1: dot y=39 x=3 lies outside its image of 30×40 px"),
         ("3 39 1\nthree 39 1\n", r"coords.txt:2: y is 'three'"),
-        ("y x class\n3 39 1\n", r"coords.txt:1: class 'class'"),
+        ("y x class\n3 39 1\n", r"coords.txt:1: y is 'y'"),
         ("3 39 1\n3 39\n", r"coords.txt:2: 2 columns"),
         ("3,39,1\n", r"coords.txt:1: 1 columns"),
     ],
@@ -154,3 +154,17 @@ def test_records_come_by_name_whatever_the_order_of_the_lists(folder: Path) -> N
     records = list(brca_m2c.read(Settings(), folder))
     assert [r.image_id for r in records] == sorted(STEMS.values())
     assert [r.split for r in records] == ["test", "val", "train"]
+
+
+def test_folds_share_out_the_training_and_validation_images_and_leave_out_the_test_images(folder: Path) -> None:
+    def tested(of: int, fold: int) -> set[str]:
+        folds = brca_m2c.Folds(folds=brca_m2c.Fold(of=of, fold=fold))
+        records = list(brca_m2c.read(Settings(split=folds), folder))
+        assert {r.image_id for r in records} == {STEMS["train"], STEMS["val"]}
+        assert {r.split for r in records} <= {"train", "test"}
+        return {r.image_id for r in records if r.split == "test"}
+
+    parts = [tested(2, fold) for fold in range(2)]
+    assert [len(part) for part in parts] == [1, 1] and parts[0] != parts[1]
+    with pytest.raises(CellscaperError, match=r"split.folds.fold = 4: expected 0 to 3, one of 4 folds"):
+        tested(4, 4)

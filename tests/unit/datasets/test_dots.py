@@ -56,6 +56,12 @@ def test_rescaled_dots_stay_on_the_same_place_of_the_image(tmp_path: Path) -> No
             form({"y": "Centroid Y µm", "x": "Centroid X µm", "class": "Class"}),
         ),
         ("+3.0e0 4E1 1\n5.50 6. 2", form()),
+        ("3 40 1.0\n5,5 6 2.0", form()),
+        ("y;x;class\n3;40;tumour \n5,5;6;t  cell\n", form(separator="auto")),
+        ("# a, b, c\ny,x,class\n3,40,1,\n,,\n5.5,6,2\n", form({"y": "y", "x": "X", "class": "class"})),
+        ("y x class\n'1' 3 40 1\n'2' 5.5 6 2\n".replace("'", '"'), form({"y": "y", "x": "x", "class": "class"})),
+        ("a,b,c,d,e\n2,38,4,42,1\n4.5,5,6.5,7,2\n", form(("y", "x", "y_end", "x_end", "class"))),
+        ("a,b,c,d,e\n2,38,2,4,1\n4.5,5,2,2,2\n", form(("y", "x", "box_height", "box_width", "class"))),
     ],
 )
 def test_all_ways_of_writing_give_the_same_dots(text: str, style: DotFormat) -> None:
@@ -92,13 +98,13 @@ def test_a_file_without_dots_is_an_image_without_cells(text: str) -> None:
         ("one 2 1\n", form(header=False), r"^f:1: y is 'one'"),
         ("one 2 1\n", form(), r"^f:1: y is 'one'"),
         ("1 2 3\n", form(), r"^f:1: class '3' is none of 1, 2, tumour, t cell"),
-        ("1 2 1.0\n", form(), r"^f:1: class '1.0'"),
-        ("1,2,\n", form(), r"^f:1: class ''"),
+        ("1 2 1.5\n", form(), r"^f:1: class '1.5'"),
+        ("1,2,\n", form(), r"^f:1: class 'unclassified'"),
         ("x,y,class\n1,2,1\n", form(), r"^f:1: the header has x, y, class, columns say y, x, class"),
         ("a,b,c\n1,2,1\n", form({"y": "Y", "x": "a", "class": "c"}), r"^f:1: the header has no single column 'Y'"),
         ("a,a,c\n1,2,1\n", form({"y": "a", "x": "b", "class": "c"}), r"no single column 'a'"),
         ("1 2 1\n", form({"y": "a", "x": "b", "class": "c"}, header=False), r"header is false"),
-        ("1 2 1\n", form(("y", "x")), r"lack class"),
+        ("1 2 1\n", form(("x", "class")), r"lack y"),
         ("1 2 1\n", form({"y": "a", "class": "b"}), r"lack x"),
         ("1 2 1\n", form(separator=";"), r"separator ';'"),
         ("1 2 1\n", form(header="yes"), r"header 'yes'"),
@@ -124,6 +130,7 @@ STYLES = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.one_of(st.text(), st.text(alphabet="0123456789 ,.\t\n-+eyxcnaif\"'\0")), STYLES)
 def test_any_text_gives_dots_or_one_line(text: str, style: DotFormat) -> None:
     try:
@@ -220,8 +227,9 @@ def test_fractions_split_all_images(folder: Path) -> None:
 
 def test_files_are_those_that_are_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
-    plain_text, plain_image = Path.read_text, dots.read_rgb
+    plain_text, plain_bytes, plain_image = Path.read_text, Path.read_bytes, dots.read_rgb
     monkeypatch.setattr(Path, "read_text", lambda self, **k: (opened.append(self), plain_text(self, **k))[1])
+    monkeypatch.setattr(Path, "read_bytes", lambda self: (opened.append(self), plain_bytes(self))[1])
     monkeypatch.setattr(dots, "read_rgb", lambda path: (opened.append(path), plain_image(path))[1])
     list(dots.read(settings(), folder))
     assert sorted(opened) == dots.files(settings(), folder)
@@ -250,7 +258,7 @@ def test_hidden_files_are_no_images(folder: Path) -> None:
         ("val.txt", "", r"val.txt lists no image"),
         ("val.txt", None, r"val split .*val.txt does not exist"),
         ("val.txt", "slide_7_0.98\nslide_7_0.98.png\n", r"val.txt:2: .* also in .*val.txt:1"),
-        ("test.txt", "slide_2_0.98.png\n", r"test.txt:1: image 'slide_2_0.98.png' is also in .*train.txt:3"),
+        ("test.txt", "slide_2_0.98.png\n", r"test.txt:1: image 'images/slide_2_0.98.png' is also in .*train.txt:3"),
     ],
 )
 def test_a_fault_names_its_file_and_line(folder: Path, file: str, text: str | None, message: str) -> None:
@@ -268,7 +276,8 @@ def test_a_fault_names_its_file_and_line(folder: Path, file: str, text: str | No
         ({"images": "pictures/*.png"}, "no image matches .*pictures"),
         ({"images": "/images/*.png"}, "glob below the dataset's folder"),
         ({"images": "**/*.*"}, "have the same name"),
-        ({"dots": "labels/dots.csv"}, r"^datasets dots\.dots = 'labels/dots.csv': .*{stem"),
+        ({"dots": "labels/dots.csv"}, r"labels/dots.csv does not exist; correct the dataset's settings"),
+        ({"dots": "labels/slide_5_0.98.csv"}, r"slide_5_0.98.csv names no images, and there are 10"),
         ({"classes": ["a"]}, "class_map: 'B' → 'b'"),
         ({"classes": ["a", "a"]}, "different names"),
         ({"split": {"train": "train.txt"}}, r"^datasets dots\.split\S* = "),

@@ -34,6 +34,7 @@ def test_a_cell_lies_on_the_nearest_pixel_and_ties_go_up():
     assert [cell[:2] for cell in ground.cells] == [(3, 21), (13, 32), (26, 3)]
 
 
+@pytest.mark.slow
 def test_dots_are_distinct_whole_pixels_inside_the_image(tissue):
     for points, labels, structure in tissue:
         assert len(points) == len(labels) == len(structure.gland) == len(structure.strand)

@@ -69,6 +69,7 @@ def test_the_parameters_carried_over_have_the_packages_likelihood():
     assert found > 20  # independence has 0
 
 
+@pytest.mark.slow
 def test_with_many_cells_both_backends_near_the_truth_and_each_other():
     points, common = draw(1200, 2), draw(4000, 3)
     logs = {kind: np.log(evaluate(fit(points, settings(kind), 0), common)) for kind in SIDES}
@@ -80,12 +81,14 @@ def test_with_many_cells_both_backends_near_the_truth_and_each_other():
     assert np.log(truth(common)).mean() - alone > 0.15
 
 
+@pytest.mark.slow
 def test_bic_finds_the_components_of_the_copula():
     assert len(fit(draw(600, 4), settings(), 0).copula.weights) == 2
     apart = np.random.default_rng(8).uniform(0, 400, (200, 2))
     assert len(fit(apart, settings(), 0).copula.weights) == 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_fit_whatever_numpys_global_generator_holds():
     points = draw(80, 5)
     fits = []
@@ -116,6 +119,7 @@ def test_numbers_of_components_that_the_package_cannot_fit_are_left_out_and_told
     assert capfd.readouterr().err == line.replace("1, 2", str(len(less.weights)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "points",
     [

@@ -138,6 +138,7 @@ def test_copula_density_integrates_to_one_over_the_unit_square():
     assert du @ values.reshape(len(t), -1) @ du == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_divergence_from_the_known_model_shrinks_with_more_points():
     rng = np.random.default_rng(6)
     common = draw(KNOWN, 20_000, rng)

@@ -199,6 +199,7 @@ def run(training, start, stop, lr=3e-3):
     return terms
 
 
+@pytest.mark.slow
 def test_sub_classes_and_best_weights_are_part_of_the_state(scenes):
     """Taken up in the middle of an epoch from the state dict alone, the losses of a step are the same."""
     first = made(scenes)
@@ -211,6 +212,7 @@ def test_sub_classes_and_best_weights_are_part_of_the_state(scenes):
     assert first.module.subclass.max() > 0 and not torch.isnan(first.module.centroids).any()
 
 
+@pytest.mark.slow
 def test_the_best_validation_is_kept(scenes, monkeypatch):
     values = iter([0.0, 0.3, 0.6, 0.5])  # before the first step, after steps 3, 6 and 9
     monkeypatch.setattr(Validation, "f1", lambda self, found: next(values))
@@ -282,6 +284,7 @@ def test_averaged_weights_are_refused(scenes):
         made(scenes, training={"batch": 1, "steps": 2, "lr": 3e-3, "ema": 0.9})
 
 
+@pytest.mark.slow
 def test_it_learns_to_find_and_name_coloured_discs_and_their_surroundings(scenes):
     chosen = settings(training={"batch": 4, "steps": 60, "lr": 5e-3}, epoch=30)
     training = mcspatnet.training(small(), chosen, data_of(scenes(range(6))), Validation(*scenes(range(100, 103))))

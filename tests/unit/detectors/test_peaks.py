@@ -104,6 +104,7 @@ def test_tiles_equal_one_pass_everywhere(height: int, width: int) -> None:
     np.testing.assert_allclose(image_maps(model, image, tile=64, overlap=16), whole, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "build",
     [lambda: UNet(2, width=4, depth=4), lambda: MCSpatNet(2, 1, 1, 0.05, "none", 0.0)],

@@ -86,6 +86,7 @@ def test_cross_entropy_weighs_background_less() -> None:
 # -- learning ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_it_learns_to_find_coloured_discs_in_unseen_scenes_and_says_so(scenes) -> None:
     torch.manual_seed(0)
     model = UNet(3, width=8, depth=3)

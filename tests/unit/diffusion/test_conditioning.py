@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from cellscaper.diffusion.conditioning import Denoiser, NoCondition, make_condition
+from cellscaper.diffusion.conditioning import WITHHELD, Denoiser, NoCondition, make_condition, withhold
 from cellscaper.diffusion.settings import CategoryCondition, Condition, CountsCondition, Unconditional
 from cellscaper.errors import CellscaperError
 from cellscaper.run.settings import Settings, read
@@ -85,3 +85,27 @@ def test_denoiser_gives_the_net_its_condition():
 
     out = Denoiser(Net(), Sum(1))(torch.zeros(2, 1), torch.tensor([10, 20]), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     assert out.tolist() == [[13], [27]]
+
+
+def test_withheld_counts_have_a_vector_of_their_own_whatever_they_are():
+    condition = make_condition(CountsCondition(kind="class_counts", drop=0.1), classes=3, width=4)
+    told = make_condition(CountsCondition(kind="class_counts"), classes=3, width=4)
+    assert told.state_dict().keys() == {name for name in condition.state_dict() if name != "withheld"}
+    told.load_state_dict({name: value for name, value in condition.state_dict().items() if name != "withheld"})
+    with torch.no_grad():
+        condition.withheld += torch.arange(4)
+    counts = torch.tensor([[1.0, 2, 3], [WITHHELD] * 3, [0, 0, 0]])
+    vector = condition(counts)
+    assert vector[1].tolist() == [0, 1, 2, 3]
+    assert torch.equal(vector[[0, 2]], told(counts[[0, 2]]))
+
+
+def test_withhold_takes_a_share_of_the_rows_and_draws_nothing_for_none():
+    counts = torch.ones(4000, 2)
+    generator = torch.Generator().manual_seed(0)
+    state = generator.get_state()
+    assert withhold(counts, 0.0, generator) is counts
+    assert torch.equal(generator.get_state(), state)
+    gone = withhold(counts, 0.1, generator) == WITHHELD
+    assert torch.equal(gone[:, 0], gone[:, 1])
+    assert gone[:, 0].float().mean().item() == pytest.approx(0.1, abs=0.02)

@@ -37,6 +37,7 @@ def append_all(path, wanted):
             out.append(layout, {name: column[i] for name, column in wanted.columns.items()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [0, 1, 7, 9000])
 def test_a_set_that_is_appended_is_the_set_that_is_written_whole(tmp_path, n):
     wanted = layouts(n)
@@ -93,6 +94,7 @@ def peak(path, n):
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_layouts(tmp_path):
     peak(tmp_path / "warm.h5", 3000)
     few, many = peak(tmp_path / "few.h5", 3000), peak(tmp_path / "many.h5", 12000)

@@ -41,6 +41,7 @@ def test_features_of_shifted_layouts_are_equal_away_from_the_border():
     torch.testing.assert_close(model.encode(maps), model.encode(shifted), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_training_keeps_the_scale_of_its_features():
     """After steps on one distribution, features of its new maps have mean 0 and variance 1."""
     torch.manual_seed(0)

@@ -39,6 +39,7 @@ def network(method: str) -> tuple[dict, dict]:
     return model.state_dict(), {"section": SECTIONS[method], "classes": ["a", "b"], "mpp": 0.5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", SECTIONS)
 def test_features_do_not_depend_on_the_batch(method):
     data = layouts()

@@ -51,6 +51,7 @@ def test_loss_is_weighted_cross_entropy():
     assert found.item() == pytest.approx(each.mean(), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", SECTIONS)
 def test_a_few_steps_lower_the_loss(method):
     torch.manual_seed(0)

@@ -4,12 +4,10 @@ CELLSCAPER_FUZZ=5000 sets the number of cases for each reader, others at each ca
 every time.
 """
 
-import copy
 import io
 import json
 import os
 import shutil
-import signal
 import tarfile
 import zipfile
 from pathlib import Path
@@ -22,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from scipy.io import savemat
+from tests.unit.fuzz.breaking import CHANGES, EDITS, SCALARS, TREES, broken, changed, put, refuses_or_reads
 
 from cellscaper.datasets.dot_file import DotFormat, parse_dots
 from cellscaper.datasets.download import unpack
@@ -45,7 +44,6 @@ from cellscaper.disk.storage import (
     write_layouts,
 )
 from cellscaper.disk.weights import read_weights, write_weights
-from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.plan import sections
 from cellscaper.plan.configuration import complete, configuration, defaults
@@ -57,114 +55,9 @@ from cellscaper.stages.read_cells import dataset_folder
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CASES = int(os.environ.get("CELLSCAPER_FUZZ", "60"))
-SECONDS = 30  # a reader that needs longer hangs
 CAMPAIGN = "CELLSCAPER_FUZZ" in os.environ
 usual = settings(max_examples=CASES, suppress_health_check=list(HealthCheck), deadline=None, derandomize=not CAMPAIGN)
 few = usual if CAMPAIGN else settings(usual, max_examples=CASES // 3)  # slow readers
-
-
-# -- broken bytes ----------------------------------------------------------------------------------------------
-
-TOKENS = [
-    b"", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\n", b"\r", b"\t", b" ", b",", b'"', b"'", b"{", b"[", b"]", b"}", b":",
-    b"-1", b"0", b"1e999", b"nan", b"inf", b"-inf", b"1_0", b"0x1f", b"9" * 400, b"1e-320", b"2147483648",
-    "٣".encode(), "½".encode(), b"null", b"true", b"[" * 3000, b'{"a":' * 500, b"\x80\x80", b"NaN", b"Infinity",
-]  # fmt: skip
-EDITS = st.lists(
-    st.tuples(
-        st.sampled_from(["flip", "put", "over", "cut", "end", "twice"]),
-        st.floats(0, 1, exclude_max=True),
-        st.floats(0, 1, exclude_max=True),
-        st.one_of(st.sampled_from(TOKENS), st.binary(min_size=1, max_size=8)),
-    ),
-    min_size=1,
-    max_size=5,
-)
-
-
-def broken(data, edits):
-    """Bytes after some edits at relative places."""
-    for kind, where, length, new in edits:
-        at, size = int(where * len(data)), int(length * min(len(data), 200)) + 1
-        if kind == "flip" and data:
-            data = data[:at] + bytes([data[at] ^ (1 << int(length * 8))]) + data[at + 1 :]
-        elif kind == "put":
-            data = data[:at] + new + data[at:]
-        elif kind == "over":
-            data = data[:at] + new + data[at + len(new) :]
-        elif kind == "cut":
-            data = data[:at] + data[at + size :]
-        elif kind == "end":
-            data = data[:at]
-        else:
-            data = data[:at] + data[at : at + size] * 2 + data[at + size :]
-    return data
-
-
-class HangError(BaseException):
-    """Not one that a reader catches."""
-
-
-def refuses_or_reads(reader, *arguments):
-    """Call a reader: what it returns, or None where it refuses with a line of ours."""
-
-    def hangs(*_):
-        raise HangError(f"{reader.__name__} takes longer than {SECONDS} s")
-
-    before = signal.signal(signal.SIGALRM, hangs)
-    signal.alarm(SECONDS)
-    try:
-        return reader(*arguments)
-    except CellscaperError as error:
-        assert str(error).strip(), "an error without words"
-        return None
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
-# -- broken trees ----------------------------------------------------------------------------------------------
-
-SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 300), st.integers(), st.floats(), st.text(max_size=6),
-    st.sampled_from(["", "nan", "../..", "a" * 500, "\0", "train", "0.5", 10**30, -(10**18), 1e308, "components"]),
-)  # fmt: skip
-TREES = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
-CHANGES = st.lists(
-    st.tuples(st.sampled_from(["set", "drop", "add"]), st.integers(0, 10**6), TREES), min_size=1, max_size=3
-)
-
-
-def places(node, found):
-    """(container, key) of everything below a node."""
-    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in pairs:
-        found.append((node, key))
-        places(value, found)
-    return found
-
-
-def changed(tree, changes):
-    """A tree after some changes at random places."""
-    tree = copy.deepcopy(tree)
-    for kind, where, value in changes:
-        found = places(tree, [])
-        if not found:
-            return value
-        node, key = found[where % len(found)]
-        if kind == "set":
-            node[key] = value
-        elif kind == "drop":
-            del node[key]
-        elif isinstance(node, dict):
-            node[f"{key}_"] = value
-        else:
-            node.insert(key, value)
-    return tree
 
 
 # -- what is broken --------------------------------------------------------------------------------------------
@@ -215,7 +108,7 @@ def whole(tmp_path_factory):
         '{"mag": 20, "nuc": {"1": {"centroid": [3.5, 4], "type": 1}, "2": {"centroid": [1, 2]}}}'
     )
     (folder / "manifest.json").write_text('{"files":{"a.png":"00"},"root":"/data"}\n')
-    for ending in ("geojson", "csv", "json"):
+    for ending in ("geojson", "csv", "json", "h5ad", "napari.csv"):
         export.write(folder / f"cells.{ending}", layouts(), record)
     ids = {"inst_map": np.eye(12, dtype=np.int32), "id": np.arange(1, 4)[:, None], "class": np.array([[1], [2], [6]])}
     for name, compressed in (("plain.mat", False), ("packed.mat", True)):
@@ -238,12 +131,6 @@ def whole(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("broken")
-
-
-def put(folder, name, data):
-    path = folder / name
-    path.write_bytes(data)
-    return path
 
 
 # -- label files -------------------------------------------------------------------------------------------------
@@ -285,6 +172,7 @@ def test_any_text_as_a_label_file(text, separator, header):
 # -- Lizard's labels ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain.mat", "packed.mat"])
 @usual
 @given(edits=EDITS)
@@ -374,6 +262,7 @@ def test_own_tables(name, whole, folder, edits):
     refuses_or_reads(TABLES[name], put(folder, name, broken(whole[name], edits)))
 
 
+@pytest.mark.slow
 @usual
 @given(
     name=st.sampled_from(["points", "labels", "offsets", "size", "origin", "source"]),
@@ -397,7 +286,7 @@ def test_hdf5_of_odd_arrays(whole, folder, name, shape, kind, value, attribute):
 
 # -- files of other programs ------------------------------------------------------------------------------------------
 
-OTHERS = ["cells.geojson", "cells.csv", "cells.json"]
+OTHERS = ["cells.geojson", "cells.csv", "cells.json", "cells.h5ad", "cells.napari.csv"]
 GIVEN = [None, Given((48, 40), 0.5, ("a", "b")), Given((48, 40), 0.5, None)]
 
 
@@ -496,6 +385,7 @@ def use_row(dataset, row, outputs, experiments):
         sections.features_section(config, network)
 
 
+@pytest.mark.slow
 @few
 @given(changes=CHANGES)
 def test_configurations(papers, changes):
@@ -504,6 +394,7 @@ def test_configurations(papers, changes):
         refuses_or_reads(lambda: use(complete(tree)))
 
 
+@pytest.mark.slow
 @few
 @given(changes=CHANGES, name=st.sampled_from(["ci", "brca-small", "brca-points-topology"]))
 def test_overlays(folder, changes, name):
@@ -525,12 +416,14 @@ BASED = st.dictionaries(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @few
 @given(entries=BASED, section=st.sampled_from(["experiments", "experiments", "tables"]))
 def test_bases_of_all_kinds(entries, section):
     refuses_or_reads(lambda: use(configuration({section: entries})))
 
 
+@pytest.mark.slow
 @few
 @given(edits=EDITS)
 def test_configuration_files_of_broken_text(folder, edits):

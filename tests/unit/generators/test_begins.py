@@ -72,6 +72,7 @@ def test_there_is_a_generator_with_late_losses():
     assert "topocellgen" in LATE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LATE)
 def test_shared_and_unshared_trainings_end_bit_for_bit_the_same(name, cells, tmp_path, monkeypatch):
     whole_recipe = late_recipe(name)
@@ -96,6 +97,7 @@ def test_shared_and_unshared_trainings_end_bit_for_bit_the_same(name, cells, tmp
     assert any(not torch.equal(*pair) for pair in zip(*(one.values() for one in found.values()), strict=True))
 
 
+@pytest.mark.slow
 def test_a_beginning_of_other_cells_or_another_recipe_is_refused(cells, tmp_path, monkeypatch):
     recipe = late_recipe("topocellgen")
     plain, until = plain_beginning(recipe, method("generators", "topocellgen").BEGINS)
@@ -111,6 +113,7 @@ def test_a_beginning_of_other_cells_or_another_recipe_is_refused(cells, tmp_path
             ended(start_layout, tmp_path / "c", cells, plain, monkeypatch, until=wrong)
 
 
+@pytest.mark.slow
 def test_a_beginning_with_density_maps_goes_on_with_the_same(cells, tmp_path, monkeypatch):
     """No generator with late losses takes a density so far; a plain training with one may go on all the same."""
     maps = list(np.random.default_rng(5).random((2, 3, 24, 24)).astype(np.float32))

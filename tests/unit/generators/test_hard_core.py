@@ -36,6 +36,7 @@ def test_without_a_distance_positions_are_uniform(place):
     assert kstest(made.points[:, 1] / 150, "uniform").pvalue > 0.01
 
 
+@pytest.mark.slow
 def test_classes_do_not_tell_the_order_of_placing(place):
     """Cells placed late lie in the gaps and have a tenth more neighbours; all classes must have as many of them."""
     made = place(hard_core, targets([290] * 10), sample_seeds(0, 10, 1), min_distance=8.0)

@@ -66,6 +66,7 @@ def mean_loss(model):
         return np.mean([loss(model, random, step)["loss"].item() for step in range(40)])
 
 
+@pytest.mark.slow
 def test_the_loss_falls(trained):
     assert mean_loss(trained[0]) < 0.92 * mean_loss(new_network())
 

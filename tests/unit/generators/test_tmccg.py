@@ -246,6 +246,7 @@ def test_each_player_is_trained_by_its_own_terms_alone():
         assert all(g is None for g in gradients[other]), name
 
 
+@pytest.mark.slow
 def test_players_stay_in_balance_and_the_statistics_come_nearer():
     training = prepared()
     optimizer, seen = torch.optim.AdamW(training.model.parameters(), 1e-2, weight_decay=0.0), []

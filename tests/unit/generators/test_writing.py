@@ -145,6 +145,7 @@ def test_a_generator_without_batches_is_asked_once(tmp_path):
     assert seen == [50]
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_part(tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "_BLOCK", 1 << 12)  # so that the blocks that wait are full in a small set
 
@@ -161,6 +162,7 @@ def test_memory_is_that_of_a_part(tmp_path, monkeypatch):
     assert peak(20) < 1.25 * peak(4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_point_diffusion_makes_the_same_layouts_in_parts(tmp_path, precision):
     """The parts of the real sampler, which puts layouts of equal size together: bit for bit those of one request."""

@@ -36,6 +36,7 @@ def test_the_interval_is_that_of_scipy():
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1.5e-3)
 
 
+@pytest.mark.slow
 def test_a_difference_of_means_has_the_closed_form():
     """A linear score: the resampled difference is a mean of L paired differences, sd σ/√L, and nearly normal."""
     rng = np.random.default_rng(1)
@@ -76,6 +77,7 @@ def test_a_side_is_the_mean_of_its_trainings():
     assert drawn.value == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_p_values_of_equal_detectors_are_uniform_enough():
     """Sides that differ by chance alone: p below 0.1 in about a tenth of the cases."""
     rng = np.random.default_rng(5)

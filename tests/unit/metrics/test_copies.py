@@ -80,6 +80,7 @@ def test_descriptors_turn_with_the_layout(hard_points, turned, symmetry):
     np.testing.assert_allclose(other.reshape(2, 8, 8), turned(plain.reshape(2, 8, 8), symmetry), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_search_never_beats_all_windows_and_comes_near_them():
     """All 725 windows 2 px apart in all symmetries, against a shortlist of 8 of the 56 windows 8 px apart."""
     layouts, image = some(2, 4, (64, 64), 3), TRAIN.layout(0)
@@ -97,6 +98,7 @@ def test_copies_are_found_wherever_they_lie_and_however_they_are_turned():
     assert found == pytest.approx(0, abs=0.1)  # cells less than a pixel from the border move there when turned
 
 
+@pytest.mark.slow
 def test_a_generator_that_copies_is_told_from_one_that_does_not():
     real, honest = some(4, 60, (64, 64), 3), some(5, 60, (64, 64), 3)
     new, mixed = copies(real, honest, TRAIN, shortlist=16), LayoutSet.build([*honest[:48], *cut(6, 12)], CLASSES, 0.5)

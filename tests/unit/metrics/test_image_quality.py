@@ -11,10 +11,9 @@ from cellscaper.metrics.image_quality import (
     image_fid,
     image_fid_name,
     image_windows,
-    optical_density,
-    stain,
     stain_distances,
 )
+from cellscaper.views.stain import optical_density, stain
 
 
 def layouts(*cells):

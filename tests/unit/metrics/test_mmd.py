@@ -56,6 +56,7 @@ def test_distances_by_pot_are_ours_and_those_with_entropy_lie_above(threads):
     assert above.max() > 1e-3
 
 
+@pytest.mark.slow
 def test_the_backend_of_the_settings_computes_the_score():
     real, made = layouts(0, n=4), layouts(1, n=4)
     comparison = Comparison(real, made, real, real, "points")
@@ -132,6 +133,7 @@ def test_permutation_p_is_uniform_under_the_null_and_small_for_a_shift():
     assert permutation_p(normal_gram(rng, 40, shift=1.5), 40, 199, 0) == 1 / 200
 
 
+@pytest.mark.slow
 def test_a_set_is_at_zero_from_itself_and_layouts_in_a_corner_are_not():
     real = layouts(0)
     same, other = mmd(real, real, "median"), mmd(real, layouts(1, spread=60), "median")
@@ -143,6 +145,7 @@ def test_a_set_is_at_zero_from_itself_and_layouts_in_a_corner_are_not():
     assert mmd(real, layouts(1), "median")["mmd_sliced_p"]["a"] > 0.01
 
 
+@pytest.mark.slow
 def test_w1_is_computed_on_a_seeded_draw_and_its_size_is_told():
     real, generated = layouts(0), layouts(1)
     some = mmd(real, generated, "median", layouts=10, permutations=20)
@@ -153,6 +156,7 @@ def test_w1_is_computed_on_a_seeded_draw_and_its_size_is_told():
     assert some["mmd_sliced"] == whole["mmd_sliced"]
 
 
+@pytest.mark.slow
 def test_the_sliced_kernel_compares_layouts_evenly_spaced_and_their_number_is_told():
     real, generated = layouts(0, n=31), layouts(1, n=25)
     some = mmd(real, generated, "median", sliced_layouts=11, permutations=20)

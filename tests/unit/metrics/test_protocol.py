@@ -26,6 +26,7 @@ TC = Comparison(REAL, MADE, REAL, REAL, "points")
 SETTINGS = topofd.Settings(samples=20, protocols=("paper",))
 
 
+@pytest.mark.slow
 def test_distributions_are_compared_with_the_reference_and_apart_from_it_with_the_test_windows():
     found = topofd.score(SD, SETTINGS)
     assert found["topofd"] == topofd.topofd(REFERENCE, MADE, 20, protocols=["paper"])["topofd"]
@@ -36,6 +37,7 @@ def test_distributions_are_compared_with_the_reference_and_apart_from_it_with_th
     assert mmd.score(SD, mmd.Settings(layouts=5)) == mmd.mmd(REFERENCE, MADE, layouts=5)
 
 
+@pytest.mark.slow
 def test_where_the_reference_are_the_test_windows_both_scores_are_one():
     found = topofd.score(TC, SETTINGS)
     assert found["topofd_test"] == found["topofd"] == topofd.topofd(REAL, MADE, 20, protocols=["paper"])["topofd"]

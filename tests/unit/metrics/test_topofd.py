@@ -58,6 +58,7 @@ def test_value_is_the_textbook_one_layout_by_layout():
     assert values["mean"] == pytest.approx((values["a"] + values["b"]) / 2)
 
 
+@pytest.mark.slow
 def test_barycentres_matched_by_pot_give_our_score(monkeypatch):
     real, made, calls = uniform(0, 12, (12, 8)), uniform(1, 12, (12, 8)), []
     asked = {"samples": 10, "protocols": ["paper"]}
@@ -107,6 +108,7 @@ def textbook(make, sample, real, generated, start):
     return ((m1 - m2) ** 2).sum() + np.trace(c1 + c2 - 2 * sqrtm(c1 @ c2)).real
 
 
+@pytest.mark.slow
 def test_paper_protocol_has_the_barycentres_landscape_as_mean():
     real, generated = rings(0, 30), uniform(1, 30)
     axis = np.linspace(0, 70, 12)
@@ -133,6 +135,7 @@ def test_released_protocol_is_rips_with_giotto_tdas_landscape_on_each_diagrams_o
     assert values["a"] == pytest.approx(textbook(rips_diagram, own, real, generated, True), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["paper", "released"])
 def test_barycentre_protocols_are_zero_with_the_same_set_and_see_rings(protocol):
     def value(real, generated):

@@ -111,6 +111,7 @@ def test_image_and_markers_of_a_batch_show_the_same_window(pad, padding, outside
 CONDITIONS = [{"kind": "markers"}, {"kind": "distance", "reach": 5}, {"kind": "cross_attention", "width": 8}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("prediction", "condition"), [("noise", CONDITIONS[0]), *(("v", one) for one in CONDITIONS)])
 def test_a_few_steps_bring_the_loss_down(prediction, condition):
     settings = settings_with(diffusion={"prediction": prediction}, condition=condition)

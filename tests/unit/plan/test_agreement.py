@@ -96,4 +96,4 @@ def test_images_of_a_system_with_several_decoders_name_one(refused_overlay):
     configuration({"sets": {"big": own}})
     configuration({"sets": {"big": {**own, "images": True, "decoder": "requested"}}})
     text = refused_overlay({"sets": {"big": {**own, "images": True}}})
-    assert "layouts of generator adm are read by components or released or requested" in text
+    assert "layouts of generator adm are read by components or released or peaks or requested" in text

@@ -126,6 +126,7 @@ def test_an_empty_key_is_told_as_it_is(mine, refused_overlay):
 # -- places --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("own", "message"),
     [
@@ -160,6 +161,7 @@ def test_what_a_file_has_is_told_with_the_file_beside_a_command_line(mine):
 # -- wrong values ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
@@ -307,6 +309,7 @@ def test_a_number_that_yaml_takes_for_a_text_is_told_how_to_write_it(papers, put
     )
 
 
+@pytest.mark.slow
 def test_a_configuration_written_as_json_is_read_back_as_it_was(papers, tmp_path):
     papers["experiments"]["adm"]["training"]["lr"] = 1e-05  # json writes it without a point
     file = tmp_path / "own.json"
@@ -315,6 +318,7 @@ def test_a_configuration_written_as_json_is_read_back_as_it_was(papers, tmp_path
     assert given({}, {}, [file]) == configuration(papers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Adm", "my-model", "1st", "a b", ""])
 def test_names_must_be_fit_for_paths(name, papers, refused):
     papers["experiments"][name] = {"generator": "random", "field": "w256"}

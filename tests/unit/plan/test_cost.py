@@ -55,7 +55,7 @@ def test_topology_losses_act_in_the_last_steps_and_wait_for_the_host():
     none = {"experiments": {"topocellgen": {"settings": {"losses": {"weights": {"intra": 0, "inter": 0}}}}}}
     one, without = costs(TABLE), costs(TABLE, none)
     extra = hours(one, "train_layout", "topocellgen") - hours(without, "train_layout", "topocellgen")
-    trained = {one.experiments.shared_training(name) for name in one._trained("brca_m2c")}
+    trained = {one.experiments.shared_training(name) for name in one.outputs.trained("brca_m2c")}
     acting = (360000 - 150012) * 5  # samples: `after` is 0.4167 of 360 000 steps
     each = [cost.DIAGRAMS[one.experiments[name].settings["losses"]["diagrams"]] for name in trained
             if one.experiments[name].generator == "topocellgen"]  # fmt: skip

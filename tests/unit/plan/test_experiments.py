@@ -41,7 +41,7 @@ def test_an_experiment_is_its_base_with_its_own_keys_and_the_defaults_of_its_met
     found = experiments({})
     one, adm, recipe = found["sd_gmm_k10"], found["adm"], found.recipe("sd_gmm_k10")
     grid, field = papers["grids"]["sd"], papers["fields"]["w464"]
-    assert recipe["grid"] == {"region": 464, **grid} == found.grid("sd_gmm_k10")
+    assert recipe["grid"] == {"region": 464, **grid, "soft": 0.0, "exact": False} == found.grid("sd_gmm_k10")
     assert (one.field, recipe["region"], recipe["small"]) == ("w464", field["region"], field["small"])
     assert {"method": "gmm"}.items() <= recipe["density"].items()
     assert recipe["density"]["settings"]["components"] == papers["densities"]["gmm"]["components"]
@@ -142,6 +142,7 @@ def test_an_entry_that_is_null_is_none(papers):
 # -- sections ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_sections_hold_what_their_stage_needs_and_nothing_that_cannot_change_it(papers, put):
     def read(config):
         found = Experiments(complete(config))
@@ -197,7 +198,7 @@ def test_untrained_generators_get_their_settings_where_trained_ones_get_their_sa
         for name in ("retrieval_repaired", "adm")
     }
     assert settings["retrieval_repaired"] == {"repair": True, "window_stride": 8, "min_distance": 8.0}
-    assert settings["adm"] == {"steps": 100, "eta": 0.0, "batch": 16, "precision": "fp32"}
+    assert settings["adm"] == {"steps": 100, "eta": 0.0, "batch": 16, "precision": "fp32", "guidance": 0.0}
     assert "decoding" not in sections.sampling_section(found, "brca_m2c", "retrieval_repaired", "test")
 
 
@@ -334,7 +335,8 @@ def test_feature_networks_of_equal_settings_are_trained_once(papers):
 def test_only_generators_that_learn_are_trained():
     found = experiments({})
     names = found.config["experiments"]
-    placing = {"random", "real_halves", "hard_core", "permuted", "train_crops", "retrieval"}
+    placing = {"random", "real_halves", "hard_core", "permuted", "train_crops", "retrieval", "pattern_reconstruction",
+               "gibbs"}  # fmt: skip
     assert {found[name].generator for name in names if not found[name].is_trained} == placing
     assert found["adm"].is_trained
     for name in names:

@@ -24,7 +24,7 @@ def test_a_run_makes_each_file_once(every):
     assert max(Counter(files).values()) == 1
     tables = [(file.split("/")[1], file.split("/")[3].split(".")[0]) for file in files if "/tables/" in file]
     assert Counter(tables) == Counter(5 * every.tables.wanted())
-    assert len(files) == 5 * 17 + len(every.all_figures())
+    assert len(files) == 5 * 19 + len(every.all_figures())
 
 
 def test_figures_of_windows_are_of_the_fields_that_tables_use(every):

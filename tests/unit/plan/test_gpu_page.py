@@ -14,6 +14,7 @@ from cellscaper.plan.schema import ROOT
 PAGE = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_page_is_up_to_date():
     spec = importlib.util.spec_from_file_location("make_gpu", ROOT / "docs" / "make_gpu.py")
     maker = importlib.util.module_from_spec(spec)

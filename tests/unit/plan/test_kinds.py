@@ -105,13 +105,14 @@ def test_a_key_of_another_kind_is_told_with_what_chose_the_kind(own, message, mi
 # -- keys that an earlier layer or a base gave are left behind -------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_layer_that_changes_the_kind_leaves_the_keys_of_the_other_kind_behind():
     found = read("painters: {tc: {condition: {kind: distance, reach: 12}}}")
     assert found["painters"]["tc"]["condition"] == {"kind": "distance", "reach": 12}
     found = read("fields: {w464: {evaluation: {kind: windows}}}")
     assert found["fields"]["w464"]["evaluation"] == {"kind": "windows", "layouts": None}
     found = read("experiments: {sd_gmm_k10: {condition: {kind: class_counts}}}")["experiments"]
-    assert found["sd_gmm_k10"]["condition"] == {"kind": "class_counts", "scale": 50.0}
+    assert found["sd_gmm_k10"]["condition"] == {"kind": "class_counts", "scale": 50.0, "drop": 0.0}
     found = read(
         "experiments: {adm_counts: {condition: {scale: 7}}}", "experiments: {adm_counts: {condition: {kind: none}}}"
     )
@@ -126,7 +127,7 @@ def test_a_layer_that_names_the_kind_which_a_base_has_keeps_the_keys_of_earlier_
 def test_an_entry_that_changes_the_kind_leaves_the_keys_of_its_bases_kind_behind():
     found = read("experiments: {mine: {base: sd_gmm_k10, condition: {kind: class_counts}}, heir: {base: mine}}")
     for name in ("mine", "heir"):
-        assert found["experiments"][name]["condition"] == {"kind": "class_counts", "scale": 50.0}
+        assert found["experiments"][name]["condition"] == {"kind": "class_counts", "scale": 50.0, "drop": 0.0}
 
 
 def test_an_entry_that_changes_the_generator_leaves_what_this_one_lacks_behind():

@@ -39,7 +39,7 @@ def test_presets_are_valid_and_overlaid_as_snakemake_does_it(preset, papers):
 
 
 def test_some_presets_lie_over_others():
-    assert sum(len(beneath(preset)) > 1 for preset in PRESETS) == 5
+    assert sum(len(beneath(preset)) > 1 for preset in PRESETS) == 8
 
 
 def test_an_overlay_of_a_block_that_others_share_by_an_anchor_changes_that_block_alone():
@@ -72,7 +72,12 @@ def test_an_overlay_merges_maps_replaces_the_rest_and_changes_neither_side():
         ("tables: {tc_table1: {rows: {permuted: null}}}", "tables.tc_table1.rows.permuted"),
         ("densities: {kde_1_0: null}\nexperiments: {sd_kde_1_0: {density: kde}}", "densities.kde_1_0"),
         ("tables: {tc_table5: null}\nrun: {tables: [tc_table1]}", "tables.tc_table5"),
-        ("datasets: {phantom: null}\ntables: {sampling_steps: {skip_datasets: []}}", "datasets.phantom"),
+        (
+            "datasets: {phantom: null}\n"
+            "tables: {sampling_steps: {skip_datasets: []}, image_copies: {skip_datasets: []}, "
+            "detectors: {skip_datasets: []}}",
+            "datasets.phantom",
+        ),
     ],
 )
 def test_null_removes_an_entry(own, gone, put):

@@ -104,7 +104,7 @@ def test_a_table_needs_the_scores_of_its_rows_over_all_seeds():
     scores = made.table_scores("d", "tc_table1")
     assert "results/d/score_layouts/adm_counts/requested/seed5/scores.csv" in scores
     assert not [file for file in scores if "permuted" in file]
-    assert len(scores) == len(set(scores)) == 2 * 18 and made.table_counts("d", "tc_table1") == []
+    assert len(scores) == len(set(scores)) == 2 * 20 and made.table_counts("d", "tc_table1") == []
     detections = made.table_scores("d", "tc_table2")
     assert "results/d/score_detections/mcspatnet/real_only/points/seed3/scores.csv" in detections
     assert len(detections) == 2 * 2 * 10
@@ -135,6 +135,7 @@ def test_a_generated_set_needs_weights_of_its_seed_and_targets_only_of_categorie
     assert outputs(SET % ("random", "false")).set_inputs("big") == {"targets": [], "model": []}
 
 
+@pytest.mark.slow
 def test_parts_begin_where_batches_of_layouts_and_of_images_begin():
     def unit(own, experiment="point_diffusion"):
         return set_section(outputs(own + "\n" + SET % (experiment, "true")).experiments, "big")["unit"]

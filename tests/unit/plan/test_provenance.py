@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from cellscaper.plan import provenance
-from cellscaper.plan.provenance import SRC, canonical, code, digest, git_state, record
+from cellscaper.plan import modules
+from cellscaper.plan.modules import SRC
+from cellscaper.plan.provenance import canonical, code, digest, git_state, record
 
 MODULE = '''
 """What it is."""
@@ -35,12 +36,12 @@ class Cell:
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """Make files of a package ``cellscaper`` of its own; returns a function that writes {module: source}."""
-    monkeypatch.setattr(provenance, "SRC", tmp_path)
+    monkeypatch.setattr(modules, "SRC", tmp_path)
+    monkeypatch.setattr(modules, "KEPT", tmp_path / "kept.json")
 
     def clear():
-        provenance.fingerprint.cache_clear()
-        provenance._imports.cache_clear()
-        provenance._tree.cache_clear()
+        for kept in (modules.fingerprint, modules.imports, modules._kept):
+            kept.cache_clear()
 
     def write(**sources):
         for name, source in {"__init__": "", **sources}.items():
@@ -56,7 +57,7 @@ def package(tmp_path, monkeypatch):
 
 def fingerprint(package, source):
     package(m=source)
-    return provenance.fingerprint("cellscaper.m")
+    return modules.fingerprint("cellscaper.m")
 
 
 # -- what a fingerprint sees -------------------------------------------------------------------------------
@@ -150,7 +151,7 @@ def test_fields_that_newer_pythons_add_to_the_syntax_tree_do_not_count(package, 
 
     for kind in (ast.FunctionDef, ast.ClassDef):
         monkeypatch.setattr(kind, "_fields", tuple(dict.fromkeys([*kind._fields, "type_params"])))
-    monkeypatch.setattr(provenance.ast, "parse", newer)
+    monkeypatch.setattr(modules.ast, "parse", newer)
     assert fingerprint(package, MODULE) == expected
 
 
@@ -172,7 +173,7 @@ def test_a_data_file_beside_a_module_that_names_it_counts(package, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("modules", "file"),
+    ("names", "file"),
     [
         (("stages.fetch_dataset", "datasets.brca_m2c"), "brca_m2c.sha256"),
         (("stages.make_tables",), "paper_values.yaml"),
@@ -181,14 +182,49 @@ def test_a_data_file_beside_a_module_that_names_it_counts(package, tmp_path):
         (("stages.make_gallery",), "gallery.html"),
     ],
 )
-def test_the_packages_data_files_are_in_the_fingerprints_of_the_stages_that_read_them(modules, file, monkeypatch):
-    content = provenance._content
-    before = code(*(f"cellscaper.{one}" for one in modules))
-    monkeypatch.setattr(provenance, "_content", lambda path: content(path) + "edited" * (path.name == file))
-    provenance.fingerprint.cache_clear()
-    after = code(*(f"cellscaper.{one}" for one in modules))
-    provenance.fingerprint.cache_clear()
+def test_the_packages_data_files_are_in_the_fingerprints_of_the_stages_that_read_them(names, file, monkeypatch):
+    content = modules._content
+    before = code(*(f"cellscaper.{one}" for one in names))
+    monkeypatch.setattr(modules, "_content", lambda path: content(path) + "edited" * (path.name == file))
+    modules.fingerprint.cache_clear()
+    after = code(*(f"cellscaper.{one}" for one in names))
+    monkeypatch.undo()
+    modules.fingerprint.cache_clear()
+    assert before == code(*(f"cellscaper.{one}" for one in names))
     assert sum(before[name] != after[name] for name in before) == 1
+
+
+# -- what is kept between processes ------------------------------------------------------------------------
+
+
+def test_kept_readings_give_the_same_fingerprints_without_parsing(package, monkeypatch):
+    package(stage="from cellscaper import a", a='NAME = "sums.txt"')
+    first = code("cellscaper.stage")
+    modules._keep()
+    package()
+    with monkeypatch.context() as patched:
+        patched.setattr(modules.ast, "parse", None)
+        assert code("cellscaper.stage") == first
+    (modules.SRC / "cellscaper/sums.txt").write_text("1")
+    package()
+    assert code("cellscaper.stage") != first
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"by": "another", "readings": {}}', '{"by": 1'])
+def test_kept_readings_of_another_version_or_damaged_ones_are_not_used(package, text):
+    package(stage="X = 1")
+    first = code("cellscaper.stage")
+    modules.KEPT.write_text(text)
+    package()
+    assert code("cellscaper.stage") == first
+
+
+def test_readings_that_cannot_be_kept_are_no_error(package, monkeypatch, tmp_path):
+    package(stage="X = 1")
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(modules, "KEPT", tmp_path / "file/kept.json")
+    assert code("cellscaper.stage")
+    modules._keep()
 
 
 # -- closures ----------------------------------------------------------------------------------------------
@@ -285,8 +321,8 @@ def test_imports_are_absolute_and_by_name(name):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name}:{node.lineno}: relative import"
             assert all(a.name != "*" for a in node.names), f"{name}:{node.lineno}: star import"
-            if node.module == "importlib.util" and [a.name for a in node.names] == ["find_spec"]:
-                continue  # finds out whether a package is there, and imports nothing
+            if node.module == "importlib.util" and {a.name for a in node.names} <= {"find_spec", "cache_from_source"}:
+                continue  # say whether a package is there, and where bytecode stands; they import nothing
             modules = [node.module or ""]
         elif isinstance(node, ast.Import):
             modules = [a.name for a in node.names]
@@ -325,6 +361,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_fingerprints_cover_what_python_loads_with_each_stage():
     stages = [name for name in SOURCES if name.startswith("cellscaper.stages.")]
     run = subprocess.run([sys.executable, "-c", LOADED, *stages], capture_output=True, text=True, check=True)
@@ -370,7 +407,7 @@ def test_a_record_knows_the_code_of_the_chosen_method():
 
 def test_git_state_is_the_commit_or_unknown(monkeypatch, tmp_path):
     git_state.cache_clear()
-    monkeypatch.setattr(provenance, "SRC", tmp_path)
+    monkeypatch.setattr("cellscaper.plan.provenance.SRC", tmp_path)
     assert git_state() == "unknown"
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
     (tmp_path / "x").write_text("1")

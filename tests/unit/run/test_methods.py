@@ -32,9 +32,19 @@ PROTOCOLS = {
     "detectors": "Detector",
     "metrics": "Metric",
 }
-OWN_STAGES = {"detection", "image_quality"}  # metrics without `score`: score_detections and score_images run them
+OWN_STAGES = {"detection", "image_quality", "image_copies"}  # without `score`: score_detections, score_images run them
 TRAINED = ("adm", "spatial_diffusion", "topocellgen", "point_diffusion", "tmccg")
-UNTRAINED = ("random", "hard_core", "permuted", "real_halves", "train_crops", "retrieval", "packaged_points")
+UNTRAINED = (
+    "random",
+    "hard_core",
+    "permuted",
+    "real_halves",
+    "train_crops",
+    "retrieval",
+    "packaged_points",
+    "pattern_reconstruction",
+    "gibbs",
+)
 
 
 def protocol(kind: str) -> Any:
@@ -314,11 +324,13 @@ def fingerprinted(stage: str) -> set[str]:
     return {kind for _, kind in calls}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_rule_has_the_fingerprints_of_the_methods_that_its_stage_chooses(stage):
     assert fingerprinted(stage) == kinds_run(stage)
 
 
+@pytest.mark.slow
 def test_stages_that_choose_methods_are_found():
     assert kinds_run("start_layout") == kinds_run("train_layout") == kinds_run("sample_layouts") == {"generators"}
     assert kinds_run("score_layouts") == {"metrics", "features"}

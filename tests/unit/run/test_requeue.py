@@ -1,4 +1,4 @@
-"""A warned training puts its own SLURM job back; the real cluster is in tests/workflow/test_slurm.py."""
+"""A warned training puts its own SLURM job back; the real cluster is in tests/workflow/slurm/test_slurm.py."""
 
 import os
 import subprocess

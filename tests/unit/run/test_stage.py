@@ -218,6 +218,7 @@ def test_threads_are_those_of_the_environment_or_all(value, threads, monkeypatch
 # -- threads -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["import torch, scipy.linalg", ""], ids=["loaded", "later"])
 def test_a_stage_keeps_to_its_threads_whenever_its_libraries_are_loaded(before):
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}

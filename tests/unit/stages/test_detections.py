@@ -133,6 +133,7 @@ def test_the_mixing_ratio_with_the_best_validation_is_taken(tmp_path, monkeypatc
     ]
 
 
+@pytest.mark.slow
 def test_thresholds_are_drawn(folder, monkeypatch):
     rows = {"labels": ["real only", "+ ours"], "rows": ["real_only", "adm/points"]}
     files = [folder / "real_only_counts.csv", folder / "adm_counts.csv"]

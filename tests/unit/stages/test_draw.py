@@ -33,12 +33,14 @@ def inputs(files, module):
     }[module]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [draw_density, draw_persistence, draw_table])
 def test_a_picture_is_made(files, tmp_path, monkeypatch, module):
     assert run(monkeypatch, module, tmp_path / "out.png", **inputs(files, module)).startswith(b"\x89PNG")
     assert [file.name for file in tmp_path.iterdir()] == ["out.png"]
 
 
+@pytest.mark.slow
 def test_a_picture_with_random_crops_is_the_same_each_time(files, tmp_path, monkeypatch):
     given = inputs(files, draw_counts)
     first, second = (run(monkeypatch, draw_counts, tmp_path / name, **given) for name in ("1.png", "2.png"))
@@ -46,6 +48,7 @@ def test_a_picture_with_random_crops_is_the_same_each_time(files, tmp_path, monk
     assert first == second
 
 
+@pytest.mark.slow
 def test_density_is_drawn_without_fitted_maps_too(files, tmp_path, monkeypatch):
     assert run(monkeypatch, draw_density, tmp_path / "out.png", fitted=[], **layouts(files, "a"))
 
@@ -69,6 +72,7 @@ def test_what_is_missing_is_said_in_one_line(files, tmp_path, monkeypatch, modul
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_files_in_folders_with_blanks_quotes_and_umlauts_are_drawn(files, tmp_path, monkeypatch):
     folder = tmp_path / "my results (ä) 'x' \"y\""
     folder.mkdir()

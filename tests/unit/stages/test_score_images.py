@@ -6,14 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from cellscaper.detectors import unet
 from cellscaper.disk.storage import write_images, write_layouts
 from cellscaper.disk.weights import write_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.metrics import image_copies
 from cellscaper.metrics.image_quality import image_windows
-from cellscaper.stages import score_images
+from cellscaper.stages import draw_copies, score_images
 
 CLASSES = ("a", "b")
 SETTINGS = unet.Settings(width=4, depth=2, min_area=4)
@@ -92,6 +94,25 @@ def test_halves_of_the_training_images_have_no_recall(folder, monkeypatch):
     found, n = scores(folder, monkeypatch, real="halves", tile=8)
     assert n == 8 and found["stain_mean", ""] < 0.02
     assert not {"dot_recall", "dot_precision"} & set(found.index.get_level_values(0))
+
+
+def test_the_copy_audit_is_made_where_a_table_shows_it(folder, monkeypatch):
+    audit = image_copies.Settings().model_dump()
+    found, _ = scores(folder, monkeypatch, real=None, copies=audit)
+    assert found["copied_pixels", ""] == found["copied_piece", "max"] == 1
+    found, _ = scores(folder, monkeypatch, real="test", copies=audit)
+    assert found["copied_pixels", ""] == 0
+    assert "copied_pixels" not in scores(folder, monkeypatch, real="test")[0].index.get_level_values(0)
+
+
+def test_the_figure_of_copies_is_drawn(folder, monkeypatch):
+    given = {"cells": "cells.h5", "images": "images.h5", "painted": "painted.h5", "picture": "copies.png"}
+    words = [word for name, file in given.items() for word in (f"--{name}", str(folder / file))]
+    settings = image_copies.Settings().model_dump_json()
+    monkeypatch.setattr("sys.argv", ["stage", *words, "--config", settings])
+    draw_copies.main()
+    with Image.open(folder / "copies.png") as picture:
+        assert picture.format == "PNG" and picture.width > 400
 
 
 def test_too_few_tiles_and_another_detector_are_refused(folder, monkeypatch):

@@ -92,6 +92,7 @@ def generate(stage, system, parts, folder):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_parts_of_any_number_are_the_whole(stage, system, tmp_path):
     whole = generate(stage, system, 1, tmp_path / "1")
@@ -112,6 +113,7 @@ def test_parts_of_any_number_are_the_whole(stage, system, tmp_path):
             assert np.array_equal(first[0][: len(first[1])], first[1])
 
 
+@pytest.mark.slow
 def test_images_of_any_number_of_parts_are_the_whole(stage, tmp_path):
     config = {"method": "diffusion", "settings": {"steps": 3, "batch": 2}, "layouts": NUMBER, "unit": 4}
     images = {}

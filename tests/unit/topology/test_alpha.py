@@ -102,6 +102,7 @@ def finite_differences(value, points, step=1e-5):
     return slopes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_gradients_of_births_and_deaths_are_finite_differences(seed):
     points = np.random.default_rng(seed).uniform(0, 60, (14, 2))

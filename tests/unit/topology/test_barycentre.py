@@ -76,6 +76,7 @@ def test_is_a_fixed_point_of_matching_and_averaging():
     assert found.objective < np.mean([((d[:, 1] - d[:, 0]) ** 2).sum() / 2 for d in items])
 
 
+@pytest.mark.slow
 def test_depends_on_the_set_and_the_seed_and_not_on_the_order():
     items = alpha(1, 40)
     first, again = barycentre(items, seed=5), barycentre(items[::-1], seed=5)
@@ -98,6 +99,7 @@ def test_a_given_start_without_points_still_finds_the_holes():
     assert found.objective < 1.1 * barycentre(items).objective
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("matching, tolerance", [("pot", 1e-9), ("pot_sinkhorn", 0.01)])
 def test_matchings_by_pot_give_our_barycentre(matching, tolerance, monkeypatch):
     items, calls = alpha(6, 6, cells=15), []

@@ -26,6 +26,7 @@ def ordered(diagram):
     return diagram[np.lexsort(diagram.T)]
 
 
+@pytest.mark.slow
 def test_diagrams_equal_cripser_on_50_tissue_maps():
     cripser = pytest.importorskip("cripser")
     for mask in tissue_maps(50):

@@ -163,6 +163,7 @@ def test_fifty_steps_reduce_the_count_loss_by_ninety_percent(seed):
         assert descend(lambda u, w=width: count_loss(u, torch.tensor([[40.0]]), width=w), start, rate=0.05) <= 0.1
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("name", LOSSES)
 def test_fifty_steps_reduce_the_topology_losses_from_noisy_maps(name, settings):
@@ -175,6 +176,7 @@ def test_fifty_steps_reduce_the_topology_losses_from_noisy_maps(name, settings):
     assert max(left) <= 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cells", [30, 50, 60, 80])
 @pytest.mark.parametrize("name", LOSSES)
 def test_fifty_steps_reduce_the_topology_losses_from_other_layouts(name, cells):
@@ -188,6 +190,7 @@ def test_fifty_steps_reduce_the_topology_losses_from_other_layouts(name, cells):
     assert max(left) <= 0.1
 
 
+@pytest.mark.slow
 def test_fifty_steps_reduce_the_normalised_losses_from_other_layouts():
     settings, left = replace(ALPHA, normalise="max"), []
     for seed in range(3):
@@ -334,6 +337,7 @@ def test_the_scale_is_the_largest_distance_on_the_map(settings):
     assert scale == pytest.approx(far, abs=1.5)  # cubical: from the marker's edge
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend, tolerance", [("pot", 1e-6), ("pot_sinkhorn", 0.01)])
 @both
 def test_matchings_by_pot_give_our_losses_and_gradients(settings, backend, tolerance, monkeypatch):

@@ -44,6 +44,7 @@ def pairs_of_layers(n):
         yield layer(rng, sizes[0], empty[0]), layer(rng, sizes[1], empty[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [Topology(), NORMALISED], ids=["px", "normalised"])
 def test_no_share_exceeds_the_cost_that_it_is_a_share_of(settings):
     seen = set()
@@ -61,6 +62,7 @@ def test_no_share_exceeds_the_cost_that_it_is_a_share_of(settings):
     assert seen == {"too_many", "missing"} | ({"void"} if settings.normalise == "max" else set())
 
 
+@pytest.mark.slow
 def test_the_share_of_the_scale_is_at_most_what_the_goals_holes_are_from_the_diagonal():
     bounded = 0
     for maps, goal in pairs_of_layers(60):

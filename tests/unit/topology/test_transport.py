@@ -81,6 +81,7 @@ def test_w1_is_the_transport_of_diagrams_joined_with_their_projections(pair):
     assert wasserstein1(*pair) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.slow
 @every
 def test_w1_with_entropy_is_at_most_half_of_reg_a_point_above(pair):
     exact, points = wasserstein1(*pair), sum(map(len, pair))
@@ -105,6 +106,7 @@ def test_the_plan_of_two_points_is_the_closed_form(saving):
     assert lowest_cost(np.array([[saving]]), reg) == pytest.approx(share * saving, abs=1e-6)
 
 
+@pytest.mark.slow
 @every
 def test_matching_with_entropy_costs_at_most_a_hundredth_more(pair):
     exact, found = match(*pair).cost, match(*pair, "pot_sinkhorn")
@@ -142,6 +144,7 @@ def test_a_simplex_that_does_not_end_is_told(monkeypatch):
         match(*PAIRS["random"], "pot")
 
 
+@pytest.mark.slow
 def test_packages_of_backends_are_imported_only_where_they_are_used():
     code = (
         "import sys, cellscaper.topology.matching, cellscaper.density.gmcm; print({'ot', 'copulae'} & {*sys.modules})"

@@ -29,6 +29,7 @@ def switched(monkeypatch):
 # -- every training -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_training_runs_as_on_cuda(work, switched, tmp_path):
     made, formats = work(CPU), set()
 
@@ -87,6 +88,7 @@ class StoppedError(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["1", "0"])
 def test_a_state_of_one_memory_format_goes_on_in_the_other(first, monkeypatch, tmp_path):
     settings = Training(steps=8, lr=0.01, ema=0.9, weight_decay=0.1, save_every=1e-9)

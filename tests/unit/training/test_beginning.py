@@ -10,6 +10,7 @@ from torch import nn
 from cellscaper.disk.weights import read_weights, write_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.run.begins import Begins, acts_from, plain_beginning
+from cellscaper.run.transfer import SWITCH
 from cellscaper.training.beginning import Origin, load_beginning, write_beginning
 from cellscaper.training.settings import Training
 from cellscaper.training.trainer import train
@@ -124,6 +125,28 @@ def test_shared_and_unshared_trainings_are_bit_for_bit_the_same(tmp_path, precis
         run(tmp_path / "again", loss, settings=each, model=other)
         assert_same(dict(model.named_parameters()), dict(other.named_parameters()))  # the last ones, too
     assert not torch.equal(wholes[plain]["0.weight"], wholes[late]["0.weight"])
+
+
+@pytest.mark.parametrize("first", ["1", "0"])
+def test_a_beginning_in_one_memory_format_goes_on_in_the_other(first, monkeypatch, tmp_path):
+    """Made as on CUDA, channels last, and finished on a CPU, and the other way round."""
+
+    def model():
+        made = make_model()
+        made[2] = nn.Identity()  # dropout takes its numbers in the order of the memory
+        return made
+
+    def look(step, made):
+        formats.append(made[0].weight.is_contiguous(memory_format=torch.channels_last))
+
+    whole, formats = run(tmp_path / "whole", late, model=model()), []
+    monkeypatch.setenv(SWITCH, first)
+    file = make_beginning(tmp_path / "s", model=model(), on_step=look)
+    monkeypatch.setenv(SWITCH, "0" if first == "1" else "1")
+    found = go_on(tmp_path / "on", file, model=model(), on_step=look)
+    assert formats == [first == "1"] * SHARED + [first == "0"] * (STEPS - SHARED)
+    for name, wanted in whole.items():
+        torch.testing.assert_close(found[name], wanted, rtol=0, atol=1e-6)
 
 
 def test_killed_in_the_beginning_and_in_the_rest_it_ends_the_same(tmp_path):

@@ -129,6 +129,7 @@ def curve(file):
     return {name: [float(row[name]) for row in rows] for name in ("loss", "dice", "grad_norm")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "off"), [("fp32", 1e-5), ("bf16", 2e-2)])
 def test_two_processes_have_the_losses_and_weights_of_one(two, tmp_path, precision, off):
     folder, _ = two

@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from cellscaper.errors import CellscaperError
-from cellscaper.views.decoding import DECODERS, components, decode, released, released_counts, requested
+from cellscaper.views.decoding import DECODERS, components, decode, peaks, released, released_counts, requested
 from cellscaper.views.rasters import Grid, rasterise, to_unit
 
 FINE = Grid(96)
@@ -209,7 +209,7 @@ def test_decode_takes_tensors_of_any_float_type() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"decoder": "best"}, "decoder 'best' is unknown.*components, released, requested"),
+        ({"decoder": "best"}, "decoder 'best' is unknown.*components, released, peaks, requested"),
         ({"maps": np.zeros((1, 2, 96, 24))}, r"\(1, 2, 96, 24\) do not fit the grid"),
         ({"maps": np.full((1, 2, 96, 96), np.nan)}, "18432 of 18432 .* not finite"),
         ({"settings": {"treshold": 0.5}}, "no setting 'treshold'"),
@@ -225,3 +225,34 @@ def test_bad_input_is_told_in_one_line(change: dict, message: str) -> None:
     with pytest.raises(CellscaperError, match=message) as error:
         decode(**{"maps": np.zeros((1, 2, 96, 96)), "grid": FINE, "decoder": "components", **change})
     assert "\n" not in str(error.value)
+
+
+# -- peaks of soft markers --------------------------------------------------------------------------------------------
+
+SOFT = Grid(96, stride=4, marker=3, low=-0.5, high=2.5, soft=0.9)
+EXACT = Grid(96, stride=4, marker=3, low=-0.5, high=2.5, soft=0.9, exact=True)
+
+
+def test_peaks_of_soft_markers_are_the_cells_in_any_crowd():
+    rng = np.random.default_rng(3)
+    pixels = np.argwhere(rng.random((24, 24)) < 0.3)  # neighbours included
+    labels = rng.integers(0, 3, len(pixels))
+    points = 4 * pixels + 1.5
+    found = peaks(raster(points, labels, SOFT), SOFT)
+    assert as_set(*found) == as_set(points, labels)
+
+
+def test_exact_peaks_give_the_place_inside_the_pixel():
+    points, labels = separated(5, gap=16)
+    points = points + np.random.default_rng(6).uniform(-2, 2, points.shape)
+    found, kinds = peaks(raster(points, labels, EXACT), EXACT)
+    assert len(found) == len(points)
+    away = cdist(points, found) + 1e3 * (labels[:, None] != kinds)
+    assert np.median(away.min(1)) < 0.01
+    assert away.min(1).max() < 2.9  # at the border it is the pixel's centre
+    inner = ((points > 4) & (points < 91)).all(1)
+    assert away.min(1)[inner].max() < 0.05
+
+
+def test_peaks_below_the_threshold_are_none():
+    assert len(peaks(np.full((2, 24, 24), 0.5), SOFT)[0]) == 0

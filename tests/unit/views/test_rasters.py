@@ -144,3 +144,35 @@ def test_the_papers_grids_have_the_papers_sizes():
 def test_grids_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(CellscaperError, match=message):
         Grid(**settings)
+
+
+# -- soft markers -----------------------------------------------------------------------------------------------------
+
+SOFT = {
+    "pixel": Grid(region=64, stride=4, marker=3, low=-0.5, high=2.5, soft=0.9),
+    "exact": Grid(region=64, stride=4, marker=3, low=-0.5, high=2.5, soft=0.9, exact=True),
+    "wide": Grid(region=60, stride=3, marker=5, pad=2, soft=1.3, exact=True),
+}
+
+
+@pytest.mark.parametrize("grid", SOFT.values(), ids=SOFT)
+def test_soft_markers_are_gaussians_and_the_higher_value_stands(grid):
+    points, labels, index = cells(60)
+    made = rasterise(*(torch.as_tensor(a) for a in (points, labels, index)), 4, 3, grid)
+    wanted = np.full((4, 3, grid.side, grid.side), grid.low)
+    for point, label, i in zip(points, labels, index, strict=True):
+        own = [nearest(at, grid) for at in point]
+        place = [(float(at) + 0.5) / grid.stride - 0.5 for at in point] if grid.exact else own
+        least = sum((a - b) ** 2 for a, b in zip(own, place, strict=True))
+        for row in range(max(own[0] - grid.marker // 2, 0), min(own[0] + grid.marker // 2 + 1, grid.inner)):
+            for column in range(max(own[1] - grid.marker // 2, 0), min(own[1] + grid.marker // 2 + 1, grid.inner)):
+                away = (row - place[0]) ** 2 + (column - place[1]) ** 2 - least
+                value = grid.low + (grid.high - grid.low) * np.exp(-away / (2 * grid.soft**2))
+                at = (i, label, row + grid.pad, column + grid.pad)
+                wanted[at] = max(wanted[at], value)
+    np.testing.assert_allclose(made.numpy(), wanted, atol=2e-4)
+
+
+def test_exact_needs_a_soft_marker():
+    with pytest.raises(CellscaperError, match="soft 0.0 must be 0 or above, and above 0 where exact is true"):
+        Grid(region=64, exact=True)

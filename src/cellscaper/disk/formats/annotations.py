@@ -1,85 +1,106 @@
-"""Annotated cells in other programs' files: GeoJSON (QuPath), HoVer-Net's JSON, ``.mat`` of Lizard and HoVer-Net.
+"""Annotated cells in other programs' files, by their contents: one reader a format, all with the same result.
 
-Each reader gives the cells of one image with their classes as written in the file.
+table      text tables: CSV, TSV, semicolons, R, QuPath's measurements, Xenium (`table_cells`, `table_columns`)
+geojson    QuPath and other GeoJSON (`geojson_cells`)
+hovernet   JSON of HoVer-Net and HoVer-NeXt; cellvit: JSON of CellViT (`hovernet`)
+labelme    JSON of LabelMe (`labelme`)
+coco       COCO (`coco_cells`)
+mat        ``.mat`` of Lizard and HoVer-Net
+h5ad       AnnData (`h5ad`)
+mask       label masks (`label_mask`)
+
+All but masks may be packed with gzip.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellscaper.disk.formats.facts import Cells, number, parse, read_text, reading
-from cellscaper.disk.formats.geojson_cells import add_features, features
+from cellscaper.disk.formats import h5ad
+from cellscaper.disk.formats.annotated import Annotated, Gathered
+from cellscaper.disk.formats.class_names import UNCLASSIFIED
+from cellscaper.disk.formats.coco_cells import is_coco, read_coco
+from cellscaper.disk.formats.geojson_cells import features, read_features
+from cellscaper.disk.formats.hovernet import is_cellvit, is_hovernet, read_cellvit, read_hovernet
+from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
+from cellscaper.disk.formats.label_mask import read_mask
+from cellscaper.disk.formats.labelme import is_labelme, read_labelme
 from cellscaper.disk.formats.matlab import read_arrays
+from cellscaper.disk.formats.reading import found, parse, read_text, reading, suffix
 from cellscaper.errors import CellscaperError
 
-FORMATS = ("table", "geojson", "hovernet", "mat")
-UNCLASSIFIED = "unclassified"  # the class of cells without a class
+FORMATS = ("table", "geojson", "hovernet", "cellvit", "labelme", "coco", "mat", "h5ad", "mask")
+READ = (
+    "text tables with the columns y, x and class; GeoJSON (QuPath); JSON of HoVer-Net, CellViT, LabelMe and COCO; "
+    ".mat of Lizard and HoVer-Net; .h5ad (AnnData); label masks"
+)
+_JSON: dict[str, tuple[str, Callable[[Any], Gathered]]] = {
+    "geojson": ("GeoJSON of points or outlines", lambda data: read_features(features(data))),
+    "hovernet": ("JSON of HoVer-Net", read_hovernet),
+    "cellvit": ("JSON of CellViT", read_cellvit),
+    "labelme": ("JSON of LabelMe", read_labelme),
+    "coco": ("COCO with images, annotations and categories", read_coco),
+}
 _MAT_KEYS = {  # (classes, centroids x y) of the kinds of label files
     "Lizard": ("class", "centroid"),
     "HoVer-Net": ("inst_type", "inst_centroid"),
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Annotated:
-    """points (N, 2) float64 y, x px; names (N) of their classes as written in the file."""
-
-    points: NDArray[np.float64]
-    names: list[str]
-
-
 def format_of(path: Path) -> str:
-    """The format of a dot file by its ending; of a ``.json`` file by its contents."""
-    ending = path.suffix.lower()
+    """The format of a file of cells by its ending; of a ``.json`` file by its contents.
+
+    CellscaperError for JSON of another kind, with the formats that are read.
+    """
+    ending = suffix(path)
     if ending == ".geojson":
         return "geojson"
-    if ending == ".mat":
-        return "mat"
+    if ending in (".mat", ".h5ad"):
+        return ending[1:]
+    if ending in MASKS:
+        return "mask"
     if ending != ".json":
         return "table"
     with reading(path, "JSON"):
         data = parse(read_text(path))
-    return "geojson" if isinstance(data, list) or (isinstance(data, dict) and "type" in data) else "hovernet"
+    return json_format(data, path)
+
+
+def json_format(data: Any, path: Path) -> str:
+    """The format of the value of a JSON file."""
+    if is_coco(data):
+        return "coco"
+    if is_cellvit(data):
+        return "cellvit"
+    if is_labelme(data):
+        return "labelme"
+    if isinstance(data, list) and all(isinstance(one, dict | str) for one in data):
+        return "geojson"
+    if isinstance(data, dict) and data.get("type") in ("FeatureCollection", "Feature"):
+        return "geojson"
+    if is_hovernet(data) or data == {}:
+        return "hovernet"
+    shown = f"an object with {', '.join(map(str, list(data)[:6]))}" if isinstance(data, dict) else found(data)
+    raise CellscaperError(f"{path} is not JSON of a known format (it holds {shown[:120]}); these are read: {READ}")
 
 
 def read_annotated(path: Path, form: str) -> Annotated:
     """The cells of a file in one of FORMATS except ``table``; CellscaperError for any other file."""
-    if form == "geojson":
-        return read_geojson(path)
-    if form == "hovernet":
-        return read_hovernet(path)
+    if form in _JSON:
+        what, read = _JSON[form]
+        text = read_text(path)
+        with reading(path, what):
+            return read(parse(text)).done()
     if form == "mat":
         return read_mat(path)
+    if form == "h5ad":
+        points, names = h5ad.read_cells(path)
+        return Annotated(points, names, np.arange(len(names)))
+    if form == "mask":
+        return read_mask(path).done()
     raise CellscaperError(f"format {form!r} of {path}: expected {', '.join(FORMATS)}")
-
-
-def read_geojson(path: Path) -> Annotated:
-    """Points, and centroids of outlines; features without a classification are UNCLASSIFIED."""
-    text = read_text(path)
-    cells = Cells([], [], [])
-    with reading(path, "GeoJSON of points or outlines"):
-        add_features(cells, features(parse(text)), UNCLASSIFIED)
-    return _annotated(cells)
-
-
-def read_hovernet(path: Path) -> Annotated:
-    """HoVer-Net's JSON: ``{"nuc": {id: {"centroid": [x, y], "type": 1, …}}}``, or the inner map alone."""
-    text = read_text(path)
-    cells = Cells([], [], [])
-    with reading(path, "JSON of HoVer-Net"):
-        data: Any = parse(text)
-        nuclei = data.get("nuc", data)
-        for name, nucleus in nuclei.items():
-            try:
-                x, y = nucleus["centroid"]
-                kind = nucleus.get("type")
-                cells.add(number(y, "y"), number(x, "x"), UNCLASSIFIED if kind is None else str(kind))
-            except (TypeError, LookupError, AttributeError, ValueError) as error:
-                raise ValueError(f"nucleus {str(name)[:40]}: {error}") from error
-    return _annotated(cells)
 
 
 def read_mat(path: Path) -> Annotated:
@@ -103,13 +124,10 @@ def _from_arrays(path: Path, kinds: Any, centroids: Any, kind_name: str, centroi
         places = places.reshape(-1, 2).astype(np.float64)
         if not (np.abs(places) < 1e9).all():
             raise ValueError(f"{centroid_name} holds no finite numbers")
+        entries = np.arange(len(places))
         if kinds is None:
-            return Annotated(places[:, ::-1], [UNCLASSIFIED] * len(places))
+            return Annotated(places[:, ::-1], [UNCLASSIFIED] * len(places), entries)
         labels = np.asarray(kinds).reshape(-1)
         if labels.dtype.kind not in "iuf" or len(labels) != len(places) or (labels % 1 != 0).any():
             raise ValueError(f"{len(labels)} values in {kind_name}, expected a whole number for each of {len(places)}")
-        return Annotated(places[:, ::-1], [str(int(label)) for label in labels])
-
-
-def _annotated(cells: Cells) -> Annotated:
-    return Annotated(np.array(cells.points, np.float64).reshape(-1, 2), cells.names)
+        return Annotated(places[:, ::-1], [str(int(label)) for label in labels], entries)

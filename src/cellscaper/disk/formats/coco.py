@@ -1,38 +1,38 @@
 """COCO: an image for each layout, an annotation for each cell, a category for each class (ids from 1).
 
 A cell is one visible keypoint, ``keypoints: [x, y, 2]``, with a box of 1 px around it. ``info.cellscaper`` is the head,
-``cellscaper`` of each image its facts (:mod:`cellscaper.disk.formats.facts`). Reading takes any COCO file: the first
-keypoint of an annotation, else the centre of its box.
+``cellscaper`` of each image its facts (:mod:`cellscaper.disk.formats.facts`). COCO of other programs is read by
+:mod:`cellscaper.disk.formats.coco_cells`.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from cellscaper.disk.files import atomic
+from cellscaper.disk.formats.annotations import json_format
+from cellscaper.disk.formats.coco_cells import class_order
 from cellscaper.disk.formats.facts import (
     Append,
     Cells,
     Columns,
     Given,
+    Json,
     assemble,
     decimals,
     dump,
     facts,
     head,
-    parse,
-    read_text,
-    reading,
 )
-from cellscaper.errors import CellscaperError
+from cellscaper.disk.formats.foreign import Say, read_foreign
+from cellscaper.disk.formats.reading import parse, read_text, reading
 from cellscaper.layouts import Layout, LayoutSet
 
 
 @contextmanager
 def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
     """Yield a function that appends one layout."""
-    images: list[dict[str, Any]] = []
+    images: list[Json] = []
     categories = [
         {"id": i, "name": name, "supercategory": "cell", "keypoints": ["centre"], "skeleton": []}
         for i, name in enumerate(classes, 1)
@@ -64,14 +64,15 @@ def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
         file.write(f'\n],\n"images": {dump(images)}}}\n')
 
 
-def read(path: Path, given: Given) -> LayoutSet:
-    """The layouts of a COCO file, in the order of its images; CellscaperError for any other file."""
+def read(path: Path, given: Given, say: Say) -> LayoutSet:
+    """The layouts of a COCO file, in the order of its images; another program's JSON is read by its own reader."""
     text = read_text(path)
     with reading(path, "COCO with images, annotations and categories"):
         data = parse(text)
-        if not isinstance(data, dict):
-            raise ValueError("expected an object")
-        own = data["info"].get("cellscaper") if isinstance(data.get("info"), dict) else None
+        own = data["info"].get("cellscaper") if isinstance(data, dict) and isinstance(data.get("info"), dict) else None
+        if own is None:
+            form = json_format(data, path)
+            return read_foreign(path, given, say, form, class_order(data) if form == "coco" else ())
         names = {one["id"]: one["name"] for one in data["categories"]}
         images = {one["id"]: i for i, one in enumerate(data["images"])}
         if len(names) != len(data["categories"]) or len(images) != len(data["images"]):
@@ -81,28 +82,6 @@ def read(path: Path, given: Given) -> LayoutSet:
             for key, known in (("category_id", names), ("image_id", images)):
                 if one[key] not in known:
                     raise ValueError(f"annotation {i} has {key} {str(one[key])[:40]!r}, which the file does not define")
-            y, x = _place(one)
+            x, y = one["keypoints"][:2]
             cells.add(y, x, names[one["category_id"]], images[one["image_id"]])
-        if own is None:
-            given = Given(given.size, given.mpp, given.classes or tuple(names[key] for key in sorted(names)))
-            layouts = [_described(path, one) for one in data["images"]]
-        else:
-            layouts = [one["cellscaper"] for one in data["images"]]
-        return assemble(path, cells, own, layouts, given)
-
-
-def _place(annotation: Any) -> tuple[Any, Any]:
-    if annotation.get("keypoints"):
-        x, y = annotation["keypoints"][:2]
-        return y, x
-    x, y, width, height = (float(value) for value in annotation["bbox"])
-    return y + height / 2, x + width / 2
-
-
-def _described(path: Path, image: Any) -> dict[str, Any]:
-    size = [image["height"], image["width"]]
-    if not all(isinstance(side, int) and side > 0 for side in size):
-        raise CellscaperError(
-            f"{path}: image {str(image['id'])[:40]!r} has the size {size}, expected height and width in px"
-        )
-    return {"size": size, "source": str(image["file_name"]), "origin": [0, 0], "columns": {}}
+        return assemble(path, cells, own, [one["cellscaper"] for one in data["images"]], given)

@@ -8,8 +8,7 @@ Coordinates are written as the shortest decimals that give the same float32.
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from cellscaper.layouts import Layout, LayoutSet
 VERSION = 1
 LARGEST = 1e9  # px
 _TYPES = ("bool", "float16", "float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)))
+Json = dict[str, Any]  # what a file says of a layout, or of all of them
 Columns = Mapping[str, Any]  # the values of one layout's columns by name
 Append = Callable[[Layout, Columns], None]  # adds one layout with the values of its columns
 
@@ -39,12 +39,12 @@ class Given:
 # -- writing -----------------------------------------------------------------------------------------------
 
 
-def head(classes: Sequence[str], mpp: float) -> dict[str, Any]:
+def head(classes: Sequence[str], mpp: float) -> Json:
     """The facts that all layouts of a file share."""
     return {"version": VERSION, "classes": list(classes), "mpp": float(mpp)}
 
 
-def facts(layout: Layout, columns: Columns) -> dict[str, Any]:
+def facts(layout: Layout, columns: Columns) -> Json:
     """The facts of one layout; ``columns`` are its values in the free columns."""
     return {
         "size": [int(side) for side in layout.size],
@@ -86,33 +86,6 @@ def dump(value: Any) -> str:
 # -- reading -----------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
-    """Turn any error about the contents of a file into one line; ``what`` names the expected format."""
-    try:
-        yield
-    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, AttributeError, MemoryError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-        raise CellscaperError(f"{path} is not {what} ({reason}); correct the file") from error
-
-
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file; CellscaperError if it cannot be read."""
-    try:
-        return Path(path).read_bytes().decode("utf-8-sig")  # line ends inside names stay as they are
-    except FileNotFoundError as error:
-        raise CellscaperError(f"{path} does not exist") from error
-    except UnicodeDecodeError as error:
-        raise CellscaperError(f"{path} is not UTF-8 text; save it as UTF-8") from error
-    except OSError as error:
-        raise CellscaperError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def parse(text: str) -> Any:
-    """The value of JSON text; ValueError (or RecursionError) for other text."""
-    return json.loads(text)
-
-
 @dataclass
 class Cells:
     """Cells in the order of the file: points (N, 2) y, x; the class name of each; the number of its layout."""
@@ -144,9 +117,7 @@ def whole(value: Any, name: str) -> int:
     return value
 
 
-def assemble(
-    path: Path, cells: Cells, own: Mapping[str, Any] | None, layouts: Sequence[Any] | None, given: Given
-) -> LayoutSet:
+def assemble(path: Path, cells: Cells, own: Json | None, layouts: Sequence[Any] | None, given: Given) -> LayoutSet:
     """A LayoutSet from the cells of a file and its own head and facts, or those ``given`` for another program's file.
 
     Cells keep their order within each layout. CellscaperError if the file has no head and size or µm a pixel
@@ -175,7 +146,7 @@ def assemble(
     )
 
 
-def _head(path: Path, cells: Cells, own: Mapping[str, Any] | None, given: Given) -> tuple[tuple[str, ...], float]:
+def _head(path: Path, cells: Cells, own: Json | None, given: Given) -> tuple[tuple[str, ...], float]:
     if own is None:
         if given.mpp is None:
             raise CellscaperError(f"{path} does not say how large a pixel is; give --mpp (µm a pixel, 0.5 at 20×)")
@@ -192,7 +163,7 @@ def _head(path: Path, cells: Cells, own: Mapping[str, Any] | None, given: Given)
     return classes, float(mpp)
 
 
-def _other(path: Path, cells: Cells, given: Given) -> list[dict[str, Any]]:
+def _other(path: Path, cells: Cells, given: Given) -> list[Json]:
     if given.size is None:
         raise CellscaperError(f"{path} does not say how large its region is; give --size HEIGHT,WIDTH in px")
     n = max(cells.layout, default=0) + 1

@@ -2,14 +2,13 @@
 
 A FeatureCollection with a point for each cell: ``objectType: detection``, ``classification: {name, color: [r, g, b]}``,
 coordinates x, y in px. ``properties.layout`` is the number of the layout; the member ``cellscaper`` of the collection
-holds head and facts (:mod:`cellscaper.disk.formats.facts`). Reading takes points, point lists and outlines (their
-centroids) of any program, from a FeatureCollection, a list of features or a single feature.
+holds head and facts (:mod:`cellscaper.disk.formats.facts`). GeoJSON of other programs is read by
+:mod:`cellscaper.disk.formats.geojson_cells`.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from cellscaper.disk.files import atomic
 from cellscaper.disk.formats.facts import (
@@ -17,16 +16,16 @@ from cellscaper.disk.formats.facts import (
     Cells,
     Columns,
     Given,
+    Json,
     assemble,
     decimals,
     dump,
     facts,
     head,
-    parse,
-    read_text,
-    reading,
 )
+from cellscaper.disk.formats.foreign import Say, read_foreign
 from cellscaper.disk.formats.geojson_cells import add_features, features
+from cellscaper.disk.formats.reading import parse, read_text, reading
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.report.figures.palette import rgb
 
@@ -35,7 +34,7 @@ from cellscaper.report.figures.palette import rgb
 def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
     """Yield a function that appends one layout."""
     looks = [dump({"name": name, "color": list(shade)}) for name, shade in zip(classes, rgb(classes), strict=True)]
-    said: list[dict[str, Any]] = []
+    said: list[Json] = []
     with atomic(path) as partial, open(partial, "w", encoding="utf-8") as file:
         file.write('{"type": "FeatureCollection", "features": [')
         comma = ""
@@ -56,12 +55,14 @@ def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
         file.write(f'\n], "cellscaper": {dump(own)}}}\n')
 
 
-def read(path: Path, given: Given) -> LayoutSet:
+def read(path: Path, given: Given, say: Say) -> LayoutSet:
     """The layouts of a GeoJSON file; CellscaperError for any other file."""
     text = read_text(path)
     with reading(path, "GeoJSON of classified points"):
         data = parse(text)
         own = data.get("cellscaper") if isinstance(data, dict) else None
+        if own is None:
+            return read_foreign(path, given, say, "geojson")
         cells = Cells([], [], [])
         add_features(cells, features(data))
-        return assemble(path, cells, own, None if own is None else own["layouts"], given)
+        return assemble(path, cells, own, own["layouts"], given)

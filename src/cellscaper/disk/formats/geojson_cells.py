@@ -1,10 +1,32 @@
-"""Cells in a GeoJSON file of any program: points, point lists and outlines (their centroids), with their classes."""
+"""Cells in a GeoJSON file of any program, read by meaning: points and outlines (their centroids) with their classes.
 
+Tiles, TMA cores, parents and regions around cells are no cells. A class is the ``classification`` of QuPath, or another
+property that names few classes for many cells. Files of cellscaper itself are read strictly (``add_features``).
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from cellscaper.disk.formats import outlines
+from cellscaper.disk.formats.annotated import Gathered
+from cellscaper.disk.formats.class_names import UNCLASSIFIED, is_object_number, tidy
 from cellscaper.disk.formats.facts import Cells
+from cellscaper.disk.formats.outlines import Shape
+from cellscaper.disk.formats.reading import found
+
+CLASS_KEYS = (  # members that may hold the class, in small letters without signs, the surest first
+    "classification", "class", "classname", "classlabel", "celltype", "celltypename", "cellclass", "pathclass",
+    "phenotype", "nucleustype", "category", "categoryname", "prediction", "predictedclass", "predclass", "type",
+    "label", "group", "cluster", "subtype", "annotation", "name", "title",
+)  # fmt: skip
+_NO_CELLS = {  # QuPath's other objects, in small letters without signs
+    "tile": "tiles", "pathtileobject": "tiles", "tmacore": "TMA cores", "tmacoreobject": "TMA cores",
+    "root": "root objects", "pathrootobject": "root objects",
+}  # fmt: skip
+_CELLS = ("cell", "detection", "pathcellobject", "pathdetectionobject")
 
 
 def features(data: Any) -> list[Any]:
@@ -16,52 +38,210 @@ def features(data: Any) -> list[Any]:
     return data
 
 
-def add_features(cells: Cells, found: list[Any], unclassified: str | None = None) -> None:
-    """Add the cells of all features; ValueError with the number of the first invalid feature.
-
-    ``unclassified`` is the class of features without a class; without it, such features are an error.
-    """
-    for i, feature in enumerate(found):
+def add_features(cells: Cells, listed: list[Any]) -> None:
+    """Add the points of a file that cellscaper wrote; ValueError with the number of the first invalid feature."""
+    for i, feature in enumerate(listed):
         try:
-            _add(cells, feature, unclassified)
+            properties, (x, y) = feature["properties"], feature["geometry"]["coordinates"]
+            cells.add(y, x, properties["classification"]["name"], properties.get("layout", 0))
         except (TypeError, LookupError, AttributeError) as error:
             raise ValueError(f"feature {i} lacks {error}") from error
         except ValueError as error:
             raise ValueError(f"feature {i}: {error}") from error
 
 
-def _add(cells: Cells, feature: Any, unclassified: str | None) -> None:
-    properties = feature["properties"]
-    if unclassified is not None and not (properties or {}).get("classification"):
-        name = unclassified
-    else:
-        named = properties["classification"]
-        name = named.get("name") or ": ".join(named["names"])  # QuPath's derived classes
-    for x, y in _places(feature["geometry"]):
-        cells.add(y, x, name, (properties or {}).get("layout", 0))
+@dataclass(frozen=True, eq=False)
+class _Feature:
+    """One feature: its number, what kind of object it is, properties, the shapes of its geometry."""
+
+    number: int
+    kind: str
+    properties: dict[str, object]
+    shapes: list[Shape]
 
 
-def _places(geometry: Any) -> list[tuple[Any, Any]]:
-    """x, y of each point, or of the centroid of each outline."""
-    kind, found = geometry["type"], geometry["coordinates"]
+def read_features(listed: list[Any]) -> Gathered:
+    """The cells of another program's features; ValueError with the number of the first that cannot be read."""
+    out = Gathered()
+    read: list[_Feature] = []
+    for i, feature in enumerate(listed):
+        try:
+            one = _feature(i, feature, out.left)
+        except ValueError as error:
+            raise ValueError(f"feature {i}: {error}") from error
+        if one is not None:
+            read.append(one)
+    read = _without_parents(read, out.left)
+    apart = any(len(one.shapes) > 1 and outlines.spread(one.shapes) > outlines.SPREAD for one in read)
+    whole = [(one, shape) for one in read for shape in _cells_of(one, apart)]
+    large = outlines.regions([shape for _, shape in whole]) if not any(one.kind in _CELLS for one in read) else set()
+    if large:
+        out.left["regions around cells"] += len(large)
+    key = class_member([one.properties for one in read])
+    several = sum(len(one.shapes) > 1 for one in read)
+    if apart:
+        out.notes.append(f"{several} features have several parts far from each other: each part is a cell")
+    if key not in (None, "classification"):
+        out.notes.append(f"the class is the property {key!r}, no feature has a classification")
+    numbers = [one.properties.get("layout") for one, _ in whole]
+    layouts = len(set(map(str, numbers))) > 1 and all(type(number) is int for number in numbers)
+    for k, (one, shape) in enumerate(whole):
+        if k in large:
+            continue
+        try:
+            name = class_name(one.properties.get(key)) if key is not None else UNCLASSIFIED
+            out.add(shape.y, shape.x, name, one.number, f"layout {numbers[k]}" if layouts else None)
+        except ValueError as error:
+            raise ValueError(f"feature {one.number}: {error}") from error
+    return out
+
+
+def class_member(objects: Sequence[dict[str, object]]) -> str | None:
+    """The member that holds the class: few names for many objects. None if no member does."""
+    best: tuple[tuple[bool, int], str] | None = None
+    places: dict[str, list[Any]] = {}
+    for one in objects:
+        for key, value in one.items():
+            places.setdefault(key, []).append(value)
+    for key, values in places.items():
+        plain = "".join(sign for sign in key.lower() if sign.isalnum())
+        if plain not in CLASS_KEYS:
+            continue
+        names = [_plain_name(value) for value in values]
+        known = Counter(name for name in names if name is not None)
+        if not known or (key != "classification" and is_object_number(known.elements())):
+            continue
+        if key == "classification":
+            return key
+        rank = len(known) > 1 and sum(known.values()) * 2 >= len(objects), -CLASS_KEYS.index(plain)
+        if best is None or rank > best[0]:
+            best = rank, key
+    return best[1] if best else None
+
+
+def class_name(value: Any) -> str:
+    """The name in a classification: an object with name or names, a text (also of JSON), a number, or nothing."""
+    value = _object(value)
+    if value is None or value == {} or value == []:
+        return UNCLASSIFIED
+    if isinstance(value, dict):
+        small = {str(key).lower(): one for key, one in value.items()}
+        for key in ("name", "names", "class", "label", "value"):
+            if small.get(key) not in (None, "", []):
+                return class_name(small[key])
+        if set(small) & {"name", "names", "class", "label", "color", "colour", "colorrgb"}:
+            return UNCLASSIFIED
+        raise ValueError(f"the classification is {found(value)}, expected its name")
+    if isinstance(value, list):
+        if not all(isinstance(one, str) for one in value):
+            raise ValueError(f"the classification is {found(value)}, expected names")
+        return tidy(": ".join(one.strip() for one in value))  # QuPath's derived classes
+    return tidy(value)
+
+
+def _plain_name(value: Any) -> str | None:
+    """The name in a value that may be a class; None for anything else, and for no class."""
+    if isinstance(value, bool | float) and value != value // 1:
+        return None
+    try:
+        name = class_name(value)
+    except (ValueError, RecursionError):
+        return None
+    return None if name == UNCLASSIFIED else name
+
+
+def _object(value: Any) -> Any:
+    """The value of a text that holds JSON (GeoPandas writes objects so); anything else itself."""
+    if isinstance(value, str) and value.strip()[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _feature(number: int, feature: Any, left: Counter[str]) -> _Feature | None:
+    """A feature with a shape; None for one that is left out, which is counted."""
+    feature = _object(feature)
+    if not isinstance(feature, dict):
+        raise ValueError(f"it is {found(feature)}, expected an object with geometry and properties")
+    properties = _object(feature.get("properties"))
+    if properties is None:
+        properties = {}
+    if not isinstance(properties, dict):
+        raise ValueError(f"properties are {found(properties)}, expected an object")
+    kind = properties.get("objectType") or properties.get("object_type") or feature.get("id")
+    plain = "".join(sign for sign in str(kind).lower() if sign.isalnum())
+    if plain in _NO_CELLS:
+        left[_NO_CELLS[plain]] += 1
+        return None
+    if "geometry" not in feature:
+        raise ValueError(f"it has no member geometry, only {', '.join(map(str, list(feature)[:5])) or 'nothing'}")
+    shapes = _shapes(_object(feature["geometry"]), left)
+    if not shapes:
+        return None
+    return _Feature(
+        number, plain if plain in (*_CELLS, "annotation", "pathannotationobject") else "", properties, shapes
+    )
+
+
+def _shapes(geometry: Any, left: Counter[str]) -> list[Shape]:
+    """The points and outlines of a geometry; empty for none, which is counted."""
+    if geometry is None or geometry == {}:
+        left["features without a geometry"] += 1
+        return []
+    if not isinstance(geometry, dict):
+        raise ValueError(f"the geometry is {found(geometry)}, expected an object with type and coordinates")
+    kind = geometry.get("type")
+    if kind == "GeometryCollection" and isinstance(geometry.get("geometries"), list):
+        return [shape for one in geometry["geometries"] for shape in _shapes(one, left)]
+    if kind not in ("Point", "MultiPoint", "Polygon", "MultiPolygon", "LineString", "MultiLineString"):
+        raise ValueError(f"the geometry is a {str(kind)[:40]}, expected points or outlines")
+    places = geometry.get("coordinates")
+    if places is not None and not isinstance(places, list):
+        raise ValueError(f"the coordinates of its geometry are {found(places)}, expected a list")
+    if not places:
+        if kind in ("LineString", "MultiLineString"):
+            raise ValueError(f"the geometry is a {kind}, expected points or outlines")
+        left["features without a geometry"] += 1
+        return []
     if kind == "Point":
-        return [(found[0], found[1])]
+        return [outlines.point(places)]
     if kind == "MultiPoint":
-        return [(place[0], place[1]) for place in found]
-    if kind == "Polygon":
-        return [_centroid(found[0])]
-    if kind == "MultiPolygon":
-        return [_centroid(max((part[0] for part in found), key=len))]
-    raise ValueError(f"a {str(kind)[:40]}, expected points or outlines")
+        return [outlines.point(place) for place in places]
+    rings = {"Polygon": [places[:1]], "LineString": [[places]]}.get(kind) or (
+        [[line] for line in places] if kind == "MultiLineString" else places
+    )
+    if kind in ("LineString", "MultiLineString"):
+        for (line,) in rings:
+            if not isinstance(line, list) or len(line) < 4 or line[0] != line[-1]:
+                raise ValueError(f"the geometry is a {kind}, expected points or outlines")
+    made = []
+    for part in rings:
+        if not isinstance(part, list):
+            raise ValueError(f"a part of its geometry is {found(part)}, expected rings of x, y")
+        shape = outlines.outline(part[0]) if part else None
+        if shape is not None:
+            made.append(shape)
+    if not made:
+        left["features without a geometry"] += 1
+    return made
 
 
-def _centroid(ring: Any) -> tuple[float, float]:
-    """Centroid of the area inside a ring, or the mean of its corners if the area is 0."""
-    corners = np.array([[float(place[0]), float(place[1])] for place in ring])
-    here = corners - corners[0]
-    cross = here[:-1, 0] * here[1:, 1] - here[1:, 0] * here[:-1, 1]
-    if abs(cross.sum()) < 1e-9:
-        centre = corners.mean(axis=0)
-    else:
-        centre = corners[0] + ((here[:-1] + here[1:]) * cross[:, None]).sum(axis=0) / (3 * cross.sum())
-    return float(centre[0]), float(centre[1])
+def _cells_of(one: _Feature, apart: bool) -> list[Shape]:
+    if all(shape.area == 0 and len(shape.corners) == 1 for shape in one.shapes):
+        return one.shapes  # points
+    return outlines.cells(one.shapes, apart)
+
+
+def _without_parents(read: list[_Feature], left: Counter[str]) -> list[_Feature]:
+    """Without the annotations around cells, where the file says which objects are cells; points are cells always."""
+    if not any(one.kind in _CELLS for one in read):
+        return read
+    kept = []
+    for one in read:
+        if one.kind.endswith(("annotation", "annotationobject")) and any(shape.area for shape in one.shapes):
+            left["annotations around cells"] += 1
+        else:
+            kept.append(one)
+    return kept

@@ -2,7 +2,7 @@
 
 In the first line of each layout the last field has the layout's facts as JSON, in layout 0 also the head
 (:mod:`cellscaper.disk.formats.facts`); elsewhere it is empty. A layout without cells is a line without y, x and class.
-Other programs' files need the columns y, x and class, in any order; ``layout`` and any other column are optional.
+Rows may stand in any order. Tables of other programs are read by :mod:`cellscaper.disk.formats.foreign`.
 """
 
 import csv
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from cellscaper.disk.files import atomic
+from cellscaper.disk.formats.class_names import tidy
 from cellscaper.disk.formats.facts import (
     Append,
     Cells,
@@ -23,10 +24,10 @@ from cellscaper.disk.formats.facts import (
     dump,
     facts,
     head,
-    parse,
-    read_text,
-    reading,
+    whole,
 )
+from cellscaper.disk.formats.foreign import Say, read_foreign
+from cellscaper.disk.formats.reading import parse, read_text, reading
 from cellscaper.layouts import Layout, LayoutSet
 
 FIELDS = ["layout", "y", "x", "class", "cellscaper"]
@@ -66,9 +67,11 @@ def write(path: Path, classes: Sequence[str], mpp: float) -> Iterator[Append]:
             out.writerow([0, "", "", "", dump({"file": head(classes, mpp)})])
 
 
-def read(path: Path, given: Given) -> LayoutSet:
+def read(path: Path, given: Given, say: Say) -> LayoutSet:
     """The layouts of a CSV file; CellscaperError for any other file."""
     text = read_text(path)
+    if "cellscaper" not in text.split("\n", 1)[0].lower():
+        return read_foreign(path, given, say, "table")
     with reading(path, "a table of cells with the columns y, x and class"):
         table = csv.reader(io.StringIO(text), strict=True)
         try:
@@ -76,20 +79,24 @@ def read(path: Path, given: Given) -> LayoutSet:
             missing = [name for name in ("y", "x", "class") if header.count(name) != 1]
             if missing:
                 raise ValueError(f"its header has no single column {missing[0]!r}")
-            return _read(path, [dict(zip(header, row, strict=True)) for row in table if row], given)
+            return _read(path, [dict(zip(header, row, strict=True)) for row in table if any(row)], given)
         except csv.Error as error:
             raise ValueError(str(error)) from error
 
 
 def _read(path: Path, rows: list[dict[str, str]], given: Given) -> LayoutSet:
-    cells, layouts = Cells([], [], []), list[Any]()
+    """Layouts by their numbers: rows may stand in any order."""
+    cells, layouts = Cells([], [], []), dict[int, Any]()
     own: Any = None
     for row in rows:
+        number = whole(int(tidy(row.get("layout") or 0)), "layout")
         if row.get("cellscaper"):
             said = parse(row["cellscaper"])
             own = said.pop("file", own)
-            if said:
-                layouts.append(said)
+            if said and layouts.setdefault(number, said) is not said:
+                raise ValueError(f"the facts of layout {number} occur twice")
         if row["class"] or row["y"] or row["x"]:
-            cells.add(float(row["y"]), float(row["x"]), row["class"], int(row.get("layout") or 0))
-    return assemble(path, cells, own, None if own is None else layouts, given)
+            cells.add(float(row["y"]), float(row["x"]), row["class"], number)
+    if sorted(layouts) != list(range(len(layouts))):
+        raise ValueError(f"the facts of layout {min(set(range(len(layouts))) - set(layouts))} are missing")
+    return assemble(path, cells, own, None if own is None else [layouts[i] for i in range(len(layouts))], given)

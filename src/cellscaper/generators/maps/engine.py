@@ -11,12 +11,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from cellscaper.diffusion.conditioning import Denoiser, make_condition
+from cellscaper.diffusion.conditioning import WITHHELD, Denoiser, make_condition, withhold
 from cellscaper.diffusion.objective import Extra, Noise, batch_losses, draw_noise
 from cellscaper.diffusion.sampler import sample
 from cellscaper.diffusion.schedule import make_schedule
-from cellscaper.diffusion.settings import CategoryCondition, LayoutDiffusion, MapSampling, Network
+from cellscaper.diffusion.settings import CategoryCondition, CountsCondition, LayoutDiffusion, MapSampling, Network
 from cellscaper.diffusion.unet import UNet
+from cellscaper.errors import CellscaperError
 from cellscaper.generators.protocol import Made, Prepared, Recipe, Request, grid_of, read_recipe
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.run.settings import Settings
@@ -114,10 +115,12 @@ def batch_loss(recipe: Recipe, generator: MapGenerator, data: TrainingData, devi
     kinds = predictions(diffusion, channels, data.classes)
     shares = torch.ones(channels, 1, 1, device=device)
     shares[data.classes :] = diffusion.density_weight
+    withheld = recipe.condition.drop if isinstance(recipe.condition, CountsCondition) else 0.0
 
     def draw(random: torch.Generator, step: int) -> Batch:
         layout, density, counts = data.batch(recipe.training.batch, grid, random)
         noise = draw_noise(schedule.steps, (len(layout), channels, *layout.shape[2:]), random)
+        counts = withhold(counts, withheld, random)
         return Batch(layout, density, counts, noise, generator.ahead(recipe, layout, step))
 
     def loss(model: nn.Module, drawn: Batch, step: int) -> dict[str, Tensor]:
@@ -147,13 +150,24 @@ def sample_maps(
     sampling: MapSampling,
     device: torch.device,
 ) -> Tensor:
-    """Maps (B, channels, side, side) for the requested counts (B, C), one seed each; DDIM."""
+    """Maps (B, channels, side, side) for the requested counts (B, C), one seed each; DDIM.
+
+    CellscaperError for guidance of a model whose training withheld no counts.
+    """
     grid, counts, diffusion = grid_of(recipe), counts.to(device), recipe.settings.diffusion
-    classes = counts.shape[1]
+    classes, strength = counts.shape[1], sampling.guidance
+    if strength and getattr(recipe.condition, "drop", 0.0) == 0:
+        raise CellscaperError(
+            f"sampling.guidance = {strength:g}: the training withheld no counts; train with condition "
+            "{kind: class_counts, drop: 0.1}, or take guidance 0"
+        )
 
     def network(x: Tensor, t: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=sampling.precision == "bf16"):
-            return model(x, t, counts)
+            told = model(x, t, counts)
+            if not strength:
+                return told
+            return told + strength * (told - model(x, t, torch.full_like(counts, WITHHELD)))
 
     return sample(
         diffusion,
@@ -226,6 +240,7 @@ def read_maps(request: Request, keep_density: int = 0) -> Made:
     grid, counts = grid_of(recipe), targets.counts()
     thresholds: dict[str, dict[str, float | None]] = {
         "components": {"threshold": request.decoding.threshold},
+        "peaks": {"threshold": request.decoding.threshold},
         "released": {"threshold": request.decoding.released_threshold},
         "requested": {},
     }

@@ -159,8 +159,8 @@ def _table(block: Config, file: Path, figures: Sequence[Path], framing: Mapping[
 
 def figure_kind(file: Path) -> tuple[str, str]:
     """The kind of a figure and what it shows, by its path: ("counts", "windows tc"), ("images", "adm, points")."""
-    if file.parent.name == "images":
-        return "images", ", ".join(file.stem.split("-"))
+    if file.parent.name in ("images", "copies"):
+        return file.parent.name, ", ".join(file.stem.split("-"))
     kind, _, rest = file.stem.partition("-")
     return kind, f"windows {rest}" if rest else ""
 

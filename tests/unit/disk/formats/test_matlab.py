@@ -15,6 +15,7 @@ from cellscaper.errors import CellscaperError
 KINDS = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
 
 
+@pytest.mark.slow
 @given(
     array=st.sampled_from(KINDS).flatmap(
         lambda kind: arrays.arrays(kind, arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5))

@@ -6,6 +6,7 @@ import torch
 
 from cellscaper.diffusion.schedule import make_schedule
 from cellscaper.diffusion.settings import MapSampling
+from cellscaper.errors import CellscaperError
 from cellscaper.generators import adm, spatial_diffusion
 from cellscaper.generators.maps.engine import (
     TrainingData,
@@ -126,6 +127,7 @@ def test_bounds_are_the_grids_for_the_layout_and_minus_one_to_one_for_the_densit
 # -- learning ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prediction", ["noise", "v"])
 @pytest.mark.parametrize("generator", [adm, spatial_diffusion], ids=["adm", "spatial_diffusion"])
 def test_a_few_steps_bring_the_loss_down(generator, prediction):
@@ -248,3 +250,56 @@ def test_only_layout_channels_are_read():
     maps = torch.rand(2, 6, 18, 18) * 2 - 1
     unit = layout_maps(grid, maps, CLASSES)
     torch.testing.assert_close(unit, (maps[:, :3, 1:-1, 1:-1] + 1) / 2)
+
+
+# -- guidance ---------------------------------------------------------------------------------------------------------
+
+
+def told(drop):
+    """A recipe whose condition withholds a share of the counts."""
+    return recipe(condition={"kind": "class_counts", "scale": 10.0, "drop": drop})
+
+
+def sampled(wanted, model, **options):
+    counts = torch.tensor([[3.0, 9.0, 1.0], [20.0, 0.0, 5.0]])
+    return sample_maps(wanted, model, CLASSES, counts, [5, 6], MapSampling(steps=4, **options), CPU)
+
+
+def test_guidance_is_the_told_prediction_moved_away_from_the_untold_one():
+    wanted = told(0.1)
+    model = random_model(wanted, CLASSES)
+    plain = sampled(wanted, model)
+    assert torch.equal(sampled(wanted, model, guidance=0.0), plain)
+    assert not torch.allclose(sampled(wanted, model, guidance=1.5), plain, atol=1e-3)
+
+    class Mixed(torch.nn.Module):
+        def forward(self, x, t, counts):
+            return 2.5 * model(x, t, counts) - 1.5 * model(x, t, torch.full_like(counts, -1.0))
+
+    torch.testing.assert_close(sampled(wanted, model, guidance=1.5), sampled(wanted, Mixed()), atol=1e-4, rtol=1e-4)
+
+
+def test_guidance_needs_a_training_that_withheld_counts():
+    wanted = told(0.0)
+    with pytest.raises(CellscaperError, match="guidance = 2: the training withheld no counts"):
+        sampled(wanted, random_model(wanted, CLASSES), guidance=2.0)
+
+
+def test_a_training_withholds_its_share_of_the_counts():
+    seen = []
+
+    class Watched(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.own = random_model(told(0.5), CLASSES)
+
+        def forward(self, x, t, counts):
+            seen.append(counts)
+            return self.own(x, t, counts)
+
+    loss = batch_loss(told(0.5), adm.SYSTEM, data(), CPU)
+    for step in range(8):
+        loss(Watched(), torch.Generator().manual_seed(step), step)
+    gone = (torch.cat(seen) == -1).all(1)
+    assert 0.3 < gone.float().mean() < 0.7
+    assert (torch.cat(seen)[~gone] >= 0).all()

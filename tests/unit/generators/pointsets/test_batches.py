@@ -58,6 +58,7 @@ def test_training_batches_hold_whole_crops():
         assert sizes.tolist() == sorted(sizes.tolist())
 
 
+@pytest.mark.slow
 def test_all_crops_are_equally_likely_and_batches_have_equal_numbers_of_cells():
     crops, random = CropSampler(cells((400, 100)), 160), torch.Generator().manual_seed(0)
     batches = [crop_batch(crops, 8, 2, random)[1].mask for _ in range(300)]
@@ -73,6 +74,7 @@ def test_batches_follow_the_generator_alone():
     assert torch.equal(one[0], two[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_layout_does_not_depend_on_its_batch_or_the_threads(model, precision):
     levels = {"steps": 4, "sigma_max": 300.0, "sigma_min": 0.5, "rho": 7.0}

@@ -101,6 +101,7 @@ def test_pairs_that_are_too_close_are_those_of_brute_force(seed, distance):
     assert too_close(points, distance).tolist() == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(
     seed=st.integers(0, 10**6),
@@ -159,6 +160,7 @@ def test_a_cell_shut_in_by_given_ones_moves_to_another_gap():
     assert 20 < np.hypot(*(found[0] - 20)) < 32  # out of the block, and not across the region
 
 
+@pytest.mark.slow
 def test_nearly_full_regions_are_filled_and_fuller_ones_refused():
     """Up to 80 % of the densest packing; the bound alone would let about a fifth more pass."""
     points = np.random.default_rng(0).uniform(0, 128, (110, 2))

@@ -30,6 +30,7 @@ def draw(network, request, sampling, n=1, seed=0, **changes):
 # -- constraints ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     seed=st.integers(0, 10**6),
@@ -103,6 +104,7 @@ def test_the_sampler_is_that_of_the_configuration_but_for_its_levels_and_fresh_n
     assert {**sampling, **own} == {**SAMPLING.model_dump(), "batch": BATCH, "precision": "bf16"}
 
 
+@pytest.mark.slow
 def test_progress_counts_every_denoising(uniform, sampling):
     for heun in (False, True):
         told = []
@@ -125,6 +127,7 @@ def even(points, area, parts=6):
     return np.abs(found).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(100, 100), (60, 300)])
 def test_a_region_smaller_than_a_window_is_filled_evenly(uniform, sampling, size):
     request = Request(np.array([10, 10, 10]), size)
@@ -132,6 +135,7 @@ def test_a_region_smaller_than_a_window_is_filled_evenly(uniform, sampling, size
     assert even(np.concatenate([one.points for one in layouts]), request.area) < 0.5
 
 
+@pytest.mark.slow
 def test_a_mask_is_filled_evenly(uniform, sampling):
     request = Request(np.array([10, 10, 10]), (256, 256), 0.0, disc((256, 256), 60))
     layouts = draw(uniform, request, sampling, n=20, steps=40)
@@ -148,6 +152,7 @@ def test_surroundings_are_as_dense_as_what_is_asked_for():
     assert (whole.numbers, whole.outside, len(whole.corners)) == ((40, 0, 0), None, 2)
 
 
+@pytest.mark.slow
 def test_only_windows_that_the_mask_needs_are_computed():
     mask = np.zeros((4096, 4096), bool)
     mask[1000:1100, 2000:2100] = True
@@ -204,6 +209,7 @@ def test_what_all_windows_know_holds_across_seams(columns, sampling):
     assert np.quantile(away, 0.99) < 0.3
 
 
+@pytest.mark.slow
 def test_density_and_pairs_at_seams_are_those_of_the_interior(uniform, sampling):
     """Uniform cells: as many near the borders of windows as elsewhere, with as many neighbours within 20 px."""
     size = (768, 768)

@@ -66,6 +66,7 @@ def test_generate_gives_the_counts_with_one_seed_a_layout(place):
         place(packaged_points, targets(side=300), [1, 2], **SAMPLING)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_layout_of_real_size_does_not_depend_on_its_call_or_the_threads(precision, monkeypatch):
     model, _ = packaged.load_packaged()

@@ -71,6 +71,7 @@ def test_a_dot_lies_where_its_y_and_x_say_with_y_down(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["gallery.png"]
 
 
+@pytest.mark.slow
 def test_a_layout_panel_shows_each_class_in_its_colour(tmp_path):
     cells = [(y, x, label) for label in range(3) for y, x in [(10 + 30 * label, 20), (15 + 30 * label, 60)]]
     all_of, some = (layout_gallery([("a", layouts(chosen))], 1) for chosen in (cells, cells[:4]))
@@ -80,6 +81,7 @@ def test_a_layout_panel_shows_each_class_in_its_colour(tmp_path):
         assert fewer < more - 50 if label == 2 else fewer == more
 
 
+@pytest.mark.slow
 def test_a_gallery_grows_with_columns_and_rows_and_leaves_missing_layouts_empty(tmp_path):
     some, one = layouts([(5, 5, 0)], [(9, 9, 1)], []), layouts([(5, 5, 0)])
     sizes = {}

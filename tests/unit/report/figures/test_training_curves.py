@@ -32,6 +32,7 @@ def test_each_column_of_any_log_has_a_panel_with_a_line_for_each_run_that_has_it
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A", "B"]
 
 
+@pytest.mark.slow
 def test_the_last_of_many_runs_is_drawn():
     runs = [(f"run {i}", log(loss=1 / STEPS)) for i in range(60)] + [("GAN", log(accuracy=STEPS / 500))]
     figure = training_curves(runs)
@@ -56,6 +57,7 @@ def test_value_axes_are_logarithmic_without_negative_values_and_steps_the_same_e
     assert len({panel(figure, name).get_xlim() for name in scales}) == 1
 
 
+@pytest.mark.slow
 def test_panels_of_many_runs_show_their_means_alone_and_stay_square():
     columns = {f"part_{i}": 1 / STEPS for i in range(8)}
     figure = training_curves([(f"run {i}", log(**columns)) for i in range(12)])

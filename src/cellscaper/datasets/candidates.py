@@ -1,0 +1,144 @@
+"""Files that may hold cells: what is in them, and which of several to prefer, by evidence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellscaper.datasets.folder_files import FolderFiles
+from cellscaper.datasets.identity import Names
+from cellscaper.datasets.pictures import words
+from cellscaper.disk.formats import table_columns
+from cellscaper.disk.formats.annotations import format_of, read_annotated
+from cellscaper.disk.formats.reading import read_text, suffix
+from cellscaper.disk.formats.table_cells import TableForm, read_table, rows_of
+from cellscaper.disk.formats.table_form import by_header, find_form
+from cellscaper.disk.formats.text_table import Lines, split_lines
+from cellscaper.errors import CellscaperError
+
+ENDINGS = (".csv", ".tsv", ".txt", ".geojson", ".json", ".mat", ".h5ad")
+_FOR = frozenset(
+    ("dots", "dot", "gt", "truth", "groundtruth", "manual", "annotation", "annotations", "label", "labels", "points",
+     "point", "cells", "nuclei", "centroids", "final", "corrected", "curated", "expert")
+)  # fmt: skip
+_AGAINST = frozenset(
+    ("auto", "automatic", "pred", "preds", "prediction", "predictions", "predicted", "result", "results", "output",
+     "outputs", "old", "backup", "bak", "copy", "tmp", "temp", "draft", "raw", "stardist", "cellpose", "detection",
+     "detections", "model", "test", "unchecked", "uncorrected", "initial", "wrong", "archive", "deprecated", "meta",
+     "metadata", "info", "log")
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """points (N, 2) as written, number of classes, names of images in the file (empty if it names none)."""
+
+    points: NDArray[np.float64]
+    classes: int
+    images: tuple[str, ...]
+
+
+class Candidates:
+    """The contents of files, each read once; ``why`` says why one holds no cells."""
+
+    def __init__(self, folder: FolderFiles):
+        self.folder = folder
+        self.why: dict[str, str] = {}
+        self._known: dict[str, Contents | None] = {}
+
+    def contents(self, name: str) -> Contents | None:
+        """What a file holds; None if it holds no cells. An empty file holds none of any class."""
+        if name not in self._known:
+            try:
+                self._known[name] = _contents(self.folder.paths[name])
+            except CellscaperError as error:
+                self._known[name], self.why[name] = None, str(error)
+        return self._known[name]
+
+    def image_column(self, name: str, images: Names) -> str | None:
+        """The column of a table that names images of the folder; None if it has none."""
+        path = self.folder.paths[name]
+        if suffix(path) not in (".csv", ".tsv", ".txt"):
+            return None
+        try:
+            header, rows = _header(path)
+        except CellscaperError:
+            return None
+        best: tuple[int, str] | None = None
+        for column in table_columns.image_columns(header, rows[:200]) if header else ():
+            at = header.index(column)
+            values = {row[at] for row in rows if at < len(row)}
+            if len(values) > 50_000:
+                continue
+            matched = {found[0] for value in values if len(found := images.find(value)) == 1}
+            if matched and len(matched) * 2 >= len(values) and (best is None or len(matched) > best[0]):
+                best = len(matched), column
+        return best[1] if best else None
+
+    def column(self, name: str, column: str) -> tuple[str, ...]:
+        """The different values in a column of a table."""
+        header, rows = _header(self.folder.paths[name])
+        at = header.index(column)
+        return tuple(dict.fromkeys(row[at] for row in rows if at < len(row)))
+
+
+def preferred(
+    candidates: Candidates, one: Sequence[str], other: Sequence[str], patterns: tuple[str, str] | None = None
+) -> tuple[int, str]:
+    """-1 if files (of the same images, in order) are to be preferred to others, 1 for the others, 0 for a tie; why.
+
+    ``patterns`` are those of the files; without them, their own names count.
+    """
+    a, b = (standing(name) for name in patterns or (one[0], other[0]))
+    if a != b:
+        return (-1 if a > b else 1), "by their names"
+    read = [(candidates.contents(x), candidates.contents(y)) for x, y in zip(one[:5], other[:5], strict=False)]
+    pairs = [(x, y) for x, y in read if x is not None and y is not None]
+    if pairs and all(_same(x.points, y.points) for x, y in pairs):
+        classes = [sum(pair[k].classes for pair in pairs) for k in (0, 1)]
+        return (1 if classes[1] > classes[0] else -1), "both hold the same cells"
+    return 0, ""
+
+
+def standing(name: str) -> int:
+    """How much the words of a name or pattern speak for cells that people marked or corrected (or against)."""
+    found = [words(part) for part in PurePosixPath(name).parts]
+    against = sum(bool(one & _AGAINST) for one in found)
+    return -against if against else int(any(one & _FOR for one in found))
+
+
+def _same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    if len(one) != len(other):
+        return False
+    a, b = (part[np.lexsort(part.round(1).T)] for part in (one, other))
+    return bool(np.allclose(a, b, atol=0.6))
+
+
+def _contents(path: Path) -> Contents:
+    form = format_of(path)
+    if form != "table":
+        found = read_annotated(path, form)
+        images = tuple(dict.fromkeys((*found.sizes, *(found.images or ())))) if found.images is not None else ()
+        return Contents(found.points, len(set(found.names)), images)
+    text = read_text(path)
+    lines = split_lines(text, path)
+    if not lines.rows:
+        return Contents(np.zeros((0, 2)), 0, ())
+    table = find_form({path: lines}, {}).form
+    found = read_table(text, TableForm(table.columns, table.separator, table.header), path)
+    return Contents(found.points, len(set(found.names)), ())
+
+
+def _header(path: Path) -> tuple[list[str], list[list[str]]]:
+    lines: Lines = split_lines(read_text(path), path)
+    if not lines.rows or by_header(lines, path) is None:
+        return [], []
+    header = (
+        lines.rows[0][1] if table_columns.is_header(lines.rows[0][1]) else lines.comment[1] if lines.comment else []
+    )
+    at = table_columns.places(header) or {}
+    single = at and all(header.count(name) == 1 for name in at.values())
+    rows = rows_of(lines, TableForm(at, lines.separator), path).rows if single else lines.rows[1:]
+    return header, [row for _, row in rows]

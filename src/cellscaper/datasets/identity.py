@@ -1,0 +1,57 @@
+"""Images by name: with and without folder and ending, in letters composed or not."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from cellscaper.datasets.folder_files import composed
+
+MOST = 8  # folders of a path that may stand before a name
+_ENDINGS = frozenset(
+    (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".svs", ".ndpi", ".mrxs", ".scn", ".czi", ".webp", ".jp2",
+     ".csv", ".tsv", ".txt", ".json", ".geojson", ".mat", ".xml", ".npy", ".gz", ".qpdata")
+)  # fmt: skip
+
+
+def image_ids(images: Sequence[str]) -> dict[str, str]:
+    """A short name for each image: its stem where this is its alone, else its path without, or with, the suffix."""
+    forms = [[PurePosixPath(one).stem, one.removesuffix(PurePosixPath(one).suffix), one] for one in images]
+    counts: dict[str, int] = {}
+    for row in forms:
+        for form in dict.fromkeys(row):
+            counts[form] = counts.get(form, 0) + 1
+    return {one: next((form for form in row if counts[form] == 1), one) for one, row in zip(images, forms, strict=True)}
+
+
+class Names:
+    """Finds images by what lists and tables call them."""
+
+    def __init__(self, images: Sequence[str]):
+        self.images = list(images)
+        self._known: dict[str, list[str]] = {}
+        self._small: dict[str, list[str]] = {}
+        for image in images:
+            for tail in _tails(image):
+                for form in dict.fromkeys((tail, tail.removesuffix(PurePosixPath(tail).suffix))):
+                    self._known.setdefault(form, []).append(image)
+                    self._small.setdefault(form.casefold(), []).append(image)
+
+    def find(self, entry: str) -> list[str]:
+        """The images that an entry names: one, none, or several that it does not tell apart."""
+        text = composed(entry).strip().strip("'\"").strip().replace("\\", "/").removeprefix("./")
+        if not text:
+            return []
+        for known, form in ((self._known, text), (self._small, text.casefold())):
+            for one in dict.fromkeys((form, form.partition(" - ")[0])):  # QuPath: "file.tif - Series 1"
+                for tail in _tails(one):
+                    found = known.get(tail)
+                    if found is None and (ending := PurePosixPath(tail).suffix).lower() in _ENDINGS:
+                        found = known.get(tail.removesuffix(ending))
+                    if found:
+                        return [text] if text in found else list(dict.fromkeys(found))
+        return []
+
+
+def _tails(path: str) -> list[str]:
+    """The path and its ends, the longest first: a/b/c, b/c, c."""
+    parts = [part for part in path.split("/") if part]
+    return ["/".join(parts[i:]) for i in range(max(0, len(parts) - MOST), len(parts))]

@@ -1,0 +1,178 @@
+"""Splits by lists of image names, by a table with a column of splits, or by folders."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from cellscaper.datasets.identity import Names
+from cellscaper.datasets.pictures import words
+from cellscaper.datasets.record import SPLITS, read_text
+from cellscaper.disk.formats.text_table import find_separator, short, split_lines
+from cellscaper.errors import CellscaperError
+
+WORDS = {
+    "train": ("train", "training", "trn", "trainset", "traindata"),
+    "val": ("val", "valid", "validation", "dev", "valset"),
+    "test": ("test", "testing", "tst", "testset", "testdata"),
+}
+ENDINGS = (".txt", ".csv", ".tsv", ".lst", ".list", ".json")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of a list: image → its place (``file:line``); entries without an image, with their places."""
+
+    images: dict[str, str]
+    unknown: list[tuple[str, str]]
+    entries: int
+
+
+def split_in(name: str) -> str | None:
+    """The split that a name says: ``brca_ds_train`` → train; None if it says none, or several."""
+    found = {split for split, known in WORDS.items() if words(name) & set(known)}
+    return found.pop() if len(found) == 1 else None
+
+
+def folder_splits(images: Sequence[str]) -> dict[str, set[str]]:
+    """The folders of each split, at the first depth where most images' folders name one, and two splits are named."""
+    parts = [PurePosixPath(image).parts[:-1] for image in images]
+    for k in range(max(map(len, parts), default=0)):
+        found: dict[str, set[str]] = {}
+        number = 0
+        for folders in parts:
+            split = split_in(folders[k]) if k < len(folders) else None
+            if split is not None:
+                found.setdefault(split, set()).add("/".join(folders[: k + 1]))
+                number += 1
+        if len(found) > 1 and number * 2 > len(parts):
+            return found
+    return {}
+
+
+def listing(file: Path, names: Names, split: str | None = None, what: str = "split list") -> Listing:
+    """The images that a list names. ``split``: of a table or an object for all splits, the part of this one.
+
+    CellscaperError for a file that is no list of names.
+    """
+    text = read_text(file, what)
+    if file.suffix.lower() == ".json":
+        return _matched(_json_entries(text, file, split), names)
+    rows = [(f"{file}:{n}", line.strip()) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    rows = [row for row in rows if not row[1].startswith("#")]
+    if split is not None and (part := _part(text, file, split)) is not None:
+        return _best(part, names)
+    plain = _matched(rows, names)
+    if len(plain.images) == plain.entries or not rows:
+        return plain
+    separator = find_separator([line for _, line in rows[:20]])
+    if separator == "blank" and not all(len(line.split()) > 1 for _, line in rows):
+        return plain
+    lines = split_lines(text, file, separator)
+    table = _best([(f"{file}:{n}", row) for n, row in lines.rows], names)
+    return table if len(table.images) > len(plain.images) else _headless(plain, rows)
+
+
+def listed_splits(file: Path) -> set[str]:
+    """The splits in a column of a table, or in the members of an object; empty for another file."""
+    try:
+        text = read_text(file, "list")
+    except CellscaperError:
+        return set()
+    if file.suffix.lower() == ".json":
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            return set()
+        named = (
+            {split_in(str(key)) for key, value in data.items() if isinstance(value, list)}
+            if isinstance(data, dict)
+            else set()
+        )
+        return (
+            {one for one in named if one is not None}
+            if "images" not in (data if isinstance(data, dict) else ())
+            else set()
+        )
+    return {split for split in SPLITS if _part(text, file, split)}
+
+
+def _best(rows: list[tuple[str, list[str]]], names: Names) -> Listing:
+    """The entries of the column that names most images; a first line that names none is a header."""
+    width = max((len(row) for _, row in rows), default=0)
+    found = [_matched([(place, row[k]) for place, row in rows if k < len(row)], names, True) for k in range(width)]
+    best = max(found, key=lambda one: len(one.images), default=Listing({}, [], 0))
+    return _headless(best, rows)
+
+
+def _headless(found: Listing, rows: Iterable[tuple[str, Any]]) -> Listing:
+    first = next(iter(rows), ("", ""))[0]
+    if found.images and found.unknown and found.unknown[0][0] == first and _is_title(found.unknown[0][1]):
+        return Listing(found.images, found.unknown[1:], found.entries - 1)
+    return found
+
+
+def _is_title(entry: str) -> bool:
+    return bool(words(entry) & {"image", "images", "name", "names", "file", "filename", "id", "img", "path", "slide"})
+
+
+def _matched(rows: Iterable[tuple[str, str]], names: Names, doubled: bool = False) -> Listing:
+    images: dict[str, str] = {}
+    unknown, number = [], 0
+    for place, entry in rows:
+        if not entry.strip():
+            continue
+        number += 1
+        found = names.find(entry)
+        if len(found) > 1:
+            raise CellscaperError(
+                f"{place}: {short(entry)} names {len(found)} images, {found[0]} and {found[1]}; add their folders"
+            )
+        if not found:
+            unknown.append((place, entry))
+        elif found[0] not in images:
+            images[found[0]] = place
+        elif not doubled:
+            raise CellscaperError(f"{place}: image {short(entry)} is also in {images[found[0]]}; keep one")
+    return Listing(images, unknown, number)
+
+
+def _part(text: str, file: Path, split: str) -> list[tuple[str, list[str]]] | None:
+    """The rows of a table that a column gives to a split; None for a table without such a column."""
+    try:
+        lines = split_lines(text, file)
+    except (CellscaperError, csv.Error):
+        return None
+    rows = lines.rows
+    width = max((len(row) for _, row in rows), default=0)
+    for k in range(width if width > 1 else 0):
+        values = [_word(row[k]) if k < len(row) else None for _, row in rows]
+        known = [value for value in values[1:] if value is not None]
+        if len(known) == len(values) - 1 and len(set(known)) > 1:
+            return [(f"{file}:{n}", row) for (n, row), value in zip(rows, values, strict=True) if value == split]
+    return None
+
+
+def _word(text: str) -> str | None:
+    return next((split for split, known in WORDS.items() if text.strip().lower() in known), None)
+
+
+def _json_entries(text: str, file: Path, split: str | None) -> list[tuple[str, str]]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CellscaperError(f"{file} is not JSON ({str(error)[:80]}); correct the list") from error
+    if isinstance(data, dict) and split is not None and "images" not in data:
+        named = [value for key, value in data.items() if split_in(str(key)) == split]
+        data = named[0] if named else data
+    if isinstance(data, dict):
+        data = data.get("images", data)
+    if not isinstance(data, list):
+        raise CellscaperError(f"{file} holds no list of image names; expected [name, …] or {{train: [name, …], …}}")
+    found = []
+    for i, one in enumerate(data):
+        name = one.get("file_name", one.get("image", one.get("name"))) if isinstance(one, dict) else one
+        found.append((f"{file}: entry {i}", str(name)))
+    return found

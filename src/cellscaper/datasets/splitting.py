@@ -1,0 +1,152 @@
+"""The split of a folder's images: lists of names, folders named after splits, else at random."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from cellscaper.datasets.dots import Fractions, Lists
+from cellscaper.datasets.folder_files import FolderFiles, escaped
+from cellscaper.datasets.identity import Names
+from cellscaper.datasets.pictures import words
+from cellscaper.datasets.record import SPLITS
+from cellscaper.datasets.split_lists import ENDINGS, Listing, folder_splits, listed_splits, listing, split_in
+from cellscaper.disk.formats.text_table import short
+from cellscaper.errors import CellscaperError
+
+VAL = 0.1  # share of the training images that become validation images where no list names any
+_OTHER = frozenset(
+    ("log", "logs", "loss", "result", "results", "score", "scores", "metrics", "history", "config", "notes")
+)
+
+
+def find_split(folder: FolderFiles, images: Sequence[str], used: set[str]) -> tuple[Lists | Fractions, str, list[str]]:
+    """The setting of a split, how it was found, and the names of its files.
+
+    CellscaperError for lists that name no image or contradict each other, and for a part of the lists.
+    """
+    names = Names(images)
+    lists = _lists(folder, names, used)
+    if lists:
+        return _setting(lists, names)
+    folders = _folders(images)
+    if folders:
+        return folders
+    fractions = Fractions(train=0.7, val=0.1, test=0.2, seed=0)
+    return fractions, "at random: 70, 10 and 20 % of the images, seed 0", []
+
+
+def _lists(folder: FolderFiles, names: Names, used: set[str]) -> dict[str, list[tuple[str, Listing]]]:
+    """The lists of each split: files named after it, or a table with a column of splits."""
+    found: dict[str, list[tuple[str, Listing]]] = {}
+    empty: list[tuple[str, Listing]] = []
+    for name, path in folder.paths.items():
+        inner = PurePosixPath(name)
+        if inner.suffix.lower() not in ENDINGS or path.stat().st_size > 50_000_000:
+            continue
+        split = split_in(inner.stem)
+        if split is None:
+            if name in used or not (
+                words(inner.stem) & {"split", "splits", "fold", "folds", "partition", "dataset", "sets"}
+            ):
+                continue
+            for one in listed_splits(path):
+                own = listing(path, names, one)
+                if own.images:
+                    found.setdefault(one, []).append((name, own))
+            continue
+        if words(inner.stem) & _OTHER:
+            continue
+        if name in used and not _is_common(name, used, names):
+            continue
+        try:
+            own = listing(path, names)
+        except CellscaperError:
+            if _is_list(inner):
+                raise
+            continue
+        if own.images and (len(own.images) * 2 >= own.entries or _is_list(inner)):
+            found.setdefault(split, []).append((name, own))
+        elif own.entries and _is_list(inner):
+            empty.append((name, own))
+    wrong = [one for one in empty if split_in(PurePosixPath(one[0]).stem) not in found]
+    if wrong:
+        name, own = wrong[0]
+        place, entry = own.unknown[0]
+        raise CellscaperError(
+            f"{place}: {short(entry)} is no image of the folder, and none of the {own.entries} entries of {name} is; "
+            f"expected names as {names.images[0]}; correct the list or take it away"
+        )
+    return found
+
+
+def _is_common(name: str, used: set[str], names: Names) -> bool:
+    """Whether a used file holds cells of several images, so that it may be a list of them, too."""
+    return len(used) < max(2, len(names.images)) and PurePosixPath(name).suffix.lower() in (".csv", ".tsv", ".json")
+
+
+def _is_list(path: PurePosixPath) -> bool:
+    """Whether a file can only be a list by its name: train.txt, brca_test.lst, splits/val.csv."""
+    rest = words(path.stem) - {"train", "training", "val", "valid", "validation", "test", "testing"}
+    inner = bool(words(path.parent.name) & {"split", "splits", "list", "lists", "imagesets", "sets", "folds"})
+    return path.suffix.lower() in (".txt", ".lst", ".list") or not rest or inner
+
+
+def _setting(lists: dict[str, list[tuple[str, Listing]]], names: Names) -> tuple[Lists | Fractions, str, list[str]]:
+    chosen: dict[str, str] = {}
+    parts: dict[str, Listing] = {}
+    for split, own in lists.items():
+        first = own[0]
+        other = next((one for one in own[1:] if set(one[1].images) != set(first[1].images)), None)
+        if other is not None:
+            raise CellscaperError(
+                f"{first[0]} and {other[0]} both list {split} images, and differ; keep one of the two lists"
+            )
+        chosen[split], parts[split] = first[0], first[1]
+    for split, part in parts.items():
+        if part.unknown:
+            place, entry = part.unknown[0]
+            raise CellscaperError(
+                f"{place}: {short(entry)} is no image of the folder that has cells, {len(part.unknown)} of "
+                f"{part.entries} entries of the {split} list are none; add them or delete the lines"
+            )
+    if "train" not in chosen or "test" not in chosen:
+        missing = " and ".join(split for split in ("train", "test") if split not in chosen)
+        raise CellscaperError(
+            f"there is a list {', '.join(chosen.values())}, and none of the {missing} images; add {missing}.txt or "
+            "take the list away"
+        )
+    val: str | float = chosen.get("val", VAL)
+    files = list(dict.fromkeys(chosen.values()))
+    how = "lists " + ", ".join(dict.fromkeys(chosen[split] for split in SPLITS if split in chosen))
+    if "val" not in chosen:
+        how += f"; no list of validation images: {VAL:.0%} of the training images, seed 0"
+    return Lists(train=chosen["train"], val=val, test=chosen["test"]), how, files
+
+
+def _folders(images: Sequence[str]) -> tuple[Lists | Fractions, str, list[str]] | None:
+    """Folders named after splits; None if no two splits have folders."""
+    found = folder_splits(images)
+    if not found:
+        return None
+    entries: dict[str, str] = {}
+    for split, folders in found.items():
+        if len(folders) == 1:
+            entries[split] = escaped(next(iter(folders))) + "/"
+            continue
+        depths = {len(folder.split("/")) for folder in folders}
+        last = {folder.split("/")[-1] for folder in folders}
+        if len(depths) > 1 or len(last) > 1:
+            raise CellscaperError(
+                f"the folders {' and '.join(sorted(folders)[:2])} both hold {split} images; list the images of each "
+                "split in train.txt, val.txt and test.txt"
+            )
+        entries[split] = "*/" * (depths.pop() - 1) + escaped(last.pop()) + "/"
+    if "train" not in entries or "test" not in entries:
+        missing = " and ".join(split for split in ("train", "test") if split not in entries)
+        raise CellscaperError(
+            f"the folders {', '.join(sorted(entries.values()))} name splits, and none holds {missing} images; list the "
+            "images of each split in train.txt, val.txt and test.txt"
+        )
+    how = "folders " + ", ".join(entries[split] for split in SPLITS if split in entries)
+    if "val" not in entries:
+        how += f"; none of validation images: {VAL:.0%} of the training images, seed 0"
+    return Lists(train=entries["train"], val=entries.get("val", VAL), test=entries["test"]), how, []

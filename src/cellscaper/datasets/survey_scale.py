@@ -1,0 +1,59 @@
+"""µm a pixel of a folder that is surveyed: the evidence, the decision, and what is said about it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellscaper.datasets import discovery, dots, inspection, nuclei_under_dots, scale
+from cellscaper.datasets.dot_file import in_px
+from cellscaper.datasets.folder_files import FolderFiles
+from cellscaper.datasets.inspection import Cells
+from cellscaper.datasets.survey_state import Asked, WhatWasRead, placed
+from cellscaper.errors import CellscaperError
+
+
+def find_scale(
+    asked: Asked, settings: dots.Settings, files: FolderFiles, found: discovery.Found, read: WhatWasRead,
+    sample: Mapping[str, NDArray[np.uint8]], used: Sequence[str],
+) -> tuple[scale.Scale, list[scale.Evidence]]:  # fmt: skip
+    """µm a pixel, and all evidence there is."""
+    images = list(read.cells)
+    evidence = scale.of_headers([found.headers[image].mpp for image in images if image in found.headers])
+    evidence += scale.of_texts(files, images, used)
+    if settings.unit != "um":
+        in_image_px = [
+            Cells(
+                in_px(one.points, settings.unit, 1.0, one.size), np.zeros(len(one.points), int), one.size, one.name, ""
+            )
+            for one in placed(read)
+        ]
+        distance = inspection.nearest_distance(in_image_px)
+        if distance:
+            evidence.append(scale.of_neighbours(distance))
+        by_name = {one.name: one.points for one in in_image_px}
+        profiles = [nuclei_under_dots.profile(pixels, by_name[image]) for image, pixels in sample.items()]
+        radius = nuclei_under_dots.radius(profiles)
+        if radius:
+            evidence.append(scale.of_nuclei(radius))
+    if asked.mpp is not None:
+        return scale.Scale(asked.mpp, "given", True), evidence
+    if not evidence:
+        number = sum(len(cells.points) for cells in read.cells.values())
+        if settings.unit == "um":
+            raise CellscaperError(
+                "the places are in µm, and nothing tells the size of a pixel; give --mpp (0.5 at 20×)"
+            )
+        raise CellscaperError(f"{number} cells are too few to guess the scale from; give --mpp (0.5 at 20×)")
+    return scale.decide(evidence), evidence
+
+
+def tell_scale(asked: Asked, decided: scale.Scale, evidence: Sequence[scale.Evidence], read: WhatWasRead) -> None:
+    """Say that evidence disagrees, with each other or with the scale that the user gave."""
+    if not decided.certain:
+        read.said.append(
+            f"the scale is not certain, since evidence disagrees ({decided.words}): give --mpp; nothing is rescaled"
+        )
+    if asked.mpp is not None:
+        for one in scale.contradicting(asked.mpp, [one for one in evidence if one.written]):
+            read.said.append(f"--mpp {asked.mpp:g} is given, but {one.words}")

@@ -1,0 +1,57 @@
+"""The form of the text tables of a folder, found or given."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cellscaper.disk.formats import table_columns
+from cellscaper.disk.formats.reading import read_text
+from cellscaper.disk.formats.table_form import find_form
+from cellscaper.disk.formats.text_table import split_lines
+
+LARGEST = 400  # tables that are looked at
+
+
+Columns = tuple[str, ...] | dict[str, str]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Settings of the reader `dots` for text tables; ``how`` explains in words how they were found.
+
+    corner  columns of height and width of boxes, of which y and x may be a corner
+    either  y and x may be the other way round
+    """
+
+    columns: Columns
+    how: str
+    separator: str = "auto"
+    header: bool | str = "auto"
+    unit: str = "px"
+    said: tuple[str, ...] = ()
+    corner: dict[str, str] | None = None
+    either: bool = False
+
+
+def find_tables(
+    files: Sequence[Path], sizes: Mapping[Path, tuple[int, int]], given: dict[str, str] | list[str] | None,
+    image_column: str | None,
+) -> Tables:  # fmt: skip
+    """The columns of tables, by their contents or as given; ``sizes``: height and width of the image of each."""
+    more = {} if image_column is None else {"image": image_column}
+    if given is not None:
+        if isinstance(given, list):
+            return Tables(tuple(given), "as given")
+        unit = table_columns.unit_of(given["y"])
+        return Tables({**more, **given}, "as given", unit=unit or "px")
+    step = max(1, len(files) // LARGEST)
+    tables = {file: split_lines(read_text(file), file) for file in files[::step]}
+    if not any(lines.rows for lines in tables.values()):
+        tables = {file: split_lines(read_text(file), file) for file in files}
+    found = find_form(tables, {} if image_column else sizes)
+    columns = found.form.columns
+    kept = {**columns, **more} if isinstance(columns, Mapping) else tuple(columns)
+    separator = found.form.separator if found.form.header is False else "auto"
+    return Tables(
+        kept, found.how, separator, found.form.header, found.unit, found.why, found.corner, found.either
+    )  # fmt: skip

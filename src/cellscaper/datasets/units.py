@@ -1,0 +1,70 @@
+"""Whether the places of cells are px of their images: fractions, µm, px of the slide or of another scale are told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FEW_INSIDE = 0.75  # share of height and width within which all dots of all images raise doubts
+FEWEST = 50  # dots that can raise them
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """The points (N, 2) y, x of an image as written, and its size (height, width) px."""
+
+    name: str
+    points: NDArray[np.float64]
+    size: tuple[int, int]
+
+
+def are_fractions(images: Sequence[Placed]) -> bool:
+    """Whether all places lie between 0 and 1, and images have many pixels: fractions of height and width."""
+    points = np.concatenate([np.zeros((0, 2)), *(one.points for one in images)])
+    large = all(min(one.size) >= 16 for one in images)
+    return bool(large and len(points) >= 20 and (points >= 0).all() and (points <= 1).all() and np.ptp(points) > 0.2)
+
+
+def reach(images: Sequence[Placed]) -> tuple[float, float]:
+    """The largest y and x of all dots in heights and widths of their images."""
+    filled = [one.points.max(axis=0) / one.size for one in images if len(one.points)]
+    height, width = np.max(filled, axis=0).tolist() if filled else (0.0, 0.0)
+    return height, width
+
+
+def few_inside(images: Sequence[Placed]) -> bool:
+    """Whether the dots of all images lie in a part at the upper left, as places in a larger unit than px do."""
+    number = sum(len(one.points) for one in images)
+    filled = sum(len(one.points) >= 10 for one in images)
+    return number >= FEWEST * (1 if filled >= 2 else 2) and max(reach(images)) <= FEW_INSIDE
+
+
+def upper_left(images: Sequence[Placed]) -> str:
+    """The sentence about dots in a part at the upper left."""
+    height, width = reach(images)
+    number = sum(len(one.points) for one in images)
+    return (
+        f"all {number} dots lie in the upper left part of their images ({height:.0%} of the height, {width:.0%} of the "
+        "width): are they in µm or px of another scale? Say --unit um with --mpp, or --unit px if they are right"
+    )
+
+
+def outside(images: Sequence[Placed]) -> str | None:
+    """The sentence about dots outside their images; None if there are none."""
+    number, first, beyond = 0, "", []
+    for one in images:
+        out = ((one.points < 0) | (one.points >= one.size)).any(axis=1)
+        number += int(out.sum())
+        first = first or (one.name if out.any() else "")
+        if len(one.points):
+            beyond.append((one.points.min(axis=0) >= one.size).any())
+    if not number:
+        return None
+    text = f"{number} dots lie outside their images, first in {first}: correct them or the order of y and x"
+    height, width = reach(images)
+    if beyond and np.mean(beyond) > 0.5:
+        return text + "; most begin beyond the images: are they px of the whole slide?"
+    if min(height, width) > 1.3:
+        return text + f"; they reach {max(height, width):.3g} times the sides: are they px of another scale?"
+    return text

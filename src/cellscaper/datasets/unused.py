@@ -1,0 +1,80 @@
+"""Sentences about the files of a folder that look like images or tables and are not used, with their numbers."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+
+from cellscaper.datasets.candidates import ENDINGS as CELLS
+from cellscaper.datasets.folder_files import FolderFiles
+from cellscaper.datasets.pictures import ENDINGS as PICTURES
+from cellscaper.disk.formats.reading import read_text, suffix
+from cellscaper.disk.formats.text_table import comma_number_in, number_in, split_lines
+from cellscaper.errors import CellscaperError
+
+OTHER_PICTURES = (
+    ".webp", ".gif", ".jp2", ".j2k", ".svs", ".ndpi", ".mrxs", ".scn", ".czi", ".lif", ".nd2", ".vms", ".bif",
+    ".qptiff", ".heic", ".dcm", ".zarr", ".btf",
+)  # fmt: skip
+OTHER_TABLES = (
+    ".xls", ".xlsx", ".ods", ".xml", ".npy", ".npz", ".parquet", ".feather", ".rds", ".rdata", ".h5", ".hdf5",
+    ".ndjson", ".jsonl", ".roi", ".ndpa", ".zip", ".bz2", ".xz", ".7z", ".tar", ".sqlite", ".db", ".pkl", ".pickle",
+)  # fmt: skip
+MOST = 8  # lines
+
+
+def lines(folder: FolderFiles, used: Iterable[str], reasons: Mapping[str, str]) -> list[str]:
+    """A sentence for each group of unused files of one folder and ending, the largest groups first."""
+    taken = set(used)
+    groups: dict[tuple[str, str, str, str], list[str]] = {}
+    for name in folder.paths:
+        if name in taken or (kind := _kind(folder, name)) is None:
+            continue
+        path = PurePosixPath(name)
+        top = "/".join(path.parts[:-1][:1]) if len(path.parts) > 3 else str(path.parent)
+        ending = suffix(PurePosixPath(name)) if path.suffix.lower() != ".gz" else "".join(path.suffixes[-2:])  # type: ignore[arg-type]
+        groups.setdefault((kind, reasons.get(name, ""), top, path.suffix if ending else ending), []).append(name)
+    said = []
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    for (kind, reason, _, _), names in ordered[:MOST]:
+        said.append(f"{counted(len(names), kind)} not used {shown(names)}" + (f": {reason}" if reason else ""))
+    if rest := ordered[MOST:]:
+        said.append(f"{sum(len(names) for _, names in rest)} more files in {len(rest)} places are not used")
+    if folder.odd:
+        first = ascii(folder.odd[0].name)
+        said.append(f"{counted(len(folder.odd), 'file')} not used: the names are not UTF-8, first {first}")
+    return said
+
+
+def counted(number: int, what: str) -> str:
+    """``1 image is``, ``3 images are``."""
+    return f"{number} {what} is" if number == 1 else f"{number} {what}s are"
+
+
+def shown(names: list[str]) -> str:
+    """The name of one file, or a pattern of several with the first."""
+    if len(names) == 1:
+        return f"({names[0]})"
+    return f"({names[0]}, {names[1]})" if len(names) == 2 else f"(first {names[0]}, {names[1]})"
+
+
+def _kind(folder: FolderFiles, name: str) -> str | None:
+    ending = suffix(PurePosixPath(name))  # type: ignore[arg-type]
+    if ending in (*PICTURES, *OTHER_PICTURES):
+        return "image"
+    if ending == ".txt" and not _has_numbers(folder, name):
+        return None
+    if ending in CELLS:
+        return "table" if ending in (".csv", ".tsv", ".txt") else "file"
+    return "file" if ending in OTHER_TABLES else None
+
+
+def _has_numbers(folder: FolderFiles, name: str) -> bool:
+    """Whether a text has lines of two numbers or more in columns."""
+    path = folder.paths[name]
+    try:
+        if path.stat().st_size > 100_000_000:
+            return True
+        rows = split_lines(read_text(path), path).rows
+    except (CellscaperError, OSError):
+        return False
+    numbers = [sum(number_in(field) or comma_number_in(field) for field in row) >= 2 for _, row in rows[:20]]
+    return bool(numbers) and sum(numbers) * 2 >= len(numbers)

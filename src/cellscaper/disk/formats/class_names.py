@@ -1,0 +1,51 @@
+"""Class names as files write them: blanks, ``1.0`` for 1, letters of two kinds, words for no class."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+UNCLASSIFIED = "unclassified"  # the class of cells without a class
+_NONE = frozenset(("", "nan", "none", "null", "na", "n/a", "<na>", "#n/a", "nat", "undefined", "-", "–"))
+_WHOLE = re.compile(r"([+-]?\d+)\.0*")
+
+
+def tidy(name: Any) -> str:
+    """A class name without blanks around it, in composed letters, whole numbers without ``.0``.
+
+    An empty name and a word for nothing (nan, None, NA) are UNCLASSIFIED.
+    """
+    if isinstance(name, bool):
+        return str(name)
+    if name is None or name != name:  # NaN
+        return UNCLASSIFIED
+    text = " ".join(unicodedata.normalize("NFC", str(name)).split())
+    if text.lower() in _NONE:
+        return UNCLASSIFIED
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def spellings(counted: Mapping[str, int]) -> dict[str, str]:
+    """For each class the most frequent of the spellings that differ from it in capital letters alone."""
+    groups: dict[str, Counter[str]] = {}
+    for name, number in counted.items():
+        groups.setdefault(name.casefold(), Counter())[name] = number
+    best = {key: max(sorted(group), key=lambda name: group[name]) for key, group in groups.items()}
+    return {name: best[name.casefold()] for name in counted}
+
+
+def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Groups of names that are alike but for signs and a plural s: ``T-cell``, ``T_cells``."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(re.sub(r"[\W_]+", "", name.casefold()).removesuffix("s"), []).append(name)
+    return [tuple(group) for key, group in groups.items() if len(group) > 1 and key]
+
+
+def is_object_number(values: Iterable[Any]) -> bool:
+    """Whether the values number objects instead of naming classes: nearly each one differs from the others."""
+    texts = [tidy(value) for value in values]
+    known = [text for text in texts if text != UNCLASSIFIED]
+    return len(known) >= 12 and len(set(known)) > max(8, len(known) // 2)

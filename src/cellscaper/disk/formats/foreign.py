@@ -1,0 +1,131 @@
+"""Layouts from a file of another program, for `cellscaper convert`: any format of `annotations`, and tables."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellscaper.disk.formats.annotated import Annotated
+from cellscaper.disk.formats.annotations import format_of, read_annotated
+from cellscaper.disk.formats.class_names import UNCLASSIFIED
+from cellscaper.disk.formats.facts import Cells, Given, assemble, whole
+from cellscaper.disk.formats.reading import read_text, reading
+from cellscaper.disk.formats.table_cells import TableForm, read_table
+from cellscaper.disk.formats.table_columns import places
+from cellscaper.disk.formats.table_form import find_form
+from cellscaper.disk.formats.text_table import Lines, split_lines
+from cellscaper.errors import CellscaperError
+from cellscaper.layouts import LayoutSet
+
+Say = Callable[[str], None]
+FEW_INSIDE, FEWEST = 0.75, 50  # share of the sides within which this many cells or more raise doubts
+
+
+def read_foreign(path: Path, given: Given, say: Say, form: str | None = None, classes: Sequence[str] = ()) -> LayoutSet:
+    """The layouts of a file: one, or one for each image that it names; ``say`` is told what was left out.
+
+    ``classes`` are the names in the file's own order. CellscaperError for any other file.
+    """
+    form = format_of(path) if form is None else form
+    found = _table(path, given) if form == "table" else read_annotated(path, form)
+    for note in found.notes:
+        say(note)
+    for what, number in found.left.items():
+        say(f"{number} {what} are left out")
+    known = given.classes
+    if known is not None and UNCLASSIFIED not in known:
+        keep = np.array([name != UNCLASSIFIED for name in found.names], bool)
+        if not keep.all():
+            say(f"{int((~keep).sum())} cells without a class are left out")
+            found = found.of(np.flatnonzero(keep))
+    elif known is None and (number := found.names.count(UNCLASSIFIED)) and len(set(found.names)) > 1:
+        say(f"{number} cells have no class and are kept as class {UNCLASSIFIED}; --classes without it leaves them out")
+    known = known or tuple(dict.fromkeys((*classes, *sorted(set(found.names)))))
+    return _layouts(path, found, Given(given.size, given.mpp, known), say)
+
+
+def _in_px(
+    points: NDArray[np.float64], found: Annotated, size: tuple[int, int] | None, say: Say
+) -> NDArray[np.float64]:
+    """Places in px of an image of a size; places far too much inside are told."""
+    if size is None or found.images is not None or len(points) < FEWEST:
+        return points
+    if (points >= 0).all() and (points <= 1).all() and min(size) >= 16:
+        say("all places lie between 0 and 1: they are taken as fractions of height and width")
+        return points * np.array(size)
+    reach = float((points.max(axis=0) / np.array(size)).max())
+    if reach <= FEW_INSIDE:
+        say(f"all {len(points)} cells lie in the upper left {reach:.0%} of the sides: in µm, or of another scale?")
+    return points
+
+
+def _layouts(path: Path, found: Annotated, given: Given, say: Say) -> LayoutSet:
+    points = found.points
+    if found.unit == "um":
+        if given.mpp is None:
+            raise CellscaperError(f"{path} has its places in µm; give --mpp (µm a pixel, 0.5 at 20×)")
+        points = points / given.mpp
+    points = _in_px(points, found, given.size, say)
+    names = list(dict.fromkeys((*found.sizes, *(found.images or ())))) if found.images is not None else []
+    numbers = {name: i for i, name in enumerate(names)}
+    cells = Cells(
+        [(float(y), float(x)) for y, x in points],
+        list(found.names),
+        [0] * len(points) if found.images is None else [numbers[name] for name in found.images],
+    )
+    with reading(path, "a file of cells"):
+        if found.images is None:
+            size = next(iter(found.sizes.values()), None) or given.size
+            return assemble(path, cells, None, None, Given(size, given.mpp, given.classes))
+        rows = [_described(path, name, found.sizes.get(name) or given.size) for name in names]
+        return assemble(path, cells, None, rows, given)
+
+
+def _described(path: Path, name: str, size: tuple[int, int] | None) -> dict[str, object]:
+    if size is None:
+        raise CellscaperError(f"{path} does not say how large image {name[:60]!r} is; give --size HEIGHT,WIDTH in px")
+    return {"size": list(size), "source": name, "origin": [0, 0], "columns": {}}
+
+
+def _table(path: Path, given: Given) -> Annotated:
+    """The cells of a table; with a column ``layout``, or one that names images, of several layouts."""
+    text = read_text(path)
+    lines = split_lines(text, path)
+    if not lines.rows:
+        raise CellscaperError(f"{path} is empty; expected a table of cells with the columns y, x and class")
+    found = find_form({path: lines}, {path: given.size})
+    columns = found.form.columns
+    header = _header(lines)
+    numbered = next((name for name in header if name.lower() == "layout"), None)
+    named = next((name for name in header if name.lower() in ("image", "filename", "image_name", "file_name")), None)
+    by = numbered or named
+    if isinstance(columns, dict) and by is not None and by not in columns.values():
+        columns = {**columns, "image": by}
+    cells = read_table(text, TableForm(columns, found.form.separator, found.form.header), path)
+    notes = (*found.why, *cells.notes)
+    if found.corner:
+        notes += ("y and x are taken as the centres of boxes, height and width are not used",)
+    cells = Annotated(
+        cells.points, cells.names, cells.entries, cells.images, cells.sizes, cells.left, notes, found.unit
+    )
+    return _numbered(path, cells, given) if numbered and cells.images is not None else cells
+
+
+def _numbered(path: Path, cells: Annotated, given: Given) -> Annotated:
+    """Layouts by their numbers, all of the given size."""
+    with reading(path, "a table of cells"):
+        numbers = [whole(int(text or 0), "layout") for text in cells.images or ()]
+        n = max(numbers, default=0) + 1
+        if n > max(1000, len(numbers)):  # numbers of layouts, not a million empty ones
+            raise ValueError(f"a cell is in layout {n - 1}, of {len(numbers)} cells in all")
+    names = [path.stem if n == 1 else f"{path.stem} {i}" for i in range(n)]
+    return Annotated(
+        cells.points, cells.names, cells.entries, [names[i] for i in numbers], dict.fromkeys(names, given.size),
+        cells.left, cells.notes, cells.unit,
+    )  # fmt: skip
+
+
+def _header(lines: Lines) -> list[str]:
+    header = lines.rows[0][1]
+    return header if places(header) is not None else lines.comment[1] if lines.comment else []

@@ -1,0 +1,71 @@
+"""Shapes of LabelMe: points, polygons, rectangles by two corners and circles by centre and edge, with their labels."""
+
+from pathlib import PurePosixPath
+from typing import Any
+
+from cellscaper.disk.formats import outlines
+from cellscaper.disk.formats.annotated import Gathered
+from cellscaper.disk.formats.reading import found
+
+
+def is_labelme(data: Any) -> bool:
+    """Whether a JSON value has the look of LabelMe's."""
+    return isinstance(data, dict) and isinstance(data.get("shapes"), list)
+
+
+def read_labelme(data: Any) -> Gathered:
+    """The cells of a file of LabelMe; ValueError with the number of the first shape that cannot be read."""
+    out, shapes, names = Gathered(), [], []
+    for number, one in enumerate(data["shapes"]):
+        try:
+            if not isinstance(one, dict):
+                raise ValueError(f"it is {found(one)}, expected an object")
+            kind = one.get("shape_type") or "polygon"
+            if kind in ("line", "linestrip"):
+                out.left["lines"] += 1
+                continue
+            shape = _shape(kind, one["points"])
+            if shape is None:
+                out.left["shapes without a point"] += 1
+                continue
+        except (TypeError, LookupError, ValueError) as error:
+            raise ValueError(f"shape {number}: {error}") from error
+        shapes.append(shape)
+        names.append((one.get("label"), number))
+    large = outlines.regions(shapes)
+    if large:
+        out.left["regions around cells"] += len(large)
+    for k, (shape, (name, number)) in enumerate(zip(shapes, names, strict=True)):
+        if k not in large:
+            try:
+                out.add(shape.y, shape.x, name, number)
+            except ValueError as error:
+                raise ValueError(f"shape {number}: {error}") from error
+    out.sizes = _size(data)
+    return out
+
+
+def _shape(kind: str, places: Any) -> outlines.Shape | None:
+    if not isinstance(places, list):
+        raise ValueError(f"its points are {found(places)}, expected a list")
+    if not places:
+        return None
+    if kind in ("point", "points", "circle"):  # a circle is its centre and a place on its edge
+        return outlines.point(places[0])
+    if kind in ("rectangle", "mask"):
+        if len(places) != 2:
+            return outlines.outline(places)
+        (a, b), (c, d) = ((corner.x, corner.y) for corner in map(outlines.point, places))
+        return outlines.outline([[a, b], [c, b], [c, d], [a, d]])
+    if kind in ("polygon", "ellipse", "rotation"):
+        return outlines.outline(places)
+    raise ValueError(f"it is a {str(kind)[:40]}, expected a point, polygon, rectangle or circle")
+
+
+def _size(data: Any) -> dict[str, tuple[int, int] | None]:
+    """The image that the file names, with its height and width."""
+    name, size = data.get("imagePath"), (data.get("imageHeight"), data.get("imageWidth"))
+    if not isinstance(name, str) or not name:
+        return {}
+    known = all(isinstance(side, int) and not isinstance(side, bool) and 0 < side < 2**31 for side in size)
+    return {PurePosixPath(name.replace("\\", "/")).name: size if known else None}

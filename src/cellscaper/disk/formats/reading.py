@@ -1,0 +1,69 @@
+"""Text and JSON of files of other programs, packed with gzip or not, with one-line errors."""
+
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cellscaper.errors import CellscaperError
+
+LARGEST_TEXT = 1 << 31  # bytes of an unpacked file
+_GZIP = b"\x1f\x8b"
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turn any error about the contents of a file into one line; ``what`` names the expected format."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, AttributeError, MemoryError) as error:
+        reason = " ".join((str(error) or type(error).__name__).split())[:200]
+        raise CellscaperError(f"{path} is not {what} ({reason}); correct the file") from error
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, unpacked if it was packed with gzip; CellscaperError if it cannot be read."""
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise CellscaperError(f"{path} does not exist") from error
+    except OSError as error:
+        raise CellscaperError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return _unpacked(path, data).decode("utf-8-sig")  # line ends inside names stay as they are
+    except UnicodeDecodeError as error:
+        raise CellscaperError(f"{path} is not UTF-8 text; save it as UTF-8") from error
+
+
+def _unpacked(path: Path, data: bytes) -> bytes:
+    if not data.startswith(_GZIP):
+        return data
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            found = file.read(LARGEST_TEXT + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise CellscaperError(f"{path} is packed with gzip and damaged ({error}); get it again") from error
+    if len(found) > LARGEST_TEXT:
+        raise CellscaperError(f"{path} holds over {LARGEST_TEXT} bytes when it is unpacked; cut it into parts")
+    return found
+
+
+def parse(text: str) -> Any:
+    """The value of JSON text; ValueError (or RecursionError) for other text."""
+    return json.loads(text)
+
+
+def suffix(path: Path) -> str:
+    """The ending of a file in small letters, without a ``.gz`` behind it."""
+    name = path.name.lower().removesuffix(".gz")
+    return "." + name.rpartition(".")[2] if "." in name else ""
+
+
+def found(value: Any) -> str:
+    """A value for an error message, shortened."""
+    text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict | list) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"

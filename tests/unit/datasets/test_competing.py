@@ -1,0 +1,143 @@
+"""Candidates compete: pictures and files of cells that fit alike are told apart by evidence, or asked about."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def drawn(world, i):
+    """An image with outlines drawn in."""
+    pixels = np.array(world.image(i))
+    pixels[..., 1] = 255 - pixels[..., 1] // 4
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("name", ["overlays", "QC_outlines", "masks_rgb", "Prediction"])
+def test_pictures_made_from_others_are_known_by_their_folder(world, tmp_path, name):
+    world.save(tmp_path / "d/x20")
+    for i in range(world.n):
+        (tmp_path / "d" / name).mkdir(exist_ok=True)
+        drawn(world, i).save(tmp_path / "d" / name / f"s_{i:02d}.png")
+        world.table(tmp_path / f"d/dots/s_{i:02d}.csv", i)
+    result = world.check(tmp_path / "d")
+    assert world.right(result)
+    assert result.settings["images"] == "x20/*.png"
+    assert result.complains("6 images are not used", name)
+
+
+def test_two_folders_of_pictures_without_evidence_are_a_question(world, tmp_path):
+    for name in ("a", "b"):
+        world.save(tmp_path / "d" / name)
+    for i in range(world.n):
+        world.table(tmp_path / f"d/dots/s_{i:02d}.csv", i)
+    result = world.check(tmp_path / "d")
+    assert "a/*.png and b/*.png" in result.fault and "--images" in result.fault
+    assert world.right(world.check(tmp_path / "d", "--images", "b/*.png"))
+
+
+def test_the_picture_that_the_dots_fill_is_taken(world, tmp_path):
+    world.save(tmp_path / "d/one")
+    for i in range(world.n):
+        (tmp_path / "d/two").mkdir(exist_ok=True)
+        world.image(i).resize((392, 336)).save(tmp_path / f"d/two/s_{i:02d}.png")
+        world.table(tmp_path / f"d/dots/s_{i:02d}.csv", i)
+    result = world.check(tmp_path / "d")
+    assert world.right(result) and result.settings["images"] == "one/*.png"
+    assert result.complains("6 images are not used", "two/s_00.png")
+
+
+def test_the_same_picture_in_two_formats_is_read_without_losses(world, tmp_path):
+    world.plain(tmp_path / "d")
+    world.save(tmp_path / "d", "s_{:02d}.jpg")
+    result = world.check(tmp_path / "d")
+    assert world.right(result) and result.settings["images"] == "*.png"
+    assert result.complains("6 images are not used", ".jpg")
+
+
+@pytest.mark.parametrize(("good", "bad"), [("manual", "predictions"), ("dots", "old"), ("labels", "dots_backup")])
+def test_of_two_tables_the_names_decide(world, tmp_path, good, bad):
+    world.save(tmp_path / "d/images")
+    for i in range(world.n):
+        world.table(tmp_path / "d" / good / f"s_{i:02d}.csv", i)
+        world.table(tmp_path / "d" / bad / f"s_{i:02d}.csv", i, cells=world.cells(i)[:50])
+    result = world.check(tmp_path / "d")
+    assert world.right(result)
+    assert result.complains("6 tables are not used", bad)
+
+
+def test_two_tables_without_evidence_are_a_question(world, tmp_path):
+    world.save(tmp_path / "d/images")
+    for i in range(world.n):
+        world.table(tmp_path / f"d/one/s_{i:02d}.csv", i)
+        world.table(tmp_path / f"d/two/s_{i:02d}.csv", i, cells=world.cells(i)[:50])
+    result = world.check(tmp_path / "d")
+    assert "one/s_00.csv and two/s_00.csv" in result.fault and "--dots" in result.fault
+    assert world.right(world.check(tmp_path / "d", "--dots", "one/{stem}.csv"))
+
+
+def test_the_same_cells_in_two_formats_are_no_question(world, tmp_path):
+    world.plain(tmp_path / "d")
+    for i in range(world.n):
+        nuclei = {str(j): {"centroid": [x, y], "type": c} for j, (y, x, c) in enumerate(world.cells(i))}
+        (tmp_path / f"d/s_{i:02d}.json").write_text(json.dumps({"nuc": nuclei}))
+    result = world.check(tmp_path / "d")
+    assert world.right(result) and result.complains("6 files are not used", "the same cells")
+
+
+def test_a_file_without_cells_does_not_compete(world, tmp_path):
+    world.plain(tmp_path / "d")
+    for i in range(world.n):
+        (tmp_path / f"d/s_{i:02d}.json").write_text(json.dumps({"stain": "H&E", "scanner": "x"}))
+    result = world.check(tmp_path / "d")
+    assert world.right(result) and result.complains("6 files are not used", "no cells can be read")
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "P", "1"])
+def test_masks_beside_images_enter_no_split(world, tmp_path, mode):
+    world.plain(tmp_path / "d")
+    for i in range(world.n):
+        mask = Image.fromarray(np.zeros(world.size, np.uint16 if mode == "I;16" else np.uint8))
+        (mask if mode == "I;16" else mask.convert(mode)).save(tmp_path / f"d/s_{i:02d}_mask.png")
+    result = world.check(tmp_path / "d")
+    assert world.right(result) and len(result.records) == 6
+    assert result.settings["leave_out"] == ["**/*_mask.png"]
+    assert result.complains("6 images are not used", "mask")
+
+
+def test_masks_alone_are_read_as_cells_if_they_number_them(world, tmp_path):
+    world.save(tmp_path / "d/images")
+    (tmp_path / "d/masks").mkdir()
+    yy, xx = np.mgrid[: world.size[0], : world.size[1]]
+    for i in range(world.n):
+        mask = np.zeros(world.size, np.uint16)
+        for j, (y, x) in enumerate(world.points(i)):
+            mask[(yy - y) ** 2 + (xx - x) ** 2 <= 16] = j + 1
+        Image.fromarray(mask).save(tmp_path / f"d/masks/s_{i:02d}_cp_masks.png")
+    result = world.check(tmp_path / "d")
+    assert result.cells == world.total() and result.settings["classes"] == ["unclassified"]
+    gap = np.abs(result.records[0].points[:, None] - world.points(0)).max(axis=-1)
+    assert gap.min(axis=0).max() < 0.8
+    (tmp_path / "d.yaml").unlink()
+    for i in range(world.n):
+        path = tmp_path / f"d/masks/s_{i:02d}_cp_masks.png"
+        Image.fromarray((np.array(Image.open(path)) > 0).astype(np.uint8) * 255).save(path)
+    assert "does not number cells" in world.check(tmp_path / "d").fault
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"), [("{}.csv", "{}_old.csv"), ("{}_manual.csv", "{}.csv"), ("{}.csv", "{}.auto.json")]
+)
+def test_of_two_tables_side_by_side_the_words_of_their_names_decide(world, tmp_path, good, bad):
+    world.save(tmp_path / "d")
+    for i in range(world.n):
+        world.table(tmp_path / "d" / good.format(f"s_{i:02d}"), i)
+        some = world.cells(i)[:40]
+        if bad.endswith("json"):
+            data = {"nuc": {str(k): {"centroid": [x, y], "type": 1} for k, (y, x, _) in enumerate(some)}}
+            (tmp_path / "d" / bad.format(f"s_{i:02d}")).write_text(json.dumps(data))
+        else:
+            world.table(tmp_path / "d" / bad.format(f"s_{i:02d}"), i, cells=some)
+    result = world.check(tmp_path / "d")
+    assert world.right(result) and result.complains("6", "not used", "by their names")

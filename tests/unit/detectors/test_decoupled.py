@@ -1,0 +1,120 @@
+"""The decoupled detector: how cells are read from its maps, its loss, its symmetries, and that it learns."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cellscaper.detectors import decoupled
+from cellscaper.detectors.data import TrainingData
+from cellscaper.detectors.decoupled import Settings, build, class_weights, decoupled_loss
+from cellscaper.detectors.training import Validation
+from cellscaper.training.settings import Training
+
+SETTINGS = Settings(width=4, depth=2, crop=64, training=Training(steps=60, lr=5e-3, batch=4))
+
+
+def bumps(places: list[tuple[float, float]], size: tuple[int, int], sd: float = 2.0) -> np.ndarray:
+    """The highest of Gaussians of height 1 at the places."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    return np.max([np.exp(-((y - a) ** 2 + (x - b) ** 2) / (2 * sd**2)) for a, b in places], axis=0)
+
+
+def test_cells_are_the_peaks_and_have_the_class_around_them() -> None:
+    places = [(10, 10), (10, 18), (30, 40), (47, 3)]
+    centre = bumps(places, (50, 60))
+    names = np.full((2, 50, 60), 0.5)
+    names[0, :, :14], names[0, :, 14:] = 0.8, 0.3
+    names[1] = 1 - names[0]
+    points, labels = decoupled.cells(np.concatenate([centre[None], names]), SETTINGS)
+    order = np.lexsort(points.T[::-1])
+    assert np.abs(points[order] - sorted(places)).max() <= 1  # 1 at the border, which cuts the Gaussian off
+    assert labels[order].tolist() == [0, 1, 1, 0]
+
+
+def test_of_peaks_nearer_than_the_gap_the_higher_one_stays() -> None:
+    centre = np.zeros((30, 30))
+    centre[10, 10], centre[10, 13], centre[10, 20] = 30, 29, 28  # so high that the Gaussian leaves them above
+    two = np.concatenate([centre[None], np.ones((1, 30, 30))])
+    assert decoupled.cells(two, SETTINGS.model_copy(update={"smooth": 0.3}))[0].tolist() == [[10, 10], [10, 20]]
+
+
+def test_equal_heights_side_by_side_are_one_cell_between_them() -> None:
+    centre = np.zeros((20, 20))
+    centre[5, 5:7] = 40
+    (point,), _ = decoupled.cells(np.concatenate([centre[None], np.ones((1, 20, 20))]), SETTINGS)
+    assert point[0] == 5 and 5 <= point[1] <= 6
+
+
+def test_nothing_above_the_threshold_is_no_cell() -> None:
+    points, labels = decoupled.cells(np.full((3, 16, 16), 0.3), SETTINGS)
+    assert points.shape == (0, 2) and labels.shape == (0,)
+
+
+def test_weights_of_classes() -> None:
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    assert class_weights(labels, 3, 0.0).tolist() == [1, 1, 0]
+    rare = class_weights(labels, 3, 0.5)
+    assert rare[1] / rare[0] == pytest.approx(3)
+    assert rare[labels].mean().item() == pytest.approx(1)
+    assert class_weights(labels, 2, 1.0)[labels].reshape(-1)[:90].sum().item() == pytest.approx(50)
+
+
+def test_loss_of_a_guess_written_out_and_of_the_truth() -> None:
+    is_cell = torch.zeros(1, 10, 10, dtype=torch.bool)
+    is_cell[0, 2:5, 2:5] = True
+    is_cell[0, 7, 7] = True
+    label = torch.zeros(1, 10, 10, dtype=torch.long)
+    label[0, 7, 7] = 1
+    weights = torch.tensor([0.5, 4.0])
+    logits = torch.zeros(1, 3, 10, 10)
+    logits[0, 1] = 1.0
+    found = decoupled_loss(logits, is_cell, label, weights)
+    centre = np.log(2) + 1 - (2 * 5 + 1) / (50 + 10 + 1)
+    right, wrong = np.log1p(np.exp(-1)), np.log1p(np.exp(1))
+    name = (9 * 0.5 * right + 4 * wrong) / (9 * 0.5 + 4)
+    assert found["centre"].item() == pytest.approx(centre, rel=1e-5)
+    assert found["name"].item() == pytest.approx(name, rel=1e-5)
+    assert found["loss"].item() == pytest.approx(centre + name, rel=1e-5)
+    truth = torch.cat([torch.where(is_cell, 40.0, -40.0)[:, None], 40 * F.one_hot(label, 2).movedim(-1, 1)], 1)
+    assert decoupled_loss(truth, is_cell, label, weights)["loss"].item() == pytest.approx(0, abs=1e-5)
+
+
+def test_pixels_without_a_cell_do_not_teach_names() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(1, 3, 8, 8, requires_grad=True)
+    is_cell = torch.zeros(1, 8, 8, dtype=torch.bool)
+    is_cell[0, 3, 3] = True
+    loss = decoupled_loss(logits, is_cell, torch.zeros(1, 8, 8, dtype=torch.long), torch.ones(2))["name"]
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert torch.nonzero(gradient[:, 1:].abs().sum((0, 1))).tolist() == [[3, 3]]
+
+
+@torch.inference_mode()
+def test_maps_with_symmetries_turn_and_flip_with_the_image() -> None:
+    torch.manual_seed(0)
+    model = build(SETTINGS.model_copy(update={"symmetries": True}), 2).eval()
+    image = torch.rand(1, 3, 32, 48) * 2 - 1
+    whole = decoupled.maps(model, image)
+    assert torch.allclose(whole.sum(1) - whole[:, 0], torch.ones(1, 32, 48))
+    for change in (lambda x: x.flip(-1), lambda x: torch.rot90(x, 1, (-2, -1)), lambda x: x.mT):
+        assert torch.allclose(decoupled.maps(model, change(image)), change(whole), atol=1e-5)
+    model.symmetries = False
+    assert not torch.allclose(decoupled.maps(model, image), whole, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_it_learns_to_find_and_name_coloured_discs_in_unseen_scenes(scenes) -> None:
+    torch.manual_seed(0)
+    model = build(SETTINGS.model_copy(update={"width": 8, "depth": 3}), 3)
+    validation = Validation(*scenes(range(100, 104), size=(90, 110)))
+    data = TrainingData(scenes(range(6)), None, SETTINGS.crop, SETTINGS.dot_radius)
+    training = decoupled.training(model, SETTINGS, data, validation)
+    optimizer = torch.optim.AdamW(model.parameters(), 5e-3)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(60):
+        optimizer.zero_grad()
+        training.loss(model, generator, step)["loss"].backward()
+        optimizer.step()
+    _, facts = training.finish(model.state_dict())
+    assert facts["val_f1"] > 0.8
