@@ -60,6 +60,11 @@ def _provenance(file: Path, schema: str) -> Any:
         if get_text(content, "schema") != schema:
             return None
         about = json.loads(get_text(content, "provenance"))
-    if not isinstance(about.get("part"), list):
+    if not _is_part(about.get("part")):
         raise CellscaperError(f"{file} is no part of a set, so its folder cannot be read as one; name the file itself")
     return about
+
+
+def _is_part(value: Any) -> bool:
+    """Whether it is [k, n] with 1 ≤ k ≤ n."""
+    return isinstance(value, list) and [type(one) for one in value] == [int, int] and 1 <= value[0] <= value[1]

@@ -81,6 +81,10 @@ def write(path, **about):
         ({"a.h5": {"part": [1, 2]}, "b.h5": {"part": [2, 3]}}, "holds parts of 2 and of 3"),
         ({"a.h5": {"part": [1, 2]}, "b.h5": {"part": [2, 2], "seed": 1}}, "holds parts of different sets"),
         ({"a.h5": {"part": [1, 1]}, "b.h5": {}}, "b.h5 is no part of a set"),
+        *(
+            ({"a.h5": {"part": bad}}, "a.h5 is no part of a set")
+            for bad in ([1], ["1", "2"], [0, 3], [4, 3], [1, 2, 3])
+        ),
         ({"a.h5": {"part": [7, 999_999_999]}}, "lacks part 1 of 999999999 (999999998 are missing)"),
         (
             {
