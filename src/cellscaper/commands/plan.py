@@ -44,7 +44,11 @@ def run(args: argparse.Namespace) -> None:
     files = [options.file(name, "--configfile") for name in args.configfile]
     command_line = _keys(args.config)
     costs = Costs(Outputs(given(command_line, command_line, files)), on)
-    print("\n".join(table(costs, gpus)))
+    try:
+        lines = table(costs, gpus)
+    except OverflowError:
+        raise CellscaperError("the configuration has numbers too large to calculate with; give smaller ones") from None
+    print("\n".join(lines))
 
 
 def _keys(texts: list[str]) -> dict[str, object]:

@@ -7,6 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def partial_of(path: Path) -> Path:
+    """The temporary path of a file while it is written."""
+    path = Path(path)
+    return path.parent / f".{path.name}.partial"
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of ``path``; rename the file on success, remove it on failure.
@@ -15,7 +21,7 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent / f".{path.name}.partial"
+    partial = partial_of(path)
     try:
         yield partial
         with open(partial, "rb+") as handle:

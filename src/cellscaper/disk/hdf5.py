@@ -5,6 +5,7 @@ Every file has the attributes ``schema`` (its kind), ``schema_version`` and ``pr
 fixed length, because text of variable length has no checksum.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper.disk.files import atomic
+from cellscaper.disk.files import atomic, partial_of
 from cellscaper.errors import CellscaperError
 
 SCHEMA_VERSION = 1
@@ -29,7 +30,11 @@ _END_OF_FILE = 28  # where the first block of an HDF5 file of format 1.10 holds 
 
 @contextmanager
 def create(path: Path, schema: str, provenance: Provenance) -> Iterator[h5py.File]:
-    """A new file of kind ``schema`` to fill; it appears under its name when the block ends. OSError on a full disk."""
+    """A new file of kind ``schema`` to fill; it appears under its name when the block ends. OSError on a full disk.
+
+    CellscaperError if another process is writing it: HDF5 locks a file while it is written.
+    """
+    _check_unwritten(path)
     with atomic(path) as partial:
         with open(partial, "wb") as handle:
             reserve(handle.fileno(), _SLACK)  # fails before HDF5 holds anything
@@ -42,6 +47,18 @@ def create(path: Path, schema: str, provenance: Provenance) -> Iterator[h5py.Fil
         with open(partial, "rb+") as handle:
             handle.seek(_END_OF_FILE)
             handle.truncate(int.from_bytes(handle.read(8), "little"))  # drop reserved bytes that are not used
+
+
+def _check_unwritten(path: Path) -> None:
+    try:
+        with open(partial_of(path), "rb") as partial:
+            fcntl.flock(partial, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CellscaperError(
+            f"{path} is being written by another process; wait for it, or stop one of the two"
+        ) from None
+    except OSError:  # no such file, or a file system without locks
+        return
 
 
 def reserve(file: int, size: int) -> None:

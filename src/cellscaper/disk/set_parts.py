@@ -28,7 +28,7 @@ def part_files(path: Path, schema: str) -> list[Path]:
             continue
         first = first or about
         number, total = about["part"]
-        if any(about[key] != first[key] for key in ("stage", "config", "seed")):
+        if any(about[key] != first[key] for key in ("stage", "config", "seed")) or _sums(about) != _sums(first):
             raise CellscaperError(f"{path} holds parts of different sets ({file} is of another); give each a folder")
         if total != first["part"][1]:
             raise CellscaperError(
@@ -40,10 +40,18 @@ def part_files(path: Path, schema: str) -> list[Path]:
     if not found:
         raise CellscaperError(f"{path} is a folder without parts of a set; name a file or a folder of {FILES[schema]}")
     total = first["part"][1]
-    missing = [number for number in range(1, total + 1) if number not in found]
-    if missing:
-        raise CellscaperError(f"{path} lacks part {missing[0]} of {total} ({len(missing)} are missing); make it first")
+    if len(found) < total:
+        missing = next(number for number in range(1, total + 1) if number not in found)
+        raise CellscaperError(
+            f"{path} lacks part {missing} of {total} ({total - len(found)} are missing); make it first"
+        )
     return [found[number] for number in sorted(found)]
+
+
+def _sums(about: Any) -> dict[str, str]:
+    """The checksums of the inputs that all parts of a set share; the images of each part have layouts of their own."""
+    inputs = about.get("inputs", {})
+    return {name: one["sha256"] for name, one in inputs.items() if name != "layouts"}
 
 
 def _provenance(file: Path, schema: str) -> Any:
@@ -52,6 +60,11 @@ def _provenance(file: Path, schema: str) -> Any:
         if get_text(content, "schema") != schema:
             return None
         about = json.loads(get_text(content, "provenance"))
-    if not isinstance(about.get("part"), list):
+    if not _is_part(about.get("part")):
         raise CellscaperError(f"{file} is no part of a set, so its folder cannot be read as one; name the file itself")
     return about
+
+
+def _is_part(value: Any) -> bool:
+    """Whether it is [k, n] with 1 ≤ k ≤ n."""
+    return isinstance(value, list) and [type(one) for one in value] == [int, int] and 1 <= value[0] <= value[1]

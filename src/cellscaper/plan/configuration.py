@@ -7,7 +7,7 @@ from pathlib import Path
 from cellscaper.plan.agreement import check_names
 from cellscaper.plan.house import ROOT
 from cellscaper.plan.merging import Config, layered, overlay, with_bases
-from cellscaper.plan.places import INHERITING, Layer, Places, read_yaml
+from cellscaper.plan.places import INHERITING, Layer, Places, read_overlay
 from cellscaper.plan.schema import check_current, filled, schema
 from cellscaper.plan.validation import check_keys, check_schema
 
@@ -16,7 +16,7 @@ FILES = (ROOT / "config.yaml", *(ROOT / "workflow" / "tables" / f"{name}.yaml" f
 
 def in_files(files: Iterable[Path]) -> list[Layer]:
     """The contents of files, each with its place."""
-    return [(f"in {file}", read_yaml(file) or {}) for file in files]
+    return [(f"in {file}", read_overlay(file)) for file in files]
 
 
 @cache

@@ -19,16 +19,37 @@ INHERITING = ("experiments", "tables")  # sections whose entries may have a `bas
 def read_yaml(file: Path) -> Any:
     """The content of a JSON or YAML file; JSON first, as Snakemake does it: YAML takes JSON's 1e-05 for a text.
 
-    The C loader, if PyYAML has it, is ten times faster. CellscaperError for a key that stands twice in a map.
+    The C loader, if PyYAML has it, is ten times faster. CellscaperError for a file that is neither, and for a key that
+    stands twice in a map.
     """
-    text = Path(file).read_text(encoding="utf-8")
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CellscaperError(f"{file} is not text in UTF-8 ({error.reason} at byte {error.start})") from None
     try:
         return json.loads(text, object_pairs_hook=partial(_map_of, file))
     except ValueError:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
-        node = loader.get_single_node()
-        _check_twice(node, file, set())
-        return None if node is None else loader.construct_document(node)
+        try:
+            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+            node = loader.get_single_node()
+            _check_twice(node, file, set())
+            return None if node is None else loader.construct_document(node)
+        except yaml.YAMLError as error:
+            raise CellscaperError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def read_overlay(file: Path) -> Any:
+    """The map in a configuration file, empty for an empty file; CellscaperError for anything else."""
+    found = read_yaml(file)
+    if found is not None and not isinstance(found, Mapping):
+        raise CellscaperError(f"{file} holds {type(found).__name__}, expected keys of the configuration (KEY: VALUE)")
+    try:
+        json.dumps(found, default=str, skipkeys=True)
+    except (ValueError, RecursionError):
+        raise CellscaperError(
+            f"{file} has a map that contains itself (&, *), or too deep a map; write it out"
+        ) from None
+    return found or {}
 
 
 def _map_of(file: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

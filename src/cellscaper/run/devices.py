@@ -1,6 +1,9 @@
 """The device on which a stage computes."""
 
+import contextlib
 import os
+import re
+import signal
 import subprocess
 
 import torch
@@ -9,16 +12,22 @@ from cellscaper.errors import CellscaperError
 from cellscaper.run import launch
 
 CPU_INSTEAD = "set gpu: 0 for the rule in config `resources`, or CELLSCAPER_DEVICE=cpu, to compute on the CPU"
+PATIENCE = 20.0  # seconds that nvidia-smi has to answer
 
 
 def device(gpus: int) -> torch.device:
     """The device of a job that was given this many GPUs: the CPU for 0, else this process's GPU.
 
     The environment variable CELLSCAPER_DEVICE (cpu, cuda, cuda:1) is obeyed before this. Each process of torchrun has
-    its own GPU. CellscaperError if there are fewer GPUs than asked for, with what is known of the driver.
+    its own GPU. CellscaperError for another value of it, and if there are fewer GPUs than asked for, with what is known
+    of the driver.
     """
     name = os.environ.get("CELLSCAPER_DEVICE") or ("cuda" if gpus else "cpu")
-    if not name.startswith("cuda"):
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,3})?", name):
+        raise CellscaperError(
+            f"CELLSCAPER_DEVICE={name}: expected cpu, cuda or a GPU by its number, for example cuda:1"
+        )
+    if name == "cpu":
         return torch.device(name)
     if not torch.cuda.is_available():
         raise CellscaperError(no_gpu("the job asks for a GPU" if gpus else f"CELLSCAPER_DEVICE={name}"))
@@ -29,7 +38,10 @@ def device(gpus: int) -> torch.device:
                 "config `resources`, or run where there are more"
             )
         return torch.device("cuda", launch.rank())
-    return torch.device(name)
+    found, there = torch.device(name), torch.cuda.device_count()
+    if (found.index or 0) >= there:
+        raise CellscaperError(f"CELLSCAPER_DEVICE={name}: torch sees {there} GPUs; give a number from 0 to {there - 1}")
+    return found
 
 
 def best_device() -> torch.device:
@@ -48,13 +60,32 @@ def driver() -> str:
     """What ``nvidia-smi`` says of the driver and the GPUs."""
     command = ["nvidia-smi", "--query-gpu=driver_version,name", "--format=csv,noheader"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        status, said, fault = _ask(command)
     except FileNotFoundError:
         return "this machine has no nvidia-smi, so probably no NVIDIA driver"
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"nvidia-smi did not answer ({error})"
-    lines = said.stdout.split("\n") if said.returncode == 0 else []
+    lines = said.split("\n") if status == 0 else []
     cards = [line.split(", ", 1) for line in lines if ", " in line]
     if not cards:
-        return f"nvidia-smi finds no GPU ({' '.join((said.stderr or said.stdout).split()) or 'no message'})"
+        return f"nvidia-smi finds no GPU ({' '.join((fault or said).split()) or 'no message'})"
     return f"the driver is {cards[0][0]} with {len(cards)} GPU{'s' if len(cards) > 1 else ''} ({cards[0][1]})"
+
+
+def _ask(command: list[str]) -> tuple[int, str, str]:
+    """Exit status, output and errors of a command; TimeoutExpired after PATIENCE.
+
+    Nobody waits for a process that cannot be ended, as nvidia-smi with a hanging driver, or for its children.
+    """
+    asked = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True
+    )
+    try:
+        said, fault = asked.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(asked.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            asked.wait(1)
+        raise
+    return asked.returncode, said, fault

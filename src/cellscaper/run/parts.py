@@ -13,6 +13,13 @@ from cellscaper.run.progress import Progress, log
 BATCHES = 8  # batches in a part that is kept: what a kill costs at most
 
 
+def part_numbers(part: str, parts: str) -> tuple[int, int]:
+    """The texts of ``--part`` and ``--parts`` as numbers; :func:`part_rows` checks that there is such a part."""
+    if not (part.isdecimal() and parts.isdecimal()):
+        raise CellscaperError(f"--part {part} --parts {parts}: expected whole numbers, for example --part 3 --parts 50")
+    return int(part), int(parts)
+
+
 def part_rows(total: int, unit: int, number: int, parts: int) -> range:
     """The rows of part ``number`` (1 … ``parts``) of ``total`` rows. Parts begin at multiples of ``unit`` rows.
 

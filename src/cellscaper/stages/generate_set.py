@@ -11,7 +11,7 @@ from cellscaper.generators.writing import stage_request, write_generated
 from cellscaper.plan.provenance import record
 from cellscaper.run import stage
 from cellscaper.run.methods import method
-from cellscaper.run.parts import part_rows
+from cellscaper.run.parts import part_numbers, part_rows
 from cellscaper.run.seeds import sample_seeds
 from cellscaper.run.settings import read
 
@@ -21,7 +21,7 @@ def main() -> None:
     args = stage.arguments(__doc__, inputs, outputs=["layouts"], options=["part", "parts"], gpus="one")
     section = read(SetSection, args.config, "generate_set")
     generator: Generator = method("generators", section.method)
-    part, parts = int(args.part), int(args.parts)
+    part, parts = part_numbers(args.part, args.parts)
     rows = part_rows(section.layouts, section.unit, part, parts)
     train = read_layouts(args.cells).where(split="train")
     given = read_layouts(args.targets) if args.targets else None

@@ -7,7 +7,7 @@ from cellscaper.painters.writing import stage_request, write_painted
 from cellscaper.plan.provenance import record
 from cellscaper.run import stage
 from cellscaper.run.methods import method
-from cellscaper.run.parts import part_rows
+from cellscaper.run.parts import part_numbers, part_rows
 from cellscaper.run.seeds import sample_seeds
 
 
@@ -19,7 +19,8 @@ def main() -> None:
         options=["decoder", "part", "parts"],
         gpus="one",
     )
-    section, part, parts = args.config, int(args.part), int(args.parts)
+    section = args.config
+    part, parts = part_numbers(args.part, args.parts)
     painter: Painter = method("painters", section["method"])
     layouts = read_layouts(args.layouts, args.decoder)
     rows = part_rows(section["layouts"], section["unit"], part, parts)

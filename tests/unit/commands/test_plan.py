@@ -137,3 +137,23 @@ def test_the_help_lists_it(capsys):
     with pytest.raises(SystemExit):
         cli.call(["--help"])
     assert re.search(r"^    plan +what a run of the workflow costs", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"x\xff\xfey", "is not text in UTF-8 (invalid start byte at byte 1)"),
+        (b"- a\n- b\n", "holds list, expected keys of the configuration"),
+        (b"seeds", "holds str, expected keys of the configuration"),
+        (b"run: [1\n", "is not YAML: "),
+        (b"run: \x01\n", "is not YAML: "),
+        (b"experiments: &a {adm: *a}", "has a map that contains itself"),
+        (b"experiments: {adm: {training: {steps: 1" + b"0" * 400 + b"}}}", "numbers too large to calculate with"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_one_line(tmp_path, content, message):
+    own = tmp_path / "own.yaml"
+    own.write_bytes(content)
+    with pytest.raises(CellscaperError) as caught:
+        cli.call(["plan", "--configfile", str(own)])
+    assert message in str(caught.value)

@@ -81,6 +81,18 @@ def write(path, **about):
         ({"a.h5": {"part": [1, 2]}, "b.h5": {"part": [2, 3]}}, "holds parts of 2 and of 3"),
         ({"a.h5": {"part": [1, 2]}, "b.h5": {"part": [2, 2], "seed": 1}}, "holds parts of different sets"),
         ({"a.h5": {"part": [1, 1]}, "b.h5": {}}, "b.h5 is no part of a set"),
+        *(
+            ({"a.h5": {"part": bad}}, "a.h5 is no part of a set")
+            for bad in ([1], ["1", "2"], [0, 3], [4, 3], [1, 2, 3])
+        ),
+        ({"a.h5": {"part": [7, 999_999_999]}}, "lacks part 1 of 999999999 (999999998 are missing)"),
+        (
+            {
+                "a.h5": {"part": [1, 2], "inputs": {"mask": {"file": "mask.png", "sha256": "a"}}},
+                "b.h5": {"part": [2, 2], "inputs": {"mask": {"file": "mask.png", "sha256": "b"}}},
+            },
+            "holds parts of different sets",
+        ),
     ],
 )
 def test_a_folder_that_is_not_one_set_is_refused(tmp_path, files, message):
@@ -106,3 +118,10 @@ def test_a_damaged_part_is_named(folder):
     (folder / "part10-of-4" / "layouts.h5").write_bytes(b"no HDF5")
     with pytest.raises(CellscaperError, match="part10-of-4"):
         read_layouts(folder, "points")
+
+
+def test_the_images_of_each_part_are_made_of_its_own_layouts(tmp_path):
+    for number in (1, 2):
+        inputs = {"layouts": {"file": "layouts.h5", "sha256": str(number)}, "model": {"file": "m", "sha256": "a"}}
+        write(tmp_path / f"{number}.h5", part=[number, 2], inputs=inputs)
+    assert len(read_layouts(tmp_path)) == 4

@@ -485,3 +485,23 @@ def test_refused_files_are_closed(tmp_path):
 def test_checksum_is_sha256(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")  # NIST's example
     assert checksum(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_file_that_another_process_writes_is_left_to_it(tmp_path):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom cellscaper.disk.storage import write_images\n"
+        "with write_images(Path(sys.argv[1]), {}) as out:\n    print('open', flush=True)\n    sys.stdin.readline()\n"
+    )
+    file = tmp_path / "images.h5"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as first:
+        assert first.stdout.readline() == "open\n"
+        with (
+            pytest.raises(CellscaperError, match="is being written by another process"),
+            hdf5.create(file, "cellscaper/images", {}),
+        ):
+            pass
+        first.communicate("\n")
+    assert first.returncode == 0
+    assert [one.name for one in tmp_path.iterdir()] == ["images.h5"]

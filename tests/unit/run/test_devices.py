@@ -1,6 +1,7 @@
 """The device of a job: what its rule asks for, one sentence where there is no GPU."""
 
 import stat
+import time
 
 import pytest
 import torch
@@ -93,3 +94,38 @@ def test_each_process_of_a_training_has_its_own_gpu(monkeypatch):
     cuda(monkeypatch, True, 1)
     with pytest.raises(CellscaperError, match="2 GPUs are asked for and torch sees 1"):
         device(2)
+
+
+@pytest.mark.parametrize("name", ["gpu", "CPU", "cuda:x", "cuda:-1", "cudaa", "meta", " ", "cuda:1000000"])
+def test_another_device_is_one_line(monkeypatch, name):
+    cuda(monkeypatch, True, 2)
+    monkeypatch.setenv("CELLSCAPER_DEVICE", name)
+    with pytest.raises(CellscaperError, match="expected cpu, cuda or a GPU by its number"):
+        device(1)
+
+
+def test_a_gpu_that_is_not_there_is_one_line(monkeypatch):
+    cuda(monkeypatch, True, 2)
+    monkeypatch.setenv("CELLSCAPER_DEVICE", "cuda:2")
+    with pytest.raises(CellscaperError, match="torch sees 2 GPUs; give a number from 0 to 1"):
+        device(1)
+
+
+def program(monkeypatch, folder, body):
+    path = folder / "nvidia-smi"
+    path.write_bytes(b"#!/bin/sh\n" + body)
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def test_nobody_waits_for_a_driver_that_hangs(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "PATIENCE", 0.2)
+    program(monkeypatch, tmp_path, b"sleep 300 &\nwait\n")  # the child holds the pipe
+    began = time.monotonic()
+    assert driver().startswith("nvidia-smi did not answer (")
+    assert time.monotonic() - began < 60
+
+
+def test_bytes_that_are_no_text_are_no_driver(monkeypatch, tmp_path):
+    program(monkeypatch, tmp_path, b"printf '\\377\\376 nothing'; exit 3\n")
+    assert driver().startswith("nvidia-smi finds no GPU (")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cellscaper.disk.storage import write_layouts
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
-from cellscaper.run.parts import KeptParts, part_rows
+from cellscaper.run.parts import KeptParts, part_numbers, part_rows
 
 
 @given(st.integers(1, 5000), st.integers(1, 64), st.data())
@@ -25,6 +25,14 @@ def test_parts_are_all_rows_once_and_begin_with_a_batch(total, unit, data):
 def test_parts_that_cannot_be_are_refused(number, parts):
     with pytest.raises(CellscaperError, match="part"):
         part_rows(100, 20, number, parts)
+
+
+@pytest.mark.parametrize("part", ["", "x", "-1", "1.5", "²"])
+def test_a_part_that_is_no_number_is_one_line(part):
+    assert part_numbers("3", "50") == (3, 50)
+    for texts in ((part, "3"), ("1", part)):
+        with pytest.raises(CellscaperError, match="expected whole numbers"):
+            part_numbers(*texts)
 
 
 @pytest.fixture
