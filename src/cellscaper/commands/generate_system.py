@@ -118,6 +118,8 @@ def _sampling(args: argparse.Namespace, generator: Any, model: Model) -> Any:
         wanted["steps"] = int(args.steps)
     if args.guidance is not None:
         wanted["guidance"] = options.number(args.guidance, "--guidance")
+        if wanted["guidance"] < 0:
+            raise CellscaperError(f"--guidance {args.guidance!r}: expected a number of at least 0")
     for key in wanted:
         if key not in known:
             raise CellscaperError(f"--{key}: {model.system} makes a layout in one pass, without {key}; leave it out")

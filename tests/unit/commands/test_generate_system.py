@@ -181,7 +181,7 @@ def test_parts_of_any_number_are_the_whole(call, name):
         (("--counts", "epithelial=0"), "no cells are asked for; give at least one class a count above 0"),
         (("--counts", "epithelial=2000"), "2000 cells of class 1 requested on a 32×32 px map: only 1024 markers of"),
         (("--steps", "60"), "60 sampling steps"),
-        (("--guidance", "-1"), "the command line.guidance = -1.0: Input should be greater than or equal to 0"),
+        (("--guidance", "-1"), "--guidance '-1': expected a number of at least 0"),
         (
             ("--system", "tmccg", "--steps", "5"),
             "--steps: tmccg makes a layout in one pass, without steps; leave it out",
