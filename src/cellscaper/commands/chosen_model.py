@@ -61,7 +61,8 @@ class Work:
     """How layouts are made, for the common part of the command.
 
     counts (C,) cells in ``pixels`` px²; ``config`` and ``methods`` of the record; ``columns`` of every layout
-    batch    layouts that are made together; ``units(n)``: steps of the progress of n layouts, called ``verb``
+    batch    layouts that are made together; with ``aligned`` batches begin at its multiples, so that a layout has the
+             same rounding whatever else is made. ``units(n)``: steps of the progress of n layouts, called ``verb``
     layouts  a layout for each seed; it tells ``advance`` of the steps
     said     lines at the end
     """
@@ -76,6 +77,7 @@ class Work:
     verb: str
     layouts: Callable[[Sequence[int], Callable[[int], None]], "Iterator[Layout]"]
     said: Callable[[], list[str]] = field(default=list)
+    aligned: bool = False
 
 
 def chosen_model(system: str | None, file: Path | None) -> Model:

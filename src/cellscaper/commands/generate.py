@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> None:
     if part is not None:
         provenance["part"] = list(part)
     number, parts = part or (1, 1)
-    rows = part_rows(n, work.batch if n >= work.batch * parts else 1, number, parts)
+    rows = part_rows(n, work.batch if work.aligned or n >= work.batch * parts else 1, number, parts)
     shown: list[Layout] = []
     with (
         Progress(work.units(len(rows)), work.verb) as progress,

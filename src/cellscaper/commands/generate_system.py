@@ -18,7 +18,7 @@ from cellscaper.run.devices import best_device
 from cellscaper.run.methods import method
 from cellscaper.run.settings import read
 
-BATCH = 16  # layouts that are made together
+BATCH = 4  # layouts that are made together, always so many: sums are rounded by the size of the batch
 BATCHES = 8  # batches of one request
 EXACT = ("points", "requested")  # decoders whose layouts have exactly the requested counts
 OF_POINTS = {"mask": "--mask", "around": "--around", "spread": "--spread", "min_distance": "--min-distance"}
@@ -50,13 +50,19 @@ def work(args: argparse.Namespace, paths: Mapping[str, Path], model: Model) -> W
 
     def layouts(seeds: Sequence[int], advance: Callable[[int], None]) -> Iterator[Layout]:
         for first in range(0, len(seeds), BATCH * BATCHES):
-            some = seeds[first : first + BATCH * BATCHES]
-            targets = LayoutSet.build([target] * len(some), model.classes, model.mpp)
+            some = list(seeds[first : first + BATCH * BATCHES])
+            filled = some + some[-1:] * (-len(some) % BATCH)
+            targets, left = LayoutSet.build([target] * len(filled), model.classes, model.mpp), [len(some)]
+
+            def counted(number: int, left: list[int] = left) -> None:
+                advance(min(number, left[0]))
+                left[0] -= min(number, left[0])
+
             request = Request(
-                targets, some, settings, targets[:0], model.region, weights=weights, facts=facts, device=where,
-                advance=advance,
+                targets, filled, settings, targets[:0], model.region, weights=weights, facts=facts, device=where,
+                advance=counted,
             )  # fmt: skip
-            found = generator.generate(request).sets[decoder]
+            found = generator.generate(request).sets[decoder][: len(some)]
             made[0] += len(found)
             made[1] += len(found.points)
             made[2] += int((found.counts() == counts).all(axis=1).sum())
@@ -86,6 +92,7 @@ def work(args: argparse.Namespace, paths: Mapping[str, Path], model: Model) -> W
         verb="layouts",
         layouts=layouts,
         said=said,
+        aligned=True,
     )
 
 
@@ -118,6 +125,8 @@ def _sampling(args: argparse.Namespace, generator: Any, model: Model) -> Any:
         wanted["steps"] = int(args.steps)
     if args.guidance is not None:
         wanted["guidance"] = options.number(args.guidance, "--guidance")
+        if wanted["guidance"] < 0:
+            raise CellscaperError(f"--guidance {args.guidance!r}: expected a number of at least 0")
     for key in wanted:
         if key not in known:
             raise CellscaperError(f"--{key}: {model.system} makes a layout in one pass, without {key}; leave it out")

@@ -23,7 +23,7 @@ def shipped_file(name: str) -> Path:
     if name not in shipped_names():
         raise CellscaperError(
             f"this installation has no weights of {name} (it has {', '.join(shipped_names()) or 'none'}); train them, "
-            "for example with `make brca TRAIN=1`, and name the file model.safetensors (docs/weights.md)"
+            "for example with `make brca TRAIN=1`, and give the training's model.safetensors (docs/weights.md)"
         )
     file = FOLDER / f"{name}.safetensors"
     if not file.exists():

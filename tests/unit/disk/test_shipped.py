@@ -52,7 +52,7 @@ def test_weights_that_are_not_there_are_one_line_that_says_how_to_train_them(fol
         shipped.shipped_file("topocellgen")
     assert str(caught.value) == (
         "this installation has no weights of topocellgen (it has toy); train them, for example with `make brca "
-        "TRAIN=1`, and name the file model.safetensors (docs/weights.md)"
+        "TRAIN=1`, and give the training's model.safetensors (docs/weights.md)"
     )
 
 

@@ -211,7 +211,7 @@ def test_other_files_are_one_line(weights, tmp_path):
         weights["tmccg"], generator=method("generators", "point_diffusion"),
         recipe=prepared("point_diffusion", OLD, 0).recipe,
     )  # fmt: skip
-    assert "generator point_diffusion draws maps and needs a grid" in refused(weights["point_diffusion"])
+    assert "the weights are a model of point_diffusion, expected one of maps" in refused(weights["point_diffusion"])
     assert "has no `anatomy`" in refused(weights["adm"], generator=method("generators", "random"))
     painter = tmp_path / "painter.safetensors"
     write_weights(painter, {"a": torch.ones(1)}, {}, classes=["a"], mpp=0.5, section={"method": "diffusion"})

@@ -67,7 +67,7 @@ def test_only_the_content_of_a_file_counts(toy, tmp_path):
     plans = [outputs(f"experiments: {{topocellgen: {{weights: {one}}}}}").experiments for one in (file, moved)]
     one, other = (sections.sampling_section(plan, "brca_m2c", "topocellgen", "test") for plan in plans)
     assert one == other
-    changed = outputs(f"experiments: {{topocellgen: {{weights: {toy('tc', small='skip')}}}}}")
+    changed = outputs(f"experiments: {{topocellgen: {{weights: {toy('other', small='skip')}}}}}")
     assert sections.sampling_section(changed.experiments, "brca_m2c", "topocellgen", "test") != one
     untouched = [
         sections.sampling_section(plan.experiments, "brca_m2c", "adm", "test") for plan in (outputs(""), changed)

@@ -208,9 +208,11 @@ def anatomy(recipe: Recipe, classes: Sequence[str]) -> Anatomy:
 
     The recipe may be of any diffusion on layout maps. The condition starts anew where it is of another kind or scale.
     """
+    if recipe.grid is None:
+        raise CellscaperError(f"the weights are a model of {recipe.method}, expected one of maps; take other weights")
     own = recipe.settings if isinstance(recipe.settings, dict) else recipe.settings.model_dump(mode="json")
     blocks = {key: own[key] for key in MapSettings.model_fields if key in own}
-    settings, grid = read(MapSettings, blocks, f"generators {recipe.method}"), grid_of(recipe)
+    settings, grid = read(MapSettings, blocks, f"generators {recipe.method}"), recipe.grid
     kinds = ["layout"] if recipe.density is None else ["layout", "density"]
     inputs = [(kind, name, k) for kind in kinds for name in classes for k in range(settings.network.fold**2)]
     outputs = [("mean", *one) for one in inputs]
