@@ -23,6 +23,7 @@ _SHIFTS = range(-32, 33, 4)  # px
 _SCALES = np.geomspace(0.4, 2.6, 240).tolist()  # factors, 0.8 % apart
 MOST_TABLES = 400  # tables whose names of images are looked at
 
+_Darkness = dict[tuple[float, ...], float]  # of the scales or shifts that are tried
 _Points = NDArray[np.float64]
 _FRAMES: dict[str, Callable[[_Points, NDArray[np.float64]], _Points]] = {
     "y and x swapped": lambda points, size: points[:, ::-1],
@@ -116,16 +117,16 @@ def _searched(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.uin
         return _mean([under(sample[image], own) for image, own in moved.items()]) if np.mean(inside) > INSIDE else 0.0
 
     plain = dark(1.0, 0, 0)
-    scales = {(scale,): dark(scale, 0, 0) for scale in _SCALES if abs(scale - 1) > 0.02}
-    shifts = {(down, right): dark(1.0, down, right) for down in _SHIFTS for right in _SHIFTS}
+    scales: _Darkness = {(scale,): dark(scale, 0, 0) for scale in _SCALES if abs(scale - 1) > 0.02}
+    shifts: _Darkness = {(down, right): dark(1.0, down, right) for down in _SHIFTS for right in _SHIFTS}
     for found, near in ((scales, 0.05), (shifts, 8)):
-        best = max(found, key=lambda key, found=found: found[key])  # type: ignore[misc]
+        best = max(found, key=lambda key, found=found: found[key])
         others = [value for key, value in found.items() if max(np.abs(np.subtract(key, best))) > near]
         if found[best] - plain < 2 * CLEAR or found[best] - max(others) < CLEAR:
             continue
         if len(best) == 1:
             return f"all places {best[0]:.3g} times as large", found[best] - plain
-        down, right = best
+        down, right = (int(step) for step in best)
         return (
             f"all of them {abs(down)} px further {'down' if down > 0 else 'up'} and {abs(right)} px further "
             f"{'right' if right > 0 else 'left'}",

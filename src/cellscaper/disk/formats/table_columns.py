@@ -95,7 +95,7 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
         if plain(name) in _NOT_CELLS:
             raise ValueError(f"column {name!r}: its lines are {_NOT_CELLS[plain(name)]}, expected a line for each cell")
     numeric = [name if _numbers([row[i] for row in rows]) else "" for i, name in enumerate(header)]
-    at, why = places(numeric), []
+    at, why = places(numeric) or places(header), []  # else the reader names the line
     if at is None and (other := in_other_unit(numeric)) is not None:
         raise ValueError(f"column {other!r} is in {unit_of(other)}, expected px or µm; convert it")
     if at is None:
