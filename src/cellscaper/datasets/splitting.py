@@ -44,6 +44,9 @@ def _lists(
     """The lists of each split: files named after it, or a table with a column of splits."""
     found: dict[str, list[tuple[str, Listing]]] = {}
     empty: list[tuple[str, Listing]] = []
+    gone = [name for name in folder.lost if split_in(PurePosixPath(name).stem) and _is_list(PurePosixPath(name))]
+    if any(name.lower().endswith(ENDINGS) for name in gone):
+        raise CellscaperError(f"{gone[0]} is a link that leads nowhere; give the list of images, or take the link away")
     few = _few_tables(folder, used)
     for name, path in folder.paths.items():
         inner = PurePosixPath(name)
