@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Rerun or read, compare, print; CellscaperError if a number is not reproduced."""
-    from cellscaper.plan.schema import ROOT
+    from cellscaper.plan.house import ROOT
     from cellscaper.report.committed.collect import collected, preset_outputs
 
     committed = Path(args.committed) if args.committed else ROOT / "docs" / "results"
@@ -128,7 +128,7 @@ def _refuse_its_own_run(cells: "list[Cell]", again: "list[Cell]", results: Path)
 
 def _snakemake(preset: str, results: str, files: list[str], cores: int, config: list[str]) -> None:
     """Make the tables of a preset in the folder ``results``."""
-    from cellscaper.plan.schema import ROOT
+    from cellscaper.plan.house import ROOT
     from cellscaper.report.committed.collect import preset_files
 
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(ROOT)]

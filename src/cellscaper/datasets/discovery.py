@@ -149,7 +149,7 @@ def _shared(
         raise CellscaperError(f"{' and '.join(list(chosen)[:2])} name their images in different columns; use one file")
     cells = {image: name for name, (matched, _) in chosen.items() for image in matched}
     without = [image for image in photos if image not in cells]
-    globs, out = _images(photos, sorted(headers.keys() - set(photos)))
+    globs, out = _images(photos, sorted({*headers, *candidates.folder.lost} - set(photos)))
     return Found(cells, without, globs, out, sorted(chosen), headers, columns.pop(), reasons)
 
 
@@ -185,7 +185,7 @@ def _described(
         if image not in cells and image not in without:
             reasons.setdefault(image, NO_CELLS)
     chosen = sorted([*cells, *without])
-    others = [name for name in headers if name not in chosen]
+    others = [name for name in (*headers, *folder.lost) if name not in chosen]
     globs, out = _images(chosen, others)
     patterns: dict[str, list[str]] = {}
     for pair in pairs:

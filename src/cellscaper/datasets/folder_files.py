@@ -15,13 +15,14 @@ class FolderFiles:
     """All files below ``root`` by their paths relative to it, with ``/``, in composed letters (NFC).
 
     Hidden files and files in hidden folders below ``root`` are not listed, nor is macOS's ``__MACOSX``; ``odd`` are
-    files whose names are not UTF-8.
+    files whose names are not UTF-8; ``lost`` are links that lead nowhere and pipes, after ``drop_lost``.
     """
 
     def __init__(self, root: Path):
         self.root = root
         self.paths: dict[str, Path] = {}
         self.odd: list[Path] = []
+        self.lost: list[str] = []
         for path in walk(root):
             inner = path.relative_to(root)
             if any(part.startswith(".") or part == "__MACOSX" for part in inner.parts):
@@ -38,9 +39,16 @@ class FolderFiles:
     def of_names(cls, names: Sequence[str]) -> "FolderFiles":
         """A list of names without files, for matching."""
         made = cls.__new__(cls)
-        made.root, made.odd = Path("."), []
+        made.root, made.odd, made.lost = Path("."), [], []
         made.paths = {composed(name): Path(name) for name in names}
         return made
+
+    def drop_lost(self) -> "FolderFiles":
+        """Itself, without the names that are no files."""
+        self.lost = [name for name, path in self.paths.items() if not path.is_file()]
+        for name in self.lost:
+            del self.paths[name]
+        return self
 
     def matching(self, patterns: Sequence[str]) -> list[str]:
         """The names that match one of the globs, sorted; CellscaperError for a glob that leaves the folder."""

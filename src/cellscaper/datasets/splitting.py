@@ -13,7 +13,7 @@ from cellscaper.disk.formats.text_table import short
 from cellscaper.errors import CellscaperError
 
 VAL = 0.1  # share of the training images that become validation images where no list names any
-_FEW = 5  # unused tables in a folder that are looked into
+_FEW, _SMALL = 5, 1_000_000  # unused tables in a folder that are looked into, bytes of each
 _SPLITS = frozenset(("split", "splits", "fold", "folds", "partition", "dataset", "sets"))
 _OTHER = frozenset(
     ("log", "logs", "loss", "result", "results", "score", "scores", "metrics", "history", "config", "notes")
@@ -44,6 +44,9 @@ def _lists(
     """The lists of each split: files named after it, or a table with a column of splits."""
     found: dict[str, list[tuple[str, Listing]]] = {}
     empty: list[tuple[str, Listing]] = []
+    gone = [name for name in folder.lost if split_in(PurePosixPath(name).stem) and _is_list(PurePosixPath(name))]
+    if any(name.lower().endswith(ENDINGS) for name in gone):
+        raise CellscaperError(f"{gone[0]} is a link that leads nowhere; give the list of images, or take the link away")
     few = _few_tables(folder, used)
     for name, path in folder.paths.items():
         inner = PurePosixPath(name)
@@ -108,8 +111,8 @@ def against_folders(images: Sequence[str], where: Mapping[str, str], val_listed:
 def _few_tables(folder: FolderFiles, used: set[str]) -> set[str]:
     """Tables that are not used, in folders with few of them: one may have a column of splits."""
     tables: dict[str, list[str]] = {}
-    for name in folder.paths:
-        if name not in used and name.lower().endswith((".csv", ".tsv")):
+    for name, path in folder.paths.items():
+        if name not in used and name.lower().endswith((".csv", ".tsv")) and path.stat().st_size <= _SMALL:
             tables.setdefault(str(PurePosixPath(name).parent), []).append(name)
     return {name for own in tables.values() if len(own) <= _FEW for name in own}
 

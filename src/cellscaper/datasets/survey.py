@@ -63,7 +63,7 @@ def survey(folder: Path, name: str, asked: Asked) -> Survey:
     """Read a folder and describe it. CellscaperError for an invalid name and for files that cannot be read at all."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise CellscaperError(f"--name {name!r}: expected small letters, digits and _, a letter first")
-    files = FolderFiles(folder)
+    files = FolderFiles(folder).drop_lost()
     found = discovery.find(files, asked.images, asked.dots)
     try:
         return _survey(folder, name, asked, files, found)

@@ -49,6 +49,8 @@ def lines(folder: FolderFiles, used: Iterable[str], reasons: Mapping[str, str]) 
     if folder.odd:
         first = ascii(folder.odd[0].name)
         said.append(f"{counted(len(folder.odd), 'file')} not used: the names are not UTF-8, first {first}")
+    if lost := [name for name in folder.lost if _kind_of(name) is not None]:
+        said.append(f"{counted(len(lost), 'link')} not used {shown(lost)}: they lead nowhere, or to no file")
     return said
 
 
@@ -65,13 +67,18 @@ def shown(names: list[str]) -> str:
 
 
 def _kind(folder: FolderFiles, name: str) -> str | None:
+    """image, table or file for a name that looks like one; None for a text without numbers, and for the rest."""
+    if suffix(PurePosixPath(name)) == ".txt" and not _has_numbers(folder, name):  # type: ignore[arg-type]
+        return None
+    return _kind_of(name)
+
+
+def _kind_of(name: str) -> str | None:
     ending = suffix(PurePosixPath(name))  # type: ignore[arg-type]
     if PurePosixPath(name).name.lower() in _NO_DATA:
         return None
     if ending in (*PICTURES, *OTHER_PICTURES):
         return "image"
-    if ending == ".txt" and not _has_numbers(folder, name):
-        return None
     if ending in CELLS:
         return "table" if ending in (".csv", ".tsv", ".txt") else "file"
     return "file" if ending in OTHER_TABLES else None

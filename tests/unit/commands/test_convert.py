@@ -156,3 +156,19 @@ def test_the_columns_of_a_table_can_be_named(tmp_path, capsys):
     cli.call([*arguments, "--columns", "y=b µm,x=a,class=kind"])
     found = read_layouts(tmp_path / "a.h5")
     assert found.points[0].tolist() == [4.0, 2.0] and found.classes == ("x", "y")  # µm by the name of y
+
+
+def test_fields_of_view_are_images_of_their_own(tmp_path, capsys):
+    rows = [f"{k % 3},{k},{2 * k},a" for k in range(24)]
+    (tmp_path / "a.csv").write_text("fov,y,x,class\n" + "\n".join(rows))
+    cli.call(["convert", str(tmp_path / "a.csv"), str(tmp_path / "a.h5"), "--size", "50,50", "--mpp", "0.5"])
+    assert np.diff(read_layouts(tmp_path / "a.h5").offsets).tolist() == [8, 8, 8]
+    assert "each value of column 'fov' is taken as an image" in capsys.readouterr().err
+
+
+def test_a_size_that_contradicts_the_file_is_said(tmp_path, capsys):
+    data = {"shapes": [{"label": "a", "points": [[3, 4]], "shape_type": "point"}], "imagePath": "a.png"}
+    (tmp_path / "a.json").write_text(json.dumps(data | {"imageHeight": 30, "imageWidth": 40}))
+    cli.call(["convert", str(tmp_path / "a.json"), str(tmp_path / "a.h5"), "--size", "50,50", "--mpp", "0.5"])
+    assert read_layouts(tmp_path / "a.h5").size.tolist() == [[30, 40]]
+    assert "30 × 40 px (height × width): --size is not used" in capsys.readouterr().err

@@ -55,7 +55,7 @@ def test_lists_of_corners_are_no_places(world, tmp_path):
     world.save(tmp_path / "d")
     for i in range(world.n):
         rows = [
-            f'{c},{x - 4},{y - 6},{x + 4},{y + 6},"{x:.0f},{x + 4:.0f}","{y:.0f},{y + 4:.0f}"'
+            f'{c},{x - 4},{y - 6},{x + 4},{y + 6},"{x:.0f},{x + 4:.0f},{x:.0f}","{y:.0f},{y + 4:.0f},{y:.0f}"'
             for y, x, c in world.cells(i)
         ]
         text = "\n".join(["main_classification,xmin,ymin,xmax,ymax,coords_x,coords_y", *rows])
@@ -99,6 +99,7 @@ def test_lines_without_a_place_are_counted(world, tmp_path):
     path.write_text(path.read_text() + "NA,NA,tumor\n,,tumor\n")
     found = world.check(folder)
     assert world.right(found) and found.complains("2 lines without a place are left out")
+    (tmp_path / "d.yaml").unlink()
     path.write_text(path.read_text() + "NA,3,tumor\n")
     assert "y is 'NA'" in world.check(folder).fault
 

@@ -188,3 +188,22 @@ def test_the_same_unused_file_of_many_folders_is_one_line(world, tmp_path):
         (part / "cell_groups.csv").write_text("cell_id,group,colour\n1,a,#111111\n")
     found = world.check(tmp_path / "d")
     assert world.right(found) and found.complains("6 tables are not used (first region0/cell_groups.csv")
+
+
+def test_links_that_lead_nowhere_and_pipes_are_counted(world, tmp_path):
+    folder = world.plain(tmp_path / "d")
+    for name in ("b.png", "c.tif", "old.csv", "notes.md"):
+        (folder / name).symlink_to("/nowhere/at/all")
+    os.mkfifo(folder / "pipe.csv")  # reading it would not end
+    found = world.check(folder)
+    assert world.right(found) and found.complains("4 links are not used", "lead nowhere")
+    (tmp_path / "d.yaml").unlink()
+    (folder / "s_03.csv").unlink()
+    (folder / "s_03.csv").symlink_to("/nowhere/s_03.csv")
+    assert "1 images have no dot file, first s_03.png" in world.check(folder).fault
+
+
+def test_a_list_of_a_split_that_leads_nowhere_stops(world, tmp_path):
+    folder = world.plain(tmp_path / "d")
+    (folder / "train.txt").symlink_to("/nowhere/at/all")
+    assert "train.txt is a link that leads nowhere" in world.check(folder).fault

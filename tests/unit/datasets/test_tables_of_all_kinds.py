@@ -214,10 +214,14 @@ def test_line_ends_of_all_systems(world, tmp_path):
     assert world.right(world.check(folder))
 
 
-@pytest.mark.parametrize("name", ["s_{:02d}.xlsx", "s_{:02d}.geojson.zip", "s_{:02d}.xml"])
-def test_files_of_no_kind_that_is_read_are_named(world, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("s_{:02d}.xlsx", "CSV"), ("s_{:02d}.geojson.zip", "unpack it"), ("s_{:02d}.xml", "Pascal VOC"),
+     ("s_{:02d}.sqlite3.bz2", "GeoJSON")],
+)  # fmt: skip
+def test_files_of_no_kind_that_is_read_are_named(world, tmp_path, name, words):
     world.save(tmp_path / "d")
     for i in range(world.n):
         (tmp_path / "d" / name.format(i)).write_bytes(b"PK")
     fault = world.check(tmp_path / "d").fault
-    assert name.format(0) in fault and "GeoJSON" in fault
+    assert name.format(0) in fault and words in fault

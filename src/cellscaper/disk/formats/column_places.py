@@ -75,7 +75,7 @@ def places(header: Sequence[str]) -> dict[str, str] | None:
 def in_other_unit(header: Sequence[str]) -> str | None:
     """A column with places in a unit that is not read; None if there is none."""
     other = [name for name in header if unit_of(name) in _OTHER.values()]
-    bare = {re.sub(rf"(?i)[\W_]*\b?(?:{'|'.join(_OTHER)})\b", "", name.replace("_", " ")): name for name in other}
+    bare = {re.sub(rf"(?i)[\W_]*\b(?:{'|'.join(_OTHER)})\b", "", name.replace("_", " ")): name for name in other}
     found = _places(list(bare))
     return bare[found["y"]] if found else None
 

@@ -12,7 +12,7 @@ from cellscaper.disk.formats.class_names import UNCLASSIFIED
 from cellscaper.disk.formats.facts import Cells, Given, assemble, whole
 from cellscaper.disk.formats.reading import read_text, reading
 from cellscaper.disk.formats.table_cells import TableForm, read_table
-from cellscaper.disk.formats.table_columns import places
+from cellscaper.disk.formats.table_columns import are_shapes, names_an_image, places
 from cellscaper.disk.formats.table_form import find_form, given_form
 from cellscaper.disk.formats.text_table import Lines, split_lines
 from cellscaper.errors import CellscaperError
@@ -65,6 +65,7 @@ def _layouts(path: Path, found: Annotated, given: Given, say: Say) -> LayoutSet:
     if found.unit == "um":
         if given.mpp is None:
             raise CellscaperError(f"{path} has its places in µm; give --mpp (µm a pixel, 0.5 at 20×)")
+        say("the places are in µm by the names of their columns, and are divided by µm a pixel")
         points = points / given.mpp
     if found.unit == "fraction":
         if given.size is None:
@@ -81,6 +82,8 @@ def _layouts(path: Path, found: Annotated, given: Given, say: Say) -> LayoutSet:
     with reading(path, "a file of cells"):
         if found.images is None:
             size = next(iter(found.sizes.values()), None) or given.size
+            if given.size is not None and size != given.size:
+                say(f"its image has {size[0]} × {size[1]} px (height × width): --size is not used")  # type: ignore[index]
             return assemble(path, cells, None, None, Given(size, given.mpp, given.classes))
         rows = [_described(path, name, found.sizes.get(name) or given.size) for name in names]
         return assemble(path, cells, None, rows, given)
@@ -102,12 +105,16 @@ def _table(path: Path, given: Given) -> Annotated:
     columns = found.form.columns
     header = _header(lines)
     numbered = next((name for name in header if name.lower() == "layout"), None)
-    named = next((name for name in header if name.lower() in ("image", "filename", "image_name", "file_name")), None)
-    by = numbered or named
+    taken = set(columns.values()) if isinstance(columns, dict) else set()
+    named = [name for name in header if name.lower() in ("image", "filename", "image_name", "file_name")]
+    parts = [] if numbered or named else [name for name in header if name not in taken and _parts(lines, header, name)]
+    by = numbered or next(iter([*named, *parts]), None)
     if isinstance(columns, dict) and by is not None and by not in columns.values():
         columns = {**columns, "image": by}
     cells = read_table(text, TableForm(columns, found.form.separator, found.form.header), path)
     notes = (*found.why, *cells.notes)
+    if parts and cells.images is not None:
+        notes += (f"each value of column {parts[0]!r} is taken as an image, of the size that is given",)
     if found.corner:
         notes += ("y and x are taken as the centres of boxes, height and width are not used",)
     cells = Annotated(
@@ -128,6 +135,13 @@ def _numbered(path: Path, cells: Annotated, given: Given) -> Annotated:
         cells.points, cells.names, cells.entries, [names[i] for i in numbers], dict.fromkeys(names, given.size),
         cells.left, cells.notes, cells.unit,
     )  # fmt: skip
+
+
+def _parts(lines: Lines, header: Sequence[str], name: str) -> bool:
+    """Whether a column that may name images has a few values for many cells: fields of view, slides, tiles."""
+    at = header.index(name)
+    values = [row[at] for _, row in lines.rows if len(row) == len(header) and row is not header]
+    return names_an_image(name) and 2 <= len(set(values)) <= len(values) / 4 and not are_shapes(values)
 
 
 def _header(lines: Lines) -> list[str]:

@@ -95,7 +95,7 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
         if plain(name) in _NOT_CELLS:
             raise ValueError(f"column {name!r}: its lines are {_NOT_CELLS[plain(name)]}, expected a line for each cell")
     numeric = [name if _numbers([row[i] for row in rows]) else "" for i, name in enumerate(header)]
-    at, why = places(numeric), []
+    at, why = places(numeric) or places(header), []  # else the reader names the line
     if at is None and (other := in_other_unit(numeric)) is not None:
         raise ValueError(f"column {other!r} is in {unit_of(other)}, expected px or µm; convert it")
     if at is None:
@@ -157,6 +157,12 @@ def names_an_image(column: str) -> bool:
     return plain(column) in _IMAGES
 
 
+def are_shapes(values: Iterable[str]) -> bool:
+    """Whether values name kinds of shapes or objects: Polygon, Point, Detection."""
+    known = {value.lower() for value in values}
+    return known <= _SHAPES or known <= _OBJECTS
+
+
 def _option(names: Mapping[str, str], chosen: str) -> str:
     """The option that makes a column the class, for a shell."""
     held = {field: name for field, name in names.items() if field not in ("class", "image")} | {"class": chosen}
@@ -174,7 +180,7 @@ def _class(header: Sequence[str], values: dict[str, list[str]], taken: set[str |
         known = Counter(tidy(value) for value in values[name])
         known.pop(UNCLASSIFIED, None)
         rough = {one.lower() for one in known}
-        if is_object_number(values[name]) or _are_files(known) or (rough and (rough <= _SHAPES or rough <= _OBJECTS)):
+        if is_object_number(values[name]) or _are_files(known) or (rough and are_shapes(rough)):
             continue
         if any(re.fullmatch(r"[+-]?\d*[.,]\d+", one) for one in known):  # a measurement
             continue
