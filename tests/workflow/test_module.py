@@ -1,6 +1,5 @@
 """The workflow as a module of another one, as snakedeploy writes it; the catalog's files; lint."""
 
-import json
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -86,7 +85,7 @@ def test_a_wrong_key_of_a_deployed_configuration_is_told_in_one_line(outer, tmp_
 
 def test_a_part_of_another_workflow_has_its_own_target_and_folder(outer, tmp_path):
     config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text(encoding="utf-8"))
-    own = outer(PART, config=json.dumps(config))
+    own = outer(PART, config=repr(config))
     planned = own.plan(overlays=(), profile="none")
     assert {job.rule for job in planned} == {"cells_fetch_dataset", "cells_read_cells", "cells_cut_patches", "count"}
     whole = own.plan("cells_all", overlays=(), profile="none")

@@ -3,6 +3,7 @@
 Settings                 the metric's block in ``metrics``
 COLUMNS                  the scores that tables show, by name: label, direction, caveat
 score(comparison, settings)  {name: {class, pair of classes or "total": value, …, "mean": value}}
+promised(settings)       the names in COLUMNS that these settings make; without such a function, all of them
 
 Metrics of detections (`detection`) and of images (`image_quality`, `image_copies`) say so in ``OF``. They have
 stages of their own in place of ``score``.
@@ -95,9 +96,10 @@ class Metric(Protocol):
 
 
 def all_scores(name: str, metric: Metric, comparison: Comparison, settings: Any) -> Scores:
-    """The scores of a metric; CellscaperError if one that ``COLUMNS`` promises is not among them."""
+    """The scores of a metric; CellscaperError if one that it promises is not among them."""
     found = metric.score(comparison, settings)
-    missing = metric.COLUMNS.keys() - found.keys()
+    promised = metric.promised(settings) if hasattr(metric, "promised") else metric.COLUMNS.keys()
+    missing = promised - found.keys()
     if missing:
         raise CellscaperError(
             f"metrics/{name}.py: COLUMNS has {', '.join(sorted(missing))}, and `score` returned {', '.join(found)}; "

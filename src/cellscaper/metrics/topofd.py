@@ -70,6 +70,12 @@ class Settings(Block):
     )
 
 
+def promised(settings: Settings) -> set[str]:
+    """The scores of the chosen protocols."""
+    tests = {"topofd_test"} if "paper" in settings.protocols else set()
+    return {METRICS[name] for name in settings.protocols} | tests
+
+
 def score(comparison: Comparison, settings: Settings) -> Scores:
     """TopoFD by each protocol; the protocol ``paper`` also against the test windows."""
 

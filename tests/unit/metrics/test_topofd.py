@@ -6,6 +6,8 @@ from scipy.linalg import sqrtm
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.metrics import topofd as module
+from cellscaper.metrics.protocol import Comparison, all_scores
 from cellscaper.metrics.topofd import topofd
 from cellscaper.topology import matching, transport
 from cellscaper.topology.barycentre import barycentre
@@ -172,3 +174,15 @@ def test_the_common_axis_ends_at_half_the_layouts_side():
 def test_refuses_an_unknown_protocol():
     with pytest.raises(CellscaperError, match="'exact' is not known"):
         topofd(uniform(0), uniform(1), samples=10, protocols=["exact"])
+
+
+@pytest.mark.parametrize("protocols", [("paper",), ("mean_landscape",), ("paper", "released", "mean_landscape")])
+def test_a_choice_of_protocols_makes_these_scores_alone(protocols):
+    real, made = uniform(0, 14), uniform(1, 14)
+    compared = Comparison(real, made, real, real, "points")
+    found = all_scores("topofd", module, compared, module.Settings(samples=12, protocols=protocols))
+    columns = {name for name in found if "objective" not in name}
+    assert columns == module.promised(module.Settings(samples=12, protocols=protocols)) <= set(module.COLUMNS)
+    assert ("topofd_released" in columns) == ("released" in protocols) and ("topofd_test" in columns) == (
+        "paper" in protocols
+    )
