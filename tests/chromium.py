@@ -45,6 +45,10 @@ class Browser:
             self.call(f"{domain}.enable")
         self.resize(width, height)
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def resize(self, width, height):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
