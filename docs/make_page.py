@@ -28,8 +28,10 @@ def picture(browser: Browser, page: Path, file: Path, width: int, height: int | 
     browser.ask("work.ready")
     browser.ask(IDLE)
     browser.ask("new Promise(ready => setTimeout(ready, 500))")
-    whole = None if height else browser.ask("document.documentElement.scrollHeight")
-    browser.screenshot(file, whole)
+    if height is None:
+        browser.resize(width, browser.ask("document.documentElement.scrollHeight"))
+        browser.ask("new Promise(ready => setTimeout(ready, 200))")
+    browser.screenshot(file)
 
 
 def main() -> None:

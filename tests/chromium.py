@@ -45,6 +45,10 @@ class Browser:
             self.call(f"{domain}.enable")
         self.resize(width, height)
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def resize(self, width, height):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
@@ -104,12 +108,9 @@ class Browser:
         more = {"button": "left", "clickCount": 1, "buttons": 1} if kind != "mouseReleased" else {"button": "left"}
         self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
 
-    def screenshot(self, file, height=None):
-        """A PNG of the window, or of the whole page down to ``height`` px."""
-        width = self.ask("innerWidth")
-        clip = {"clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}} if height else {}
-        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=bool(height), **clip)["data"]
-        file.write_bytes(base64.b64decode(data))
+    def screenshot(self, file):
+        """A PNG of the window."""
+        file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
     @property
     def complaints(self):

@@ -1,6 +1,6 @@
 // Statistics of the layout beside those of real tissue, as small charts.
 
-const CHART = { width: 260, height: 160, left: 34, right: 6, top: 6, bottom: 38 };
+const CHART = { width: 260, height: 160, left: 34, right: 11, top: 11, bottom: 38 };
 
 async function measure() {
   const { cells, size } = page, layout = { points: pointsOf(cells), labels: cells.map(one => one.label), size };
