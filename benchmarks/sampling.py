@@ -39,8 +39,8 @@ from cellscaper.generators.protocol import Request, read_recipe
 from cellscaper.layouts import Layout, LayoutSet, evenly_spaced
 from cellscaper.metrics.topofd import topofd
 from cellscaper.plan.configuration import configuration
-from cellscaper.plan.places import read_yaml
 from cellscaper.plan.experiments import Experiments
+from cellscaper.plan.places import read_yaml
 from cellscaper.run.devices import best_device
 from cellscaper.run.seeds import sample_seeds
 from cellscaper.training.trainer import train

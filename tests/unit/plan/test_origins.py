@@ -3,9 +3,9 @@
 import pytest
 
 from cellscaper.plan.configuration import configuration, in_files
+from cellscaper.plan.house import ROOT
 from cellscaper.plan.origins import Origins, job_of, metric_key
 from cellscaper.plan.outputs import Outputs
-from cellscaper.plan.house import ROOT
 
 
 @pytest.fixture(

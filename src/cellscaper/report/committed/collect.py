@@ -11,10 +11,10 @@ import pandas as pd
 
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.configuration import configuration, in_files
+from cellscaper.plan.house import ROOT
 from cellscaper.plan.origins import Origin, Origins
 from cellscaper.plan.outputs import Outputs
 from cellscaper.plan.places import nearest_or_all
-from cellscaper.plan.house import ROOT
 from cellscaper.report.committed.cells import Cell, written
 from cellscaper.report.pages.origin import file_record, machine
 from cellscaper.report.tables.table_file import read_table
