@@ -133,7 +133,7 @@ class Experiments:
         Of given weights it is that of their training.
         """
         if (given := self.weights(name)) is not None:
-            return given.section
+            return {key: value for key, value in given.section.items() if value is not None}
         one, field = self[name], self.config["fields"][self[name].field]
         recipe = {
             "method": one.generator,
