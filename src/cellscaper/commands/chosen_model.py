@@ -69,9 +69,9 @@ class Work:
 
     counts: Sequence[float]
     pixels: int
-    config: dict[str, Any]
+    config: Any
     methods: list[str]
-    columns: dict[str, Any]
+    columns: Any
     batch: int
     units: Callable[[int], int]
     verb: str

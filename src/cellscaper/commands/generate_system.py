@@ -120,7 +120,7 @@ def _sampling(args: argparse.Namespace, generator: Any, model: Model) -> Any:
     block = model.facts.get("package", {}).get("sampling", {})
     settings = read(generator.Sampling, block, f"{model.file}: sampling")
     known = type(settings).model_fields
-    wanted: dict[str, Any] = {"batch": BATCH} | ({"keep_density": 0} if "keep_density" in known else {})
+    wanted: Any = {"batch": BATCH} | ({"keep_density": 0} if "keep_density" in known else {})
     if args.steps is not None:
         wanted["steps"] = int(args.steps)
     if args.guidance is not None:

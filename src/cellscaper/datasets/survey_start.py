@@ -15,8 +15,8 @@ TUNING = {"steps": 1500, "lr": 2.0e-4, "warmup": 50, "cooldown": 0.5, "ema": 0.9
 class Starts:
     """Blocks of the configuration, and lines that say what they do."""
 
-    experiments: dict[str, Any]
-    grids: dict[str, Any]
+    experiments: Any
+    grids: Any
     lines: list[str]
 
 
@@ -25,13 +25,13 @@ def starts(classes: Sequence[str], mpp: float, region: int) -> Starts:
 
     Nothing on other cells is sampled with bundled weights. ``mpp``: µm a pixel of the cells as they are read.
     """
-    experiments: dict[str, Any] = {}
-    grids: dict[str, Any] = {}
+    experiments: Any = {}
+    grids: Any = {}
     lines: list[str] = []
     for name in shipped_names():
         facts, _ = read_header(shipped_file(name))
         section = facts["section"]
-        block: dict[str, Any] = {"weights": None}
+        block: Any = {"weights": None}
         same = [one for one in classes if one in facts["classes"]]
         new = [one for one in classes if one not in facts["classes"]]
         if section["region"] != region or abs(mpp / float(facts["mpp"]) - 1) > SCALE:

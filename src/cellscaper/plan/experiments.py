@@ -130,10 +130,10 @@ class Experiments:
     def recipe(self, name: str) -> Any:
         """All settings that determine the weights: the section of `train_layout`.
 
-        Of given weights it is that of their training, with their SHA-256.
+        Of given weights it is that of their training.
         """
         if (given := self.weights(name)) is not None:
-            return {**given.section, "weights": given.sha256}
+            return {key: value for key, value in given.section.items() if value is not None}
         one, field = self[name], self.config["fields"][self[name].field]
         recipe = {
             "method": one.generator,
@@ -160,7 +160,8 @@ class Experiments:
         field["painter"] = self.config["painters"][field["painter"]]
         field["features"] = [self.config["features"][feature] for feature in field["features"]]
         del field["grid"]
-        return [self.recipe(name), one.sampling, one.decoding, field]
+        given = self.weights(name)
+        return [self.recipe(name), None if given is None else given.sha256, one.sampling, one.decoding, field]
 
     @cached_property
     def _first_alike(self) -> dict[str, str]:
@@ -175,7 +176,7 @@ class Experiments:
         return self._first_alike[name]
 
     def shared_training(self, name: str) -> str:
-        """The first experiment with the same recipe: ``name`` uses its weights."""
+        """The first experiment with the same recipe: ``name``, which trains, uses its weights."""
         return self._first_trained_alike[name]
 
     @cached_property
@@ -189,7 +190,7 @@ class Experiments:
 
     def beginning(self, name: str) -> Beginning | None:
         """The beginning that the training of an experiment shares with others, or None."""
-        training = self.shared_training(name)
+        training = self._first_trained_alike.get(name)
         return next((one for one in self.beginnings.values() if training in one.trainings), None)
 
     @cached_property

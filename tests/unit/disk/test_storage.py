@@ -450,8 +450,8 @@ def test_one_kind_is_not_read_as_another(wrong, kind, tmp_path):
 @EVERY_KIND
 def test_another_version_is_refused_with_both_versions(kind, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        for module in (hdf5, weights_module):
-            patch.setattr(module, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+        patch.setattr(hdf5, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+        patch.setattr(weights_module, "VERSION", str(SCHEMA_VERSION + 1))
         WRITERS[kind](tmp_path / "x")
     with pytest.raises(CellscaperError, match=rf"version {SCHEMA_VERSION + 1}.*reads .*{SCHEMA_VERSION}"):
         READERS[kind](tmp_path / "x")

@@ -368,7 +368,8 @@ def test_points_of_a_curve_are_one_training_sampled_with_their_number_of_steps(p
         if row["curve"] and not row["why"]:
             name, x = row["curve"]
             assert found[row["experiment"]].sampling["steps"] == x
-            lines.setdefault(name, set()).add(found.shared_training(row["experiment"]))
+            given = found.weights(row["experiment"])
+            lines.setdefault(name, set()).add(given.name if given else found.shared_training(row["experiment"]))
     assert set(lines) == {"ADM", "TopoCellGen", "point diffusion"}
     assert all(len(trainings) == 1 for trainings in lines.values()), lines
     assert "sampling_steps" in found.config["run"]["tables"] and "lizard" in table["skip_datasets"]

@@ -18,7 +18,7 @@ CONDITIONS = {
 
 
 def model_card(file: Path, parameters: int, scores: Path) -> str:
-    """The page docs/models/NAME.md of the weights in ``file``; ``parameters`` is the number of their numbers."""
+    """The page docs/models/<name>.md of the weights in ``file``; ``parameters`` is the number of their numbers."""
     facts, _ = read_header(file)
     packed, section = facts["package"], facts["section"]
     name, region, classes = packed["name"], section["region"], facts["classes"]
