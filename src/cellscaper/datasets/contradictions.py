@@ -9,13 +9,14 @@ from cellscaper.datasets.candidates import Candidates
 from cellscaper.datasets.discovery import Found
 from cellscaper.datasets.folder_files import FolderFiles
 from cellscaper.datasets.identity import Names
-from cellscaper.datasets.nuclei_under_dots import under
+from cellscaper.datasets.nuclei_under_dots import darkness, under
 from cellscaper.datasets.survey_state import WhatWasRead
 from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
 from cellscaper.disk.formats.reading import suffix
 from cellscaper.disk.formats.table_columns import names_an_image
 
 CLEAR = 0.1  # optical density by which places of another frame must be darker
+BRIGHT = 0.3  # optical density below that of the image at which dots lie on bright nuclei
 FEWEST = 50  # dots in the images that are looked at
 FEW_IMAGES, MOST_DOTS = 4, 500  # images, and dots of each, with which scales and shifts are tried
 INSIDE = 0.8  # share of the dots that lie in the images after a shift
@@ -85,6 +86,9 @@ def other_frame(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.u
     if sum(map(len, looked.values())) < FEWEST:
         return None
     plain = _mean([under(sample[image], own) for image, own in looked.items()])
+    usual = _mean([float(darkness(sample[image][::4, ::4]).mean()) for image in looked])
+    if plain < usual - BRIGHT:
+        return None  # nuclei are bright: no H&E
     gains = {}
     for words, frame in _FRAMES.items():
         moved = {image: frame(own, np.array(sample[image].shape[:2], float)) for image, own in looked.items()}

@@ -138,3 +138,12 @@ def test_dots_that_are_shifted_or_of_another_scale_stop(world, tmp_path, change,
         cells = [(*change(y, x), NAMES[k]) for (y, x), k in zip(points.tolist(), labels, strict=True)]
         world.table(folder / f"s_{i:02d}.csv", i, cells=[one for one in cells if one[0] < 320 and one[1] < 300])
     assert f"with {words}" in world.check(folder, "--mpp", "0.5").fault
+
+
+def test_bright_nuclei_on_a_dark_ground_stop_nobody(world, tissue, tmp_path):
+    (tmp_path / "d").mkdir()
+    for i, (points, labels, image) in enumerate(tissue):
+        Image.fromarray(255 - image).save(tmp_path / f"d/s_{i:02d}.png")
+        cells = [(y, x, NAMES[k]) for (y, x), k in zip(points.tolist(), labels, strict=True)]
+        world.table(tmp_path / f"d/s_{i:02d}.csv", i, cells=cells)
+    assert not world.check(tmp_path / "d", "--mpp", "0.5").fault
