@@ -6,14 +6,15 @@ import re
 import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
 
 from cellscaper.report.committed import collect
 from cellscaper.report.committed.cells import read_cells, to_csv
-from conftest import REPOSITORY, Workflow
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 TOY = {
     "seeds": [0],
     "run": {"datasets": ["phantom"], "tables": ["tc_table1_released"]},
@@ -57,7 +58,7 @@ def toy(house, tmp_path_factory):
     return flow
 
 
-def verify(flow: Workflow, *more):
+def verify(flow, *more):
     command = [*flow.command()[:1], "-m", "cellscaper", "verify", "--committed", "committed", "--preset", "toy", *more]
     return flow.run(command)
 

@@ -103,7 +103,7 @@ class Origins:
         is_made = name is not None and not (kind == "images" and self.experiments[name].is_real)
         if name is not None and is_made:
             yield from outputs.density(dataset, name)
-            yield from outputs.beginning(dataset, name, str(seed))
+            yield from outputs.beginning(dataset, name, str(seed)) if self.experiments[name].is_trained else []
             yield from outputs.layout_weights(dataset, name, str(seed))
             yield outputs.layouts(dataset, name, "test" if kind == "layouts" else "train", f"seed{seed}")
             if kind != "layouts":
