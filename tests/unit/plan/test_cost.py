@@ -7,9 +7,9 @@ from cellscaper.plan.cards import CARDS, call_seconds, card, step_seconds
 from cellscaper.plan.configuration import configuration, in_files
 from cellscaper.plan.cost import Costs
 from cellscaper.plan.flops import NETWORKS
-from cellscaper.plan.house import ROOT
 from cellscaper.plan.layers import Layers
 from cellscaper.plan.outputs import Outputs
+from presets import PRESETS, beneath
 
 GB = 1e9
 TABLE = {"run": {"datasets": ["brca_m2c"], "tables": ["tc_table1"]}, "seeds": [0]}
@@ -103,18 +103,9 @@ def test_own_data_have_an_unknown_number_of_windows():
     assert jobs(found, "train_layout") == jobs(costs(TABLE), "train_layout")
 
 
-BEHIND = {  # presets that stand behind another one; other brca-… behind brca-small
-    "brca-points-topology": "brca-points",
-    "brca-few": "brca-pairs",
-    **{f"brca-pairs-{part}": "brca-pairs" for part in ("share", "one", "unet", "mcspatnet", "longer")},
-}
-ALONE = ("ci", "demo", "demo-all", "brca-small", "brca-points", "brca-pairs", "gpu-day")
-
-
-@pytest.mark.parametrize("preset", sorted(file.stem for file in (ROOT / "workflow" / "presets").glob("*.yaml")))
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda file: file.stem)
 def test_every_preset_has_a_cost(preset):
-    names = [preset] if preset in ALONE else [BEHIND.get(preset, "brca-small"), preset]
-    files = [ROOT / "workflow" / "presets" / f"{name}.yaml" for name in names]
+    files = beneath(preset)
     found = costs(*(content for _, content in in_files(files)))
     assert found.hours > 0 and found.longest <= found.hours
 

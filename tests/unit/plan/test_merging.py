@@ -1,8 +1,6 @@
 """Overlays: maps merge, the rest is replaced, null removes a map; presets as Snakemake lays them over each other."""
 
 import copy
-import re
-from pathlib import Path
 
 import pytest
 import yaml
@@ -10,22 +8,11 @@ from snakemake.utils import update_config
 
 from cellscaper.plan.configuration import configuration
 from cellscaper.plan.merging import overlay
-
-REPOSITORY = Path(__file__).resolve().parents[3]
-PRESETS = sorted((REPOSITORY / "workflow" / "presets").glob("*.yaml"))
+from presets import PRESETS, beneath
 
 
 def read(file):
     return yaml.safe_load(file.read_text(encoding="utf-8"))
-
-
-def beneath(preset):
-    """The presets that one lies over, itself last: those of the command in its head, else none."""
-    head = preset.read_text(encoding="utf-8").split("\nrun:")[0]
-    named = re.search(r"^# .*--configfile (.*)$", head, re.MULTILINE)
-    files = [REPOSITORY / file for file in named[1].split()] if named else [preset]
-    assert files[-1] == preset
-    return files
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
@@ -39,7 +26,7 @@ def test_presets_are_valid_and_overlaid_as_snakemake_does_it(preset, papers):
 
 
 def test_some_presets_lie_over_others():
-    assert sum(len(beneath(preset)) > 1 for preset in PRESETS) == 14
+    assert sum(len(beneath(preset)) > 1 for preset in PRESETS) == 15
 
 
 def test_an_overlay_of_a_block_that_others_share_by_an_anchor_changes_that_block_alone():

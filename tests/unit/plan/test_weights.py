@@ -14,12 +14,10 @@ from cellscaper.plan import sections
 from cellscaper.plan.configuration import ROOT, configuration, in_files
 from cellscaper.plan.outputs import Outputs
 from cellscaper.report.tables.notes import origin_notes
+from presets import PRESETS, beneath
 
 PACKAGED = "package:point_diffusion"
 GRID = {"region": 256, "stride": 4, "marker": 3, "pad": 0, "low": -0.5, "high": 2.5, "soft": 0.9, "exact": True}
-PRESETS = sorted(file.stem for file in (ROOT / "workflow/presets").glob("brca-*.yaml"))
-BEHIND = {"brca-points-topology": "brca-points"}
-ALONE = ("brca-small", "brca-points")
 
 
 def outputs(own):
@@ -240,10 +238,11 @@ def preset(*names):
     return Outputs(configuration(*(content for _, content in in_files(files))))
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_presets_with_given_weights_can_be_planned(name):
-    names = [name] if name in ALONE else [BEHIND.get(name, "brca-small"), name]
-    found = preset(*names).experiments
+@pytest.mark.parametrize(
+    "file", [file for file in PRESETS if file.stem.startswith("brca-")], ids=lambda file: file.stem
+)
+def test_presets_with_given_weights_can_be_planned(file):
+    found = preset(*(one.stem for one in beneath(file))).experiments
     for one in found.names:
         given = found.weights(one)
         assert given is None or given.section["method"] == found[one].generator

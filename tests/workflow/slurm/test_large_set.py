@@ -13,7 +13,7 @@ N, PARTS = 10_000, 50
 BUNDLED = """
 run: {{datasets: [brca_m2c]}}
 datasets: {{brca_m2c: {{path: {path}}}}}
-experiments: {{bundled: {{generator: packaged_points, field: w256}}}}
+experiments: {{bundled: {{base: point_diffusion, weights: package:point_diffusion}}}}
 sets: {{big: {{dataset: brca_m2c, experiment: bundled, layouts: {n}, parts: {parts}}}}}
 resources: {{generate_set: {{threads: 1, mem_mb: 1000, runtime: 120, gpu: 0}}}}
 """
