@@ -124,7 +124,7 @@ def _searched(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.uin
     scales: _Darkness = {(scale,): dark(scale, 0, 0) for scale in _SCALES if abs(scale - 1) > 0.02}
     shifts: _Darkness = {(down, right): dark(1.0, down, right) for down in _SHIFTS for right in _SHIFTS}
     for found, near in ((scales, 0.05), (shifts, 8)):
-        best = max(found, key=lambda key, found=found: found[key])
+        best = max(found, key=found.__getitem__)
         others = [value for key, value in found.items() if max(np.abs(np.subtract(key, best))) > near]
         if found[best] - plain < 2 * CLEAR or found[best] - max(others) < CLEAR:
             continue
