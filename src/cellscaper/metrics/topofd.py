@@ -17,6 +17,7 @@ landscape is near zero and the covariances make up most of the value. Protocol m
 it is not the papers' number.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -71,14 +72,17 @@ class Settings(Block):
 
 
 def score(comparison: Comparison, settings: Settings) -> Scores:
-    """TopoFD by each protocol; the protocol ``paper`` also against the test windows."""
+    """TopoFD by each protocol; the protocol ``paper`` also against the test windows. NaN for those not asked for."""
+    absent = [name for protocol, name in METRICS.items() if protocol not in settings.protocols]
+    absent += [f"{METRICS['paper']}_test"] if "paper" not in settings.protocols else []
+    left_out = {name: dict.fromkeys([*comparison.made.classes, "mean"], math.nan) for name in absent}
 
     def to(real: LayoutSet, protocols: Sequence[str]) -> Scores:
         return topofd(real, comparison.made, **{**dict(settings), "protocols": protocols}, threads=comparison.threads)
 
-    found = to(comparison.distribution, settings.protocols)
+    found = to(comparison.distribution, settings.protocols) | left_out
     name = METRICS["paper"]
-    if name not in found:
+    if name in left_out:
         return found
     return found | against_tests(comparison, name, settings.samples, found[name], lambda real: to(real, ["paper"]))
 

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -6,6 +7,8 @@ from scipy.linalg import sqrtm
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.metrics import topofd as module
+from cellscaper.metrics.protocol import Comparison, all_scores
 from cellscaper.metrics.topofd import topofd
 from cellscaper.topology import matching, transport
 from cellscaper.topology.barycentre import barycentre
@@ -172,3 +175,13 @@ def test_the_common_axis_ends_at_half_the_layouts_side():
 def test_refuses_an_unknown_protocol():
     with pytest.raises(CellscaperError, match="'exact' is not known"):
         topofd(uniform(0), uniform(1), samples=10, protocols=["exact"])
+
+
+@pytest.mark.parametrize("protocols", [["paper"], ["released"], ["mean_landscape"], ["paper", "mean_landscape"]])
+def test_protocols_that_are_not_asked_for_have_no_value(protocols):
+    real, made = uniform(0, 12, (8, 6)), uniform(1, 12, (8, 6))
+    compared = Comparison(real, made, real, real, "points")
+    found = all_scores("topofd", module, compared, module.Settings(samples=10, protocols=protocols))
+    asked = {module.METRICS[name] for name in protocols}
+    assert {name for name in module.METRICS.values() if not math.isnan(found[name]["mean"])} == asked
+    assert math.isnan(found["topofd_test"]["mean"]) == ("paper" not in protocols)
