@@ -66,15 +66,17 @@ def test_a_card_of_maps_says_what_they_are(tmp_path):
     write_weights(file, {"a": torch.ones(3)}, {}, section=section, classes=["a"], mpp=0.5, package=packed)
     lines = [",".join(SCORES)]
     lines += [f"{decoder},tce,,{value},1550,other" for decoder, value in (("peaks", 6.5), ("requested", 0))]
+    lines += ["peaks,cce,a,3,1550,other"]
     (tmp_path / "scores.csv").write_text("\n".join(lines) + "\n")
     card = model_card(file, 5_000_000, tmp_path / "scores.csv")
     for part in (
         "| system | `topocellgen`, the number of cells of each class as condition |",
         "| network | 5.00 M numbers, fp16, ",
         "| raster | a pixel for 4 × 4 px, soft markers (sd 0.914 pixels) |",
-        "6000 steps of 16, AdamW 0.001, averaged weights (decay 0.999), seed 0, commit `0123456789ab`; a day |",
+        "6 000 steps of 16, AdamW 0.001, averaged weights (decay 0.999), seed 0, commit `0123456789ab`; a day |",
         "One seed, 1550 layouts for real test windows, of the weights before they were rounded to 16 bits",
         "| tce | all | 6.5 | 0 |",
         "Exact counts need the decoder `requested`",
     ):
         assert part in card
+    assert "| cce |" not in card and "[scores.csv](scores.csv) has the scores of each class" in card
