@@ -13,9 +13,10 @@ import argparse
 import csv
 import io
 import sys
+import tempfile
 from pathlib import Path
 
-from cellscaper.disk.files import checksum, write_text
+from cellscaper.disk.files import atomic, checksum, write_text
 from cellscaper.disk.shipped import FOLDER, shipped_file, shipped_names
 from cellscaper.disk.storage import read_provenance
 from cellscaper.disk.weights import read_weights
@@ -85,10 +86,14 @@ def main() -> None:
         sampling = read_provenance(layouts)["config"]["settings"]
         cells = args.results / "read_cells" / "cells.h5"
         own = {"experiment": args.experiment, "data": data, "licence": licence, "how": args.how}
-        path = pack(model, cells, FOLDER, name, args.precision, sampling, **own)
-        table = scores(args.results, scored, args.seed, {checksum(model), checksum(path)})
+        with tempfile.TemporaryDirectory() as folder:
+            path = pack(model, cells, Path(folder), name, args.precision, sampling, **own)
+            table = scores(args.results, scored, args.seed, {checksum(model), checksum(path)})
+            for file in (path, path.with_suffix(".sha256")):
+                with atomic(FOLDER / file.name) as partial:
+                    partial.write_bytes(file.read_bytes())
         write_text(CARDS / f"{name}.csv", table)
-        print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+        print(f"{FOLDER / path.name}: {(FOLDER / path.name).stat().st_size / 1e6:.2f} MB")
     for name in shipped_names():
         write_card(name)
 

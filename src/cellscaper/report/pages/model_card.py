@@ -9,6 +9,11 @@ from cellscaper.disk.files import checksum
 from cellscaper.disk.weights_header import read_header
 
 SCORES = ("decoder", "metric", "class", "value", "n", "weights")  # columns of the CSV; the last is a SHA-256
+SHOWN = (  # on the page, for all classes together; the CSV has every score
+    *("tce", "cross_k", "pair_correlation", "pair_correlation_short", "nn_distance", "nn_mixing", "topofd"),
+    *("topofd_mean_landscape", "mmd", "mmd_sliced", "spatial_fid", "copies"),
+)
+TOGETHER = ("", "mean", "any", "share")  # classes of such a score
 POINTS = ("point_diffusion", "tmccg")
 CONDITIONS = {
     "none": "no condition",
@@ -33,7 +38,8 @@ def model_card(file: Path, parameters: int, scores: Path) -> str:
         "counts of the training crops": "; ".join(
             f"{one} {low} to {high}" for one, (low, high) in packed["counts"].items()
         ),
-        "training": f"{training['steps']} steps of {training['batch']}, AdamW {training['lr']:g}, averaged weights "
+        "training": f"{training['steps']:,}".replace(",", " ")
+        + f" steps of {training['batch']}, AdamW {training['lr']:g}, averaged weights "
         f"(decay {training['ema']:g}), seed {packed['seed']}, commit `{packed['commit'][:12]}`; {packed['how']}",
         "sampling": _settings(packed["sampling"]),
         "licence": packed["licence"],
@@ -97,7 +103,7 @@ def _example(counts: Any, classes: Sequence[str]) -> str:
 
 def _scores(file: Path, own: str) -> list[str]:
     with open(file, newline="", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines))
+        rows = [row for row in csv.DictReader(lines) if row["metric"] in SHOWN and row["class"] in TOGETHER]
     decoders = list(dict.fromkeys(row["decoder"] for row in rows))
     values: dict[tuple[str, str], dict[str, str]] = {}
     for row in rows:
@@ -106,7 +112,8 @@ def _scores(file: Path, own: str) -> list[str]:
     whose = "of this file" if of == {own} else "of the weights before they were rounded to 16 bits"
     most = max((int(row["n"]) for row in rows), default=0)
     return [
-        f"One seed, {most} layouts for real test windows, {whose} ([what each score is](../methods.md)).",
+        f"One seed, {most} layouts for real test windows, {whose} ([what each score is](../methods.md)). "
+        f"[{file.name}]({file.name}) has the scores of each class, too.",
         "",
         f"| score | class | {' | '.join(decoders)} |",
         f"|---|---|{'---|' * len(decoders)}",
