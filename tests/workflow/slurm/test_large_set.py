@@ -11,7 +11,7 @@ from cellscaper.disk.storage import read_layouts
 
 N, PARTS = 10_000, 50
 BUNDLED = """
-run: {{datasets: [brca_m2c], tables: []}}
+run: {{datasets: [brca_m2c]}}
 datasets: {{brca_m2c: {{path: {path}}}}}
 experiments: {{bundled: {{generator: packaged_points, field: w256}}}}
 sets: {{big: {{dataset: brca_m2c, experiment: bundled, layouts: {n}, parts: {parts}}}}}
