@@ -5,7 +5,7 @@ Until a detector has been trained for it, there is no such folder, and `cellscap
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from cellscaper.detectors.protocol import Detector, DetectorSettings
 from cellscaper.detectors.symmetries import over_symmetries
 from cellscaper.detectors.whole_image import Maps, ReadCells
 from cellscaper.disk.files import checksum, write_text
-from cellscaper.disk.weights import read_weights, write_weights
+from cellscaper.disk.weights import Facts, read_weights, write_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.run.methods import load as load_method
 from cellscaper.run.methods import names
@@ -44,7 +44,7 @@ class Trained:
     model: nn.Module
     classes: tuple[str, ...]
     mpp: float
-    facts: Mapping[str, Any]
+    facts: Facts
 
     def on(self, device: torch.device, symmetries: bool = False) -> Maps:
         """The maps on a device; with ``symmetries`` as means over the square's eight."""
@@ -96,7 +96,7 @@ def load_packaged() -> Trained:
 # -- packing -------------------------------------------------------------------------------------------------
 
 
-def pack(source: Path, target: Path, data: str, scores: Mapping[str, Any]) -> int:
+def pack(source: Path, target: Path, data: str, scores: Facts) -> int:
     """Write the detector of ``source`` in half precision to ``target`` with its checksum beside it; bytes written.
 
     Its facts are those of the source, and ``data`` (what it was trained on), ``scores`` (on the test images),

@@ -16,6 +16,7 @@ from cellscaper.disk.hdf5 import Provenance
 from cellscaper.disk.weights_header import SCHEMA, VERSION, check_schema
 from cellscaper.errors import CellscaperError
 
+Facts = Mapping[str, Any]  # what a file says of its weights: classes, scale, settings, origin
 Weights = tuple[dict[str, Tensor], dict[str, Any]]  # tensors by name, facts
 
 
@@ -61,7 +62,7 @@ def read_weights_for(path: Path | None, classes: Sequence[str], source: object) 
     return weights, facts
 
 
-def check_classes(path: Path, facts: Mapping[str, Any], classes: Sequence[str], source: object) -> None:
+def check_classes(path: Path, facts: Facts, classes: Sequence[str], source: object) -> None:
     """CellscaperError if the weights of ``path`` were trained on other classes than the classes of ``source``."""
     if tuple(facts["classes"]) != tuple(classes):
         raise CellscaperError(

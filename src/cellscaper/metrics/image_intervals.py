@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
+from cellscaper.metrics.bootstrap import image_weights
 from cellscaper.metrics.protocol import Comparison, Scores
 from cellscaper.run.progress import Progress
 
@@ -79,8 +80,6 @@ def count_intervals(
 
     ``score`` takes counts (…) with leading axes to (…, K), ``names`` are the K values. CellscaperError for one image.
     """
-    from cellscaper.metrics.bootstrap import image_weights
-
     counts = np.asarray(counts, np.float64)
     if counts.shape[1] < 2:
         raise CellscaperError(f"bootstrap over images: {counts.shape[1]} image, expected at least two")

@@ -1,16 +1,15 @@
 """One HTML file with a generator of layouts in it: the model, the programs that compute with it, and the page."""
 
 import json
-from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any
 
+from cellscaper.disk.weights import Facts
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.pointsets.generate import SAMPLING
 from cellscaper.generators.pointsets.network import PointDenoiser
 from cellscaper.generators.pointsets.sampler import noise_levels
 from cellscaper.generators.pointsets.settings import PointNetwork
-from cellscaper.page.curves import FEW, RADII, STEPS, checked
+from cellscaper.page.curves import FEW, RADII, STEPS, Curves, checked
 from cellscaper.page.weights import packed
 from cellscaper.report.figures.palette import colour, rgb
 from cellscaper.run.settings import read
@@ -26,14 +25,12 @@ PACKAGED = "curves_brca_m2c.json"  # made by docs/make_curves.py
 OTHER = 20  # cells of each class that a page without real tissue asks for at first
 
 
-def packaged_curves() -> dict[str, Any]:
+def packaged_curves() -> Curves:
     """Curves of the tissue that the bundled model was trained on (:mod:`cellscaper.page.curves`)."""
     return json.loads(_source(PACKAGED))
 
 
-def page(
-    network: PointDenoiser, facts: Mapping[str, Any], real: dict[str, Any] | None, command: str, model: str
-) -> str:
+def page(network: PointDenoiser, facts: Facts, real: Curves | None, command: str, model: str) -> str:
     """The page of a model, the same text for the same arguments.
 
     ``facts`` of its weights; ``real`` curves of tissue to compare with, None for none; ``command``, the beginning of

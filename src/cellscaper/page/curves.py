@@ -19,9 +19,10 @@ LEAST = 20  # windows that a curve is made of at least
 QUANTILES = {"low": 0.05, "middle": 0.5, "high": 0.95}
 
 Curve = dict[str, list[float]]
+Curves = dict[str, Any]  # JSON, see real_curves
 
 
-def real_curves(cells: LayoutSet, region: int, name: str) -> dict[str, Any]:
+def real_curves(cells: LayoutSet, region: int, name: str) -> Curves:
     """Curves of the ``region`` px windows, half a window apart, of real layouts; ``name`` tells the reader whose.
 
     ``pairs``: for each unordered pair of classes "a-b" L(r) - r px at RADII; ``nearest``: for each class, and "any" for
@@ -45,7 +46,7 @@ def real_curves(cells: LayoutSet, region: int, name: str) -> dict[str, Any]:
     }
 
 
-def checked(curves: dict[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+def checked(curves: Curves, classes: Sequence[str]) -> Curves:
     """The curves, if they have these classes; CellscaperError if not."""
     if set(curves["pairs"]) != set(_pairs(classes)):
         raise CellscaperError(f"the curves of real tissue are not of the classes {', '.join(classes)}; make them again")

@@ -29,29 +29,22 @@ def main() -> None:
     def relative(files: Iterable[Path]) -> list[str]:
         return [os.path.relpath(file, results) for file in files]
 
-    framing, left_out = json.loads(args.framing), json.loads(args.left_out)
-    page = report_page(
-        args.config, results, args.tables, framing, args.figures, relative(args.galleries), args.snakefile, left_out
-    )
-    names = args.config["run"]["datasets"]
+    framing, left_out, galleries = json.loads(args.framing), json.loads(args.left_out), relative(args.galleries)
+    page = report_page(args.config, results, args.tables, framing, args.figures, galleries, args.snakefile, left_out)
+    readers = {name: args.config["datasets"][name]["reader"] for name in args.config["run"]["datasets"]}
     notes = [file.with_suffix(".notes.json") for file in args.tables]
-    manifests = [results / name / "fetch_dataset" / "manifest.json" for name in names]
     texts = {
         args.report: page.text,
         args.configuration: yaml.safe_dump(dict(args.config), sort_keys=False, allow_unicode=True),
         args.workflow: args.snakefile.read_text(encoding="utf-8"),
     }
-    workflow, configuration, report = relative([args.workflow, args.configuration, args.report])
     run = Run(
         results,
-        {name: args.config["datasets"][name]["reader"] for name in names},
+        readers,
         dict(zip(relative(texts), texts.values(), strict=True)),
-        workflow,
-        configuration,
-        report,
+        *relative([args.workflow, args.configuration, args.report]),
         relative(args.tables),
-        relative([*notes, *args.figures, *args.galleries]),
-        relative(file for file in manifests if file.exists()),
+        relative([*notes, *args.figures]) + galleries,
         page.commits,
         page.version,
         page.origins,
@@ -59,8 +52,7 @@ def main() -> None:
     texts[args.crate] = crate(run)
     for file, text in texts.items():  # when everything is known
         write_text(file, text)
-    size = len(page.text) / 2**20
-    log(f"{args.report}: {len(args.tables)} tables, {len(page.missing)} lines of what was not run, {size:.1f} MB")
+    log(f"{args.report}: {len(args.tables)} tables, {len(page.missing)} lines of what was not run")
 
 
 if __name__ == "__main__":

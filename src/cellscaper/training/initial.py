@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cellscaper.disk.weights import Facts
 from cellscaper.errors import CellscaperError
 
 Axes = Mapping[int, Sequence[Hashable]]  # axis → what each index along it belongs to
@@ -27,9 +28,9 @@ class Anatomy:
     apart  prefix of parameters → settings (JSON): where these differ, the parameters start anew
     """
 
-    alike: Mapping[str, Any]
+    alike: Facts
     axes: Mapping[str, Axes]
-    apart: Mapping[str, Any] = field(default_factory=dict)
+    apart: Facts = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -51,10 +51,15 @@ class Run:
     report: str
     tables: Sequence[str]
     others: Sequence[str]  # figures, galleries, notes
-    manifests: Sequence[str]
     commits: Sequence[str]
     version: str
     origins: Sequence[Panel] = field(default_factory=list)
+
+    @property
+    def manifests(self) -> list[str]:
+        """Names and checksums of the files of each data set."""
+        named = [f"{name}/fetch_dataset/manifest.json" for name in self.datasets]
+        return [name for name in named if (self.results / name).exists()]
 
 
 def crate(run: Run) -> str:

@@ -37,7 +37,6 @@ def graph(run, made):
             "report.html",
             ["toy/tables/t.csv"],
             ["toy/my figure.png"],
-            ["toy/fetch_dataset/manifest.json"],
             ["c0ffee"],
             "0.1.0",
             made,
