@@ -30,6 +30,9 @@ WORKFLOW = {
 UNIT = {
     "tests/unit/fuzz/test_fuzz.py": "every reader with files broken at random",
     "tests/unit/envelopes/test_spatstat.py": "statistics and envelopes against R's spatstat and GET, where R has them",
+    "tests/unit/commands/test_generate.py": "layouts in one, two, three and seven parts against the whole",
+    "tests/unit/commands/test_generate_system.py": "the same of maps, and the memory of 960 layouts",
+    "tests/unit/plan/test_flops.py": "FLOPs by formula against torch's counter, for every kind of network",
     "tests/unit/fuzz/test_fuzz_readers.py": "readers of other programs' files, five times as many: no cell is lost",
 }
 GEODESIC = {"tests/unit/topology/test_distance.py": "FastGeodis built as README says, and its distances against ours"}

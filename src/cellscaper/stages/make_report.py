@@ -1,9 +1,9 @@
 """make_report: one HTML file with every table, every figure, times, environment, seeds and what was not run.
 
 It reads only files in the folder of the report. ``--tables`` (CSV), ``--figures`` and ``--galleries`` are the files
-that the configuration (--config, whole but its resources) makes there. ``--framing`` is JSON {table: {row: "floor" or
-"ceiling"}}; ``--left-out`` is {data set: why}. Beside the report: ``--crate``, the metadata of a Workflow Run RO-Crate,
-and for it copies of the Snakefile (``--workflow``) and of the configuration (``--configuration``).
+that the configuration (--config, whole but its resources) makes there. ``--framing``: JSON {table: {row: "floor" or
+"ceiling"}}; ``--left-out``: {data set: why}. Beside the report: ``--crate``, the metadata of a Workflow Run RO-Crate,
+and copies of Snakefile (``--workflow``) and configuration (``--configuration``) for it.
 """
 
 import json
@@ -21,8 +21,7 @@ from cellscaper.run.progress import log
 
 
 def main() -> None:
-    files = ["snakefile", "tables*", "figures*", "galleries*"]
-    made = ["report", "crate", "workflow", "configuration"]
+    files, made = ["snakefile", "tables*", "figures*", "galleries*"], ["report", "crate", "workflow", "configuration"]
     args = stage.arguments(__doc__, inputs=files, outputs=made, options=["framing", "left_out"])
     results = args.report.parent
 
@@ -32,19 +31,21 @@ def main() -> None:
     framing, left_out, galleries = json.loads(args.framing), json.loads(args.left_out), relative(args.galleries)
     page = report_page(args.config, results, args.tables, framing, args.figures, galleries, args.snakefile, left_out)
     readers = {name: args.config["datasets"][name]["reader"] for name in args.config["run"]["datasets"]}
-    notes = [file.with_suffix(".notes.json") for file in args.tables]
     texts = {
         args.report: page.text,
         args.configuration: yaml.safe_dump(dict(args.config), sort_keys=False, allow_unicode=True),
         args.workflow: args.snakefile.read_text(encoding="utf-8"),
     }
+    workflow, configuration, report = relative([args.workflow, args.configuration, args.report])
     run = Run(
         results,
         readers,
         dict(zip(relative(texts), texts.values(), strict=True)),
-        *relative([args.workflow, args.configuration, args.report]),
+        workflow,
+        configuration,
+        report,
         relative(args.tables),
-        relative([*notes, *args.figures]) + galleries,
+        relative([*(file.with_suffix(".notes.json") for file in args.tables), *args.figures]) + galleries,
         page.commits,
         page.version,
         page.origins,

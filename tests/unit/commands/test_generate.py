@@ -231,9 +231,15 @@ PARTS = {  # of 100 layouts of one window, and of larger and masked ones, which 
 }
 
 
+SHORT = {"plain": [3], "small": [1, 2, 3, 7], "large": [2, 7]}  # the others are for `make test-long`
+CASES = [
+    pytest.param(PARTS[name], parts, id=f"{parts}-{name}", marks=[] if parts in SHORT[name] else pytest.mark.long)
+    for name in PARTS for parts in (1, 2, 3, 7)
+]  # fmt: skip
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("request_", PARTS.values(), ids=PARTS)
-@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+@pytest.mark.parametrize(("request_", "parts"), CASES)
 def test_parts_of_any_number_are_the_whole(call, request_, parts):
     words = [*request_, "--steps", "2"]
     call(*words, "-o", "whole.h5")

@@ -172,6 +172,7 @@ def test_parts_of_any_number_are_the_whole(call, name):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_number_of_layouts(package, tmp_path):
     """Peak resident memory of the whole command, which the system counts."""
 

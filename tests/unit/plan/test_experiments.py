@@ -247,7 +247,8 @@ def test_weights_to_start_from_count_by_content_and_are_read_for_their_own_paint
 def test_an_untrained_painter_gets_all_its_settings(monkeypatch):
     config = configuration({})
     monkeypatch.setitem(facts()["painters"], "diffusion", {"trained": False})
-    block = {key: value for key, value in config["painters"]["tc"].items() if key != "method"}
+    own = config["painters"]["tc"].items()
+    block = {key: value for key, value in own if key not in ("method", "least_recall")}
     assert sections.painting_section(config, "tc") == {"method": "diffusion", "settings": block}
 
 

@@ -78,7 +78,8 @@ def recipes(outputs, *names):
         yield recipe
 
 
-CASES = [("adm_counts", False), ("adm_counts", True), ("adm_category", False), ("sd_gmm", False), ("adm_compact", True)]
+LONG = [pytest.param(*one, marks=pytest.mark.long) for one in (("adm_counts", False), ("adm_category", False))]
+CASES = [("adm_counts", True), ("sd_gmm", False), ("adm_compact", True), *LONG]
 
 
 @pytest.mark.parametrize(("name", "checkpoint"), CASES)
