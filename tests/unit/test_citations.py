@@ -24,6 +24,7 @@ HOMES = (ROOT, PACKAGE, ROOT / "workflow", ROOT / "tests")  # what a path may be
 FOREIGN = {
     "pip": "--no-build-isolation",
     "sbatch": "--exclusive --gpus --gres --qos --signal",
+    "snakedeploy": "--tag",
     "squeue": "--me",
     "tensorboard": "--logdir",
 }
@@ -160,7 +161,7 @@ def wrong_flags(text: str) -> list[str]:
                 complaints += [f"{name} has no flag {flag}" for flag in FLAG.findall(called[1]) if flag not in known]
         if called := re.match(r"(?:\.venv/bin/)?cellscaper ([a-z]+)", code):
             complaints += [] if called[1] in cli.COMMANDS else [f"no command cellscaper {called[1]}"]
-        if called := re.match(r"make ((?:[\w./-]+(?:=\S*)?\s*)+)", code):
+        if called := re.match(r"make ((?:[\w./-]+(?:=\S*)?\s*)+)", re.sub("'[^']*'", "", code)):
             words = [word.split("=")[0] for word in called[1].split()]
             complaints += [f"the Makefile has no {word}" for word in words if word not in make_words()]
     return complaints
