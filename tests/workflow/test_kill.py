@@ -1,6 +1,6 @@
 """A stage killed at any moment leaves whole files or none, and run again it ends in the same result.
 
-`make test` kills a stage for each kind of output and each training, `make test-long` all of them and more often.
+`make test` kills a stage for each kind of output and the trainings of layouts, `make test-long` all and more often.
 """
 
 import contextlib
@@ -35,6 +35,9 @@ WRITERS = {  # a stage for each kind of output
     "draw_table": "picture",
     "make_gallery": "page",
 }
+TRAINED = [  # those whose output another training or a generator reads; the others are trained by the same trainer
+    pytest.param(rule, marks=[] if rule in ("start_layout", "train_layout") else pytest.mark.long) for rule in TRAININGS
+]
 RULES = [
     rule if rule in WRITERS else pytest.param(rule, marks=pytest.mark.long)
     for rule in sorted({file.stem for file in STAGES.glob("[!_]*.py")} - set(TRAININGS))
@@ -152,7 +155,7 @@ def assert_same_training(workflow, finished, job):
     assert (workflow.folder / losses).read_bytes() == (finished.folder / losses).read_bytes()
 
 
-@pytest.mark.parametrize("rule", TRAININGS)
+@pytest.mark.parametrize("rule", TRAINED)
 def test_a_training_killed_at_any_moment_ends_in_the_same_weights(rule, copy, finished, jobs, forks):
     job, chance = job_of(jobs, rule), random.Random(rule)
     model = copy.folder / job.files("output")[0]
@@ -177,7 +180,7 @@ def test_a_training_killed_at_any_moment_ends_in_the_same_weights(rule, copy, fi
         assert {file.name for file in model.parent.iterdir()} == {"losses.csv", model.name, "tensorboard"}
 
 
-@pytest.mark.parametrize("rule", TRAININGS)
+@pytest.mark.parametrize("rule", TRAINED)
 def test_a_training_killed_while_it_saves_goes_on_from_the_state_before(rule, copy, finished, jobs, forks):
     job = job_of(jobs, rule)
     model = copy.folder / job.files("output")[0]
@@ -233,10 +236,10 @@ def test_a_killed_training_starts_anew_after_an_edit_of_its_method(copy, jobs):
 @pytest.mark.parametrize(
     "name",
     [
-        "start_layout phantom/adm_counts/0",
         "train_layout phantom/topocellgen/0",
-        "train_image phantom/tc/0",
-        "train_detector phantom/unet",
+        pytest.param("start_layout phantom/adm_counts/0", marks=pytest.mark.long),
+        pytest.param("train_image phantom/tc/0", marks=pytest.mark.long),
+        pytest.param("train_detector phantom/unet", marks=pytest.mark.long),
     ],
 )
 def test_two_processes_train_as_one_and_stop_and_go_on(name, copy, finished, jobs):
@@ -362,7 +365,7 @@ def test_two_snakemakes_in_one_directory_refuse_each_other(copy, finished, jobs)
     assert_same(copy, finished, job)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGUSR1])
 def test_a_signal_to_all_processes_of_a_job_saves_the_state_first(number, copy, finished, jobs):
     """What SLURM does to a job that is preempted: Snakemake, the shell, the stage and tee are all told to stop."""
     job = next(job for job in jobs if job.name == "train_layout phantom/adm/0")

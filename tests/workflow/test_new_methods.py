@@ -325,30 +325,24 @@ def add(workflow, new):
 
 
 @pytest.mark.parametrize("kind", NEW)
-def test_a_new_method_makes_its_own_jobs_and_the_tables_that_show_it(kind, copy, jobs):
+def test_a_new_method_runs_its_own_rows_alone_and_so_does_a_changed_setting(kind, copy, jobs):
     new, before = NEW[kind], names(jobs)
     add(copy, new)
     assert copy.plan() == []  # the method alone, nobody uses it
 
-    plan = names(copy.plan(overlays=copy.overlay("own.yaml", new.config)))
-    assert new.made in plan
-    assert plan & before == new.shown
-
-
-@pytest.mark.parametrize("kind", NEW)
-def test_a_setting_of_a_method_reruns_its_own_rows_alone(kind, copy, jobs):
-    """The job list after a change of one setting is that of the method's rows and of what shows them."""
-    new, before = NEW[kind], names(jobs)
-    add(copy, new)
-    old, other = new.changed
-    assert old in new.config
     overlays = copy.overlay("own.yaml", new.config)
     first = names(copy.plan(overlays=overlays))
+    assert new.made in first
+    assert first & before == new.shown
+
     ended = copy.snakemake("--touch", overlays=overlays)  # as if they had been run
     assert ended.status == 0, ended.text
+    old, other = new.changed
+    assert old in new.config
     copy.overlay("own.yaml", new.config.replace(old, other))
-    assert names(copy.plan(overlays=overlays)) - before <= first - before
-    assert names(copy.plan(overlays=overlays)) & before <= new.shown
+    changed = names(copy.plan(overlays=overlays))
+    assert changed - before <= first - before
+    assert changed & before <= new.shown
 
 
 def unchecked(file):

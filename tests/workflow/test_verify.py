@@ -20,6 +20,7 @@ TOY = {
     "run": {"datasets": ["phantom"], "tables": ["tc_table1_released"]},
     "datasets": {"phantom": {"images": {"train": 3, "val": 1, "test": 4}, "size": [192, 176], "seed": 29}},
     "fields": {"w256": {"region": 128, "windows": {"stride": 16}, "evaluation": {"layouts": 60}, "features": []}},
+    "painters": {"tc": {"grid": {"region": 128}}},
     "metrics": {"topofd": {"samples": 16, "protocols": ["released"]}},
     "tables": {
         "tc_table1_released": {

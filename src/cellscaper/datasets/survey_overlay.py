@@ -20,6 +20,7 @@ def overlay(name: str, settings: dots.Settings, region: int, text: Report, begun
     }
     features: dict[str, dict[str, object]] = {"tc": {"small": small}, "tc_released": {"small": small}}
     whole: dict[str, object] = {
+        "results": "results",  # whatever the preset has
         "datasets": {name: dataset},
         "run": {"datasets": [name], "tables": ["tc_table1", "tc_table1_released", "tc_table2"]},
         "fields": {"w256": {"windows": {"stride": text.stride()}, "small": small}},
