@@ -116,7 +116,7 @@ class Outputs:
         return [f"{told}: no training of {', '.join(names)}" for told, names in found.items()]
 
     def saved_steps(self) -> list[str]:
-        """A line for each dataset and shared beginning: how many training steps the run saves by it."""
+        """A line for each dataset and shared beginning: how many training steps the run is spared by it."""
         lines, seeds = [], len(self.config["seeds"])
         for dataset in self.config["run"]["datasets"]:
             for one in self.experiments.beginnings.values():
@@ -124,7 +124,7 @@ class Outputs:
                 if n > 1:
                     lines.append(
                         f"{dataset}: {n} trainings share the first {one.steps} of {total} steps "
-                        f"(start_layout {one.name}), seeds: {seeds}; {_spaced((n - 1) * one.steps * seeds)} steps saved"
+                        f"(start_layout {one.name}), seeds: {seeds}; {_spaced((n - 1) * one.steps * seeds)} steps spared"
                     )
         return lines
 

@@ -130,9 +130,9 @@ def test_a_run_says_how_many_steps_it_saves():
     own = {"seeds": [0, 1], "run": {"datasets": ["brca_m2c", "lizard"]}}
     assert Outputs(configuration(own)).saved_steps() == [
         "brca_m2c: 12 trainings share the first 150012 of 360000 steps (start_layout adm_counts), seeds: 2; "
-        "3 300 264 steps saved",
+        "3 300 264 steps spared",
         "lizard: 2 trainings share the first 150012 of 360000 steps (start_layout adm_counts), seeds: 2; "
-        "300 024 steps saved",
+        "300 024 steps spared",
     ]
     few = {"run": {"datasets": ["phantom"], "tables": ["sd_table1"]}}
     assert Outputs(configuration(few)).saved_steps() == []
