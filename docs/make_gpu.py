@@ -1,6 +1,6 @@
 """Writes the calculated tables of docs/gpu.md and docs/large-sets.md, between their `made` marks.
 
-    python docs/make_gpu.py
+python docs/make_gpu.py
 """
 
 import re

@@ -288,7 +288,10 @@ MOMENTS = [f"optimizer.0.weight.{key}" for key in ("exp_avg", "exp_avg_sq", "ste
     [
         (drop(MOMENTS[1]), "optimizer.0.weight.exp_avg_sq is missing, expected of shape"),
         (drop(*MOMENTS), "optimizer.0.weight.exp_avg is missing, expected of shape"),
-        (lambda tensors: tensors.update({"optimizer.0.weight.odd": torch.zeros(1)}), "odd is of shape (1,), expected m"),
+        (
+            lambda tensors: tensors.update({"optimizer.0.weight.odd": torch.zeros(1)}),
+            "odd is of shape (1,), expected m",
+        ),
         (lambda tensors: tensors["ema.0.weight"].fill_(math.nan), "ema.0.weight has values that are not finite"),
         (
             lambda tensors: tensors.update({"model.1.bias": tensors["model.1.bias"].double()}),
