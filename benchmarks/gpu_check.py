@@ -1,5 +1,6 @@
-"""Does everything run on this GPU? A line `ok` or `FAIL` for each stage and each claim, estimated to take six minutes on one card.
+"""Does everything run on this GPU? A line `ok` or `FAIL` for each stage and each claim.
 
+Six minutes on one card are estimated, not measured.
 Stages run as the workflow runs them, without Snakemake: every stage that can use a GPU once at toy size on simulated
 tissue, with bf16 where the papers' configuration has it. Then, in this process: group norm in bf16 against fp32, a
 compiled training against a plain one, a training of the papers' largest layout model (time of a step and peak memory,
@@ -13,7 +14,8 @@ stages before them wrote: `--only adm_counts` trains that model and samples from
 
 Without a virtual environment: torch ≥ 2.6 and the wheels of copulae, gudhi, h5py, joblib, numpy, pandas, pillow, POT,
 pydantic, pyyaml, safetensors, scikit-image, scikit-learn, scipy, tensorboard, threadpoolctl and tqdm, with
-PYTHONPATH=src. Snakemake is not needed. Exit status 1 if any line says FAIL, or where there is no GPU and `--device cpu` is not given.
+PYTHONPATH=src. Snakemake is not needed. Exit status 1 if any line says FAIL; 2, with one line, if nothing could be
+checked: no GPU is seen and `--device cpu` is not given, or no check has the words of `--only`.
 """
 
 import argparse

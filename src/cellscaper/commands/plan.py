@@ -1,6 +1,7 @@
 """`cellscaper plan`: what a run of the workflow costs, before it starts."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     config, left_out = with_given_data(whole)
     costs = Costs(Outputs(config), on)
     try:
-        lines = [over(files), *table(costs, gpus), *without(whole, left_out, on)]
+        lines = [*over(files), *table(costs, gpus), *without(whole, left_out, on)]
     except OverflowError:
         raise CellscaperError("the configuration has numbers too large to calculate with; give smaller ones") from None
     print("\n".join(lines))
@@ -77,10 +78,10 @@ def _keys(texts: list[str]) -> dict[str, object]:
     return found
 
 
-def over(files: "Sequence[Path]") -> str:
-    """The line that says which files make the configuration."""
-    names = ", then ".join(str(file) for file in files)
-    return f"Configuration: {names}, over config.yaml (the papers' run)" if names else "Configuration: config.yaml"
+def over(files: "Sequence[Path]") -> list[str]:
+    """Which files make the configuration."""
+    layers = ["config.yaml (the papers' run)", *map(str, files)]
+    return _wrapped(f"Configuration: {', under '.join(layers)}", "", "  ")
 
 
 def without(whole: "Config", left_out: "Mapping[str, str]", on: "Card") -> list[str]:
@@ -153,7 +154,8 @@ def _sums(costs: "Costs", gpus: int) -> list[str]:
         parts.append(f"{_size(images)} of images before compression")
     disk = f"disk: {'; '.join(parts)}" if parts else "disk: little"
     return [
-        f"sum: {_number(days)} {costs.on.title}-days ({_number(low)} to {_number(high)}), {costs.hours:.1f} GPU-hours",
+        f"sum: {_number(days)} {costs.on.title}-days ({_number(low)} to {_number(high)}), "
+        f"{_number(costs.hours)} GPU-hours",
         f"with {gpus} {'card' if gpus == 1 else 'cards'}: at least {_duration(at_once)}; "
         f"the longest chain of jobs takes {_duration(costs.longest / 24)}",
         *_wrapped(disk, "", "  "),
@@ -185,19 +187,22 @@ def _spaced(number: int) -> str:
 
 
 def _number(days: float) -> str:
-    """``201.2``, ``0.014``."""
-    return f"{days:.1f}" if days >= 1 else f"{days:.2g}"
+    """``201.2``, ``0.014``; at least 0.001."""
+    return f"{days:.1f}" if days >= 1 else f"{max(days, 0.001):.2g}" if days else "0"
 
 
 def _duration(days: float) -> str:
-    """``2.4 days``, ``17.8 hours`` or ``5 minutes``."""
+    """``2.4 days``, ``17.8 hours`` or ``5 minutes``, at least 1."""
     if days >= 1:
         return f"{days:.1f} days"
-    return f"{24 * days:.1f} hours" if days >= 1 / 24 else f"{1440 * days:.0f} minutes"
+    if days >= 1 / 24:
+        return f"{24 * days:.1f} hours"
+    minutes = max(math.ceil(1440 * days), 1)
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"
 
 
 def _size(number: float) -> str:
     """Bytes as ``8.9 GB`` or ``20 MB``; nothing for 0."""
     if number >= 1e9:
         return f"{number / 1e9:.1f} GB" if number < 1e11 else f"{number / 1e9:.0f} GB"
-    return f"{number / 1e6:.0f} MB" if number else ""
+    return f"{max(number / 1e6, 1):.0f} MB" if number else ""

@@ -130,9 +130,10 @@ class Outputs:
                 each = [(name, f"seed{seed}") for name in names for seed in self.config["seeds"]]
                 files = [file for name, seed in each for file in self.layout_weights(dataset, name, seed)]
                 if n > 1 and not all(map(is_there, files)):
+                    spared = _spaced((n - 1) * one.steps * seeds)
                     lines.append(
                         f"{dataset}: {n} trainings share the first {one.steps} of {total} steps "
-                        f"(start_layout {one.name}), seeds: {seeds}; {_spaced((n - 1) * one.steps * seeds)} steps spared"
+                        f"(start_layout {one.name}), seeds: {seeds}; {spared} steps spared"
                     )
         return lines
 

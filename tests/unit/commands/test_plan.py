@@ -40,7 +40,7 @@ def rows(lines):
 def test_the_papers_cost_is_printed_with_all_that_belongs_to_it(table):
     lines = table()
     assert max(map(len, lines)) <= 100
-    assert lines[0] == "Configuration: config.yaml"
+    assert lines[0] == "Configuration: config.yaml (the papers' run)"
     assert lines[1].startswith("Calculated for one A100 (80 GB), not measured; ± 30 %")
     assert {rule for rule, *_ in rows(lines)} == {
         "train_features", "start_layout", "train_layout", "sample_layouts", "train_image", "paint_images",
@@ -59,6 +59,19 @@ def test_the_papers_cost_is_printed_with_all_that_belongs_to_it(table):
         "not counted: downloads",
     ):
         assert part in text
+
+
+def test_an_overlay_alone_is_told_to_lie_over_the_papers_run_and_empty_parts_are_left_out(table, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("run: {datasets: [phantom], tables: [sd_table1]}", encoding="utf-8")
+    text = " ".join(" ".join(table("--configfile", own)).split())
+    assert text.startswith(f"Configuration: config.yaml (the papers' run), under {own} Calculated for one A100")
+    assert "disk: " in text and "images" not in text.split("disk: ")[1].split("not counted")[0]
+
+
+def test_a_short_run_is_told_in_minutes(table):
+    text = "\n".join(table("--configfile", ROOT / "workflow" / "presets" / "brca-bundled.yaml"))
+    assert "at least 1 minute; the longest chain of jobs takes 1 minute\n" in text
 
 
 def test_generated_sets_are_named_as_not_counted(table, tmp_path):

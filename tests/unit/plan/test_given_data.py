@@ -37,9 +37,7 @@ def test_a_run_of_nothing_is_refused():
 )
 def test_a_folder_that_is_not_there_is_refused_before_anything_runs(own, tmp_path):
     config = configuration({**yaml.safe_load(own), "datasets": {"lizard": {"path": str(tmp_path / "no")}}})
-    with pytest.raises(
-        CellscaperError, match=r"^datasets.lizard.path = '.*/no': there is no such folder; download liz"
-    ):
+    with pytest.raises(CellscaperError, match=r"^datasets.lizard.path = '.*/no': there is no such folder; down"):
         check_folders(config, lambda name: False)
     check_folders(config, lambda name: name == "lizard")  # its cells are read already
     (tmp_path / "no").mkdir()
