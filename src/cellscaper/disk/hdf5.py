@@ -5,6 +5,7 @@ Every file has the attributes ``schema`` (its kind), ``schema_version`` and ``pr
 fixed length, because text of variable length has no checksum.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -69,7 +70,11 @@ def _alone(path: Path) -> Iterator[int]:
             except OSError:  # a file system without locks
                 pass
             if _is_at(handle.fileno(), partial):  # else another process has ended meanwhile, and its file has moved
-                yield handle.fileno()
+                try:
+                    yield handle.fileno()
+                finally:
+                    with contextlib.suppress(OSError):
+                        fcntl.flock(handle, fcntl.LOCK_UN)  # a child of this process may have the file open as well
                 return
 
 
