@@ -163,13 +163,15 @@ def test_numbers_in_lists_and_maps_of_a_command_line_are_numbers():
     from snakemake.cli import parse_config
 
     texts = ["seeds=[0, 3]", "run={datasets: [phantom], tables: [tc_table1]}", "fields={w256: {train_layouts: 12}}"]
-    texts.append("experiments={adm: {training: {ema: null, grad_clip: 0.5}, settings: {network: {checkpoint: true}}}}")
+    texts.append(
+        "experiments={adm: {training: {snapshot_every: null, grad_clip: 0.5}, settings: {network: {checkpoint: true}}}}"
+    )
     config = parse_config(texts)
     assert config["seeds"] == ["0", "3"]
     found = given(config, config, [])
     adm = found["experiments"]["adm"]
     assert (found["seeds"], found["fields"]["w256"]["train_layouts"]) == ([0, 3], 12)
-    assert (adm["training"]["ema"], adm["training"]["grad_clip"]) == (None, 0.5)
+    assert (adm["training"]["snapshot_every"], adm["training"]["grad_clip"]) == (None, 0.5)
     assert adm["settings"]["network"]["checkpoint"] is True
     assert typed({"path": "/a: [b", "year": "2020-13-45", "no": ""}) == {
         "path": "/a: [b",
