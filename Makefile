@@ -5,9 +5,11 @@ BRCA_M2C ?=
 VERIFY ?=
 LIZARD ?=
 DATASETS ?=
+SEEDS ?=
+GPUS ?= 1
 TRAIN ?=
 PRESET ?= workflow/presets/demo.yaml
-RUN = .venv/bin/snakemake --workflow-profile workflow/profiles/local --cores $(CORES)
+RUN = .venv/bin/snakemake --workflow-profile workflow/profiles/local --resources gpu=$(GPUS) --cores $(CORES)
 
 comma := ,
 quote := '
@@ -16,8 +18,9 @@ escaped = $(subst $(quote),$(quote)\$(quote)$(quote),$(subst ",\",$(subst \,\\,$
 folders = $(if $(BRCA_M2C),"brca_m2c": {"path": "$(call escaped,$(BRCA_M2C))"})$(if $(and $(BRCA_M2C),$(LIZARD)),$(comma) )$(if \
   $(LIZARD),"lizard": {"path": "$(call escaped,$(LIZARD))"})
 chosen = $(foreach one,$(DATASETS),"$(one)"$(comma))
-GIVEN = $(if $(BRCA_M2C)$(LIZARD)$(DATASETS),--config $(if $(BRCA_M2C)$(LIZARD),datasets='{$(folders)}') $(if \
-  $(DATASETS),run='{"datasets": [$(chosen)]}'))
+seeds = $(foreach one,$(subst $(comma), ,$(SEEDS)),$(one)$(comma))
+GIVEN = $(if $(BRCA_M2C)$(LIZARD)$(DATASETS)$(SEEDS),--config $(if $(BRCA_M2C)$(LIZARD),datasets='{$(folders)}') $(if \
+  $(DATASETS),run='{"datasets": [$(chosen)]}') $(if $(SEEDS),seeds='[$(seeds)]'))
 
 CODE = src tests benchmarks workflow/schemas docs/*.py setup.py
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q
@@ -42,12 +45,12 @@ brca: home .venv/ready  ## small models on the real BRCA-M2C (BRCA_M2C=folder, e
 
 gpu-day paper: CORES = $(shell nproc)
 
-gpu-day: home .venv/ready  ## the TopoCellGen tables on BRCA-M2C with smaller networks: one GPU, about a day of an A100
-	.venv/bin/cellscaper plan --configfile workflow/presets/gpu-day.yaml $(GIVEN)
+gpu-day: home .venv/ready  ## the TopoCellGen tables on BRCA-M2C with smaller networks: 0.7 A100-days, calculated (GPUS=cards)
+	.venv/bin/cellscaper plan --gpus $(GPUS) --configfile workflow/presets/gpu-day.yaml $(GIVEN)
 	$(RUN) --configfile workflow/presets/gpu-day.yaml $(GIVEN)
 
-paper: home .venv/ready  ## the papers' values: weeks of a GPU (LIZARD=folder; DATASETS=brca_m2c; a cluster: docs/slurm.md)
-	.venv/bin/cellscaper plan $(GIVEN)
+paper: home .venv/ready  ## the papers' values, 3 seeds: 156 A100-days of BRCA-M2C, 25 of Lizard, calculated (LIZARD=folder; DATASETS=brca_m2c; SEEDS=0; GPUS=cards)
+	.venv/bin/cellscaper plan --gpus $(GPUS) $(GIVEN)
 	$(RUN) $(GIVEN)
 
 verify: home .venv/ready  ## committed results against a rerun with the bundled weights (VERIFY="--full" or "--results FOLDER"; BRCA_M2C=folder)

@@ -1,16 +1,21 @@
-"""Does everything run on this GPU? A line `ok` or `FAIL` for each stage and each claim, in six minutes on one card.
+"""Does everything run on this GPU? A line `ok` or `FAIL` for each stage and each claim.
 
+Six minutes on one card are estimated, not measured.
 Stages run as the workflow runs them, without Snakemake: every stage that can use a GPU once at toy size on simulated
 tissue, with bf16 where the papers' configuration has it. Then, in this process: group norm in bf16 against fp32, a
 compiled training against a plain one, a training of the papers' largest layout model (time of a step and peak memory,
 beside the table of docs/gpu.md), a state that is saved on one device and goes on on the other, and two processes where
 there are two cards.
 
-    python benchmarks/gpu_check.py [--device cuda|cpu] [--only WORD]
+    python benchmarks/gpu_check.py [--device cuda|cpu] [--only WORDS]
+
+`--only sample_layouts` runs the checks whose name has these words in it, anywhere, and the data. Stages read what the
+stages before them wrote: `--only adm_counts` trains that model and samples from it.
 
 Without a virtual environment: torch ≥ 2.6 and the wheels of copulae, gudhi, h5py, joblib, numpy, pandas, pillow, POT,
 pydantic, pyyaml, safetensors, scikit-image, scikit-learn, scipy, tensorboard, threadpoolctl and tqdm, with
-PYTHONPATH=src. Snakemake is not needed. Exit status 1 if any line says FAIL.
+PYTHONPATH=src. Snakemake is not needed. Exit status 1 if any line says FAIL; 2, with one line, if nothing could be
+checked: no GPU is seen and `--device cpu` is not given, or no check has the words of `--only`.
 """
 
 import argparse
@@ -44,8 +49,9 @@ from cellscaper.plan.configuration import configuration
 from cellscaper.plan.experiments import Experiments
 from cellscaper.plan.house import ROOT
 from cellscaper.plan.merging import overlay
+from cellscaper.plan.places import nearest_or_all
 from cellscaper.plan.provenance import canonical
-from cellscaper.run.devices import driver
+from cellscaper.run.devices import driver, no_gpu
 from cellscaper.training.settings import Training
 from cellscaper.training.trainer import train
 
@@ -330,13 +336,27 @@ def seen(device: str) -> str:
     return f"{card.name}, {card.total_memory / 1e9:.0f} GB, {versions}; {driver()}"
 
 
+def refuse(why: str) -> int:
+    """Say in one line why nothing was checked; the exit status."""
+    print(f"gpu_check: error: {why}", file=sys.stderr)
+    return 2
+
+
+def nearest_check(words: str, checks: list[Check]) -> str:
+    """The check that may be meant: by its whole name, or by one of its words."""
+    names = [name for name, _ in checks]
+    return nearest_or_all(words, dict.fromkeys([*names, *(word for name in names for word in name.split())]))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    parser.add_argument("--only", default="", help="checks whose name has this word (and the data)")
+    parser.add_argument("--only", default="", metavar="WORDS", help="checks with these words in their name, and data")
     args = parser.parse_args()
     if args.device == "cpu":
         os.environ["CELLSCAPER_DEVICE"] = "cpu"
+    elif not torch.cuda.is_available():
+        return refuse(f"{no_gpu('--device cuda (the default)')}; --device cpu checks all that a CPU can")
     os.environ["PYTHONPATH"] = str(ROOT / "src")
     failed, began = 0, time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -350,16 +370,17 @@ def main() -> int:
         ]
         if args.device == "cpu" or torch.cuda.device_count() > 1:
             checks.append(("two processes", lambda: stages.layout("adm_category", gpus=2)))
+        if not any(args.only in name for name, _ in checks):
+            return refuse(f"--only {args.only}: no check has it in its name{nearest_check(args.only, checks)}")
+        checks = [one for one in checks if args.only in one[0] or one[0] == "data"]
         for name, check in checks:
-            if args.only not in name and name != "data":
-                continue
             start = time.monotonic()
             try:
                 word, text = "ok", check()
             except Exception as error:
                 word, text, failed = "FAIL", str(error) or type(error).__name__, failed + 1
             print(f"{word:4} {name}: {' '.join(text.split())} ({time.monotonic() - start:.0f} s)", flush=True)
-    print(f"{failed} of {len(checks)} checks failed, {time.monotonic() - began:.0f} s")
+    print(f"{failed} of {len(checks)} checks that ran failed, {time.monotonic() - began:.0f} s")
     return int(failed > 0)
 
 

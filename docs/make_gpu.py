@@ -1,17 +1,21 @@
-"""Writes the calculated tables of docs/gpu.md, between its `made` marks: `python docs/make_gpu.py`."""
+"""Writes the calculated tables of docs/gpu.md and docs/large-sets.md, between their `made` marks.
+
+python docs/make_gpu.py
+"""
 
 import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cellscaper.plan import cards, flops
 from cellscaper.plan.cards import CARDS, call_seconds, step_seconds
 from cellscaper.plan.configuration import configuration, in_files
-from cellscaper.plan.cost import TRAININGS, Costs
+from cellscaper.plan.cost import CALL, TRAININGS, Costs
 from cellscaper.plan.house import ROOT
 from cellscaper.plan.outputs import Outputs
 
-PAGE = Path(__file__).with_name("gpu.md")
+PAGE, SETS_PAGE = (Path(__file__).with_name(name) for name in ("gpu.md", "large-sets.md"))
 TITLES = [card.title for card in CARDS.values()]
 ONE = {"seeds": [0]}
 RUNS = {
@@ -106,18 +110,71 @@ def calls() -> str:
     return table(["one sampling step of one", "TFLOP", *[f"{title}, ms" for title in TITLES]], rows)
 
 
+# a set of the bundled model, measured on docs/large-sets.md: seconds a layout and a part, bytes a layout and an image
+LAYOUT, PART, LAYOUT_BYTES, IMAGE_BYTES = 0.1, 5.0, 495, 179e3
+SETS = ((1_000, 4), (10_000, 50), (100_000, 200), (1_000_000, 1_000))  # layouts, parts
+
+
+def image_seconds() -> float:
+    """Seconds that an image of the papers' painter `tc` takes on an A100, in full batches."""
+    block = Outputs(configuration()).config["painters"]["tc"]
+    sampling, work = block["sampling"], flops.painter(block, 3)
+    batch, precision = sampling["batch"], sampling.get("precision", "fp32")
+    return sampling["steps"] * call_seconds(work, CARDS["a100"], batch, precision, CALL) / batch
+
+
+def sets() -> str:
+    """Time and disk of generated sets."""
+    rows, image = [], image_seconds()
+    for n, number in SETS:
+        core = n * LAYOUT + number * PART
+        times = [core, *(core / number * -(-number // cores) for cores in (2, 64)), n * image]
+        disk = [size(n * one) for one in (LAYOUT_BYTES, IMAGE_BYTES)]
+        rows.append([spaced(n), spaced(number), *map(time, times[:3]), *disk, time(times[3])])
+    head = ["layouts", "parts", "time of one core", "time, 2 cores", "time, 64 cores"]
+    return table([*head, "layouts on disk", "images on disk", "time of an A100 to paint"], rows)
+
+
+def painting() -> str:
+    """The time of an image, in words."""
+    return f"The painter `tc` of the papers' size with 100 steps takes {image_seconds():.1f} s an image on an A100."
+
+
+def spaced(number: int) -> str:
+    """``10 000``."""
+    return f"{number:,}".replace(",", " ")
+
+
+def size(number: float) -> str:
+    """Bytes as ``5.0 MB`` or ``180 GB``: two digits."""
+    unit, length = ("GB", 1e9) if number >= 1e9 else ("MB", 1e6)
+    amount = float(f"{number / length:.2g}")
+    return f"{amount:.0f} {unit}" if amount >= 10 else f"{amount:.1f} {unit}"
+
+
+def time(seconds: float) -> str:
+    """``40 s``, ``10 min``, ``3.1 h`` or ``49 days``: two digits."""
+    for unit, length in (("days", 48 * 3600), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            amount = seconds / (86400 if unit == "days" else length)
+            return f"{amount:.0f} {unit}" if amount >= 9.95 else f"{amount:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 MADE = {"costs": costs, "parts": parts, "steps": steps, "calls": calls}
+SETS_MADE = {"sets": sets, "painting": painting}
 
 
-def page(text: str) -> str:
-    """The page with its tables made anew."""
-    for name, make in MADE.items():
+def page(text: str, made: Mapping[str, Callable[[], str]] = MADE) -> str:
+    """A page with its tables made anew."""
+    for name, make in made.items():
         mark = rf"(<!-- made: {name} -->\n).*?(<!-- end -->)"
         text, n = re.subn(mark, lambda found, make=make: f"{found[1]}{make()}\n{found[2]}", text, flags=re.DOTALL)
         if n != 1:
-            sys.exit(f"{PAGE} has no mark of the table {name}")
+            sys.exit(f"docs/gpu.md or docs/large-sets.md has no mark of the table {name}")
     return text
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for file, made in ((PAGE, MADE), (SETS_PAGE, SETS_MADE)):
+        file.write_text(page(file.read_text(encoding="utf-8"), made), encoding="utf-8")

@@ -1,6 +1,7 @@
 """The page of the benchmarks: what a benchmark reports is what stands on it."""
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -50,3 +51,40 @@ def test_the_page_runs_what_it_names_and_shows_what_it_said(modules, tmp_path, m
     assert "| machine | here |" in text
     assert "| A | B | 3 | ≥ 5: **SHORT** |  |" in text
     assert "ended with 3 before its last outcome" in text
+
+
+@pytest.fixture
+def gpu_check(monkeypatch):
+    """Calls gpu_check with some words; its data are not made."""
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    for name in ("CELLSCAPER_DEVICE", "PYTHONPATH"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))  # so that what the script sets is taken back
+    module = importlib.import_module("gpu_check")
+    monkeypatch.setattr(module.Stages, "data", lambda self: "made")
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["gpu_check.py", *words])
+        return module.main()
+
+    yield call
+    del sys.modules["gpu_check"]
+
+
+def test_a_check_of_the_gpu_without_one_is_one_line(gpu_check, capsys):
+    if importlib.import_module("torch").cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    assert gpu_check() == 2
+    said = capsys.readouterr()
+    assert not said.out and len(said.err.splitlines()) == 1
+    assert "sees none" in said.err and "--device cpu" in said.err
+
+
+def test_a_check_that_is_not_there_is_told_with_the_nearest(gpu_check, capsys):
+    assert gpu_check("--device", "cpu", "--only", "sample_layout topocellgen") == 2
+    assert "no check has it in its name; did you mean 'sample_layouts topocellgen'?" in capsys.readouterr().err
+
+
+def test_checks_that_did_not_run_are_not_counted(gpu_check, capsys):
+    assert gpu_check("--device", "cpu", "--only", "group norm") == 0
+    assert "\n0 of 2 checks that ran failed" in capsys.readouterr().out

@@ -235,7 +235,9 @@ def jobs(house: Workflow, shared: Path) -> list[Job]:
 @pytest.fixture(scope="session")
 def papers(house: Workflow, shared: Path) -> tuple[list[Job], float]:
     """The jobs of config.yaml with a Lizard folder on four cores, and Snakemake's CPU seconds for listing them."""
-    lizard = "datasets={'lizard': {'path': '/data/lizard'}}"
+    folder = shared / "lizard"
+    folder.mkdir(exist_ok=True)
+    lizard = f"datasets={{'lizard': {{'path': '{folder}'}}}}"
 
     def plan() -> list[Any]:
         planned, ended = house.planned("--config", lizard, overlays=(), cores=4)

@@ -9,7 +9,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.plan import sections
 from cellscaper.plan.configuration import given
 from cellscaper.plan.figures import Figures
-from cellscaper.plan.given_data import with_given_data
+from cellscaper.plan.given_data import check_folders, with_given_data
 from cellscaper.plan.outputs import Outputs
 from cellscaper.plan.provenance import canonical, code
 from cellscaper.plan.house import ROOT
@@ -26,6 +26,8 @@ try:
     if workflow.pathvars.level["results"] < OWN:
         whole["results"] = workflow.pathvars.get("results")
     outputs = Outputs(whole)
+    if workflow.is_main_process:
+        check_folders(whole, lambda name: os.path.exists(outputs.cells(name)))
     tables, experiments = outputs.tables, outputs.experiments
 except CellscaperError as error:
     raise WorkflowError(str(error)) from None

@@ -26,6 +26,7 @@ rule fetch_dataset:
         files=lambda w: folder_state(config["datasets"][w.dataset].get("path")),
     shell:
         "python -m cellscaper.stages.fetch_dataset"
+        " --dataset {wildcards.dataset:q}"
         " --config {params.config:q}"
         " --manifest {output.manifest:q}"
         " --threads {threads}"

@@ -3,7 +3,7 @@
 from snakemake.logging import logger
 
 if workflow.is_main_process:
-    for line in [*outputs.saved_steps(), *outputs.told_weights()]:
+    for line in [*outputs.spared_steps(os.path.exists), *outputs.told_weights()]:
         logger.info(line)
 
 

@@ -50,7 +50,7 @@ def work(args: argparse.Namespace, paths: Mapping[str, Path], model: Model) -> W
         columns={"requested": request.counts, "given": len(request.fixed), "min_distance": request.min_distance},
         batch=BATCH,
         units=lambda n: calls(n, sampling),
-        verb="denoising",
+        verb="denoising steps of layouts",
         layouts=layouts,
     )
 

@@ -51,6 +51,8 @@ def part(text: str) -> tuple[int, int]:
     number, sign, parts = (piece.strip() for piece in text.partition("/"))
     if not sign or not all(piece.isdecimal() and len(piece) < 10 for piece in (number, parts)):
         raise CellscaperError(f"--part {text!r}: expected K/N in whole numbers, for example 3/50")
+    if not int(parts):
+        raise CellscaperError(f"--part {text!r}: a set has at least one part, for example 1/1")
     if not 1 <= int(number) <= int(parts):
         raise CellscaperError(f"--part {text!r}: expected a part from 1 to {int(parts)}")
     return int(number), int(parts)

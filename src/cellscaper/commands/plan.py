@@ -1,6 +1,7 @@
 """`cellscaper plan`: what a run of the workflow costs, before it starts."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,12 @@ from cellscaper.commands import options
 from cellscaper.errors import CellscaperError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from cellscaper.plan.cards import Card
     from cellscaper.plan.cost import Costs, Group
+    from cellscaper.plan.merging import Config
 
 WIDTH = 100
 HELP = "what a run of the workflow costs before it starts: GPU-hours, disk, what is shared"
@@ -17,11 +23,13 @@ Print the trainings, samplings and paintings that a configuration asks for: how 
 named card, gigabytes of weights and of saved states. The numbers are calculated from the settings (docs/gpu.md), not
 measured: expect ± 30 %. No data are read and nothing is written.
 
-  cellscaper plan                                                     # the papers' configuration on an A100
+  cellscaper plan                                            # the papers' configuration on an A100
   cellscaper plan --configfile my.yaml --card h100 --gpus 4
-  cellscaper plan --configfile my.yaml --config seeds=[0]
+  cellscaper plan --configfile my.yaml --config 'seeds=[0]'
 
-The configuration is config.yaml with the overlays, as in the workflow; unknown keys and wrong values are errors.
+The configuration is config.yaml with the overlays, as in the workflow; unknown keys and wrong values are errors. An
+overlay alone lies over config.yaml: name the preset before it, if it belongs to one. Data sets that the workflow would
+leave out, because nothing is given of them, are left out here too.
 """
 
 
@@ -38,14 +46,17 @@ def run(args: argparse.Namespace) -> None:
     from cellscaper.plan.cards import card
     from cellscaper.plan.configuration import given
     from cellscaper.plan.cost import Costs
+    from cellscaper.plan.given_data import with_given_data
     from cellscaper.plan.outputs import Outputs
 
     on, gpus = card(args.card), options.whole(args.gpus, "--gpus", 1)
     files = [options.file(name, "--configfile") for name in args.configfile]
     command_line = _keys(args.config)
-    costs = Costs(Outputs(given(command_line, command_line, files)), on)
+    whole = given(command_line, command_line, files)
+    config, left_out = with_given_data(whole)
+    costs = Costs(Outputs(config), on)
     try:
-        lines = table(costs, gpus)
+        lines = [*over(files), *table(costs, gpus), *without(whole, left_out, on)]
     except OverflowError:
         raise CellscaperError("the configuration has numbers too large to calculate with; give smaller ones") from None
     print("\n".join(lines))
@@ -65,6 +76,24 @@ def _keys(texts: list[str]) -> dict[str, object]:
         except yaml.YAMLError as error:
             raise CellscaperError(f"--config {text!r}: the value is not YAML ({str(error).splitlines()[0]})") from None
     return found
+
+
+def over(files: "Sequence[Path]") -> list[str]:
+    """Which files make the configuration."""
+    layers = ["config.yaml (the papers' run)", *map(str, files)]
+    return _wrapped(f"Configuration: {', under '.join(layers)}", "", "  ")
+
+
+def without(whole: "Config", left_out: "Mapping[str, str]", on: "Card") -> list[str]:
+    """Why data sets are left out, and what each would add."""
+    from cellscaper.plan.cost import Costs
+    from cellscaper.plan.outputs import Outputs
+
+    lines = []
+    for name, why in left_out.items():
+        alone = Costs(Outputs({**whole, "run": {**whole["run"], "datasets": [name]}}), on)
+        lines.append(f"{name} is left out: {why}; it would add {_number(alone.hours / 24)} {on.title}-days")
+    return [part for line in lines for part in _wrapped(line, "", "  ")]
 
 
 def table(costs: "Costs", gpus: int) -> list[str]:
@@ -117,15 +146,18 @@ def _sums(costs: "Costs", gpus: int) -> list[str]:
     days = costs.hours / 24
     low, high = days * (1 - UNCERTAINTY), days * (1 + UNCERTAINTY)
     at_once = max(days / gpus, costs.longest / 24)
-    state = max((group.state for group in costs.groups), default=0.0)
-    disk = (
-        f"disk: {_size(costs.kept(*TRAININGS))} of weights in the end; up to {_size(state)} of state for each running "
-        f"training, twice as much while it saves; images {_size(costs.kept('paint_images'))} before compression"
-    )
+    state, images = max((group.state for group in costs.groups), default=0.0), costs.kept("paint_images")
+    parts = [f"{_size(costs.kept(*TRAININGS))} of weights in the end"] if costs.kept(*TRAININGS) else []
+    if state:
+        parts.append(f"up to {_size(state)} of state for each running training, twice as much while it saves")
+    if images:
+        parts.append(f"{_size(images)} of images before compression")
+    disk = f"disk: {'; '.join(parts)}" if parts else "disk: little"
     return [
-        f"sum: {_number(days)} {costs.on.title}-days ({_number(low)} to {_number(high)}), {costs.hours:.1f} GPU-hours",
-        f"with {gpus} {'card' if gpus == 1 else 'cards'}: at least {_number(at_once)} days; "
-        f"the longest chain of jobs takes {_number(costs.longest / 24)} days",
+        f"sum: {_number(days)} {costs.on.title}-days ({_number(low)} to {_number(high)}), "
+        f"{_number(costs.hours)} GPU-hours",
+        f"with {gpus} {'card' if gpus == 1 else 'cards'}: at least {_duration(at_once)}; "
+        f"the longest chain of jobs takes {_duration(costs.longest / 24)}",
         *_wrapped(disk, "", "  "),
     ]
 
@@ -155,12 +187,22 @@ def _spaced(number: int) -> str:
 
 
 def _number(days: float) -> str:
-    """``201.2``, ``0.014``."""
-    return f"{days:.1f}" if days >= 1 else f"{days:.2g}"
+    """``201.2``, ``0.014``; at least 0.001."""
+    return f"{days:.1f}" if days >= 1 else f"{max(days, 0.001):.2g}" if days else "0"
+
+
+def _duration(days: float) -> str:
+    """``2.4 days``, ``17.8 hours`` or ``5 minutes``, at least 1."""
+    if days >= 1:
+        return f"{days:.1f} days"
+    if days >= 1 / 24:
+        return f"{24 * days:.1f} hours"
+    minutes = max(math.ceil(1440 * days), 1)
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"
 
 
 def _size(number: float) -> str:
     """Bytes as ``8.9 GB`` or ``20 MB``; nothing for 0."""
     if number >= 1e9:
         return f"{number / 1e9:.1f} GB" if number < 1e11 else f"{number / 1e9:.0f} GB"
-    return f"{number / 1e6:.0f} MB" if number else ""
+    return f"{max(number / 1e6, 1):.0f} MB" if number else ""

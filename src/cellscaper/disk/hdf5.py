@@ -5,6 +5,7 @@ Every file has the attributes ``schema`` (its kind), ``schema_version`` and ``pr
 fixed length, because text of variable length has no checksum.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -32,13 +33,14 @@ _END_OF_FILE = 28  # where the first block of an HDF5 file of format 1.10 holds 
 def create(path: Path, schema: str, provenance: Provenance) -> Iterator[h5py.File]:
     """A new file of kind ``schema`` to fill; it appears under its name when the block ends. OSError on a full disk.
 
-    CellscaperError if another process is writing it: HDF5 locks a file while it is written.
+    CellscaperError if another process is writing it: the partial file is locked while it is written.
     """
-    _check_unwritten(path)
-    with atomic(path) as partial:
-        with open(partial, "wb") as handle:
-            reserve(handle.fileno(), _SLACK)  # fails before HDF5 holds anything
-        with h5py.File(partial, "w", libver=("v110", "v110")) as file:
+    with _alone(path) as lock, atomic(path) as partial:
+        os.truncate(lock, 0)
+        reserve(lock, _SLACK)  # fails before HDF5 holds anything
+        if _hdf5_locks():  # it would refuse a file that this process has locked
+            fcntl.flock(lock, fcntl.LOCK_UN)
+        with h5py.File(partial, "w", libver=("v110", "v110"), locking=_hdf5_locks()) as file:
             reserve(file.id.get_vfd_handle(), _SLACK)
             put_text(file, "schema", schema)
             file.attrs["schema_version"] = SCHEMA_VERSION
@@ -49,16 +51,43 @@ def create(path: Path, schema: str, provenance: Provenance) -> Iterator[h5py.Fil
             handle.truncate(int.from_bytes(handle.read(8), "little"))  # drop reserved bytes that are not used
 
 
-def _check_unwritten(path: Path) -> None:
+@contextmanager
+def _alone(path: Path) -> Iterator[int]:
+    """The open partial file of ``path``, made if it is not there, and locked as far as its file system has locks.
+
+    CellscaperError if another process holds it.
+    """
+    partial = partial_of(path)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with open(partial, "ab") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CellscaperError(
+                    f"{path} is being written by another process; wait for it, or stop one of the two"
+                ) from None
+            except OSError:  # a file system without locks
+                pass
+            if _is_at(handle.fileno(), partial):  # else another process has ended meanwhile, and its file has moved
+                try:
+                    yield handle.fileno()
+                finally:
+                    with contextlib.suppress(OSError):
+                        fcntl.flock(handle, fcntl.LOCK_UN)  # a child of this process may have the file open as well
+                return
+
+
+def _is_at(file: int, path: Path) -> bool:
     try:
-        with open(partial_of(path), "rb") as partial:
-            fcntl.flock(partial, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise CellscaperError(
-            f"{path} is being written by another process; wait for it, or stop one of the two"
-        ) from None
-    except OSError:  # no such file, or a file system without locks
-        return
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _hdf5_locks() -> bool:
+    """Whether the user's environment makes HDF5 lock files itself, whatever it is told."""
+    return os.environ.get("HDF5_USE_FILE_LOCKING", "").upper() in {"TRUE", "1", "BEST_EFFORT"}
 
 
 def reserve(file: int, size: int) -> None:

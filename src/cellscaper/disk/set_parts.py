@@ -42,9 +42,9 @@ def part_files(path: Path, schema: str) -> list[Path]:
     total = first["part"][1]
     if len(found) < total:
         missing = next(number for number in range(1, total + 1) if number not in found)
-        raise CellscaperError(
-            f"{path} lacks part {missing} of {total} ({total - len(found)} are missing); make it first"
-        )
+        others = total - len(found) - 1
+        more = f" and {others} other{'s' if others > 1 else ''}; make them" if others else "; make it"
+        raise CellscaperError(f"{path} lacks part {missing} of {total}{more} first")
     return [found[number] for number in sorted(found)]
 
 

@@ -124,7 +124,8 @@ def _group(path: Path, file: h5py.File, name: str | None) -> h5py.Group:
         return file
     names = sorted(file["sets"]) if "sets" in file else []
     if name not in names:
-        raise CellscaperError(f"{path} has no layouts {name!r}; it has {', '.join(names) or 'a single set'}")
+        there = ", ".join(names) or "a single set without a name: leave the name out"
+        raise CellscaperError(f"{path} has no layouts {name!r}; it has {there}")
     return file["sets"][name]
 
 

@@ -36,7 +36,10 @@ CARDS = {
 def card(name: str) -> Card:
     """The card of a name, in capitals or not; CellscaperError for a name that is not in CARDS."""
     if name.lower() not in CARDS:
-        raise CellscaperError(f"--card {name}: no such card; take the nearest of {', '.join(CARDS)} (docs/gpu.md)")
+        raise CellscaperError(
+            f"--card {name}: no rates of this card; take the one of {', '.join(CARDS)} whose memory bandwidth and "
+            "bf16 rate are nearest (docs/gpu.md#rates)"
+        )
     return CARDS[name.lower()]
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from cellscaper.plan.agreement import check_names
 from cellscaper.plan.house import ROOT
@@ -49,14 +52,33 @@ def given(config: Config, command_line: Config, files: Iterable[Path]) -> Config
     """The configuration of a Snakemake run: overlays one by one, then ``--config``.
 
     ``config`` is Snakemake's merged configuration; it counts if there are no ``files`` (a module of another workflow).
+    ``command_line`` is as Snakemake reads it (:func:`typed`).
     CellscaperError also if the schema is older than the modules that it was made from.
     """
     check_current()
-    layers = [*in_files(files), ("from --config", command_line)]
-    if len(layers) == 1:
-        layers = [("from --config" if config == command_line else "in the Snakefile's config", config)]
+    layers = [*in_files(files), ("from --config", typed(command_line))]
+    if len(layers) == 1 and config != command_line:
+        layers = [("in the Snakefile's config", config)]
     where, own = zip(*layers, strict=True)
     return configuration(*own, where=where)
+
+
+def typed(value: Any) -> Any:
+    """A value of Snakemake's ``--config`` with numbers, true, false and null where it has their texts.
+
+    Snakemake reads all that stands in a list or a map as text: ``seeds=[0]`` as ``["0"]``.
+    """
+    if isinstance(value, Mapping):
+        return {key: typed(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [typed(one) for one in value]
+    if not isinstance(value, str) or not value:
+        return value
+    try:
+        found = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError):  # ValueError: a date that does not exist
+        return value
+    return found if found is None or isinstance(found, int | float) else value
 
 
 def complete(raw: Config, layers: Sequence[Layer] = ()) -> Config:

@@ -1,5 +1,8 @@
 """Which data sets of a run are there to be read."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.merging import Config
 from cellscaper.plan.schema import facts
@@ -14,6 +17,22 @@ def left_out(config: Config) -> dict[str, str]:
         if by_hand and block["path"] is None:
             found[name] = f"datasets.{name}.path is not set; {by_hand}"
     return found
+
+
+def check_folders(config: Config, is_read: Callable[[str], bool]) -> None:
+    """CellscaperError for a data set of the run, or of a generated set, whose `path` is not a folder.
+
+    Those of which ``is_read`` says that their cells are there are not looked at: their folder may be gone.
+    """
+    for name in dict.fromkeys([*config["run"]["datasets"], *(one["dataset"] for one in config["sets"].values())]):
+        block = config["datasets"][name]
+        path = block.get("path")
+        if path is None or Path(path).expanduser().is_dir() or is_read(name):
+            continue
+        raise CellscaperError(
+            f"datasets.{name}.path = {path!r}: there is no such folder; "
+            f"{facts()['datasets'][block['reader']]['by_hand'] or 'name the folder that holds the data set'}"
+        )
 
 
 def with_given_data(config: Config) -> tuple[Config, dict[str, str]]:

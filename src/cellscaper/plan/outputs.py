@@ -1,5 +1,7 @@
 """The files of a run: the path of each result, and the results that each rule needs. Figures and pages: figures.py."""
 
+from collections.abc import Callable
+
 from cellscaper.plan.experiments import Experiments
 from cellscaper.plan.merging import Config
 from cellscaper.plan.schema import facts
@@ -115,16 +117,23 @@ class Outputs:
                     found.setdefault(f"{dataset}: {given.told}", []).append(name)
         return [f"{told}: no training of {', '.join(names)}" for told, names in found.items()]
 
-    def saved_steps(self) -> list[str]:
-        """A line for each dataset and shared beginning: how many training steps the run saves by it."""
+    def spared_steps(self, is_there: Callable[[str], bool] = lambda file: False) -> list[str]:
+        """A line for each dataset and shared beginning: how many training steps the run is spared by it.
+
+        None where ``is_there`` says of the weights of all these trainings that they are there already.
+        """
         lines, seeds = [], len(self.config["seeds"])
         for dataset in self.config["run"]["datasets"]:
             for one in self.experiments.beginnings.values():
-                n, total = len(self.trainings(dataset) & set(one.trainings)), one.recipe["training"]["steps"]
-                if n > 1:
+                names = self.trainings(dataset) & set(one.trainings)
+                n, total = len(names), one.recipe["training"]["steps"]
+                each = [(name, f"seed{seed}") for name in names for seed in self.config["seeds"]]
+                files = [file for name, seed in each for file in self.layout_weights(dataset, name, seed)]
+                if n > 1 and not all(map(is_there, files)):
+                    spared = _spaced((n - 1) * one.steps * seeds)
                     lines.append(
                         f"{dataset}: {n} trainings share the first {one.steps} of {total} steps "
-                        f"(start_layout {one.name}), seeds: {seeds}; {_spaced((n - 1) * one.steps * seeds)} steps saved"
+                        f"(start_layout {one.name}), seeds: {seeds}; {spared} steps spared"
                     )
         return lines
 

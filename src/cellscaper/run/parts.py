@@ -27,6 +27,8 @@ def part_rows(total: int, unit: int, number: int, parts: int) -> range:
     empty, or if there is no such part.
     """
     units = -(-total // unit)
+    if parts < 1:
+        raise CellscaperError(f"part {number} of {parts}: a set has at least one part")
     if not 1 <= number <= parts:
         raise CellscaperError(f"part {number} of {parts}: expected a part from 1 to {parts}")
     if parts > units:

@@ -12,14 +12,16 @@ from cellscaper.run.progress import Progress
 
 
 def main() -> None:
-    args = stage.arguments(__doc__, inputs=[], outputs=["manifest"])
-    name = args.config["method"]
+    args = stage.arguments(__doc__, inputs=[], outputs=["manifest"], options=["dataset?"])
+    method = args.config["method"]
+    name = args.dataset or method
     reader: Reader
     reader, settings = chosen("datasets", args.config)
     root = reader.fetch(settings, args.manifest.parent / "download")
     files = reader.files(settings, root)
-    if not files and name != "phantom":
-        raise CellscaperError(f"{root} holds no files of a {name} dataset; check datasets.*.path")
+    if not files and method != "phantom":
+        manual = getattr(reader, "MANUAL", "name the folder that holds them")
+        raise CellscaperError(f"datasets.{name}.path: {root} holds no file that {method} reads; {manual}")
     sums = {}
     with Progress(len(files), "checksums of files") as progress:
         for file in files:

@@ -4,10 +4,12 @@ Weights, averaged weights and the optimizer's moments are tensors of a weights f
 losses so far and what the beginning belongs to are its facts.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from cellscaper.disk.checked_csv import with_checks
@@ -54,6 +56,7 @@ def write_beginning(model: Path, losses: Path, run: Run, origin: Origin, provena
         **moments,
     }
     told = {key: content[key] for key in ("step", "names", "sums", "rows")}
+    told["still"] = [name for i, name in enumerate(names) if i not in content["optimizer"]["state"]]
     belongs = {key: getattr(origin, key) for key in _BELONGS}
     write_weights(model, tensors, provenance, beginning={**told, **belongs}, **facts)
     write_text(losses, with_checks(["step", *run.names], [as_text(row) for row in run.rows]))
@@ -73,7 +76,7 @@ def load_beginning(path: Path, run: Run, origin: Origin, what: str) -> None:
             f"{path} ends after step {told['step']}, but this training has only its first {origin.steps} steps in "
             "common with others; run start_layout again"
         )
-    _check_tensors(path, run, tensors)
+    _check_tensors(path, run, tensors, told.get("still", ()))
     names = run.trained_names()
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
@@ -91,24 +94,31 @@ def load_beginning(path: Path, run: Run, origin: Origin, what: str) -> None:
     say(f"{what}: begins after step {run.step} of {run.settings.steps}, with {path}")
 
 
-def _check_tensors(path: Path, run: Run, tensors: dict[str, Tensor]) -> None:
-    """CellscaperError if the tensors are not those of the run's model, in names and shapes."""
-    shapes = {name: tuple(value.shape) for name, value in run.model.state_dict().items()}
-    names = run.trained_names()
-    wanted = {f"model.{name}": shape for name, shape in shapes.items()}
-    wanted |= {f"ema.{name}": shapes[name] for name in names if run.ema}
+def _check_tensors(path: Path, run: Run, tensors: dict[str, Tensor], still: Collection[str]) -> None:
+    """CellscaperError if the tensors are not finite, or not those of the run in names, shapes and types.
+
+    ``still``: parameters that no step has moved, which have no moments.
+    """
+    model, names = {name: _form(value) for name, value in run.model.state_dict().items()}, run.trained_names()
+    wanted = {f"model.{name}": form for name, form in model.items()}
+    wanted |= {f"ema.{name}": model[name] for name in names if run.ema}
     for name in names:
-        moments = [key for key in tensors if key.rpartition(".")[0] == f"optimizer.{name}"]
-        wanted |= {key: () if key.endswith(".step") else shapes[name] for key in moments}
-    found = {name: tuple(value.shape) for name, value in tensors.items()}
+        if name not in still:
+            wanted |= {f"optimizer.{name}.{key}": model[name] for key in ("exp_avg", "exp_avg_sq")}
+            wanted[f"optimizer.{name}.step"] = _form(torch.zeros(()))
+    found = {name: _form(value) for name, value in tensors.items()}
     wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     if wrong:
         name = wrong[0]
         raise CellscaperError(
-            f"{path}: {name} is {_shape(found.get(name))}, expected {_shape(wanted.get(name))} "
+            f"{path}: {name} is {found.get(name, 'missing')}, expected {wanted.get(name, 'missing')} "
             f"({len(wrong)} such tensors); run start_layout again"
         )
+    for name, value in tensors.items():
+        if not bool(torch.isfinite(value).all()):
+            raise CellscaperError(f"{path}: {name} has values that are not finite; run start_layout again")
 
 
-def _shape(shape: tuple[int, ...] | None) -> str:
-    return "missing" if shape is None else f"of shape {shape}"
+def _form(value: Tensor) -> str:
+    kind = "" if value.dtype == torch.float32 else f"{str(value.dtype).removeprefix('torch.')} "
+    return f"{kind}of shape {tuple(value.shape)}"

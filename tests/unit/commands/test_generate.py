@@ -143,6 +143,7 @@ GOOD = ("--counts", "epithelial=20", "-o", "out.h5")
         (("--counts", "epithelial=20"), "required: -o/--output"),
         ((*GOOD, "-n", "0"), "-n '0': expected a whole number from 1"),
         ((*GOOD, "--part", "2"), "--part '2': expected K/N in whole numbers"),
+        ((*GOOD, "--part", "1/0"), "--part '1/0': a set has at least one part, for example 1/1"),
         ((*GOOD, "--part", "0/2"), "--part '0/2': expected a part from 1 to 2"),
         ((*GOOD, "--part", "3/2"), "--part '3/2': expected a part from 1 to 2"),
         ((*GOOD, "-n", "3", "--part", "1/4"), "4 parts of 3 layouts: there can be at most 3 parts"),

@@ -40,13 +40,17 @@ def rows(lines):
 def test_the_papers_cost_is_printed_with_all_that_belongs_to_it(table):
     lines = table()
     assert max(map(len, lines)) <= 100
-    assert lines[0].startswith("Calculated for one A100 (80 GB), not measured; ± 30 %")
+    assert lines[0] == "Configuration: config.yaml (the papers' run)"
+    assert lines[1].startswith("Calculated for one A100 (80 GB), not measured; ± 30 %")
     assert {rule for rule, *_ in rows(lines)} == {
         "train_features", "start_layout", "train_layout", "sample_layouts", "train_image", "paint_images",
         "train_detector",
     }  # fmt: skip
     assert sum(hours for *_, hours in rows(lines)) == pytest.approx(total(lines), abs=3)
     text = "\n".join(lines)
+    whole = " ".join(" ".join(lines).split())
+    assert "lizard is left out: datasets.lizard.path is not set; download lizard_images1.zip" in whole
+    assert re.search(r"it would add 2[0-9]\.[0-9] A100-days$", whole)
     for part in (
         "topocellgen, 554 M",
         "360 000",
@@ -55,6 +59,19 @@ def test_the_papers_cost_is_printed_with_all_that_belongs_to_it(table):
         "not counted: downloads",
     ):
         assert part in text
+
+
+def test_an_overlay_alone_is_told_to_lie_over_the_papers_run_and_empty_parts_are_left_out(table, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("run: {datasets: [phantom], tables: [sd_table1]}", encoding="utf-8")
+    text = " ".join(" ".join(table("--configfile", own)).split())
+    assert text.startswith(f"Configuration: config.yaml (the papers' run), under {own} Calculated for one A100")
+    assert "disk: " in text and "images" not in text.split("disk: ")[1].split("not counted")[0]
+
+
+def test_a_short_run_is_told_in_minutes(table):
+    text = "\n".join(table("--configfile", ROOT / "workflow" / "presets" / "brca-bundled.yaml"))
+    assert "at least 1 minute; the longest chain of jobs takes 1 minute\n" in text
 
 
 def test_generated_sets_are_named_as_not_counted(table, tmp_path):
@@ -91,12 +108,12 @@ def test_overlays_and_single_keys_change_the_table(table):
 
 
 def test_a_run_whose_tables_a_data_set_does_not_have_costs_nothing(table):
-    lines = table("--config", "run={datasets: [lizard], tables: [sd_table1]}")
+    lines = table("--config", "run={datasets: [lizard], tables: [sd_table1]}", "datasets={lizard: {path: x}}")
     assert "  nothing takes GPU time" in lines and total(lines) == 0
 
 
 BAD = {
-    "card": (["--card", "v100"], r"--card v100: no such card; take the nearest of a100, h100, a6000, l40s .*"),
+    "card": (["--card", "v100"], r"--card v100: no rates of this card; take the one of a100, h100, a6000, l40s .*"),
     "file": (["--configfile", "missing.yaml"], r"--configfile missing.yaml: there is no such file"),
     "gpus": (["--gpus", "0"], r"--gpus '0': expected a whole number from 1"),
     "key twice": (["--config", "seeds=[0]", "seeds=[1]"], r"--config 'seeds=\[1\]': expected KEY=VALUE, each key once"),
@@ -104,6 +121,7 @@ BAD = {
     "no YAML": (["--config", "seeds=[0"], r"--config 'seeds=\[0': the value is not YAML.*"),
     "unknown key": (["--config", "seed=[0]"], r"unknown key 'seed' from --config; did you mean 'seeds'\?.*"),
     "wrong value": (["--config", "seeds=one"], r"seeds = 'one' from --config: .*"),
+    "no data set": (["--config", "run={datasets: [lizard]}"], r"run.datasets: no data set is given: .*"),
     "argument": (["--cards", "a100"], r".*--cards.*"),
 }
 

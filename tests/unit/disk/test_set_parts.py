@@ -76,7 +76,7 @@ def write(path, **about):
     ("files", "message"),
     [
         ({}, "a folder without parts of a set"),
-        ({"a.h5": {"part": [1, 3]}, "b.h5": {"part": [3, 3]}}, "lacks part 2 of 3 (1 are missing)"),
+        ({"a.h5": {"part": [1, 3]}, "b.h5": {"part": [3, 3]}}, "lacks part 2 of 3; make it first"),
         ({"a.h5": {"part": [1, 2]}, "b.h5": {"part": [1, 2]}}, "holds part 1 of 2 twice"),
         ({"a.h5": {"part": [1, 2]}, "b.h5": {"part": [2, 3]}}, "holds parts of 2 and of 3"),
         ({"a.h5": {"part": [1, 2]}, "b.h5": {"part": [2, 2], "seed": 1}}, "holds parts of different sets"),
@@ -85,7 +85,7 @@ def write(path, **about):
             ({"a.h5": {"part": bad}}, "a.h5 is no part of a set")
             for bad in ([1], ["1", "2"], [0, 3], [4, 3], [1, 2, 3])
         ),
-        ({"a.h5": {"part": [7, 999_999_999]}}, "lacks part 1 of 999999999 (999999998 are missing)"),
+        ({"a.h5": {"part": [7, 999_999_999]}}, "lacks part 1 of 999999999 and 999999997 others; make them first"),
         (
             {
                 "a.h5": {"part": [1, 2], "inputs": {"mask": {"file": "mask.png", "sha256": "a"}}},

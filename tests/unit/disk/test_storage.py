@@ -487,7 +487,10 @@ def test_checksum_is_sha256(tmp_path):
     assert checksum(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_a_file_that_another_process_writes_is_left_to_it(tmp_path):
+@pytest.mark.parametrize("locking", [None, "FALSE", "TRUE", "BEST_EFFORT"])
+def test_a_file_that_another_process_writes_is_left_to_it(tmp_path, monkeypatch, locking):
+    if locking:  # HDF5's own locks, which the environment turns off or on
+        monkeypatch.setenv("HDF5_USE_FILE_LOCKING", locking)
     code = (
         "import sys\nfrom pathlib import Path\nfrom cellscaper.disk.storage import write_images\n"
         "with write_images(Path(sys.argv[1]), {}) as out:\n    print('open', flush=True)\n    sys.stdin.readline()\n"

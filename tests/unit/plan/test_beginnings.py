@@ -126,16 +126,23 @@ def test_each_seed_has_its_beginning():
     assert made.beginning("d", "adm", "2") == made.beginning("d", "tc_lr_times_5", "2") == []
 
 
-def test_a_run_says_how_many_steps_it_saves():
+def test_a_run_says_how_many_steps_it_is_spared():
     own = {"seeds": [0, 1], "run": {"datasets": ["brca_m2c", "lizard"]}}
-    assert Outputs(configuration(own)).saved_steps() == [
+    made = Outputs(configuration(own))
+    assert made.spared_steps() == [
         "brca_m2c: 12 trainings share the first 150012 of 360000 steps (start_layout adm_counts), seeds: 2; "
-        "3 300 264 steps saved",
+        "3 300 264 steps spared",
         "lizard: 2 trainings share the first 150012 of 360000 steps (start_layout adm_counts), seeds: 2; "
-        "300 024 steps saved",
+        "300 024 steps spared",
     ]
     few = {"run": {"datasets": ["phantom"], "tables": ["sd_table1"]}}
-    assert Outputs(configuration(few)).saved_steps() == []
+    assert Outputs(configuration(few)).spared_steps() == []
+
+
+def test_nothing_is_spared_where_nothing_is_left_to_train():
+    made = Outputs(configuration({"run": {"datasets": ["brca_m2c"]}}))
+    assert made.spared_steps(lambda file: file.endswith("/model.safetensors")) == []
+    assert len(made.spared_steps(lambda file: "seed2" not in file)) == 1
 
 
 # -- what reruns a beginning -------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from cellscaper.errors import CellscaperError
-from cellscaper.plan.configuration import complete, configuration, given
+from cellscaper.plan.configuration import complete, configuration, given, typed
 from cellscaper.plan.experiments import Experiments
 from cellscaper.plan.house import ROOT
 from cellscaper.plan.tables import Tables
@@ -156,6 +156,28 @@ def test_what_a_file_has_is_told_with_the_file_beside_a_command_line(mine):
     mine.write_text("experiments: {adm: {training: {lr: fast}}}", encoding="utf-8")
     with pytest.raises(CellscaperError, match=f"training.lr = 'fast' in {mine}: "):
         given({}, {"experiments": {"adm": {"training": {"steps": 5}}}}, [mine])
+
+
+def test_numbers_in_lists_and_maps_of_a_command_line_are_numbers():
+    """Snakemake reads the insides of lists and maps as text."""
+    from snakemake.cli import parse_config
+
+    texts = ["seeds=[0, 3]", "run={datasets: [phantom], tables: [tc_table1]}", "fields={w256: {train_layouts: 12}}"]
+    texts.append(
+        "experiments={adm: {training: {snapshot_every: null, grad_clip: 0.5}, settings: {network: {checkpoint: true}}}}"
+    )
+    config = parse_config(texts)
+    assert config["seeds"] == ["0", "3"]
+    found = given(config, config, [])
+    adm = found["experiments"]["adm"]
+    assert (found["seeds"], found["fields"]["w256"]["train_layouts"]) == ([0, 3], 12)
+    assert (adm["training"]["snapshot_every"], adm["training"]["grad_clip"]) == (None, 0.5)
+    assert adm["settings"]["network"]["checkpoint"] is True
+    assert typed({"path": "/a: [b", "year": "2020-13-45", "no": ""}) == {
+        "path": "/a: [b",
+        "year": "2020-13-45",
+        "no": "",
+    }
 
 
 # -- wrong values ------------------------------------------------------------------------------------------

@@ -110,6 +110,13 @@ def test_every_preset_has_a_cost(preset):
     assert found.hours > 0 and found.longest <= found.hours
 
 
+@pytest.mark.parametrize("preset", [one for one in PRESETS if one.stem != "gpu-day"], ids=lambda file: file.stem)
+def test_a_preset_for_cpus_plans_no_training_of_the_papers_size(preset):
+    """One such training alone is 1.7 A100-days; a row that a preset forgets to leave out would bring it."""
+    found = costs(*(content for _, content in in_files(beneath(preset))))
+    assert found.hours / 24 < 0.5
+
+
 def test_the_roofline_takes_the_longer_of_products_and_memory_and_no_less_than_the_floor():
     on = CARDS["a100"]._replace(bf16=1e12, tf32=1e11, fp32=1e10, bandwidth=1e9)
     work = Layers()

@@ -5,7 +5,7 @@ import yaml
 
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.configuration import configuration
-from cellscaper.plan.given_data import with_given_data
+from cellscaper.plan.given_data import check_folders, with_given_data
 
 
 def given(own):
@@ -30,6 +30,18 @@ def test_lizard_with_its_folder_is_there(datasets):
 def test_a_run_of_nothing_is_refused():
     with pytest.raises(CellscaperError, match=r"^run.datasets: no data set is given: datasets.lizard.path is not set"):
         given("run: {datasets: [lizard]}")
+
+
+@pytest.mark.parametrize(
+    "own", ["run: {datasets: [lizard]}", "sets: {s: {dataset: lizard, experiment: random, layouts: 9}}"]
+)
+def test_a_folder_that_is_not_there_is_refused_before_anything_runs(own, tmp_path):
+    config = configuration({**yaml.safe_load(own), "datasets": {"lizard": {"path": str(tmp_path / "no")}}})
+    with pytest.raises(CellscaperError, match=r"^datasets.lizard.path = '.*/no': there is no such folder; down"):
+        check_folders(config, lambda name: False)
+    check_folders(config, lambda name: name == "lizard")  # its cells are read already
+    (tmp_path / "no").mkdir()
+    check_folders(config, lambda name: False)
 
 
 def test_the_rest_of_the_configuration_stays():

@@ -8,18 +8,41 @@ import pytest
 from cellscaper.plan import flops
 from cellscaper.plan.cards import CARDS, GAPS, call_seconds, step_seconds
 from cellscaper.plan.configuration import configuration
+from cellscaper.plan.cost import Costs
 from cellscaper.plan.house import ROOT
 from cellscaper.plan.outputs import Outputs
 
 PAGE = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
-def test_the_page_is_up_to_date():
+@pytest.fixture(scope="module")
+def maker():
     spec = importlib.util.spec_from_file_location("make_gpu", ROOT / "docs" / "make_gpu.py")
     maker = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(maker)
+    return maker
+
+
+@pytest.mark.slow
+def test_the_page_is_up_to_date(maker):
     assert maker.page(PAGE) == PAGE, "settings, rates or tables changed: run `python docs/make_gpu.py`"
+
+
+def test_the_page_of_large_sets_is_up_to_date(maker):
+    text = maker.SETS_PAGE.read_text(encoding="utf-8")
+    assert maker.page(text, maker.SETS_MADE) == text, "settings or rates changed: run `python docs/make_gpu.py`"
+
+
+def test_an_image_of_a_set_takes_as_long_as_one_of_the_plan(maker, outputs):
+    costs, n = Costs(outputs, CARDS["a100"]), 80_000
+    block = outputs.config["painters"]["tc"]
+    cost = costs._calls(flops.painter(block, 3), n, block["sampling"]["steps"], block["sampling"]["batch"], "fp32")
+    assert maker.image_seconds() == pytest.approx(cost.seconds / n) == pytest.approx(4.2, abs=0.05)
+
+
+def test_times_of_sets_have_a_unit_that_fits(maker):
+    times = {31.4: "31 s", 120: "2.0 min", 1250: "21 min", 11000: "3.1 h", 4.2e6: "49 days"}
+    assert {seconds: maker.time(seconds) for seconds in times} == times
 
 
 def test_the_page_has_the_rates_and_floors_of_the_code():

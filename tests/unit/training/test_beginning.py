@@ -266,3 +266,38 @@ def test_the_file_holds_what_a_state_holds(begun):
     assert {name.partition(".")[2] for name in tensors if name.startswith("ema.")} == trained
     moments = {f"optimizer.{name}.{key}" for name in trained for key in ("step", "exp_avg", "exp_avg_sq")}
     assert {name for name in tensors if name.startswith("optimizer.")} == moments
+
+
+def rewritten(begun, folder, change):
+    """The beginning with tensors changed in place, and a right digest."""
+    tensors, facts = read_weights(begun)
+    change(tensors)
+    write_weights(folder / "b.safetensors", tensors, {}, **facts)
+    return folder / "b.safetensors"
+
+
+def drop(*names):
+    return lambda tensors: [tensors.pop(name) for name in names]
+
+
+MOMENTS = [f"optimizer.0.weight.{key}" for key in ("exp_avg", "exp_avg_sq", "step")]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (drop(MOMENTS[1]), "optimizer.0.weight.exp_avg_sq is missing, expected of shape"),
+        (drop(*MOMENTS), "optimizer.0.weight.exp_avg is missing, expected of shape"),
+        (
+            lambda tensors: tensors.update({"optimizer.0.weight.odd": torch.zeros(1)}),
+            "odd is of shape (1,), expected m",
+        ),
+        (lambda tensors: tensors["ema.0.weight"].fill_(math.nan), "ema.0.weight has values that are not finite"),
+        (
+            lambda tensors: tensors.update({"model.1.bias": tensors["model.1.bias"].double()}),
+            "model.1.bias is float64 of shape (8,), expected of shape (8,)",
+        ),
+    ],
+)
+def test_a_beginning_that_lacks_something_or_is_not_finite_is_refused(begun, tmp_path, change, words):
+    assert words in refused(tmp_path, rewritten(begun, tmp_path, change))

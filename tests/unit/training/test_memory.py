@@ -7,6 +7,7 @@ they hand on. Attention keeps what flash attention keeps. Not counted: CUDA's co
 import re
 import weakref
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from cellscaper.features.training import reconstruction_loss
 from cellscaper.generators.maps.engine import denoiser
 from cellscaper.generators.protocol import read_recipe
 from cellscaper.painters.diffusion import ImageNetwork
-from cellscaper.plan.configuration import configuration
+from cellscaper.plan.configuration import configuration, in_files
 from cellscaper.plan.outputs import Outputs
 from cellscaper.plan.sections import detector_section, features_section, painter_section
 from cellscaper.run.methods import chosen
@@ -160,6 +161,12 @@ def papers():
     return Outputs(configuration())
 
 
+@cache
+def gpu_day():
+    preset = PAGE.parents[1] / "workflow" / "presets" / "gpu-day.yaml"
+    return Outputs(configuration(*(content for _, content in in_files([preset]))))
+
+
 def diffusion_step(model, diffusion, x0, training, *condition):
     """One training step of a diffusion: its losses on the output of the network."""
     schedule = make_schedule(diffusion.schedule, diffusion.steps).to(META)
@@ -231,6 +238,9 @@ MAPS = {
     "layout 64 px": lambda papers, checkpoint: layout_model(papers, "adm_compact", checkpoint),
     "image tc": lambda papers, checkpoint: painter(papers, "tc", checkpoint),
     "image sd": lambda papers, checkpoint: painter(papers, "sd", checkpoint),
+    "`gpu-day`: layout 256 px": lambda papers, checkpoint: layout_model(gpu_day(), "adm_counts", checkpoint),
+    "`gpu-day`: layout 64 px": lambda papers, checkpoint: layout_model(gpu_day(), "adm_compact", checkpoint),
+    "`gpu-day`: image tc": lambda papers, checkpoint: painter(gpu_day(), "tc", checkpoint),
 }
 OTHERS = {
     "ResNet-50 features": lambda papers: features(papers, "tc_released"),
