@@ -59,9 +59,9 @@ verify: home .venv/ready  ## committed results against a rerun with the bundled 
 report: home .venv/ready  ## results/report.html of a run (PRESET=its preset); runs what is missing, nothing else
 	$(RUN) make_report --configfile $(PRESET)
 
-# One session, and the files that take longest at its beginning: so both processes have work to the end
-test: .venv/oracles  ## all tests but the long campaigns; two at a time, those that measure time at the end
-	$(PYTEST) -n 2 --dist loadscope --no-loadscope-reorder -m "not alone" --durations=25 tests/workflow tests/real tests/unit
+# One session, and the files that take longest at its beginning. Three processes: jobs on the test cluster mostly wait
+test: .venv/oracles  ## all tests but the long campaigns; three at a time, those that measure time at the end
+	$(PYTEST) -n 3 --dist loadscope --no-loadscope-reorder -m "not alone" --durations=25 tests/workflow tests/real tests/unit
 	$(PYTEST) -m alone tests/workflow
 
 test-unit: .venv/oracles  ## the fast ones
