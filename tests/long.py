@@ -24,6 +24,7 @@ WORKFLOW = {
     "tests/workflow/test_faults.py": "every stage on full and read-only disks, and with each kind of input damaged",
     "tests/workflow/slurm/test_slurm.py": "the whole `ci` run through the test cluster",
     "tests/workflow/slurm/test_large_set.py": "ten thousand layouts in fifty parts, through the test cluster",
+    "tests/workflow/test_sets.py": "sets in one and three parts, of layouts that are drawn and that are denoised",
     "tests/workflow/test_any_path.py": "the whole `ci` run in folders with blanks, quotes and umlauts",
     "tests/workflow/test_generator_page.py": "20 layouts in Chromium against those of the command line",
 }

@@ -37,7 +37,9 @@ def test_a_lost_part_is_made_again_alone(copy, finished):
     assert {job.rule for job in copy.plan("sets")} - {"sets"} == {"paint_set"}
 
 
-@pytest.mark.parametrize(("experiment", "layouts"), [("random", 24), ("point_diffusion", 96)])
+@pytest.mark.parametrize(
+    ("experiment", "layouts"), [("point_diffusion", 96), pytest.param("random", 24, marks=pytest.mark.long)]
+)
 def test_parts_of_another_number_are_the_same_set(copy, experiment, layouts):
     found = []
     for parts in (1, 3):
