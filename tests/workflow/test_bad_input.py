@@ -214,7 +214,9 @@ def test_snakemake_shows_a_dataset_folder_that_is_missing(house, tmp_path):
     config = {"datasets": {"brca_m2c": {"path": str(tmp_path / "nowhere")}}, "run": {"datasets": ["brca_m2c"]}}
     target = "results/brca_m2c/fetch_dataset/manifest.json"
     copy, ended = call_snakemake(house, tmp_path, config, target)
-    assert_refused_by(copy, ended, "fetch_dataset", [str(tmp_path / "nowhere"), "is not a folder"], target)
+    assert ended.status == 1
+    assert f"datasets.brca_m2c.path = '{tmp_path / 'nowhere'}': there is no such folder; " in ended.text
+    assert "Traceback" not in ended.text and not (copy.folder / "results").exists()
 
 
 def test_snakemake_shows_a_bad_dot(house, dataset, tmp_path):
