@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-TOGETHER = ("test_slurm.py", "test_pages.py", "test_generator_page.py")  # one cluster, one browser each
+TOGETHER = (  # one cluster, one browser, one run each
+    "test_slurm.py", "test_pages.py", "test_generator_page.py", "test_verify.py", "test_weights.py"
+)  # fmt: skip
 
 # Time limits for single examples fail at random on busy machines; examples must not depend on earlier runs.
 hypothesis.settings.register_profile("cellscaper", deadline=None, derandomize=True, database=None)
@@ -18,13 +20,16 @@ hypothesis.settings.load_profile("cellscaper")
 
 @pytest.hookimpl(optionalhook=True)  # nothing is distributed without pytest-xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Hands out single tests, but those of files in `TOGETHER` to one process, first. Those of `loadscope` alone."""
+    """Hands out single tests of the workflow, and whole files: those in `TOGETHER`, and those of single functions.
+
+    A file whose tests share what they make (a fixture of its module) makes it once then. Of `--dist loadscope` alone.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
-            return file if file.endswith(TOGETHER) else nodeid
+            return file if file.endswith(TOGETHER) or not file.startswith("tests/workflow") else nodeid
 
     return Scheduling(config, log) if config.getvalue("dist") == "loadscope" else None
 

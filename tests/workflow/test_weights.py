@@ -141,7 +141,8 @@ def test_weights_of_other_cells_are_one_line(run):
 def test_make_brca_trains_point_diffusion_only_if_it_is_asked_to(house, presets, trained, tmp_path):
     own = house.copy(tmp_path / "house")
     files = [f"workflow/presets/{name}.yaml" for name in presets]
-    (own.folder / "mine.yaml").write_text("datasets: {brca_m2c: {path: nowhere}}")
+    (own.folder / "my cells").mkdir()
+    (own.folder / "mine.yaml").write_text("datasets: {brca_m2c: {path: my cells}}")
     jobs, ended = own.planned(overlays=(*files, "mine.yaml"))
     names = {job.pairs("wildcards")["experiment"] for job in jobs if job.rule == "train_layout"}
     assert ("point_diffusion" in names) == trained and "topocellgen" in names
