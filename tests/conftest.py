@@ -22,7 +22,8 @@ hypothesis.settings.load_profile("cellscaper")
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Hands out single tests of the workflow, and whole files: those in `TOGETHER`, and those of single functions.
 
-    A file whose tests share what they make (a fixture of its module) makes it once then. It takes the place of loadscope alone.
+    A file whose tests share what they make (a fixture of its module) makes it once then.
+    It takes the place of loadscope alone.
     """
     from xdist.scheduler import LoadScopeScheduling
 
