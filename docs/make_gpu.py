@@ -13,6 +13,7 @@ from cellscaper.plan.cards import CARDS, call_seconds, step_seconds
 from cellscaper.plan.configuration import configuration, in_files
 from cellscaper.plan.cost import CALL, TRAININGS, Costs
 from cellscaper.plan.house import ROOT
+from cellscaper.plan.numbers import spaced
 from cellscaper.plan.outputs import Outputs
 
 PAGE, SETS_PAGE = (Path(__file__).with_name(name) for name in ("gpu.md", "large-sets.md"))
@@ -138,11 +139,6 @@ def sets() -> str:
 def painting() -> str:
     """The time of an image, in words."""
     return f"The painter `tc` of the papers' size with 100 steps takes {image_seconds():.1f} s an image on an A100."
-
-
-def spaced(number: int) -> str:
-    """``10 000``."""
-    return f"{number:,}".replace(",", " ")
 
 
 def size(number: float) -> str:

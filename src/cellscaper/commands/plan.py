@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cellscaper.commands import options
 from cellscaper.errors import CellscaperError
+from cellscaper.plan.numbers import spaced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,7 +115,13 @@ def _row(group: "Group") -> str:
     hours = f"{group.hours:.1f}" if group.hours >= 0.05 else "< 0.1"
     kept = _size(group.kept) if group.rule in TRAININGS else ""
     return _columns(
-        f"  {group.rule}", group.what, str(group.jobs), _spaced(group.steps), hours, kept, _size(group.state)
+        f"  {group.rule}",
+        group.what,
+        str(group.jobs),
+        spaced(group.steps) if group.steps else "",
+        hours,
+        kept,
+        _size(group.state),
     )
 
 
@@ -179,11 +186,6 @@ def _wrapped(text: str, first: str, rest: str | None = None) -> list[str]:
     return textwrap.wrap(
         text, WIDTH, initial_indent=first, subsequent_indent=first if rest is None else rest, break_on_hyphens=False
     )
-
-
-def _spaced(number: int) -> str:
-    """``360 000``; nothing for 0."""
-    return f"{number:,}".replace(",", " ") if number else ""
 
 
 def _number(days: float) -> str:

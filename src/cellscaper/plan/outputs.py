@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from cellscaper.plan.experiments import Experiments
 from cellscaper.plan.merging import Config
+from cellscaper.plan.numbers import spaced
 from cellscaper.plan.schema import facts
 from cellscaper.plan.tables import REAL_ONLY, Tables
 
@@ -130,7 +131,7 @@ class Outputs:
                 each = [(name, f"seed{seed}") for name in names for seed in self.config["seeds"]]
                 files = [file for name, seed in each for file in self.layout_weights(dataset, name, seed)]
                 if n > 1 and not all(map(is_there, files)):
-                    spared = _spaced((n - 1) * one.steps * seeds)
+                    spared = spaced((n - 1) * one.steps * seeds)
                     lines.append(
                         f"{dataset}: {n} trainings share the first {one.steps} of {total} steps "
                         f"(start_layout {one.name}), seeds: {seeds}; {spared} steps spared"
@@ -251,8 +252,3 @@ class Outputs:
         if self.tables.kind(table) != "detections":
             return []
         return [file.replace("/scores.csv", "/counts.csv") for file in self.table_scores(dataset, table)]
-
-
-def _spaced(number: int) -> str:
-    """``1500000`` → ``1 500 000``."""
-    return f"{number:,}".replace(",", " ")

@@ -8,6 +8,7 @@ from cellscaper.disk.shipped import PREFIX, shipped_file
 from cellscaper.disk.weights_header import read_header
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.folders import file_state
+from cellscaper.plan.numbers import spaced
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Weights:
     @property
     def told(self) -> str:
         """A sentence's part on where they come from."""
-        steps = f"{self.section['training']['steps']:,}".replace(",", " ")
+        steps = spaced(self.section["training"]["steps"])
         whose = "the bundled weights" if self.name.startswith(PREFIX) else "the weights"
         return f"{whose} {self.name.removeprefix(PREFIX)} ({steps} training steps)"
 

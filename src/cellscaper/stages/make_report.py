@@ -30,7 +30,6 @@ def main() -> None:
 
     framing, left_out, galleries = json.loads(args.framing), json.loads(args.left_out), relative(args.galleries)
     page = report_page(args.config, results, args.tables, framing, args.figures, galleries, args.snakefile, left_out)
-    readers = {name: args.config["datasets"][name]["reader"] for name in args.config["run"]["datasets"]}
     texts = {
         args.report: page.text,
         args.configuration: yaml.safe_dump(dict(args.config), sort_keys=False, allow_unicode=True),
@@ -39,7 +38,7 @@ def main() -> None:
     workflow, configuration, report = relative([args.workflow, args.configuration, args.report])
     run = Run(
         results,
-        readers,
+        {name: args.config["datasets"][name]["reader"] for name in args.config["run"]["datasets"]},
         dict(zip(relative(texts), texts.values(), strict=True)),
         workflow,
         configuration,
@@ -53,7 +52,8 @@ def main() -> None:
     texts[args.crate] = crate(run)
     for file, text in texts.items():  # when everything is known
         write_text(file, text)
-    log(f"{args.report}: {len(args.tables)} tables, {len(page.missing)} lines of what was not run")
+    size = len(page.text) / 2**20
+    log(f"{args.report}: {len(args.tables)} tables, {len(page.missing)} lines of what was not run, {size:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,5 @@
 """`cellscaper generate` with systems other than point diffusion, by toy weights: what they can do, and what not."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -173,19 +170,10 @@ def test_parts_of_any_number_are_the_whole(call, name):
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_memory_does_not_grow_with_the_number_of_layouts(package, tmp_path):
-    """Peak resident memory of the whole command, which the system counts."""
-
-    def peak(n):
-        words = ["generate", "--weights", str(package / "topocellgen.safetensors"), *COUNTS, "-n", str(n)]
-        command = [sys.executable, "-m", "cellscaper", *words, "--steps", "2", "--threads", "1", "-o", "out.h5"]
-        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
-        return used.ru_maxrss / 1024  # MB
-
-    few, many = peak(64), peak(960)
+def test_memory_does_not_grow_with_the_number_of_layouts(package, peak):
+    words = ["generate", "--weights", str(package / "topocellgen.safetensors"), *COUNTS]
+    words += ["--steps", "2", "--threads", "1", "-o", "out.h5"]
+    few, many = peak(*words, "-n", "64"), peak(*words, "-n", "960")
     assert many < few + 15, f"{few:.0f} MB for 64, {many:.0f} MB for 960"
 
 

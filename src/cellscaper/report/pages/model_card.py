@@ -7,6 +7,7 @@ from typing import Any
 
 from cellscaper.disk.files import checksum
 from cellscaper.disk.weights_header import read_header
+from cellscaper.plan.numbers import spaced
 
 SCORES = ("decoder", "metric", "class", "value", "n", "weights")  # columns of the CSV; the last is a SHA-256
 SHOWN = (  # on the page, for all classes together; the CSV has every score
@@ -38,9 +39,9 @@ def model_card(file: Path, parameters: int, scores: Path) -> str:
         "counts of the training crops": "; ".join(
             f"{one} {low} to {high}" for one, (low, high) in packed["counts"].items()
         ),
-        "training": f"{training['steps']:,}".replace(",", " ")
-        + f" steps of {training['batch']}, AdamW {training['lr']:g}, averaged weights "
-        f"(decay {training['ema']:g}), seed {packed['seed']}, commit `{packed['commit'][:12]}`; {packed['how']}",
+        "training": f"{spaced(training['steps'])} steps of {training['batch']}, AdamW {training['lr']:g}, averaged "
+        f"weights (decay {training['ema']:g}), seed {packed['seed']}, "
+        f"commit `{packed['commit'][:12]}`; {packed['how']}",
         "sampling": _settings(packed["sampling"]),
         "licence": packed["licence"],
         "SHA-256": f"`{checksum(file)}`",
