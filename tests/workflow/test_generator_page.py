@@ -11,8 +11,10 @@ from PIL import Image
 
 from cellscaper import cli
 from cellscaper.disk import export
+from cellscaper.disk.weights import write_weights
 from cellscaper.generators.pointsets import constraints
 from cellscaper.generators.pointsets.generate import SAMPLING, generate
+from cellscaper.generators.pointsets.network import PointDenoiser
 from cellscaper.generators.pointsets.packaged import load_packaged
 from cellscaper.generators.pointsets.request import Request
 from cellscaper.layouts import Layout, LayoutSet
@@ -171,6 +173,13 @@ def test_stop_leaves_the_layout_as_it_was(page):
         assert all(np.array_equal(a, b) for a, b in zip(before, cells(page), strict=True))
         assert "Stopped" in page.ask("document.getElementById('status').innerText")
     assert counts(draw(page, (3, 4, 5))[1]) == [3, 4, 5]
+
+
+def test_stop_hands_the_focus_to_draw(page):
+    page.ask("document.getElementById('draw').click()")
+    page.ask("document.getElementById('cancel').focus()")
+    click(page, "cancel")
+    assert page.ask("document.activeElement.id") == "draw"
 
 
 # -- the same layouts as the command line --------------------------------------------------------------------
@@ -425,6 +434,17 @@ def test_everything_can_be_done_by_keys(page):
     assert page.ask("page.lasso") is None
 
 
+def test_the_cross_stays_in_a_small_region(page):
+    draw(page, (0, 1, 0), size=(64, 48))
+    choose(page, "add")
+    page.ask("document.getElementById('picture').focus()")
+    page.press("ArrowUp")
+    assert page.ask("tools.cross")[0] == pytest.approx(64 - 1 / 64 - 8)
+    page.press("n")
+    page.press("Enter")
+    assert len(cells(page)[0]) == 2
+
+
 # -- statistics and files ------------------------------------------------------------------------------------
 
 
@@ -488,10 +508,12 @@ def wait_for(browser, file):
         (dict(count0=0, count1=0, count2=0), "no cells are asked for"),
         (dict(height=3), "size 3 × 256 px: expected whole numbers from 16 to 1024"),
         (dict(width=10**9), "size 256 × 1000000000 px"),
-        (dict(height=""), "size NaN × 256 px"),
+        (dict(height=""), "size (no number) × 256 px"),
+        (dict(distance=""), "minimum distance (no number) px"),
         (dict(distance=-2), "minimum distance -2 px: expected 0 to"),
-        (dict(seed="-3"), "seed -3: expected a whole number from 0"),
-        (dict(seed="new"), "seed new: expected a whole number"),
+        (dict(seed="-3"), "seed “-3”: expected a whole number from 0"),
+        (dict(seed=10**18), "seed “1000000000000000000”: expected a whole number from 0, of at most 18 digits"),
+        (dict(seed="new"), "seed “new”: expected a whole number"),
     ],
 )
 def test_impossible_requests_are_one_line_and_change_nothing(page, fields, words):
@@ -499,7 +521,30 @@ def test_impossible_requests_are_one_line_and_change_nothing(page, fields, words
     fill(page, **fields)
     click(page, "draw")
     assert words in problem(page) and "\n" not in problem(page)
+    assert page.ask("document.getElementById('status').innerText") == ""
     assert all(np.array_equal(a, b) for a, b in zip(before, cells(page), strict=True))
+
+
+def test_a_complaint_ends_with_the_next_deed(page):
+    page.ask("page.cells.forEach(one => (one.kept = true))")
+    click(page, "rearrange")
+    assert problem(page).startswith("all cells are kept")
+    click(page, "release")
+    assert problem(page) == ""
+    page.ask("complain('one more')")
+    click(page, "undo")
+    assert problem(page) == ""
+
+
+def test_counts_that_the_model_has_not_seen_are_said(page):
+    draw(page, (0, 9, 0), size=(48, 48), distance=0)
+    said = page.ask("document.getElementById('status').innerText")
+    assert said == (
+        "9 cells drawn. The model has seen no such counts in 256 × 256 px: epithelial 256 (trained on 0 to 142), "
+        "all 256 (trained on 1 to 250)."
+    )
+    draw(page, (0, 5, 0))
+    assert page.ask("document.getElementById('status').innerText") == "5 cells drawn."
 
 
 def test_kept_cells_that_are_too_close_are_named(page):
@@ -513,3 +558,33 @@ def test_kept_cells_that_are_too_close_are_named(page):
     page.mouse(on_screen(page, 100, 102))
     click(page, "rearrange")
     assert problem(page) == ""
+
+
+# -- another model -------------------------------------------------------------------------------------------
+
+
+def test_a_model_of_another_window_scale_and_names(tmp_path):
+    """The page opens with the model's window, which its counts belong to; classes may have hyphens."""
+    torch.manual_seed(0)
+    settings = {"width": 16, "layers": 1, "heads": 2, "neighbours": 4, "edge_width": 8, "expansion": 2}
+    classes = ["non-tumour", "tumour"]
+    write_weights(
+        tmp_path / "own.safetensors", PointDenoiser(2, 128, **settings).state_dict(), {}, classes=classes, mpp=0.25,
+        section={"method": "point_diffusion", "region": 128, "settings": {"network": settings}},
+    )  # fmt: skip
+    cli.call(["page", str(tmp_path / "own.safetensors"), "-o", str(tmp_path / "own.html")])
+    browser = Browser(tmp_path / "browser")
+    try:
+        assert_sound(browser, tmp_path / "own.html")
+        browser.ask("work.ready")
+        browser.ask(IDLE)
+        assert browser.ask("page.size") == [128, 128] and "--size 128,128" in browser.ask("command()")
+        browser.ask("measure()")
+        names = browser.ask("[...document.querySelectorAll('#pairs figcaption')].map(one => one.textContent)")
+        assert names == ["non-tumour – non-tumour", "non-tumour – tumour", "tumour – tumour"]
+        browser.ask("""window.axes = []; CanvasRenderingContext2D.prototype.ellipse = (x, y, ...two) =>
+            axes.push(two.slice(0, 2)); 0""")
+        browser.ask("paint(document.createElement('canvas').getContext('2d'), page.cells.slice(0, 1), 1, 'nuclei')")
+        assert browser.ask("axes") == [[16, 13]]
+    finally:
+        browser.close()

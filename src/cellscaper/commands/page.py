@@ -2,6 +2,7 @@
 
 import argparse
 import html
+import math
 import shlex
 
 from cellscaper.commands import options
@@ -45,6 +46,8 @@ def run(args: argparse.Namespace) -> None:
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise CellscaperError(f"{output}: unknown ending {output.suffix!r}, expected .html")
+    if path and path.suffix.lower() != ".safetensors":
+        raise CellscaperError(f"MODEL {path}: unknown ending {path.suffix!r}, expected .safetensors")
     model, facts = load(path) if path else load_packaged()
     real = None if path else packaged_curves()
     if tissue:
@@ -53,6 +56,11 @@ def run(args: argparse.Namespace) -> None:
             raise CellscaperError(
                 f"--real {tissue} has the classes {', '.join(cells.classes)}, the model {', '.join(facts['classes'])}; "
                 "give cells of these classes, in order"
+            )
+        if not math.isclose(cells.mpp, facts["mpp"], rel_tol=0.05):
+            raise CellscaperError(
+                f"--real {tissue} has {cells.mpp:g} µm a pixel, the model {facts['mpp']:g}; "
+                "give cells at the model's scale"
             )
         real = real_curves(cells, model.region, tissue.name)
     command = f"cellscaper generate --weights {shlex.quote(path.name)}" if path else "cellscaper generate"

@@ -49,6 +49,7 @@ def page(network: PointDenoiser, facts: Facts, real: Curves | None, command: str
         "mpp": float(facts["mpp"]),
         "counts": real["counts"] if real else [OTHER] * len(classes),
         "command": command,
+        "trained": facts.get("package", {}).get("counts"),
         "tensors": tensors,
         "network": {
             "region": network.region,

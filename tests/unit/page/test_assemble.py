@@ -115,14 +115,17 @@ def test_bad_input_is_one_line_and_writes_nothing(tmp_path):
     (tmp_path / "text.safetensors").write_text("not a model", encoding="utf-8")
     layouts = LayoutSet.build([Layout(np.zeros((1, 2)), np.zeros(1), (300, 300))], ("a", "other"), 0.5)
     export.write(tmp_path / "real.h5", layouts, {})
+    fine = LayoutSet.build([Layout(np.zeros((1, 2)), np.zeros(1), (300, 300))], ("a", "b"), 0.25)
+    export.write(tmp_path / "fine.h5", fine, {})
     large = own_model(tmp_path / "large.safetensors", width=512)
     for words, message in (
         (["text.safetensors", "-o", "p.html"], "is not a readable weights file"),
         (["missing.safetensors", "-o", "p.html"], "there is no such file"),
-        (["real.h5", "-o", "p.html"], "is not a readable weights file"),
+        (["real.h5", "-o", "p.html"], "unknown ending '.h5', expected .safetensors"),
         (["own.safetensors", "-o", "p.png"], "unknown ending '.png', expected .html"),
         (["own.safetensors", "-o", "no/p.html"], "there is no folder"),
         (["own.safetensors", "--real", "real.h5", "-o", "p.html"], "has the classes a, other, the model a, b"),
+        (["own.safetensors", "--real", "fine.h5", "-o", "p.html"], "has 0.25 µm a pixel, the model 0.5"),
         (["--real", "real.h5", "-o", "p.html"], "the model lymphocyte, epithelial, stromal"),
         (["large.safetensors", "-o", "p.html"], "expected at most 4; train a smaller network"),
     ):

@@ -8,10 +8,10 @@ async function measure() {
   if (cells !== page.cells || busy()) return;
   const { radii, steps, real } = model.curves, limit = Math.min(...size) / 2;
   $("pairs").replaceChildren();
-  for (const [name, own] of Object.entries(found.pairs)) {
-    const missing = "this layout has no such pair";
-    chart($("pairs"), name.replace("-", " – "), radii, own, real?.pairs[name], null, "px", missing, limit);
-  }
+  model.classes.forEach((one, i) => model.classes.slice(i).forEach(other => {
+    const name = `${one}-${other}`, missing = "this layout has no such pair";
+    chart($("pairs"), `${one} – ${other}`, radii, found.pairs[name], real?.pairs[name], null, "px", missing, limit);
+  }));
   $("neighbours").replaceChildren();
   for (const [name, own] of Object.entries(found.nearest)) {
     chart($("neighbours"), name, steps, own, real?.nearest[name], [0, 1], "", "fewer than two cells", Infinity);

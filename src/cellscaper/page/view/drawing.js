@@ -41,6 +41,7 @@ function stop() {
 function setBusy(on) {
   work.drawing = on;
   for (const id of ["draw", "another", "rearrange", "inpaint", "clear"]) $(id).setAttribute("aria-disabled", on);
+  if (!on && document.activeElement === $("cancel")) $("draw").focus({ preventScroll: true }); // Stop goes
   $("cancel").hidden = $("progress").hidden = !on;
   $("picture").setAttribute("aria-busy", on);
 }
@@ -78,10 +79,7 @@ async function placeCells({ counts, staying, mask = null, size = page.size, agai
   } catch (error) {
     work.last = "";
     if (error.message === "stopped") say("Stopped. The layout is as it was.");
-    else {
-      say("");
-      complain(error.message);
-    }
+    else complain(error.message);
   }
   page.preview = null;
   setBusy(false);
@@ -121,8 +119,20 @@ function drawAnew() {
   return placeCells({ counts, staying: [], size, again: false }, (request, seed) => {
     page.drawn = { ...request, layoutSeed: seed };
     page.lasso = null;
-    say(`${page.cells.length} cells drawn.`);
+    say(`${page.cells.length} cells drawn.${unseen()}`);
   });
+}
+
+// A sentence if the model was trained on no such counts, as `cellscaper generate` warns; "" if it was, or nobody knows.
+function unseen() {
+  const share = model.network.region ** 2 / (page.size[0] * page.size[1]);
+  const asked = [...countsOf(page.cells), page.cells.length].map(n => Math.round(n * share));
+  const beyond = [...model.classes, "all"].flatMap((name, i) => {
+    const [least, most] = model.trained?.[name] ?? [0, Infinity];
+    return asked[i] < least || asked[i] > most ? [`${name} ${asked[i]} (trained on ${least} to ${most})`] : [];
+  });
+  const window = `${model.network.region} × ${model.network.region} px`;
+  return beyond.length ? ` The model has seen no such counts in ${window}: ${beyond.join(", ")}.` : "";
 }
 
 function rearrange() {

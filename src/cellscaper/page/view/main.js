@@ -2,9 +2,13 @@
 
 let measuring = 0;
 
-// Show the layout again; `text` is said. Statistics follow when nothing has changed for a moment.
+// Show the layout again; `text` says what was done, and ends any complaint. Statistics follow when nothing has changed
+// for a moment.
 function changed(text) {
-  if (text) say(text);
+  if (text) {
+    complain("");
+    say(text);
+  }
   draw();
   const counts = countsOf(page.cells), kept = page.cells.filter(one => one.kept).length;
   const parts = model.classes.map((name, label) => `${counts[label]} ${name}`).join(", ");
@@ -25,7 +29,6 @@ function changed(text) {
 // After an edit the layout is no longer what the seed gives.
 function edited(text) {
   page.drawn = null;
-  complain("");
   changed(text);
 }
 
@@ -39,6 +42,8 @@ function fillTable() {
 }
 
 function buildFields() {
+  // the counts are those of a window of the model
+  for (const id of ["height", "width"]) $(id).setAttribute("value", Math.min(model.network.region, $(id).max));
   model.classes.forEach((name, label) => {
     for (const [into, id, value] of [["counts", "count", model.counts[label]], ["inner", "inner", 0]]) {
       const field = make("label", {}, $(into));

@@ -14,7 +14,8 @@ function paint(context, cells, scale, look, marks) {
     context.beginPath();
     let ring = 6 * unit;
     if (look === "nuclei") {
-      const [long, short] = NUCLEI[model.classes[label]] ?? [8, 6.5], turn = ((i * 0.618034) % 1) * Math.PI;
+      const [long, short] = (NUCLEI[model.classes[label]] ?? [8, 6.5]).map(half => (half * 0.5) / model.mpp);
+      const turn = ((i * 0.618034) % 1) * Math.PI;
       ring = (long + 2) * scale;
       context.ellipse(across, down, long * scale, short * scale, turn, 0, 2 * Math.PI);
       context.globalAlpha = 0.55;

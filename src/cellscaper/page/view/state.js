@@ -96,7 +96,9 @@ function say(text) {
   $("status").textContent = text;
 }
 
+// One line on what cannot be done; nothing else is said then. "" ends it.
 function complain(text) {
+  if (text) say("");
   $("problem").textContent = text;
   $("problem").hidden = !text;
 }

@@ -121,6 +121,7 @@ function key(event) {
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || busy()) return;
+  tools.cross = inside(...tools.cross); // the region may be smaller than the last one
   const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const step = STEPS[name];
   if (step) moveCross(step.map(one => one * (event.shiftKey ? 1 : 8)));

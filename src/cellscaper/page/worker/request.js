@@ -15,16 +15,19 @@ function checked(request, window) {
   const total = counts.reduce((a, b) => a + b, 0);
   if (!size.every(side => Number.isInteger(side) && side >= 16 && side <= LARGEST)) {
     throw new Refusal(
-      `size ${height} × ${width} px: expected whole numbers from 16 to ${LARGEST}; larger regions: cellscaper generate`,
+      `size ${given(height)} × ${given(width)} px: expected whole numbers from 16 to ${LARGEST}; ` +
+        "larger regions: cellscaper generate",
     );
   }
   const wrong = counts.find(one => !(Number.isInteger(one) && one >= 0));
   if (wrong !== undefined) throw new Refusal(`count ${wrong}: expected whole numbers from 0`);
   if (!total) throw new Refusal("no cells are asked for; give at least one class a count above 0");
   if (!(distance >= 0 && distance <= LARGEST)) {
-    throw new Refusal(`minimum distance ${distance} px: expected 0 to ${LARGEST}`);
+    throw new Refusal(`minimum distance ${given(distance)} px: expected 0 to ${LARGEST}`);
   }
-  if (!/^\d{1,18}$/.test(request.seed)) throw new Refusal(`seed ${request.seed}: expected a whole number from 0`);
+  if (!/^\d{1,18}$/.test(request.seed)) {
+    throw new Refusal(`seed “${request.seed}”: expected a whole number from 0, of at most 18 digits`);
+  }
   const area = mask ? new Area(size, mask, 0.5) : new Area(size);
   if (!area.pixels) throw new Refusal("the lasso holds no pixel; draw it larger");
   checkFixed(fixed, distance, size);
@@ -61,6 +64,11 @@ function checkFixed(fixed, distance, size) {
         `${distance} px; move one or lower it`,
     );
   }
+}
+
+// A number of a field; an empty field has none.
+function given(number) {
+  return Number.isNaN(number) ? "(no number)" : number;
 }
 
 function shown(px) {
