@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -445,6 +446,24 @@ def test_the_cross_stays_in_a_small_region(page):
     assert len(cells(page)[0]) == 2
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 600), (390, 700)])
+def test_what_has_the_focus_is_not_under_the_bar(page, width, height):
+    page.resize(width, height)
+    page.ask("page.lasso = [[10, 10], [10, 99], [99, 99]]; changed(); complain('A long complaint. '.repeat(6))")
+    page.ask("scrollTo(0, 0); document.getElementById('count0').focus()")
+    seen = []
+    while seen[-1:] != ["body"] and len(seen) < 60:
+        page.press("Tab", 9)
+        name, bottom, bar = page.ask(
+            """(e => [e.id || e.tagName.toLowerCase(), e.getBoundingClientRect().bottom,
+            $('now').getBoundingClientRect().top])(document.activeElement)"""
+        )
+        seen.append(name)
+        assert name in ("body", "picture") or bottom <= bar, name
+    assert {"seed", "picture", "clear", "png", "body"} <= set(seen)
+    page.resize(1280, 900)
+
+
 # -- statistics and files ------------------------------------------------------------------------------------
 
 
@@ -485,6 +504,53 @@ def test_files_hold_the_layout(page, tmp_path):
         assert image.size == (900, 768)
         seen = {shade for _, shade in image.convert("RGB").getcolors(1 << 20)}
     assert {(0, 114, 178), (213, 94, 0), (0, 158, 115), (255, 255, 255)} <= seen
+
+
+def test_given_cells_are_first_in_files(page):
+    draw(page, (2, 3, 1), seed=8)
+    page.ask("page.cells[4].kept = true; changed()")
+    assert page.ask("JSON.parse(geojson()).cellscaper.layouts[0].columns.given.int64") == 0  # a layout of the seed
+    y, x = page.ask("[page.cells[0].y, page.cells[0].x]")
+    choose(page, "delete")
+    page.mouse(on_screen(page, y, x))
+    assert page.ask("page.cells[3].kept && page.cells.length") == 5
+    assert page.ask("JSON.parse(geojson()).cellscaper.layouts[0].columns.given.int64") == 1
+    kept = page.ask("[page.cells[3].x, page.cells[3].y]")
+    assert page.ask("JSON.parse(geojson()).features[0].geometry.coordinates") == pytest.approx(kept, abs=1e-4)
+    assert page.ask("csv().split('\\n')[1]").startswith(f"0,{kept[1]:.4f}"[:6])
+
+
+def test_a_page_of_another_model_begins_with_its_region_and_names_its_classes(tmp_path):
+    network = {"width": 16, "layers": 1, "heads": 2, "neighbours": 4, "edge_width": 8, "expansion": 2}
+    section = {"method": "point_diffusion", "region": 64, "settings": {"network": network}}
+    classes = ["Paget's", "T-cell", "a,b", "</script><img src=x onerror=alert(1)>"]
+    torch.manual_seed(0)
+    state = PointDenoiser(len(classes), 64, **network).state_dict()
+    write_weights(tmp_path / "own.safetensors", state, {}, classes=classes, mpp=0.5, section=section)
+    cli.call(["page", str(tmp_path / "own.safetensors"), "-o", str(tmp_path / "own.html")])
+    browser = Browser(tmp_path / "browser")
+    try:
+        assert_sound(browser, tmp_path / "own.html")
+        browser.ask("work.ready")
+        browser.ask(IDLE)
+        assert browser.ask("page.size") == [64, 64]
+        assert browser.ask("document.getElementById('same').hidden")  # no option can name “a,b”
+        draw(browser, (3, 4, 0, 0), size=(64, 64))
+        words = shlex.split(browser.ask("document.getElementById('command').textContent"))
+        assert words[words.index("--counts") + 1] == "Paget's=3,T-cell=4"
+        browser.ask("new Promise(ready => setTimeout(ready, 300))")
+        titles = browser.ask("[...document.querySelectorAll('#pairs figcaption')].map(one => one.textContent)")
+        assert titles[1] == "Paget's – T-cell" and titles[4] == "T-cell – T-cell" and len(titles) == 10
+        said = browser.ask("document.querySelector('#pairs svg').getAttribute('aria-label')")
+        assert said == "Paget's – Paget's: at 33 px this layout is too small"
+        browser.ask("tools.cross = [900, 900]")
+        choose(browser, "lasso")
+        browser.ask("document.getElementById('picture').focus()")
+        browser.press("Enter", 13)
+        assert max(browser.ask("page.lasso[0]")) < 64
+        assert browser.complaints == []
+    finally:
+        browser.close()
 
 
 def wait_for(browser, file):

@@ -2,7 +2,6 @@
 
 import argparse
 import html
-import math
 import shlex
 
 from cellscaper.commands import options
@@ -39,6 +38,7 @@ def run(args: argparse.Namespace) -> None:
     tissue = options.file_or_folder(args.real, "--real") if args.real else None
     from cellscaper.disk import export
     from cellscaper.disk.files import write_text
+    from cellscaper.disk.shipped import SCALE
     from cellscaper.errors import CellscaperError
     from cellscaper.generators.pointsets.packaged import load, load_packaged
     from cellscaper.page.assemble import packaged_curves, page
@@ -57,10 +57,9 @@ def run(args: argparse.Namespace) -> None:
                 f"--real {tissue} has the classes {', '.join(cells.classes)}, the model {', '.join(facts['classes'])}; "
                 "give cells of these classes, in order"
             )
-        if not math.isclose(cells.mpp, facts["mpp"], rel_tol=0.05):
+        if abs(cells.mpp / float(facts["mpp"]) - 1) > SCALE:
             raise CellscaperError(
-                f"--real {tissue} has {cells.mpp:g} µm a pixel, the model {facts['mpp']:g}; "
-                "give cells at the model's scale"
+                f"--real {tissue} has {cells.mpp:g} µm a pixel, the model {facts['mpp']:g}; rescale them"
             )
         real = real_curves(cells, model.region, tissue.name)
     command = f"cellscaper generate --weights {shlex.quote(path.name)}" if path else "cellscaper generate"

@@ -45,11 +45,11 @@ def read_weights(path: Path) -> Weights:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError, ValueError) as error:
         raise CellscaperError(
-            f"{path} is not a readable weights file (truncated or damaged); delete it and run again"
+            f"{path} is not a readable weights file (cut off or damaged); delete it and make it again, or name another"
         ) from error
     check_schema(path, header)
     if header.pop("digest", None) != _digest(tensors, header):
-        raise CellscaperError(f"{path} is damaged (its digest is wrong); delete it and run again")
+        raise CellscaperError(f"{path} is damaged (its digest is wrong); delete it and make it again, or name another")
     return tensors, json.loads(header["facts"])
 
 

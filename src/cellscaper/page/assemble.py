@@ -1,6 +1,7 @@
 """One HTML file with a generator of layouts in it: the model, the programs that compute with it, and the page."""
 
 import json
+import re
 from importlib.resources import files
 
 from cellscaper.disk.weights import Facts
@@ -15,6 +16,7 @@ from cellscaper.report.figures.palette import colour, rgb
 from cellscaper.run.settings import read
 
 LARGEST = 4_000_000  # bytes of a page
+SMALLEST_SIDE, LARGEST_SIDE = 16, 1024  # px of a region, as worker/request.js has them
 # in the order in which they are read
 WORKER = (
     "random", "matrix", "layers", "network", "weights", "pixels", "area", "apart", "request", "tiling", "scene",
@@ -41,13 +43,15 @@ def page(network: PointDenoiser, facts: Facts, real: Curves | None, command: str
     classes = tuple(facts["classes"])
     settings = read(PointNetwork, facts["section"]["settings"]["network"], "network")
     text, tensors = packed(network.state_dict())
+    side = min(max(network.region, SMALLEST_SIDE), LARGEST_SIDE)
     levels = noise_levels(SAMPLING.steps, SAMPLING.sigma_max, SAMPLING.sigma_min, SAMPLING.rho)
     data = {
         "classes": classes,
         "colours": colour(classes),
         "rgb": rgb(classes),
         "mpp": float(facts["mpp"]),
-        "counts": real["counts"] if real else [OTHER] * len(classes),
+        "size": side,
+        "counts": [round(n * (side / network.region) ** 2) for n in real["counts"]] if real else [OTHER] * len(classes),
         "command": command,
         "trained": facts.get("package", {}).get("counts"),
         "tensors": tensors,
@@ -75,9 +79,8 @@ def page(network: PointDenoiser, facts: Facts, real: Curves | None, command: str
         "WORKER": _program("worker", WORKER),
         "VIEW": _program("view", VIEW),
     }
-    made = _source("page.html")
-    for name, part in parts.items():
-        made = made.replace(f"__{name}__", part)
+    # at once: a class or a file may be called like a part
+    made = re.sub(r"__([A-Z]+)__", lambda found: parts[found[1]], _source("page.html"))
     size = len(made.encode())
     if size > LARGEST:
         raise CellscaperError(

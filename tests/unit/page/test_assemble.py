@@ -64,6 +64,24 @@ def test_it_is_small_and_needs_nothing_else(bundled):
     assert not re.search(r"__[A-Z]+__", text)
 
 
+def luminance(shade):
+    parts = [int(shade[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return np.dot([0.2126, 0.7152, 0.0722], [((p + 0.055) / 1.055) ** 2.4 if p > 0.04 else p / 12.92 for p in parts])
+
+
+def test_fields_and_words_stand_out_in_light_and_dark():
+    """WCAG 2.2: 4.5 for words, 3 for the border of a field."""
+    style = (ROOT / "src/cellscaper/page/page.css").read_text(encoding="utf-8")
+    schemes = re.findall(r"--ink:.*?\}", style, re.DOTALL)
+    assert len(schemes) == 2
+    for text in schemes:
+        shades = {name: luminance(shade) for name, shade in re.findall(r"--(\w+): (#[0-9a-f]{6})\b", text)}
+        ground = luminance(re.search(r"--ground: (#\w+)", text)[1].ljust(7, "f"))  # #fff
+        for name, least in (("ink", 4.5), ("soft", 4.5), ("link", 4.5), ("warn", 4.5), ("button", 3)):
+            light, dark = max(shades[name], ground), min(shades[name], ground)
+            assert (light + 0.05) / (dark + 0.05) >= least, name
+
+
 def test_every_program_is_in_the_page():
     folder = ROOT / "src/cellscaper/page"
     for name, listed in (("worker", WORKER), ("view", VIEW)):
@@ -99,6 +117,7 @@ def test_an_own_model_has_a_page_with_its_own_tissue(tmp_path):
     found = model_of(tmp_path / "own.html")
     assert found["classes"] == ["a", "b"] and found["network"]["region"] == 128
     assert found["command"] == "cellscaper generate --weights 'my model.safetensors'"
+    assert found["size"] == 128  # its counts are of such a region
     real = found["curves"]["real"]
     assert real["name"] == "real.h5" and real["windows"] == 8 * 9
     assert set(real["pairs"]) == {"a-a", "a-b", "b-b"} and set(real["nearest"]) == {"a", "b", "any"}
@@ -110,13 +129,20 @@ def test_an_own_model_has_a_page_with_its_own_tissue(tmp_path):
     assert model_of(tmp_path / "bare.html")["curves"]["real"] is None
 
 
+def test_names_that_look_like_parts_of_the_page_stay_names(tmp_path):
+    model = own_model(tmp_path / "my__WEIGHTS__.safetensors", classes=("__WORKER__", "__VIEW__"))
+    cli.call(["page", str(model), "-o", str(tmp_path / "own.html")])
+    assert "The model is my__WEIGHTS__.safetensors." in (tmp_path / "own.html").read_text(encoding="utf-8")
+    assert model_of(tmp_path / "own.html")["classes"] == ["__WORKER__", "__VIEW__"]
+
+
 def test_bad_input_is_one_line_and_writes_nothing(tmp_path):
     model = own_model(tmp_path / "own.safetensors")
     (tmp_path / "text.safetensors").write_text("not a model", encoding="utf-8")
     layouts = LayoutSet.build([Layout(np.zeros((1, 2)), np.zeros(1), (300, 300))], ("a", "other"), 0.5)
     export.write(tmp_path / "real.h5", layouts, {})
-    fine = LayoutSet.build([Layout(np.zeros((1, 2)), np.zeros(1), (300, 300))], ("a", "b"), 0.25)
-    export.write(tmp_path / "fine.h5", fine, {})
+    layouts = LayoutSet.build([Layout(np.zeros((1, 2)), np.zeros(1), (300, 300))], ("a", "b"), 0.25)
+    export.write(tmp_path / "fine.h5", layouts, {})
     large = own_model(tmp_path / "large.safetensors", width=512)
     for words, message in (
         (["text.safetensors", "-o", "p.html"], "is not a readable weights file"),
@@ -125,7 +151,7 @@ def test_bad_input_is_one_line_and_writes_nothing(tmp_path):
         (["own.safetensors", "-o", "p.png"], "unknown ending '.png', expected .html"),
         (["own.safetensors", "-o", "no/p.html"], "there is no folder"),
         (["own.safetensors", "--real", "real.h5", "-o", "p.html"], "has the classes a, other, the model a, b"),
-        (["own.safetensors", "--real", "fine.h5", "-o", "p.html"], "has 0.25 µm a pixel, the model 0.5"),
+        (["own.safetensors", "--real", "fine.h5", "-o", "p.html"], "has 0.25 µm a pixel, the model 0.5; rescale"),
         (["--real", "real.h5", "-o", "p.html"], "the model lymphocyte, epithelial, stromal"),
         (["large.safetensors", "-o", "p.html"], "expected at most 4; train a smaller network"),
     ):

@@ -8,9 +8,9 @@ async function measure() {
   if (cells !== page.cells || busy()) return;
   const { radii, steps, real } = model.curves, limit = Math.min(...size) / 2;
   $("pairs").replaceChildren();
-  model.classes.forEach((one, i) => model.classes.slice(i).forEach(other => {
-    const name = `${one}-${other}`, missing = "this layout has no such pair";
-    chart($("pairs"), `${one} – ${other}`, radii, found.pairs[name], real?.pairs[name], null, "px", missing, limit);
+  model.classes.forEach((one, i) => model.classes.slice(i).forEach(two => {
+    const name = `${one}-${two}`, missing = "this layout has no such pair";
+    chart($("pairs"), `${one} – ${two}`, radii, found.pairs[name], real?.pairs[name], null, "px", missing, limit);
   }));
   $("neighbours").replaceChildren();
   for (const [name, own] of Object.entries(found.nearest)) {
@@ -49,7 +49,7 @@ function chart(parent, title, r, own, real, range, unit, missing, limit) {
 // The chart in words, at the middle radius.
 function words(r, own, real, unit, missing) {
   const at = Math.floor(r.length / 3), said = y => `${y.toFixed(2)} ${unit}`.trim();
-  const mine = own && own[at] !== null ? `this layout ${said(own[at])}` : missing;
+  const mine = own?.[at] === null ? "this layout is too small" : own ? `this layout ${said(own[at])}` : missing;
   return `at ${r[at]} px ${mine}${real && at < real.low.length ? `, real windows ${said(real.low[at])} to ${said(real.high[at])}` : ""}`;
 }
 

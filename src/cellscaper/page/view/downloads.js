@@ -10,9 +10,15 @@ function decimal(value) {
   return String(value);
 }
 
+// Cells in the order of files: given ones first (column `given`). In a layout of a seed none are, though some may be kept.
+function saved() {
+  const given = page.drawn ? [] : page.cells.filter(one => one.kept);
+  return { given: given.length, cells: page.drawn ? page.cells : [...given, ...page.cells.filter(one => !one.kept)] };
+}
+
 // JSON of what belongs to the layout. A seed has up to 19 digits, which is why it is text until here.
 function facts() {
-  const columns = { given: { int64: page.cells.filter(one => one.kept).length } };
+  const columns = { given: { int64: saved().given } };
   if (page.drawn) {
     columns.requested = { int64: page.drawn.counts };
     columns.min_distance = { float64: page.drawn.distance };
@@ -25,7 +31,7 @@ function facts() {
 const head = () => JSON.stringify({ version: 1, classes: model.classes, mpp: model.mpp });
 
 function geojson() {
-  const features = page.cells.map(({ y, x, label }) => {
+  const features = saved().cells.map(({ y, x, label }) => {
     const looks = JSON.stringify({ name: model.classes[label], color: model.rgb[label] });
     return (
       `{"type": "Feature", "geometry": {"type": "Point", "coordinates": [${decimal(x)}, ${decimal(y)}]}, ` +
@@ -39,7 +45,7 @@ function geojson() {
 function csv() {
   const quoted = text => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const own = quoted(`${facts().slice(0, -1)},"file":${head()}}`);
-  const rows = page.cells.map(
+  const rows = saved().cells.map(
     ({ y, x, label }, i) => `0,${decimal(y)},${decimal(x)},${quoted(model.classes[label])},${i ? "" : own}`,
   );
   return `${["layout,y,x,class,cellscaper", ...(rows.length ? rows : [`0,,,,${own}`])].join("\n")}\n`;
@@ -52,10 +58,11 @@ function save(blob, name) {
   say(`${name} saved.`);
 }
 
-// The command line that gives the layout on the page, if nobody has changed it.
+// The command line that gives the layout on the page. "" if somebody has changed it, or for classes that it cannot name.
 function command() {
+  if (!page.drawn || page.drawn.counts.some((n, label) => n && /[=,]/.test(model.classes[label]))) return "";
   const { counts, size, distance, seed } = page.drawn;
   const asked = counts.flatMap((n, label) => (n ? [`${model.classes[label]}=${n}`] : [])).join(",");
-  const name = /[^\w=,.-]/.test(asked) ? `'${asked}'` : asked;
+  const name = /[^\w=,.-]/.test(asked) ? `'${asked.replaceAll("'", "'\\''")}'` : asked;
   return `${model.command} --counts ${name} --size ${size.join(",")} --min-distance ${distance} --seed ${seed} -o layout.geojson`;
 }

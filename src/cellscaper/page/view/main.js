@@ -19,8 +19,8 @@ function changed(text) {
   $("within").hidden = !page.lasso || tools.drawing;
   $("undo").setAttribute("aria-disabled", busy() || !page.past.length);
   $("release").setAttribute("aria-disabled", busy() || !kept);
-  $("same").hidden = !page.drawn;
-  $("command").textContent = page.drawn ? command() : "";
+  $("command").textContent = command();
+  $("same").hidden = !$("command").textContent;
   if ($("table-of-cells").open) fillTable();
   clearTimeout(measuring);
   measuring = setTimeout(() => !busy() && measure().catch(() => {}), 120); // a stopped worker answers no more
@@ -42,8 +42,6 @@ function fillTable() {
 }
 
 function buildFields() {
-  // the counts are those of a window of the model
-  for (const id of ["height", "width"]) $(id).setAttribute("value", Math.min(model.network.region, $(id).max));
   model.classes.forEach((name, label) => {
     for (const [into, id, value] of [["counts", "count", model.counts[label]], ["inner", "inner", 0]]) {
       const field = make("label", {}, $(into));
@@ -53,6 +51,7 @@ function buildFields() {
     }
     make("option", { value: label, text: name }, $("added"));
   });
+  for (const id of ["height", "width"]) $(id).setAttribute("value", model.size);
   const real = model.curves.real;
   $("real").textContent = real
     ? `Blue line: this layout. Grey: ${real.windows} windows of ${model.network.region} × ${model.network.region} px of ` +

@@ -6,7 +6,7 @@ const INSIDE = 1 / 64; // px that a cell keeps from the lower and the right bord
 
 const page = {
   cells: [],
-  size: [256, 256],
+  size: [model.size, model.size],
   drawn: null, // the request and the seed of a layout that nobody has changed since
   lasso: null, // corners [y, x]
   preview: null, // what is drawn while the model denoises: positions of new cells, staying ones, and the size

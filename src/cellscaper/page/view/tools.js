@@ -7,7 +7,7 @@ const HINTS = {
   delete: "A click deletes a cell.",
   lasso: "Draw around a part of the layout. The model redraws the cells in it; kept cells and all others stay.",
 };
-const tools = { held: -1, cross: [128, 128], keyboard: false, drawing: false };
+const tools = { held: -1, cross: page.size.map(side => side / 2), keyboard: false, drawing: false };
 
 const tool = () => document.querySelector("input[name=tool]:checked").value;
 
