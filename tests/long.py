@@ -25,6 +25,8 @@ WORKFLOW = {
     "tests/workflow/slurm/test_slurm.py": "the whole `ci` run through the test cluster",
     "tests/workflow/slurm/test_large_set.py": "ten thousand layouts in fifty parts, through the test cluster",
     "tests/workflow/test_sets.py": "sets in one and three parts, of layouts that are drawn and that are denoised",
+    "tests/workflow/test_new_methods.py": "a new method of each kind alone, and a changed setting of each",
+    "tests/real/test_density.py": "all training maps of BRCA-M2C by all density estimators",
     "tests/workflow/test_any_path.py": "the whole `ci` run in folders with blanks, quotes and umlauts",
     "tests/workflow/test_generator_page.py": "20 layouts in Chromium against those of the command line",
 }

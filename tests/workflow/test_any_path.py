@@ -75,12 +75,13 @@ def test_a_run_in_folders_with_blanks_quotes_and_umlauts(rows, house, tissue, tm
         only_random_points(config)
     overlays = own.overlay("my own 'values'.yaml", yaml.safe_dump(config, allow_unicode=True))
 
-    ended = own.snakemake(overlays=overlays)
+    table, results = f"{RESULTS}/tissue/tables/tc_table1.csv", own.folder / RESULTS
+    wanted = [table] if rows == "random points" else []
+    ended = own.snakemake(*wanted, overlays=overlays)
     assert ended.status == 0, ended.text
-    results = own.folder / RESULTS
-    assert {path.name for path in results.iterdir()} >= {"report.html", "tissue"}
+    assert (own.folder / table).exists() and (wanted or (results / "report.html").exists())
     manifest = json.loads((results / "tissue/fetch_dataset/manifest.json").read_text(encoding="utf-8"))
     assert tissue["path"] in json.dumps(manifest, ensure_ascii=False).replace('\\"', '"')
     assert not (own.folder / "results").exists()
-    again = own.snakemake(overlays=overlays)
+    again = own.snakemake(*wanted, overlays=overlays)
     assert "Nothing to be done" in again.text, again.text

@@ -1,7 +1,11 @@
-"""A house that grows: a new method is one file and one block, and reruns nothing but what shows it."""
+"""A house that grows: a new method is one file and one block, and reruns nothing but what shows it.
+
+`make test` adds a method of each kind at once, `make test-long` each alone.
+"""
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import yaml
@@ -324,25 +328,43 @@ def add(workflow, new):
     assert ended.status == 0, ended.text
 
 
-@pytest.mark.parametrize("kind", NEW)
-def test_a_new_method_runs_its_own_rows_alone_and_so_does_a_changed_setting(kind, copy, jobs):
-    new, before = NEW[kind], names(jobs)
-    add(copy, new)
-    assert copy.plan() == []  # the method alone, nobody uses it
+def merged(one, other):
+    """Two configurations in one; of two lists, all that stands in either."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {key: merged(one.get(key), other.get(key)) for key in {**one, **other}}
+    if isinstance(one, list) and isinstance(other, list):
+        return one + [item for item in other if item not in one]
+    return one if other is None else other
 
-    overlays = copy.overlay("own.yaml", new.config)
+
+@pytest.mark.parametrize(
+    "kinds",
+    [pytest.param(tuple(NEW), id="all"), *(pytest.param((kind,), marks=pytest.mark.long, id=kind) for kind in NEW)],
+)
+def test_new_methods_run_their_own_rows_alone_and_so_does_a_changed_setting(kinds, copy, jobs):
+    """The setting of one of them is changed: of the density, whose maps many rows could be thought to need."""
+    new, before = [NEW[kind] for kind in kinds], names(jobs)
+    for one in new:
+        add(copy, one)
+    assert copy.plan() == []  # the methods alone, nobody uses them
+
+    config: dict[str, Any] = {}
+    for one in new:
+        config = merged(config, yaml.safe_load(one.config))
+    overlays = copy.overlay("own.yaml", yaml.safe_dump(config))
     first = names(copy.plan(overlays=overlays))
-    assert new.made in first
-    assert first & before == new.shown
+    assert {one.made for one in new} <= first
+    assert first & before == set().union(*(one.shown for one in new))
 
     ended = copy.snakemake("--touch", overlays=overlays)  # as if they had been run
     assert ended.status == 0, ended.text
-    old, other = new.changed
-    assert old in new.config
-    copy.overlay("own.yaml", new.config.replace(old, other))
+    (other,) = new if len(new) == 1 else (NEW["density"],)
+    assert other.changed[0] in other.config
+    copy.overlay("own.yaml", yaml.safe_dump(merged(config, yaml.safe_load(other.config.replace(*other.changed)))))
     changed = names(copy.plan(overlays=overlays))
+    assert other.made in changed
     assert changed - before <= first - before
-    assert changed & before <= new.shown
+    assert changed & before <= other.shown
 
 
 def unchecked(file):

@@ -38,7 +38,7 @@ def test_a_lost_part_is_made_again_alone(copy, finished):
 
 
 @pytest.mark.parametrize(
-    ("experiment", "layouts"), [("point_diffusion", 96), pytest.param("random", 24, marks=pytest.mark.long)]
+    ("experiment", "layouts"), [("random", 24), pytest.param("point_diffusion", 96, marks=pytest.mark.long)]
 )
 def test_parts_of_another_number_are_the_same_set(copy, experiment, layouts):
     found = []

@@ -71,7 +71,7 @@ default-resources:
 set-resources:
   train_detector: {slurm_partition: gpu, gres: "gpu:1", gpu: 0}
   train_image: {slurm_partition: gpu, constraint: large}
-  train_features: {qos: long}
+  train_features: {slurm_partition: gpu, constraint: large, gres: "gpu:1", gpu: 0, qos: long}
 groups: [{groups}]
 group-components: [samples=99, sets=4, scores=99, detections=99, tables=99]
 """
@@ -136,7 +136,7 @@ class Beside:
         self.cluster, self.target, self._processes = cluster, target, []
         self.workflow = finished.copy(folder / "house")
         for file in [target, *self.workflow.results.glob("logs/train_*/*")]:
-            (self.workflow.folder / file).unlink()
+            (self.workflow.folder / file).unlink(missing_ok=target == "sets")
 
     def edit(self, file, old, new):
         """Change a file of the copy."""

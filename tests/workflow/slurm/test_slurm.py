@@ -1,11 +1,10 @@
 """Whole runs through a real SLURM cluster: retries, time limits, preempted and cancelled jobs, sets in parts.
 
 Most of the time is waiting: SLURM lets a job that goes back into its queue wait for two minutes. So each story runs in
-a thread of its own, beside the others and beside a table of the `ci` preset, and the tests read what became of it.
-`make test-long` makes the whole preset on the cluster.
+a thread of its own, beside the others, and the tests read what became of it. `make test-long` makes the whole `ci`
+preset on the cluster.
 """
 
-import csv
 import re
 import subprocess
 import threading
@@ -21,12 +20,9 @@ MODEL = "results/phantom/train_layout/adm/seed0/model.safetensors"
 STATE = "results/phantom/train_layout/adm/seed0/state"
 LOG = "results/phantom/logs/train_layout/adm-seed0.log"
 FEATURES = "results/phantom/train_features/tc/seed0/model.safetensors"
-ONE_TABLE = """
-run: {tables: [tc_table2]}
-tables: {tc_table2: {detectors: [unet], rows: {spatial_diffusion: {why: "not in this test"}}}}
-"""
-SET = "sets: {some: null, many: {dataset: phantom, experiment: random, layouts: 320, parts: 10, images: true}}"
-PART = "results/phantom/sets/many/part4-of-10"
+SET = "sets: {some: null, many: {dataset: phantom, experiment: random, layouts: 60, parts: 3, images: true}}"
+WHOLE = "results/phantom/sets/many"
+PART = f"{WHOLE}/part2-of-3"
 
 
 def slow(run, seconds):
@@ -91,27 +87,33 @@ def never(run):
     return run.end(run.start("--retries", "4", config="resources: {train_features: {mem_mb: 300}}"))
 
 
+def in_parts(run):
+    """A set in three parts, made by one SLURM job; then one part is lost, and the same command is given once more."""
+    first = run.end(run.start(config=SET))
+    whole = run.workflow.folder / WHOLE
+    with ImageSet(whole) as images:
+        made = len(read_layouts(whole, "points")), len(images)
+    part = run.workflow.folder / PART
+    lost = {file: (part / file).read_bytes() for file in ("layouts.h5", "images.h5")}
+    for file in lost:
+        (part / file).unlink()
+    overlays = run.workflow.overlay("own.yaml", SET)
+    planned = {job.name for job in run.workflow.plan("sets", overlays=overlays) if job.rule != "sets"}
+    second = run.end(run.start(config=SET))
+    return first, made, planned, second, lost == {file: (part / file).read_bytes() for file in lost}
+
+
 @pytest.fixture(scope="module")
 def stories(beside):
     """What becomes of each story, by name. The one whose time is measured has the machine for itself at first."""
     futures = {"over_time": beside(over_time, MODEL)}
     it_trains.wait(timeout=120)
-    for story, target in [(preempted, MODEL), (cancelled, MODEL), (over_memory, FEATURES), (never, FEATURES)]:
-        futures[story.__name__] = beside(story, target)
+    for story in (preempted, cancelled):
+        futures[story.__name__] = beside(story, MODEL)
+    for story in (over_memory, never):
+        futures[story.__name__] = beside(story, FEATURES)
+    futures["in_parts"] = beside(in_parts, "sets")
     return futures
-
-
-@pytest.fixture(scope="module")
-def through_slurm(cluster, stories, house, tmp_path_factory):
-    """A table of the `ci` preset, and a set in ten parts, made on the cluster: the copy and what Snakemake printed."""
-    return preset(cluster, house.copy(tmp_path_factory.mktemp("preset") / "house"), f"{ONE_TABLE}\n{SET}")
-
-
-def preset(cluster, workflow, config):
-    overlays = workflow.overlay("own.yaml", f"resources: {{train_image: {{gpu: 1}}}}\n{config}")
-    ended = workflow.run(cluster.command(workflow, "--local-cores", "2", overlays=overlays))
-    assert ended.status == 0, ended.text
-    return workflow, overlays, ended.text
 
 
 # -- the tests -------------------------------------------------------------------------------------------------------
@@ -123,32 +125,19 @@ def assert_same_weights(workflow, finished, model=MODEL):
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
 
 
-def test_a_table_made_through_slurm_is_the_same(cluster, through_slurm, finished):
-    workflow, overlays, text = through_slurm
-    found, expected = (cells(one) for one in (workflow, finished))
-    assert len(found) == 10  # two rows, three classes, their mean and any class
-    assert found.items() <= expected.items()
-    assert_jobs(cluster.jobs(text), workflow.plan("--forceall", overlays=overlays))
-
-
-def cells(workflow):
-    """The cells of the table that have a value."""
-    file = workflow.results / "tables/tc_table2.csv"
-    with open(file, newline="", encoding="utf-8") as lines:
-        rows = [row for row in csv.DictReader(lines) if row["status"] == "ok"]
-    return {(row["row"], row["detector"], row["metric"], row["class"]): (row["mean"], row["gain_low"]) for row in rows}
-
-
 @pytest.mark.long
 def test_ci_preset_runs_through_slurm_to_the_same_tables(cluster, stories, house, finished, jobs, tmp_path):
-    workflow, _, text = preset(cluster, house.copy(tmp_path / "house"), "")
+    workflow = house.copy(tmp_path / "house")
+    overlays = workflow.overlay("own.yaml", "resources: {train_image: {gpu: 1}}")
+    ended = workflow.run(cluster.command(workflow, "--local-cores", "2", overlays=overlays))
+    assert ended.status == 0, ended.text
     tables = sorted((finished.results / "tables").glob("*.*"))
     assert {file.suffix for file in tables} >= {".csv", ".md", ".tex"}
     for file in tables:
         if file.suffix != ".png":
             other = workflow.folder / file.relative_to(finished.folder)
             assert other.read_bytes() == file.read_bytes(), file.name
-    assert_jobs(cluster.jobs(text), jobs)
+    assert_jobs(cluster.jobs(ended.text), jobs)
 
 
 def assert_jobs(made, jobs):
@@ -157,28 +146,22 @@ def assert_jobs(made, jobs):
     wanted = [job for job in jobs if job.rule.startswith("train_")]
     assert len([job for job in made if job.what.startswith("rule_train_")]) == len(wanted)  # one for each seed
     on_gpu = [job for job in made if job.partition == "gpu"]
-    assert len(on_gpu) == len([job for job in wanted if job.rule in ("train_detector", "train_image")]) > 0
+    sent = ("train_detector", "train_features", "train_image")
+    assert len(on_gpu) == len([job for job in wanted if job.rule in sent]) > 0
     for job in on_gpu:
-        assert job.what.startswith(("rule_train_detector", "rule_train_image"))
-        assert (job.constraint == "large") == job.what.startswith("rule_train_image"), job
+        assert job.what.startswith(tuple(f"rule_{rule}" for rule in sent))
+        assert (job.constraint == "large") != job.what.startswith("rule_train_detector"), job
 
 
-def test_a_lost_part_of_a_set_is_made_again_alone(cluster, through_slurm):
-    workflow, overlays, _ = through_slurm
-    part = workflow.folder / PART
-    lost = {file: (part / file).read_bytes() for file in ("layouts.h5", "images.h5")}
-    for file in lost:
-        (part / file).unlink()
-    planned = {job.name for job in workflow.plan("sets", overlays=overlays) if job.rule != "sets"}
-    assert planned == {"generate_set phantom/many/4/10", "paint_set phantom/many/4/10"}
-
-    ended = workflow.run(cluster.command(workflow, "sets", overlays=overlays))
-    assert ended.status == 0, ended.text
-    assert [job.state for job in cluster.jobs(ended.text)] == ["COMPLETED"]  # one SLURM job for both
-    assert {file: (part / file).read_bytes() for file in lost} == lost
-    whole = workflow.folder / "results/phantom/sets/many"
-    with ImageSet(whole) as images:
-        assert len(read_layouts(whole, "points")) == len(images) == 320
+def test_a_set_is_made_in_parts_and_a_lost_part_again_alone(cluster, stories):
+    (status, text), made, planned, (again, second), same = stories["in_parts"].result(timeout=1200)
+    assert status == 0, text
+    assert made == (60, 60)
+    assert [job.state for job in cluster.jobs(text)] == ["COMPLETED"]  # one SLURM job for six of Snakemake
+    assert planned == {"generate_set phantom/many/2/3", "paint_set phantom/many/2/3"}
+    assert again == 0, second
+    assert [job.state for job in cluster.jobs(second)] == ["COMPLETED"]
+    assert same
 
 
 def test_a_cancelled_job_is_finished_by_a_second_call(stories, finished):
@@ -195,6 +178,7 @@ def test_a_job_that_needs_more_memory_is_tried_again_with_more_memory_and_time(c
     workflow, status, text = stories["over_memory"].result(timeout=1200)
     assert status == 0, text
     tried = [(job.state, job.memory, job.limit) for job in cluster.jobs(text)]
+    assert {(job.partition, job.constraint) for job in cluster.jobs(text)} == {("gpu", "large")}
     assert tried[0] == ("FAILED", "330M", "7:00"), tried
     assert tried[1][1:] == ("660M", "14:00"), tried
     assert [state for state, *_ in tried[1:]] in (["COMPLETED"], ["FAILED", "COMPLETED"]), tried
