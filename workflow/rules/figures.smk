@@ -113,7 +113,7 @@ rule draw_images:
 rule draw_copies:
     """Crops of the images of {wildcards.experiment} beside the training crops that they copy or come nearest to."""
     input:
-        unpack(lambda w: figures.pair_files(w.dataset, w.experiment, w.decoder)),
+        painted=lambda w: figures.pair_files(w.dataset, w.experiment, w.decoder)["painted"],
         cells=rules.read_cells.output.cells,
         images=rules.read_cells.output.images,
     output:
