@@ -67,8 +67,8 @@ test: .venv/oracles  ## all tests but the long campaigns; three at a time, those
 test-unit: .venv/oracles  ## the fast ones
 	$(PYTEST) -n 2 -m "not slow" tests/unit
 
-test-long: .venv/oracles  ## the campaigns in full: every rule killed and damaged, readers fuzzed; writes docs/results/test-long.md
-	.venv/bin/python tests/long.py
+test-long: .venv/oracles  ## the campaigns in full: every rule killed and damaged, readers fuzzed; writes docs/results/test-long.md (LONG=files of tests)
+	.venv/bin/python tests/long.py $(LONG)
 
 bench: .venv/oracles  ## speed claims on one page, results/benchmarks.md; a busy machine makes point_diffusion miss its 50 ms
 	.venv/bin/python benchmarks/page.py

@@ -1,15 +1,19 @@
 """The campaigns that take too long for `make test`, and the page about their last run: `make test-long`.
 
+    python tests/long.py [--page FILE] [TEST_FILE ...]
+
 CELLSCAPER_KILLS, CELLSCAPER_FAULTS and CELLSCAPER_FUZZ set how often each stage is killed, each input damaged, each
-reader fuzzed. The page is docs/results/test-long.md, or the file that is named on the command line.
+reader fuzzed. The page is docs/results/test-long.md; a CSV file beside it has a line for each file of tests. Named test
+files are run alone, and replace their own lines.
 """
 
+import argparse
+import csv
 import datetime
 import os
 import subprocess
 import sys
 import tempfile
-import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from dataclasses import dataclass
@@ -43,15 +47,15 @@ TEXT = """# The last long test run
 
 `make test-long` wrote this page. It runs the campaigns whose short forms are part of `make test`.
 
-- Date: {date}; commit `{commit}`
-- Machine: {machine}
-- Settings: {settings}
-- Result: **{result}**, {minutes:.0f} minutes
+Result: **{result}**, {minutes:.0f} minutes of tests, two at a time.
 
-| file | what it does | passed | failed | skipped | minutes of tests |
-|---|---|---:|---:|---:|---:|
+| file | what it does | passed | failed | skipped | minutes | date | commit |
+|---|---|---:|---:|---:|---:|---|---|
 {rows}
+
+Settings: {settings}. Machine: {machine}.
 {notes}"""
+OUTCOMES = ("passed", "failed", "skipped")
 
 
 @dataclass(frozen=True)
@@ -66,23 +70,37 @@ class Test:
 
 
 def main() -> None:
-    began, environment = time.monotonic(), {**SETTINGS, **os.environ, "OMP_NUM_THREADS": "1"}
+    known = {**WORKFLOW, **UNIT, **GEODESIC}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE", help="ends in .md; the CSV lies beside it")
+    parser.add_argument("files", nargs="*", metavar="TEST_FILE", help="default: all")
+    args = parser.parse_args()
+    if unknown := sorted(set(args.files) - set(known)):
+        parser.error(f"{', '.join(unknown)}: expected of {', '.join(known)}")
+    chosen, environment = args.files or list(known), {**SETTINGS, **os.environ, "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory(prefix="cellscaper-long-") as scratch:
         folder = Path(scratch)
-        tests = run(WORKFLOW, folder / "workflow.xml", environment, "-n", "2", "--dist", "loadscope")
-        tests += run(UNIT, folder / "unit.xml", environment, "-n", "2")
-        missing = build_geodesic(folder / "geodesic", environment)
-        path = os.pathsep.join(filter(None, [str(folder / "geodesic"), environment.get("PYTHONPATH")]))
-        if not missing:
-            tests += run(GEODESIC, folder / "geodesic.xml", {**environment, "PYTHONPATH": path})
-    page = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
-    page.write_text(written(tests, environment, time.monotonic() - began, missing), encoding="utf-8")
-    print(page.read_text(encoding="utf-8"))
+        tests = run(chosen, WORKFLOW, folder / "workflow.xml", environment, "-n", "2", "--dist", "loadscope")
+        tests += run(chosen, UNIT, folder / "unit.xml", environment, "-n", "2")
+        if set(chosen) & set(GEODESIC):
+            if missing := build_geodesic(folder / "geodesic", environment):
+                tests += [Test(file, "the whole file", "skipped", 0, missing) for file in GEODESIC]
+            else:
+                path = os.pathsep.join(filter(None, [str(folder / "geodesic"), environment.get("PYTHONPATH")]))
+                tests += run(chosen, GEODESIC, folder / "geodesic.xml", {**environment, "PYTHONPATH": path})
+    lines = kept(args.page, lines_of(tests, environment)) if args.files else lines_of(tests, environment)
+    write(args.page, lines)
+    print(args.page.read_text(encoding="utf-8"))
     sys.exit(any(test.outcome == "failed" for test in tests))
 
 
-def run(files: dict[str, str], report: Path, environment: dict[str, str], *options: str) -> list[Test]:
-    """Run test files; every one must have been run."""
+def run(
+    chosen: list[str], files: dict[str, str], report: Path, environment: dict[str, str], *options: str
+) -> list[Test]:
+    """Run those of some test files that are chosen; every one must have been run."""
+    files = {file: what for file, what in files.items() if file in chosen}
+    if not files:
+        return []
     command = [sys.executable, "-m", "pytest", "-q", *options, f"--junit-xml={report}", "-o", "junit_family=xunit1"]
     subprocess.run([*command, *files], cwd=REPOSITORY, env=environment, check=False)
     if not report.exists():
@@ -113,28 +131,58 @@ def build_geodesic(folder: Path, environment: dict[str, str]) -> str:
     return ""
 
 
-def written(tests: list[Test], environment: dict[str, str], seconds: float, missing: str) -> str:
-    """The page."""
-    outcomes = Counter(test.outcome for test in tests)
-    rows = []
-    for file, what in {**WORKFLOW, **UNIT, **GEODESIC}.items():
+def lines_of(tests: list[Test], environment: dict[str, str]) -> list[dict[str, str]]:
+    """A line for each file of tests that was run."""
+    lines = []
+    for file in dict.fromkeys(test.file for test in tests):
         own = [test for test in tests if test.file == file]
-        if own:
-            count, spent = Counter(test.outcome for test in own), sum(test.seconds for test in own) / 60
-            numbers = f"{count['passed']} | {count['failed']} | {count['skipped']} | {spent:.1f}"
-            rows.append(f"| `{file}` | {what} | {numbers} |")
-    told = [test for test in tests if test.outcome != "passed"]
-    notes = [f"- {test.outcome}: `{test.name}` ({test.why})" for test in told] + ([f"- {missing}"] if missing else [])
-    return TEXT.format(
-        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        commit=commit(),
-        machine=machine(),
-        settings=", ".join(f"`{name}={environment[name]}`" for name in SETTINGS),
-        result=", ".join(f"{outcomes[one]} {one}" for one in ("passed", "failed", "skipped")),
-        minutes=seconds / 60,
+        count = Counter(test.outcome for test in own)
+        lines.append(
+            {
+                "file": file,
+                **{outcome: str(count[outcome]) for outcome in OUTCOMES},
+                "minutes": f"{sum(test.seconds for test in own) / 60:.1f}",
+                "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+                "commit": commit(),
+                "machine": machine(),
+                "settings": ", ".join(f"`{name}={environment[name]}`" for name in SETTINGS),
+                "notes": "\n".join(
+                    f"- {test.outcome}: `{test.name}` ({test.why})" for test in own if test.outcome != "passed"
+                ),
+            }
+        )
+    return lines
+
+
+def kept(page: Path, lines: list[dict[str, str]]) -> list[dict[str, str]]:
+    """These lines, and those of other files from the last run."""
+    file = page.with_suffix(".csv")
+    if not file.exists():
+        return lines
+    with file.open(newline="", encoding="utf-8") as text:
+        return lines + [one for one in csv.DictReader(text) if one["file"] not in {line["file"] for line in lines}]
+
+
+def write(page: Path, lines: list[dict[str, str]]) -> None:
+    """The CSV file and the page."""
+    what = {**WORKFLOW, **UNIT, **GEODESIC}
+    lines = sorted((line for line in lines if line["file"] in what), key=lambda line: list(what).index(line["file"]))
+    with page.with_suffix(".csv").open("w", newline="", encoding="utf-8") as text:
+        table = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(lines)
+    columns = (*OUTCOMES, "minutes", "date", "commit")
+    rows = [f"| `{one['file']}` | {what[one['file']]} | {' | '.join(one[c] for c in columns)} |" for one in lines]
+    notes = [one["notes"] for one in lines if one["notes"]]
+    text = TEXT.format(
+        result=", ".join(f"{sum(int(one[outcome]) for one in lines)} {outcome}" for outcome in OUTCOMES),
+        minutes=sum(float(one["minutes"]) for one in lines),
         rows="\n".join(rows),
+        settings="; ".join(dict.fromkeys(one["settings"] for one in lines)),
+        machine="; ".join(dict.fromkeys(one["machine"] for one in lines)),
         notes="\n" + "\n".join(notes) + "\n" if notes else "",
     )
+    page.write_text(text, encoding="utf-8")
 
 
 def commit() -> str:
