@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from cellscaper.plan.beginnings import Beginning, shared_beginnings
+from cellscaper.plan.blocks import method_block
 from cellscaper.plan.merging import Config
 from cellscaper.plan.provenance import canonical
 from cellscaper.plan.schema import facts
@@ -208,13 +209,6 @@ class Experiments:
     def features(self, name: str) -> list[str]:
         """The feature networks that may score an experiment: of networks with equal settings, the first."""
         return [self._first_feature[one] for one in self.config["fields"][self[name].field]["features"]]
-
-
-def method_block(block: Any, *apart: str) -> Any:
-    """A method's block in the form for its stages: ``method`` and ``settings``; keys in ``apart`` stay outside them."""
-    choosing = "reader" if "reader" in block else "method"
-    settings = {key: value for key, value in block.items() if key not in (choosing, *apart)}
-    return {"method": block[choosing], "settings": settings}
 
 
 def _first(content: dict[str, str]) -> dict[str, str]:

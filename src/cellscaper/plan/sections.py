@@ -3,7 +3,8 @@
 from math import lcm
 from typing import Any
 
-from cellscaper.plan.experiments import Experiments, method_block
+from cellscaper.plan.blocks import method_block
+from cellscaper.plan.experiments import Experiments
 from cellscaper.plan.folders import file_state
 from cellscaper.plan.merging import Config
 from cellscaper.plan.schema import facts

@@ -5,6 +5,7 @@ from pathlib import Path
 from cellscaper.datasets.protocol import Reader
 from cellscaper.disk.files import checksum, write_text
 from cellscaper.errors import CellscaperError
+from cellscaper.plan.blocks import as_section
 from cellscaper.plan.provenance import canonical
 from cellscaper.run import stage
 from cellscaper.run.methods import chosen
@@ -13,10 +14,11 @@ from cellscaper.run.progress import Progress
 
 def main() -> None:
     args = stage.arguments(__doc__, inputs=[], outputs=["manifest"], options=["dataset?"])
-    method = args.config["method"]
+    section = as_section(args.config)
+    method = section["method"]
     name = args.dataset or method
     reader: Reader
-    reader, settings = chosen("datasets", args.config)
+    reader, settings = chosen("datasets", section)
     root = reader.fetch(settings, args.manifest.parent / "download")
     files = reader.files(settings, root)
     if not files and method != "phantom":

@@ -9,6 +9,7 @@ from cellscaper.datasets.protocol import Reader
 from cellscaper.disk.storage import write_images, write_layouts
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.plan.blocks import as_section
 from cellscaper.plan.provenance import record
 from cellscaper.run import stage
 from cellscaper.run.methods import chosen
@@ -27,8 +28,9 @@ def dataset_folder(manifest: Path) -> Path:
 
 def main() -> None:
     args = stage.arguments(__doc__, inputs=["manifest"], outputs=["cells", "images"])
+    section = as_section(args.config)
     reader: Reader
-    reader, settings = chosen("datasets", args.config)
+    reader, settings = chosen("datasets", section)
     root = dataset_folder(args.manifest)
     scale = reader.mpp(settings)
     if not MPP_20X[0] <= scale <= MPP_20X[1]:
@@ -36,7 +38,7 @@ def main() -> None:
             f"dataset of {scale} µm a pixel: expected 20×, {MPP_20X[0]} to {MPP_20X[1]}; "
             "resize images and dots to 0.5 µm a pixel"
         )
-    provenance = record("read_cells", args.config, None, args.inputs, [f"datasets.{args.config['method']}"])
+    provenance = record("read_cells", section, None, args.inputs, [f"datasets.{section['method']}"])
     layouts, splits = [], []
     with write_images(args.images, provenance) as images:
         for one in reader.read(settings, root):
