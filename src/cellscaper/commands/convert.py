@@ -1,7 +1,6 @@
 """`cellscaper convert`: layouts from one format into another."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from cellscaper.commands import options
@@ -51,9 +50,7 @@ def run(args: argparse.Namespace) -> None:
     from cellscaper.plan.provenance import record
 
     export.ending(target)
-    layouts = export.read(
-        source, Given(*given), args.set, lambda text: print(f"! {source.name}: {text}", file=sys.stderr)
-    )
+    layouts = export.read(source, Given(*given), args.set, options.told(source))
     if args.layout is not None:
         number = options.whole(args.layout, "--layout")
         if number >= len(layouts):

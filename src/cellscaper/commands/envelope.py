@@ -1,6 +1,7 @@
 """`cellscaper envelope`: cells against null models, by global envelopes of their spatial statistics."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,11 +93,12 @@ def run(args: argparse.Namespace) -> None:
     from cellscaper.run import stage
 
     stage.use_threads(options.whole(args.threads, "--threads", 1) if args.threads else stage.usual_threads())
-    layouts = _cells(args, source)
+    left_out: list[str] = []
+    layouts = _cells(args, source, left_out.append)
     limit = options.whole(args.radius, "--radius", 1, 1 << 17) if args.radius else max(1, round(MICRONS / layouts.mpp))
     mask = picture(mask_file, "--mask", 2) > 0 if mask_file else None
     data = prepare(layouts, limit, mask)
-    notes = _notes(data, limit, distance, nulls)
+    notes = [*(f"{source.name}: {one}" for one in left_out), *_notes(data, limit, distance, nulls)]
     print("\n".join([_described(data, mask is not None), *(f"! {note}" for note in notes)]))
     trials, about = [], []
     for null in nulls:
@@ -117,7 +119,7 @@ def run(args: argparse.Namespace) -> None:
     print(f"\nWrote {', '.join(str(file) for file in files)}")
 
 
-def _cells(args: argparse.Namespace, source: Path) -> "LayoutSet":
+def _cells(args: argparse.Namespace, source: Path, say: Callable[[str], None]) -> "LayoutSet":
     from cellscaper.disk import export
     from cellscaper.disk.formats.facts import Given
 
@@ -126,7 +128,7 @@ def _cells(args: argparse.Namespace, source: Path) -> "LayoutSet":
         options.positive(args.mpp, "--mpp") if args.mpp else None,
         options.names(args.classes, "--classes") if args.classes else None,
     )
-    layouts = export.read(source, given, args.set)
+    layouts = export.read(source, given, args.set, say)
     if args.layout is None:
         return layouts
     number = options.whole(args.layout, "--layout")

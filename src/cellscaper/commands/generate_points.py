@@ -83,7 +83,7 @@ def _request(args: argparse.Namespace, paths: Mapping[str, Path], classes: Seque
 
 def _around(path: Path, size: tuple[int, int] | None, mpp: float) -> LayoutSet:
     """The layout of a file with one layout."""
-    layouts = export.read(path, Given(size=size, mpp=mpp))
+    layouts = export.read(path, Given(size=size, mpp=mpp), say=options.told(path))
     if len(layouts) != 1:
         raise CellscaperError(
             f"--around {path} holds {len(layouts)} layouts, expected one; take one out: "

@@ -1,11 +1,18 @@
 """Values of command lines, checked: each function takes the text and raises CellscaperError with one line."""
 
 import csv
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from cellscaper.errors import CellscaperError
 
 COLUMNS = ("y", "x", "class", "image", "kind", "y_end", "x_end", "box_height", "box_width")  # of --columns
+
+
+def told(file: Path) -> Callable[[str], None]:
+    """Prints what a reader of this file leaves out, a line each."""
+    return lambda text: print(f"! {file.name}: {text}", file=sys.stderr)
 
 
 def size(text: str) -> tuple[int, int]:

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     model, facts = load(path) if path else load_packaged()
     real = None if path else packaged_curves()
     if tissue:
-        cells = export.read(tissue)
+        cells = export.read(tissue, say=options.told(tissue))
         if list(cells.classes) != list(facts["classes"]):
             raise CellscaperError(
                 f"--real {tissue} has the classes {', '.join(cells.classes)}, the model {', '.join(facts['classes'])}; "

@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
     from cellscaper.painters.quilting.pairs import write_pairs
     from cellscaper.run.progress import log
 
-    layouts = export.read(source, Given(size=size, mpp=0.5), args.set)
+    layouts = export.read(source, Given(size=size, mpp=0.5), args.set, options.told(source))
     asked = Asked(mpp, options.columns(args.columns), check.classes(args.classes), all_train=True)
     found = survey(folder.resolve(), "folder", asked)
     cells, pixels = folder_sources(folder, found, layouts)

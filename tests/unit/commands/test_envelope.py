@@ -56,6 +56,16 @@ def test_page_table_and_picture_are_written_and_depend_on_the_seed_alone(folder,
     assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
 
 
+def test_what_is_left_out_of_the_cells_is_said_and_stands_on_the_page(folder, capsys):
+    lines = (folder / "cells.csv").read_text(encoding="utf-8").splitlines()[1:]
+    rows = [",".join(line.split(",")[1:4]) for line in lines]
+    (folder / "hand.csv").write_text("\n".join(["y,x,class", *rows, ",,epithelial"]), encoding="utf-8")
+    call("hand.csv", "--null", "labels", "-n", "19", "--size", "96,96", "--mpp", "0.5", "-o", "a.html")
+    said = "hand.csv: 1 lines without a place are left out"
+    assert f"! {said}" in capsys.readouterr().out
+    assert said in (folder / "a.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_masks_several_layouts_and_composite_models(folder, capsys):
     mask = np.zeros((96, 96), np.uint8)
