@@ -78,6 +78,12 @@ def main() -> None:
     if unknown := sorted(set(args.files) - set(known)):
         parser.error(f"{', '.join(unknown)}: expected of {', '.join(known)}")
     chosen, environment = args.files or list(known), {**SETTINGS, **os.environ, "OMP_NUM_THREADS": "1"}
+    about = {  # as the tests begin
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": commit(),
+        "machine": machine(),
+        "settings": ", ".join(f"`{name}={environment[name]}`" for name in SETTINGS),
+    }
     with tempfile.TemporaryDirectory(prefix="cellscaper-long-") as scratch:
         folder = Path(scratch)
         tests = run(chosen, WORKFLOW, folder / "workflow.xml", environment, "-n", "2", "--dist", "loadscope")
@@ -88,8 +94,8 @@ def main() -> None:
             else:
                 path = os.pathsep.join(filter(None, [str(folder / "geodesic"), environment.get("PYTHONPATH")]))
                 tests += run(chosen, GEODESIC, folder / "geodesic.xml", {**environment, "PYTHONPATH": path})
-    lines = kept(args.page, lines_of(tests, environment)) if args.files else lines_of(tests, environment)
-    write(args.page, lines)
+    lines = lines_of(tests, about)
+    write(args.page, kept(args.page, lines) if args.files else lines)
     print(args.page.read_text(encoding="utf-8"))
     sys.exit(any(test.outcome == "failed" for test in tests))
 
@@ -131,7 +137,7 @@ def build_geodesic(folder: Path, environment: dict[str, str]) -> str:
     return ""
 
 
-def lines_of(tests: list[Test], environment: dict[str, str]) -> list[dict[str, str]]:
+def lines_of(tests: list[Test], about: dict[str, str]) -> list[dict[str, str]]:
     """A line for each file of tests that was run."""
     lines = []
     for file in dict.fromkeys(test.file for test in tests):
@@ -142,10 +148,7 @@ def lines_of(tests: list[Test], environment: dict[str, str]) -> list[dict[str, s
                 "file": file,
                 **{outcome: str(count[outcome]) for outcome in OUTCOMES},
                 "minutes": f"{sum(test.seconds for test in own) / 60:.1f}",
-                "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-                "commit": commit(),
-                "machine": machine(),
-                "settings": ", ".join(f"`{name}={environment[name]}`" for name in SETTINGS),
+                **about,
                 "notes": "\n".join(
                     f"- {test.outcome}: `{test.name}` ({test.why})" for test in own if test.outcome != "passed"
                 ),

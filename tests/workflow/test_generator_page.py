@@ -3,6 +3,7 @@
 import itertools
 import json
 import shlex
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -520,39 +521,6 @@ def test_given_cells_are_first_in_files(page):
     assert page.ask("csv().split('\\n')[1]").startswith(f"0,{kept[1]:.4f}"[:6])
 
 
-def test_a_page_of_another_model_begins_with_its_region_and_names_its_classes(tmp_path):
-    network = {"width": 16, "layers": 1, "heads": 2, "neighbours": 4, "edge_width": 8, "expansion": 2}
-    section = {"method": "point_diffusion", "region": 64, "settings": {"network": network}}
-    classes = ["Paget's", "T-cell", "a,b", "</script><img src=x onerror=alert(1)>"]
-    torch.manual_seed(0)
-    state = PointDenoiser(len(classes), 64, **network).state_dict()
-    write_weights(tmp_path / "own.safetensors", state, {}, classes=classes, mpp=0.5, section=section)
-    cli.call(["page", str(tmp_path / "own.safetensors"), "-o", str(tmp_path / "own.html")])
-    browser = Browser(tmp_path / "browser")
-    try:
-        assert_sound(browser, tmp_path / "own.html")
-        browser.ask("work.ready")
-        browser.ask(IDLE)
-        assert browser.ask("page.size") == [64, 64]
-        assert browser.ask("document.getElementById('same').hidden")  # no option can name “a,b”
-        draw(browser, (3, 4, 0, 0), size=(64, 64))
-        words = shlex.split(browser.ask("document.getElementById('command').textContent"))
-        assert words[words.index("--counts") + 1] == "Paget's=3,T-cell=4"
-        browser.ask("new Promise(ready => setTimeout(ready, 300))")
-        titles = browser.ask("[...document.querySelectorAll('#pairs figcaption')].map(one => one.textContent)")
-        assert titles[1] == "Paget's – T-cell" and titles[4] == "T-cell – T-cell" and len(titles) == 10
-        said = browser.ask("document.querySelector('#pairs svg').getAttribute('aria-label')")
-        assert said == "Paget's – Paget's: at 33 px this layout is too small"
-        browser.ask("tools.cross = [900, 900]")
-        choose(browser, "lasso")
-        browser.ask("document.getElementById('picture').focus()")
-        browser.press("Enter", 13)
-        assert max(browser.ask("page.lasso[0]")) < 64
-        assert browser.complaints == []
-    finally:
-        browser.close()
-
-
 def wait_for(browser, file):
     for _ in range(200):
         if file.is_file() and file.stat().st_size:
@@ -629,21 +597,49 @@ def test_kept_cells_that_are_too_close_are_named(page):
 # -- another model -------------------------------------------------------------------------------------------
 
 
-def test_a_model_of_another_window_scale_and_names(tmp_path):
-    """The page opens with the model's window, which its counts belong to; classes may have hyphens."""
+@contextmanager
+def page_of_a_model(folder, classes, region, mpp):
+    """A browser with the page of a small untrained model, its first layout drawn."""
+    network = {"width": 16, "layers": 1, "heads": 2, "neighbours": 4, "edge_width": 8, "expansion": 2}
+    section = {"method": "point_diffusion", "region": region, "settings": {"network": network}}
     torch.manual_seed(0)
-    settings = {"width": 16, "layers": 1, "heads": 2, "neighbours": 4, "edge_width": 8, "expansion": 2}
-    classes = ["non-tumour", "tumour"]
-    write_weights(
-        tmp_path / "own.safetensors", PointDenoiser(2, 128, **settings).state_dict(), {}, classes=classes, mpp=0.25,
-        section={"method": "point_diffusion", "region": 128, "settings": {"network": settings}},
-    )  # fmt: skip
-    cli.call(["page", str(tmp_path / "own.safetensors"), "-o", str(tmp_path / "own.html")])
-    browser = Browser(tmp_path / "browser")
+    state = PointDenoiser(len(classes), region, **network).state_dict()
+    write_weights(folder / "own.safetensors", state, {}, classes=classes, mpp=mpp, section=section)
+    cli.call(["page", str(folder / "own.safetensors"), "-o", str(folder / "own.html")])
+    browser = Browser(folder / "browser")
     try:
-        assert_sound(browser, tmp_path / "own.html")
+        assert_sound(browser, folder / "own.html")
         browser.ask("work.ready")
         browser.ask(IDLE)
+        yield browser
+    finally:
+        browser.close()
+
+
+def test_a_page_of_another_model_begins_with_its_region_and_names_its_classes(tmp_path):
+    classes = ["Paget's", "T-cell", "a,b", "</script><img src=x onerror=alert(1)>"]
+    with page_of_a_model(tmp_path, classes, region=64, mpp=0.5) as browser:
+        assert browser.ask("page.size") == [64, 64]
+        assert browser.ask("document.getElementById('same').hidden")  # no option can name “a,b”
+        draw(browser, (3, 4, 0, 0), size=(64, 64))
+        words = shlex.split(browser.ask("document.getElementById('command').textContent"))
+        assert words[words.index("--counts") + 1] == "Paget's=3,T-cell=4"
+        browser.ask("new Promise(ready => setTimeout(ready, 300))")
+        titles = browser.ask("[...document.querySelectorAll('#pairs figcaption')].map(one => one.textContent)")
+        assert titles[1] == "Paget's – T-cell" and titles[4] == "T-cell – T-cell" and len(titles) == 10
+        said = browser.ask("document.querySelector('#pairs svg').getAttribute('aria-label')")
+        assert said == "Paget's – Paget's: at 33 px this layout is too small"
+        browser.ask("tools.cross = [900, 900]")
+        choose(browser, "lasso")
+        browser.ask("document.getElementById('picture').focus()")
+        browser.press("Enter", 13)
+        assert max(browser.ask("page.lasso[0]")) < 64
+        assert browser.complaints == []
+
+
+def test_a_model_of_another_window_scale_and_names(tmp_path):
+    """The page opens with the model's window, which its counts belong to; classes may have hyphens."""
+    with page_of_a_model(tmp_path, ["non-tumour", "tumour"], region=128, mpp=0.25) as browser:
         assert browser.ask("page.size") == [128, 128] and "--size 128,128" in browser.ask("command()")
         browser.ask("measure()")
         names = browser.ask("[...document.querySelectorAll('#pairs figcaption')].map(one => one.textContent)")
@@ -652,5 +648,3 @@ def test_a_model_of_another_window_scale_and_names(tmp_path):
             axes.push(two.slice(0, 2)); 0""")
         browser.ask("paint(document.createElement('canvas').getContext('2d'), page.cells.slice(0, 1), 1, 'nuclei')")
         assert browser.ask("axes") == [[16, 13]]
-    finally:
-        browser.close()

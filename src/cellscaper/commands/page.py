@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     tissue = options.file_or_folder(args.real, "--real") if args.real else None
     from cellscaper.disk import export
     from cellscaper.disk.files import write_text
-    from cellscaper.disk.shipped import SCALE
+    from cellscaper.disk.shipped import at_scale_of
     from cellscaper.errors import CellscaperError
     from cellscaper.generators.pointsets.packaged import load, load_packaged
     from cellscaper.page.assemble import packaged_curves, page
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
                 f"--real {tissue} has the classes {', '.join(cells.classes)}, the model {', '.join(facts['classes'])}; "
                 "give cells of these classes, in order"
             )
-        if abs(cells.mpp / float(facts["mpp"]) - 1) > SCALE:
+        if not at_scale_of(facts, cells.mpp):
             raise CellscaperError(
                 f"--real {tissue} has {cells.mpp:g} µm a pixel, the model {facts['mpp']:g}; rescale them"
             )

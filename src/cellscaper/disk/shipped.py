@@ -3,7 +3,9 @@
 `docs/pack_weights.py` makes both. Nothing else knows which there are, so another file reruns nothing.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cellscaper.disk.files import checksum
 from cellscaper.errors import CellscaperError
@@ -11,6 +13,11 @@ from cellscaper.errors import CellscaperError
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
 PREFIX = "package:"  # of such weights in a configuration
 SCALE = 0.02  # relative difference of µm a pixel that still counts as the scale of weights
+
+
+def at_scale_of(facts: Mapping[str, Any], mpp: float) -> bool:
+    """Whether cells of ``mpp`` µm a pixel have the scale of weights with these facts."""
+    return abs(mpp / float(facts["mpp"]) - 1) <= SCALE
 
 
 def shipped_names() -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from cellscaper.disk.files import checksum
-from cellscaper.disk.shipped import SCALE
+from cellscaper.disk.shipped import at_scale_of
 from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.protocol import Generator, Recipe
@@ -51,7 +51,7 @@ def start_training(
             f"{file} was trained on regions of {theirs.region} px, this experiment has {recipe.region} px; take a "
             "field of that region, or other weights"
         )
-    if abs(mpp / float(facts["mpp"]) - 1) > SCALE:
+    if not at_scale_of(facts, mpp):
         raise CellscaperError(
             f"{file} was trained at {facts['mpp']:g} µm a pixel, these cells have {mpp:g}; rescale the data, or take "
             "other weights"

@@ -7,7 +7,7 @@ from pathlib import Path
 from cellscaper.disk.files import checksum
 from cellscaper.disk.hdf5 import Provenance
 from cellscaper.disk.layout_writer import join_layouts
-from cellscaper.disk.shipped import SCALE
+from cellscaper.disk.shipped import at_scale_of
 from cellscaper.disk.storage import write_layouts
 from cellscaper.disk.weights import read_weights_for
 from cellscaper.errors import CellscaperError
@@ -39,7 +39,7 @@ def stage_request(
             f"--model {args.model} has not the planned SHA-256 {section.weights}; start the workflow again"
         )
     weights, facts = read_weights_for(args.model, targets.classes, args.targets or args.cells)
-    if section.weights is not None and abs(targets.mpp / float(facts["mpp"]) - 1) > SCALE:
+    if section.weights is not None and not at_scale_of(facts, targets.mpp):
         raise CellscaperError(
             f"{args.model} was trained at {facts['mpp']:g} µm a pixel, the targets have {targets.mpp:g}; set weights: "
             "null to train the system on these cells"

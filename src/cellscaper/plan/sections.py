@@ -3,7 +3,7 @@
 from math import lcm
 from typing import Any
 
-from cellscaper.plan.blocks import method_block
+from cellscaper.plan.blocks import as_section, method_block
 from cellscaper.plan.experiments import Experiments
 from cellscaper.plan.folders import file_state
 from cellscaper.plan.merging import Config
@@ -13,7 +13,7 @@ from cellscaper.plan.tables import AUDIT, Metric
 
 def dataset_section(config: Config, dataset: str) -> Any:
     """The section of `fetch_dataset` and `read_cells`."""
-    return method_block(config["datasets"][dataset], "layouts")
+    return as_section(config["datasets"][dataset])
 
 
 def windows_section(config: Config, name: str) -> Any:
