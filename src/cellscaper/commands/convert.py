@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from cellscaper.commands import options
+from cellscaper.commands.given_facts import CLASSES, given_facts
 from cellscaper.errors import CellscaperError
 
 HELP = "layouts from one format into another: HDF5, GeoJSON (QuPath), CSV, COCO, AnnData, napari"
@@ -32,25 +33,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", metavar="H,W", help="height and width in px, where the file does not say")
     parser.add_argument("--mpp", metavar="UM", help="µm a pixel, where the file does not say (0.5 at 20×)")
     parser.add_argument("--columns", metavar="A,B,…", help="columns of a text table, as in check")
-    parser.add_argument("--classes", metavar="A,B,…", help="class names in order, where the file does not say")
+    parser.add_argument("--classes", metavar="A,B,…", help=CLASSES)
 
 
 def run(args: argparse.Namespace) -> None:
     """Read, convert, write."""
     source, target = options.file_or_folder(args.input, "IN"), options.output(args.output)
-    given = (
-        options.size(args.size) if args.size else None,
-        options.positive(args.mpp, "--mpp") if args.mpp else None,
-        options.names(args.classes, "--classes") if args.classes else None,
-        options.columns(args.columns),
-    )
+    given = given_facts(args)
     from cellscaper.disk import export
-    from cellscaper.disk.formats.facts import Given
     from cellscaper.disk.set_parts import part_files
     from cellscaper.plan.provenance import record
 
     export.ending(target)
-    layouts = export.read(source, Given(*given), args.set, options.told(source))
+    layouts = export.read(source, given(), args.set, options.told(source))
     if args.layout is not None:
         number = options.whole(args.layout, "--layout")
         if number >= len(layouts):

@@ -127,7 +127,7 @@ def _outputs(text: str, files: list[Path]) -> list[Path]:
 def _asked(files: list[Path], mpp: float | None, own: float) -> list[Asked]:
     """The images with their scales; ``own``: that of the detector. CellscaperError for images that cannot be used."""
     from cellscaper.datasets.image_scale import image_scale
-    from cellscaper.datasets.scale import PLAUSIBLE
+    from cellscaper.datasets.scale import PLAUSIBLE, contradicting, of_headers
     from cellscaper.run.progress import log
 
     if mpp is not None and not PLAUSIBLE[0] <= mpp <= PLAUSIBLE[1]:
@@ -141,6 +141,8 @@ def _asked(files: list[Path], mpp: float | None, own: float) -> list[Asked]:
             one = Asked(file, "", header.size, scale.mpp, scale.words)
         else:
             one = Asked(file, "", header.size, mpp, "given")
+            for other in contradicting(mpp, of_headers([header.mpp])):
+                log(f"! {file}: --mpp {mpp:g} is given, but {other.words}")
         height, width = _at_scale(one.size, one.mpp / own)
         if min(height, width) < LEAST:
             raise CellscaperError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellscaper.commands import options
+from cellscaper.commands.given_facts import CLASSES, given_facts
 from cellscaper.errors import CellscaperError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     cells.add_argument("--layout", metavar="NUMBER", help="only this layout (from 0)")
     cells.add_argument("--size", metavar="H,W", help="height and width in px, where the file does not say")
     cells.add_argument("--mpp", metavar="UM", help="µm a pixel, where the file does not say (0.5 at 20×)")
-    cells.add_argument("--classes", metavar="A,B,…", help="class names in order, where the file does not say")
+    cells.add_argument("--classes", metavar="A,B,…", help=CLASSES)
     parser.add_argument("--threads", metavar="N", help="default: OMP_NUM_THREADS or one for each core")
 
 
@@ -121,14 +122,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _cells(args: argparse.Namespace, source: Path, say: Callable[[str], None]) -> "LayoutSet":
     from cellscaper.disk import export
-    from cellscaper.disk.formats.facts import Given
 
-    given = Given(
-        options.size(args.size) if args.size else None,
-        options.positive(args.mpp, "--mpp") if args.mpp else None,
-        options.names(args.classes, "--classes") if args.classes else None,
-    )
-    layouts = export.read(source, given, args.set, say)
+    layouts = export.read(source, given_facts(args)(), args.set, say)
     if args.layout is None:
         return layouts
     number = options.whole(args.layout, "--layout")

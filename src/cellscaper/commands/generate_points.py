@@ -10,6 +10,7 @@ from cellscaper.commands import options
 from cellscaper.commands.chosen_model import Model, Work
 from cellscaper.commands.pictures import picture
 from cellscaper.disk import export
+from cellscaper.disk.formats.agreement import SAME
 from cellscaper.disk.formats.facts import Given
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.pointsets.generate import BATCH, SAMPLING, calls, generate
@@ -83,7 +84,9 @@ def _request(args: argparse.Namespace, paths: Mapping[str, Path], classes: Seque
 
 def _around(path: Path, size: tuple[int, int] | None, mpp: float) -> LayoutSet:
     """The layout of a file with one layout."""
-    layouts = export.read(path, Given(size=size, mpp=mpp), say=options.told(path))
+    layouts = export.read(path, Given(size=size, mpp=mpp, stands_in=True), say=options.told(path))
+    if abs(layouts.mpp - mpp) > SAME * mpp:
+        raise CellscaperError(f"--around {path} has {layouts.mpp:.9g} µm a pixel, the model {mpp:g}; rescale it")
     if len(layouts) != 1:
         raise CellscaperError(
             f"--around {path} holds {len(layouts)} layouts, expected one; take one out: "

@@ -70,13 +70,16 @@ def run(args: argparse.Namespace) -> None:
     from cellscaper.datasets.survey import survey
     from cellscaper.datasets.survey_state import Asked
     from cellscaper.disk import export
+    from cellscaper.disk.formats.agreement import agreed
     from cellscaper.disk.formats.facts import Given
     from cellscaper.painters import quilt
     from cellscaper.painters.quilting.folder import folder_sources
     from cellscaper.painters.quilting.pairs import write_pairs
     from cellscaper.run.progress import log
 
-    layouts = export.read(source, Given(size=size, mpp=0.5), args.set, options.told(source))
+    said = options.told(source)
+    layouts = export.read(source, Given(size=size, mpp=0.5, stands_in=True), args.set, said)
+    layouts = agreed(source, layouts, Given(size=size), said)
     asked = Asked(mpp, options.columns(args.columns), check.classes(args.classes), all_train=True)
     found = survey(folder.resolve(), "folder", asked)
     cells, pixels = folder_sources(folder, found, layouts)

@@ -1,5 +1,6 @@
 """Names of classes: those in the files, merged where two spellings mean one, or those that the user gives."""
 
+import shlex
 from collections.abc import Mapping
 
 from cellscaper.disk.formats.class_names import UNCLASSIFIED, alike, spellings, tidy
@@ -18,11 +19,14 @@ def named_classes(
     said = []
     if given is not None:
         mapping = {tidy(key): name for key, name in given.items()}
+        if set(written) & set(mapping):  # cells without a class are left out, with their number
+            mapping = {**dict.fromkeys(set(written) & {UNCLASSIFIED}), **mapping}
         unknown = sorted(set(written) - set(mapping))
         if unknown:
             raise CellscaperError(
                 f"class {unknown[0]!r} of the files is not among --classes {', '.join(mapping)}; add "
-                f"{unknown[0]}=NAME, or {unknown[0]}= to leave its {written[unknown[0]]} cells out"
+                f"{_pasted(unknown[0], 'NAME')}, or {_pasted(unknown[0], '')} to leave its "
+                f"{written[unknown[0]]} cells out"
             )
     else:
         mapping = _found(written)
@@ -60,6 +64,11 @@ def _found(written: Mapping[str, int]) -> dict[str, str | None]:
     if UNCLASSIFIED in named and len(named) > 1:
         named[UNCLASSIFIED] = None
     return named
+
+
+def _pasted(written: str, name: str) -> str:
+    """A part of --classes that can be pasted into a shell."""
+    return shlex.quote(f'"{written}"={name}' if "," in written else f"{written}={name}")
 
 
 def _by_number(text: str) -> tuple[int, str]:

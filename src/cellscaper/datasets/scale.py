@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cellscaper.datasets.folder_files import FolderFiles
+from cellscaper.disk.formats.annotated import SaidScale
 from cellscaper.disk.formats.reading import read_text
 from cellscaper.errors import CellscaperError
 
@@ -91,6 +92,15 @@ def of_headers(values: Sequence[float | None]) -> list[Evidence]:
         if value > found[-1] * WRITTEN:
             found.append(value)
     return [written(value, f"the image files say {value:.3g} µm a pixel") for value in found]
+
+
+def of_cells(said: Mapping[str, SaidScale | None]) -> list[Evidence]:
+    """Evidence of what files of cells say, by their names: one for all, or one for each that differs."""
+    found: dict[float, str] = {}
+    for name, one in said.items():
+        if one is not None and all(not 1 / WRITTEN <= one.mpp / value <= WRITTEN for value in found):
+            found[one.mpp] = f"{name} says {one.mpp:.3g} µm a pixel ({one.words})"
+    return [written(value, words) for value, words in sorted(found.items())]
 
 
 def of_texts(folder: FolderFiles, images: Sequence[str], used: Sequence[str]) -> list[Evidence]:

@@ -146,6 +146,11 @@ def _tables(files: FolderFiles, found: discovery.Found, read: WhatWasRead, asked
     kinds = Counter(format_of(files.paths[name]) for name in names[:50])
     if kinds["outlines"] and all(path.stat().st_size == 0 for path in tables.values()):
         return Tables((), "outlines files", form="outlines" if set(kinds) <= {"outlines", "table"} else "auto")
+    if not tables and asked.columns is not None:
+        raise CellscaperError(
+            f"--columns names the columns of text tables, and the cells are in {' and '.join(sorted(kinds))} files, "
+            f"first {names[0]}; leave --columns out, or name tables with --dots"
+        )
     if not tables:
         return Tables((), " and ".join(sorted(f"{kind} files" for kind in kinds)))
     size_of = {files.paths[cells]: read.sizes[image] for image, cells in found.cells.items()}
@@ -192,14 +197,22 @@ def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Fo
     left: Counter[str] = Counter()
     notes: Counter[str] = Counter()
     told: set[str] = set()
+    first: dict[str, str] = {}
     for image, file in sorted(found.cells.items()):
         cells, _ = sources.cells(Chosen(image, image, ""))
         read.cells[image] = cells
         if file not in told:
             left.update(cells.left)
+            for what, entry in cells.first.items():
+                first.setdefault(what, f", first {entry} of {file}")
             notes.update(dict.fromkeys(cells.notes, 1))
             told.add(file)
-    read.said += [f"{number} {what} are left out" for what, number in left.items()]
+    read.said += [f"{number} {what} are left out{first.get(what, '')}" for what, number in left.items()]
+    if bare := [image for image, cells in read.cells.items() if not len(cells.points)]:
+        file = found.cells[bare[0]]
+        read.said.append(
+            f"{unused.counted(len(bare), 'image')} without a cell, first {bare[0]}, of which {file} has none"
+        )
     read.said += [note + (f" (in {number} files)" if number > 1 else "") for note, number in notes.items()]
     if strangers := sources.strangers():
         first = next(iter(strangers))

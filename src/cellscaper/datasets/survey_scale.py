@@ -20,6 +20,7 @@ def find_scale(
     """µm a pixel, and all evidence there is."""
     images = list(read.cells)
     evidence = scale.of_headers([found.headers[image].mpp for image in images if image in found.headers])
+    evidence += scale.of_cells({found.cells[image]: cells.scale for image, cells in read.cells.items()})
     evidence += scale.of_texts(files, images, used)
     if settings.unit != "um":
         in_image_px = [

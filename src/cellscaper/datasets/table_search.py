@@ -7,6 +7,7 @@ from pathlib import Path
 from cellscaper.disk.formats.reading import read_text
 from cellscaper.disk.formats.table_form import find_form, given_form
 from cellscaper.disk.formats.text_table import split_lines
+from cellscaper.errors import CellscaperError
 
 LARGEST = 400  # tables that are looked at
 
@@ -49,6 +50,8 @@ def find_tables(
     if not any(lines.rows for lines in tables.values()):
         tables = {file: split_lines(read_text(file), file) for file in files}
     found = find_form(tables, {} if image_column else sizes)
+    if found.question is not None:
+        raise CellscaperError(found.question)
     columns = found.form.columns
     if isinstance(columns, Mapping) and columns.get("class") == image_column:
         columns = {field: name for field, name in columns.items() if field != "class"}

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cellscaper.disk.formats import coco, geojson, h5ad, napari, other_kinds, table
-from cellscaper.disk.formats.annotations import READ
-from cellscaper.disk.formats.facts import Append, Given
-from cellscaper.disk.formats.foreign import Say, read_foreign
+from cellscaper.disk.formats.agreement import agreed
+from cellscaper.disk.formats.annotations import READ, format_of
+from cellscaper.disk.formats.facts import Append, Given, Say
+from cellscaper.disk.formats.foreign import read_foreign
 from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
-from cellscaper.disk.formats.reading import suffix
+from cellscaper.disk.formats.reading import read_text, suffix
 from cellscaper.disk.hdf5 import Provenance
 from cellscaper.disk.layout_writer import append_layouts
 from cellscaper.disk.storage import read_layouts
@@ -70,23 +71,40 @@ def write(path: Path, layouts: LayoutSet, provenance: Provenance) -> None:
 def read(path: Path, given: Given | None = None, name: str | None = None, say: Say = lambda text: None) -> LayoutSet:
     """Read a LayoutSet. ``given``: facts that other programs' files lack; ``name``: one of the sets of an HDF5 file.
 
+    Facts that contradict those of the file are an error, and classes are named or refused
+    (:mod:`cellscaper.disk.formats.agreement`).
+
     ``path`` may be a folder with all parts of a set (`disk.set_parts`), or a file of another program that
     :mod:`cellscaper.disk.formats.annotations` reads; ``say`` is told what is left out of such a file.
     CellscaperError for any other file.
     """
-    kind = ".h5" if Path(path).is_dir() else _read_as(path)
+    given = given or Given()
+    return agreed(Path(path), _read(Path(path), given, name, say), given, say)
+
+
+def _read(path: Path, given: Given, name: str | None, say: Say) -> LayoutSet:
+    kind = ".h5" if path.is_dir() else _read_as(path)
+    if given.columns is not None and (kind != ".csv" or not _has_columns(path)):
+        raise CellscaperError(
+            f"{path} is no text table of another program; --columns names the columns of tables, leave it out"
+        )
     if kind == ".h5":
         return read_layouts(path, name)
     if name is not None:
         raise CellscaperError(f"{path} holds one set of layouts, not {name!r}; named sets are in .h5 files")
     if kind == ".h5ad":
-        return h5ad.read(path, given or Given())
-    if kind == ".csv" and napari.is_napari(path):
-        return napari.read(path, given or Given())
+        return h5ad.read(path, given, say)
+    if kind == ".csv" and napari.is_napari(path) and given.columns is None:
+        return napari.read(path, given, say)
     found: Callable[[Path, Given, Say], LayoutSet] = {
         ".geojson": geojson.read, ".csv": table.read, ".json": coco.read
     }.get(kind, read_foreign)  # fmt: skip
-    return found(path, given or Given(), say)
+    return found(path, given, say)
+
+
+def _has_columns(path: Path) -> bool:
+    """Whether a text file is a table of another program."""
+    return format_of(path) == "table" and not table.is_own(read_text(path))
 
 
 def _read_as(path: Path) -> str:

@@ -1,7 +1,7 @@
 """The cells of a file of another program, and what was left out of it."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,22 @@ from numpy.typing import NDArray
 
 from cellscaper.disk.formats.class_names import tidy
 from cellscaper.disk.formats.facts import number
+
+SCALES = (0.02, 20)  # µm a pixel of microscopes
+
+
+@dataclass(frozen=True)
+class SaidScale:
+    """µm a pixel by the words of a file; ``exact`` is False where only a magnification is known."""
+
+    mpp: float
+    words: str
+    exact: bool
+
+
+def said_scale(mpp: float, words: str, exact: bool = True) -> SaidScale | None:
+    """The scale that a file says; None for one of no microscope."""
+    return SaidScale(mpp, words, exact) if SCALES[0] < mpp < SCALES[1] else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,8 +36,9 @@ class Annotated:
     entries (N,) int64, the number of each cell's entry in the file
     images  (N) the image of each cell as written, None where the file belongs to one image
     sizes   images that the file describes, in order, with height and width in px, or None where it does not say
-    left    what was left out, with its number
+    left    what was left out, with its number; first: the first entry of some reasons, as ``feature 3``
     notes   sentences about what was read by its meaning
+    scale   of the px of the points, where the file says it
     """
 
     points: NDArray[np.float64]
@@ -32,19 +49,25 @@ class Annotated:
     left: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     unit: str = "px"
+    first: dict[str, str] = field(default_factory=dict)
+    scale: SaidScale | None = None
 
     def of(self, chosen: NDArray[np.int64]) -> "Annotated":
         """The cells of these indices, with the facts of the file."""
-        return Annotated(
-            self.points[chosen],
-            [self.names[i] for i in chosen],
-            self.entries[chosen],
-            None if self.images is None else [self.images[i] for i in chosen],
-            self.sizes,
-            self.left,
-            self.notes,
-            self.unit,
+        return replace(
+            self,
+            points=self.points[chosen],
+            names=[self.names[i] for i in chosen],
+            entries=self.entries[chosen],
+            images=None if self.images is None else [self.images[i] for i in chosen],
         )
+
+    def left_out(self) -> list[str]:
+        """A sentence for each reason to leave cells out: the number, and the first entry."""
+        return [
+            f"{number} {what} are left out" + (f", first {self.first[what]}" if what in self.first else "")
+            for what, number in self.left.items()
+        ]
 
 
 class Gathered:
@@ -57,6 +80,8 @@ class Gathered:
         self.images: list[str] = []
         self.sizes: dict[str, tuple[int, int] | None] = {}
         self.left: Counter[str] = Counter()
+        self.first: dict[str, str] = {}
+        self.scale: SaidScale | None = None
         self.notes: list[str] = []
         self.unit = unit
 
@@ -71,6 +96,11 @@ class Gathered:
         if image is not None:
             self.images.append(image)
 
+    def leave(self, reason: str, entry: str) -> None:
+        """Leave one entry out; ``entry`` names it, as ``feature 3``."""
+        self.left[reason] += 1
+        self.first.setdefault(reason, entry)
+
     def done(self) -> Annotated:
         """All that was added."""
         if self.images and len(self.images) != len(self.points):
@@ -84,4 +114,6 @@ class Gathered:
             dict(self.left),
             tuple(self.notes),
             self.unit,
+            dict(self.first),
+            self.scale,
         )

@@ -110,8 +110,7 @@ def read_annotated(path: Path, form: str) -> Annotated:
     if form == "mat":
         return read_mat(path)
     if form == "h5ad":
-        points, names, images = h5ad.read_cells(path)
-        return Annotated(points, names, np.arange(len(names)), images)
+        return h5ad.read_cells(path)
     if form in _TEXT:
         what, read = _TEXT[form]
         text = read_text(path)

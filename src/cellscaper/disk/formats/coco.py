@@ -18,13 +18,14 @@ from cellscaper.disk.formats.facts import (
     Columns,
     Given,
     Json,
+    Say,
     assemble,
     decimals,
     dump,
     facts,
     head,
 )
-from cellscaper.disk.formats.foreign import Say, read_foreign
+from cellscaper.disk.formats.foreign import read_foreign
 from cellscaper.disk.formats.reading import parse, read_text, reading
 from cellscaper.layouts import Layout, LayoutSet
 

@@ -48,7 +48,9 @@ def read_coco(data: Any) -> Gathered:
                 continue
             place = _place(one, corners)
             if place is None:
-                out.left["annotations without a box, outline or keypoint"] += 1
+                held = one.get("bbox") or one.get("segmentation")
+                none = "annotations without a box, outline or keypoint"
+                out.leave(outlines.FLAT if held else none, f"annotation {i}")
                 continue
             name = UNCLASSIFIED if one.get("category_id") is None else names[one["category_id"]]
             out.add(*place, name, i, files[one["image_id"]])
@@ -80,18 +82,20 @@ def _size(image: Any) -> tuple[int, int] | None:
 
 
 def _place(annotation: Any, corners: bool) -> tuple[Any, Any] | None:
-    """y, x of a cell."""
+    """y, x of a cell; None for an annotation without a place, and for a box or outline without area."""
     if annotation.get("keypoints"):
         x, y = annotation["keypoints"][:2]
         return y, x
     if annotation.get("bbox"):
         x, y, width, height = (number(float(value), "bbox") for value in annotation["bbox"])
+        if (width == x or height == y) if corners else not (width and height):
+            return None
         return ((y + height) / 2, (x + width) / 2) if corners else (y + height / 2, x + width / 2)
     rings = annotation.get("segmentation")
     if isinstance(rings, list) and rings:
         rings = rings if isinstance(rings[0], list) else [rings]
         made = [outlines.outline([[x, y] for x, y in zip(ring[::2], ring[1::2], strict=True)]) for ring in rings]
-        shapes = [one for one in made if one is not None]
+        shapes = [one for one in made if one is not None and one.area]
         if shapes:
             largest = max(shapes, key=lambda one: one.area)
             return largest.y, largest.x

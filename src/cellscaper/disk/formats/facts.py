@@ -8,6 +8,7 @@ Coordinates are written as the shortest decimals that give the same float32.
 
 import json
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellscaper.disk.formats.class_names import UNCLASSIFIED
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 
@@ -24,6 +26,7 @@ LARGEST = 1e9  # px
 _TYPES = ("bool", "float16", "float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)))
 Json = dict[str, Any]  # what a file says of a layout, or of all of them
 Columns = Mapping[str, Any]  # the values of one layout's columns by name
+Say = Callable[[str], None]  # is told what is left out
 Append = Callable[[Layout, Columns], None]  # adds one layout with the values of its columns
 
 
@@ -31,13 +34,16 @@ Append = Callable[[Layout, Columns], None]  # adds one layout with the values of
 class Given:
     """Facts that a file of another program lacks: size (height, width) px, µm a pixel, ordered class names.
 
+    ``classes`` may also be a map, class in the file → name, or None to leave its cells out.
     ``columns`` of a text table: field → name in its header, or the fields in order.
+    ``stands_in``: size and µm a pixel are of a file that does not say them; one that does is right.
     """
 
     size: tuple[int, int] | None = None
     mpp: float | None = None
-    classes: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | Mapping[str, str | None] | None = None
     columns: Mapping[str, str] | Sequence[str] | None = None
+    stands_in: bool = False
 
 
 # -- writing -----------------------------------------------------------------------------------------------
@@ -121,14 +127,26 @@ def whole(value: Any, name: str) -> int:
     return value
 
 
-def assemble(path: Path, cells: Cells, own: Json | None, layouts: Sequence[Any] | None, given: Given) -> LayoutSet:
+def assemble(
+    path: Path,
+    cells: Cells,
+    own: Json | None,
+    layouts: Sequence[Any] | None,
+    given: Given,
+    say: Say = lambda text: None,
+) -> LayoutSet:
     """A LayoutSet from the cells of a file and its own head and facts, or those ``given`` for another program's file.
 
-    Cells keep their order within each layout. CellscaperError if the file has no head and size or µm a pixel
-    are not given, and if its contents do not fit together.
+    Cells keep their order within each layout. Cells without a class are left out of another program's file if other
+    cells have classes and ``given`` does not name them; ``say`` is told their number. CellscaperError if the file has
+    no head and size or µm a pixel are not given, and if its contents do not fit together.
     """
+    rows = list(layouts) if layouts is not None else None
+    if own is None:
+        rows = rows if rows is not None or given.mpp is None else _other(path, cells, given)
+        cells = _classified(cells, given, say)
     classes, mpp = _head(path, cells, own, given)
-    rows = list(layouts) if layouts is not None else _other(path, cells, given)
+    rows = _other(path, cells, given) if rows is None else rows
     if cells.layout and max(cells.layout) >= len(rows):
         raise ValueError(f"a cell is in layout {max(cells.layout)}, the file describes {len(rows)} layouts")
     index = {name: i for i, name in enumerate(classes)}
@@ -154,7 +172,7 @@ def _head(path: Path, cells: Cells, own: Json | None, given: Given) -> tuple[tup
     if own is None:
         if given.mpp is None:
             raise CellscaperError(f"{path} does not say how large a pixel is; give --mpp (µm a pixel, 0.5 at 20×)")
-        classes = given.classes or tuple(sorted(set(cells.names)))
+        classes = _order(given, cells.names)
         mpp: Any = given.mpp
     else:
         if own["version"] != VERSION:
@@ -165,6 +183,28 @@ def _head(path: Path, cells: Cells, own: Json | None, given: Given) -> tuple[tup
     if isinstance(mpp, bool) or not isinstance(mpp, int | float) or not 0 < mpp < 1e6:
         raise ValueError(f"mpp is {str(mpp)[:40]!r}, expected µm a pixel")
     return classes, float(mpp)
+
+
+def _classified(cells: Cells, given: Given, say: Say) -> Cells:
+    """The cells that have a class, if some have; all of them if none has, or if the user names these cells."""
+    has = [name != UNCLASSIFIED for name in cells.names]
+    if all(has) or not any(has) or UNCLASSIFIED in (given.classes or ()):
+        return cells
+    names = ",".join(_order(given, [name for name, one in zip(cells.names, has, strict=True) if one]))
+    option = (
+        f"--classes {shlex.quote(f'{names},{UNCLASSIFIED}')} keeps them"
+        if len(names) < 200
+        else f"--classes with {UNCLASSIFIED} keeps them"
+    )
+    say(f"{has.count(False)} cells without a class are left out" + ("" if given.classes else f"; {option}"))
+    kept = [i for i, one in enumerate(has) if one]
+    return Cells([cells.points[i] for i in kept], [cells.names[i] for i in kept], [cells.layout[i] for i in kept])
+
+
+def _order(given: Given, names: Sequence[str]) -> tuple[str, ...]:
+    """The classes of cells: those in the order of the user first, the others sorted."""
+    first = [name for name in given.classes or () if name in set(names)]
+    return tuple(dict.fromkeys([*first, *sorted(set(names))]))
 
 
 def _other(path: Path, cells: Cells, given: Given) -> list[Json]:

@@ -1,15 +1,16 @@
 """Layouts from a file of another program, for `cellscaper convert`: any format of `annotations`, and tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper.disk.formats.annotated import Annotated
+from cellscaper.disk.formats.agreement import with_classes
+from cellscaper.disk.formats.annotated import Annotated, SaidScale
 from cellscaper.disk.formats.annotations import format_of, read_annotated
-from cellscaper.disk.formats.class_names import UNCLASSIFIED
-from cellscaper.disk.formats.facts import Cells, Given, assemble, whole
+from cellscaper.disk.formats.facts import Cells, Given, Say, assemble, whole
 from cellscaper.disk.formats.reading import read_text, reading
 from cellscaper.disk.formats.table_cells import TableForm, read_table
 from cellscaper.disk.formats.table_columns import are_shapes, names_an_image, places
@@ -18,12 +19,14 @@ from cellscaper.disk.formats.text_table import Lines, split_lines
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 
-Say = Callable[[str], None]
+WRITTEN = 1.25  # factor: how far a scale may be from that of a magnification
 FEW_INSIDE, FEWEST = 0.75, 50  # share of the sides within which this many cells or more raise doubts
 
 
 def read_foreign(path: Path, given: Given, say: Say, form: str | None = None, classes: Sequence[str] = ()) -> LayoutSet:
     """The layouts of a file: one, or one for each image that it names; ``say`` is told what was left out.
+
+    What the user says of classes, size and scale is compared with the file by `agreement`.
 
     ``classes`` are the names in the file's own order. CellscaperError for any other file.
     """
@@ -31,18 +34,29 @@ def read_foreign(path: Path, given: Given, say: Say, form: str | None = None, cl
     found = _table(path, given) if form == "table" else read_annotated(path, form)
     for note in found.notes:
         say(note)
-    for what, number in found.left.items():
-        say(f"{number} {what} are left out")
-    known = given.classes
-    if known is not None and UNCLASSIFIED not in known:
-        keep = np.array([name != UNCLASSIFIED for name in found.names], bool)
-        if not keep.all():
-            say(f"{int((~keep).sum())} cells without a class are left out")
-            found = found.of(np.flatnonzero(keep))
-    elif known is None and (number := found.names.count(UNCLASSIFIED)) and len(set(found.names)) > 1:
-        say(f"{number} cells have no class and are kept as class {UNCLASSIFIED}; --classes without it leaves them out")
-    known = known or tuple(dict.fromkeys((*classes, *sorted(set(found.names)))))
-    return _layouts(path, found, Given(given.size, given.mpp, known), say)
+    for line in found.left_out():
+        say(line)
+    given = _scaled(path, found.scale, given, say)
+    layouts = _layouts(path, found, given, say)
+    return layouts if given.classes else with_classes(layouts, tuple(dict.fromkeys((*classes, *layouts.classes))))
+
+
+def _scaled(path: Path, scale: SaidScale | None, given: Given, say: Say) -> Given:
+    """With the scale that the file says, where the user gives none; a contradiction is said."""
+    if scale is None:
+        return given
+    told = f"{scale.mpp:.6g} µm a pixel by {scale.words} in the file"
+    if scale.exact and (given.mpp is None or given.stands_in):
+        say(told)
+        return replace(given, mpp=scale.mpp)
+    if given.mpp is None:
+        raise CellscaperError(
+            f"{path} does not say exactly how large a pixel is, only {told}; give --mpp {scale.mpp:g} if this is right"
+        )
+    near = WRITTEN if not scale.exact else 1 + 1e-6
+    if not 1 / near <= given.mpp / scale.mpp <= near:
+        say(f"{given.mpp:g} µm a pixel is taken" + (", as --mpp says" if not given.stands_in else "") + f"; {told}")
+    return given
 
 
 def _in_px(
@@ -82,11 +96,9 @@ def _layouts(path: Path, found: Annotated, given: Given, say: Say) -> LayoutSet:
     with reading(path, "a file of cells"):
         if found.images is None:
             size = next(iter(found.sizes.values()), None) or given.size
-            if given.size is not None and size != given.size:
-                say(f"its image has {size[0]} × {size[1]} px (height × width): --size is not used")  # type: ignore[index]
-            return assemble(path, cells, None, None, Given(size, given.mpp, given.classes))
+            return assemble(path, cells, None, None, replace(given, size=size), say)
         rows = [_described(path, name, found.sizes.get(name) or given.size) for name in names]
-        return assemble(path, cells, None, rows, given)
+        return assemble(path, cells, None, rows, given, say)
 
 
 def _described(path: Path, name: str, size: tuple[int, int] | None) -> dict[str, object]:
@@ -102,6 +114,8 @@ def _table(path: Path, given: Given) -> Annotated:
     if not lines.rows:
         raise CellscaperError(f"{path} is empty; expected a table of cells with the columns y, x and class")
     found = find_form({path: lines}, {path: given.size}) if given.columns is None else given_form(given.columns)
+    if found.question is not None:
+        raise CellscaperError(found.question)
     columns = found.form.columns
     header = _header(lines)
     numbered = next((name for name in header if name.lower() == "layout"), None)
@@ -117,9 +131,7 @@ def _table(path: Path, given: Given) -> Annotated:
         notes += (f"each value of column {parts[0]!r} is taken as an image, of the size that is given",)
     if found.corner:
         notes += ("y and x are taken as the centres of boxes, height and width are not used",)
-    cells = Annotated(
-        cells.points, cells.names, cells.entries, cells.images, cells.sizes, cells.left, notes, found.unit
-    )
+    cells = replace(cells, notes=notes, unit=found.unit)
     return _numbered(path, cells, given) if numbered and cells.images is not None else cells
 
 
@@ -131,10 +143,7 @@ def _numbered(path: Path, cells: Annotated, given: Given) -> Annotated:
         if n > max(1000, len(numbers)):  # numbers of layouts, not a million empty ones
             raise ValueError(f"a cell is in layout {n - 1}, of {len(numbers)} cells in all")
     names = [path.stem if n == 1 else f"{path.stem} {i}" for i in range(n)]
-    return Annotated(
-        cells.points, cells.names, cells.entries, [names[i] for i in numbers], dict.fromkeys(names, given.size),
-        cells.left, cells.notes, cells.unit,
-    )  # fmt: skip
+    return replace(cells, images=[names[i] for i in numbers], sizes=dict.fromkeys(names, given.size))
 
 
 def _parts(lines: Lines, header: Sequence[str], name: str) -> bool:

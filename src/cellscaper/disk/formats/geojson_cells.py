@@ -66,7 +66,7 @@ def read_features(listed: list[Any]) -> Gathered:
     read: list[_Feature] = []
     for i, feature in enumerate(listed):
         try:
-            one = _feature(i, feature, out.left)
+            one = _feature(i, feature, out)
         except ValueError as error:
             raise ValueError(f"feature {i}: {error}") from error
         if one is not None:
@@ -160,7 +160,7 @@ def _object(value: Any) -> Any:
     return value
 
 
-def _feature(number: int, feature: Any, left: Counter[str]) -> _Feature | None:
+def _feature(number: int, feature: Any, out: Gathered) -> _Feature | None:
     """A feature with a shape; None for one that is left out, which is counted."""
     feature = _object(feature)
     if not isinstance(feature, dict):
@@ -173,28 +173,32 @@ def _feature(number: int, feature: Any, left: Counter[str]) -> _Feature | None:
     kind = properties.get("objectType") or properties.get("object_type") or feature.get("id")
     plain = "".join(sign for sign in str(kind).lower() if sign.isalnum())
     if plain in _NO_CELLS:
-        left[_NO_CELLS[plain]] += 1
+        out.left[_NO_CELLS[plain]] += 1
         return None
     if "geometry" not in feature:
         raise ValueError(f"it has no member geometry, only {', '.join(map(str, list(feature)[:5])) or 'nothing'}")
-    shapes = _shapes(_object(feature["geometry"]), left)
+    shapes = _shapes(_object(feature["geometry"]))
     if not shapes:
+        out.leave("features without a geometry", f"feature {number}")
+        return None
+    shapes = [shape for shape in shapes if shape.area > 0 or shape.is_point]
+    if not shapes:
+        out.leave(outlines.FLAT, f"feature {number}")
         return None
     return _Feature(
         number, plain if plain in (*_CELLS, "annotation", "pathannotationobject") else "", properties, shapes
     )
 
 
-def _shapes(geometry: Any, left: Counter[str]) -> list[Shape]:
-    """The points and outlines of a geometry; empty for none, which is counted."""
+def _shapes(geometry: Any) -> list[Shape]:
+    """The points and outlines of a geometry; empty for none."""
     if geometry is None or geometry == {}:
-        left["features without a geometry"] += 1
         return []
     if not isinstance(geometry, dict):
         raise ValueError(f"the geometry is {found(geometry)}, expected an object with type and coordinates")
     kind = geometry.get("type")
     if kind == "GeometryCollection" and isinstance(geometry.get("geometries"), list):
-        return [shape for one in geometry["geometries"] for shape in _shapes(one, left)]
+        return [shape for one in geometry["geometries"] for shape in _shapes(one)]
     if kind not in ("Point", "MultiPoint", "Polygon", "MultiPolygon", "LineString", "MultiLineString"):
         raise ValueError(f"the geometry is a {str(kind)[:40]}, expected points or outlines")
     places = geometry.get("coordinates")
@@ -203,7 +207,6 @@ def _shapes(geometry: Any, left: Counter[str]) -> list[Shape]:
     if not places:
         if kind in ("LineString", "MultiLineString"):
             raise ValueError(f"the geometry is a {kind}, expected points or outlines")
-        left["features without a geometry"] += 1
         return []
     if kind == "Point":
         return [outlines.point(places)]
@@ -223,13 +226,11 @@ def _shapes(geometry: Any, left: Counter[str]) -> list[Shape]:
         shape = outlines.outline(part[0]) if part else None
         if shape is not None:
             made.append(shape)
-    if not made:
-        left["features without a geometry"] += 1
     return made
 
 
 def _cells_of(one: _Feature, apart: bool) -> list[Shape]:
-    if all(shape.area == 0 and len(shape.corners) == 1 for shape in one.shapes):
+    if all(shape.is_point for shape in one.shapes):
         return one.shapes  # points
     return outlines.cells(one.shapes, apart)
 

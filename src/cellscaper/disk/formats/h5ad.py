@@ -12,6 +12,7 @@ Reading takes the files of other programs, too: classes and images from the obs 
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellscaper.disk.files import atomic
-from cellscaper.disk.formats.facts import Append, Cells, Columns, Given, Json, assemble, dump, facts, head
+from cellscaper.disk.formats.annotated import Annotated, said_scale
+from cellscaper.disk.formats.class_names import UNCLASSIFIED
+from cellscaper.disk.formats.facts import Append, Cells, Columns, Given, Json, Say, assemble, dump, facts, head
 from cellscaper.disk.formats.reading import parse, reading
 from cellscaper.disk.hdf5 import COMPRESSED
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 
-UNCLASSIFIED = "unclassified"  # the class of cells without a value
 CLASSES = ("class", "classification", "cell_type", "celltype", "cell_types", "cell type", "annotation", "cluster",
            "leiden", "louvain")  # fmt: skip
 IMAGES = ("image", "library_id", "image_id", "sample", "sample_id", "slide", "fov", "region")
@@ -125,7 +127,7 @@ def _categorical(frame: h5py.Group, name: str, codes: NDArray, categories: Seque
 # -- reading -----------------------------------------------------------------------------------------------
 
 
-def read(path: Path, given: Given) -> LayoutSet:
+def read(path: Path, given: Given, say: Say = lambda text: None) -> LayoutSet:
     """The layouts of an ``.h5ad`` file; CellscaperError for any other file, and where columns compete."""
     with _opened(path) as file:
         points = _points(file)
@@ -144,20 +146,23 @@ def read(path: Path, given: Given) -> LayoutSet:
         cells = Cells([], [], [])
         for (x, y), kind, row in zip(points.tolist(), kinds, rows, strict=True):
             cells.add(y, x, kind, row)
-        return assemble(path, cells, own, layouts, given)
+        return assemble(path, cells, own, layouts, given, say)
 
 
-def read_cells(path: Path) -> tuple[NDArray[np.float64], list[str], list[str] | None]:
-    """Positions (N, 2) y, x px, classes and images of all cells of a file; None for a file that names no image."""
+def read_cells(path: Path) -> Annotated:
+    """All cells of a file; ``images`` is None for a file that names no image."""
     with _opened(path) as file:
         points = _points(file)
-        own = _own(file) is not None
+        head = _own(file)
+        own = head is not None
         kinds = _texts_of(file, "class", len(points)) if own else _kinds(path, file, len(points))
         if not (np.abs(points) < 1e9).all():
             raise ValueError("obsm/spatial holds no finite numbers")
         column = "image" if own else _image_column(path, file, len(points))
         images = None if column is None else _texts_of(file, column, len(points))
-        return points[:, ::-1], kinds, images
+        value = head["mpp"] if own else said_scale_of(path, file, list(dict.fromkeys(images or ())))
+        scale = None if value is None else said_scale(float(value), f"its µm a pixel, {float(value):g}")
+        return Annotated(points[:, ::-1], kinds, np.arange(len(kinds)), images, scale=scale)
 
 
 @contextmanager
@@ -244,13 +249,13 @@ def _foreign(path: Path, file: h5py.File, n: int, given: Given) -> tuple[list[in
     """The layout of each cell, and what another program's file says of the layouts and their scale."""
     spatial = file.get("uns/spatial")
     libraries = list(spatial) if isinstance(spatial, h5py.Group) else []
-    scales = {_scale(spatial[name]) for name in libraries} - {None}
-    if given.mpp is None and len(scales) == 1:
-        given = Given(given.size, scales.pop(), given.classes)
     column = _image_column(path, file, n)
     images = [libraries[0] if len(libraries) == 1 else path.stem] * n if column is None else _texts_of(file, column, n)
     names = list(dict.fromkeys(images))
-    sizes = [given.size or (_size(spatial[name]) if name in libraries else None) for name in names]
+    scale = said_scale_of(path, file, names)
+    if scale is not None:
+        given = replace(given, mpp=scale)
+    sizes = [_near(_size(spatial[name]) if name in libraries else None, given.size) for name in names]
     number = {name: i for i, name in enumerate(names)}
     rows = [number[name] for name in images]
     if None in sizes or not names:
@@ -281,13 +286,41 @@ def _scale(library: Any) -> float | None:
     return value if 0 < value < 1e6 else None
 
 
-def _size(library: Any) -> tuple[int, int] | None:
-    """(height, width) px of the image that a library holds, enlarged to the scale of the coordinates."""
+def said_scale_of(path: Path, file: h5py.File, images: Sequence[str]) -> float | None:
+    """µm a pixel of the images in uns/spatial; of all entries if it has none of these images.
+
+    CellscaperError if they differ: layouts of one set have one scale.
+    """
+    spatial = file.get("uns/spatial")
+    entries = list(spatial) if isinstance(spatial, h5py.Group) else []
+    said = {name: _scale(spatial[name]) for name in ([one for one in images if one in entries] or entries)}
+    known = {name: value for name, value in said.items() if value is not None}
+    if known and max(known.values()) > min(known.values()) * (1 + 1e-6):
+        low, high = (choose(known, key=lambda name: known[name]) for choose in (min, max))
+        raise CellscaperError(
+            f"{path} says {known[low]:.9g} µm a pixel of image {low[:40]!r} and {known[high]:.9g} of {high[:40]!r}; "
+            "write a file for each scale"
+        )
+    return next(iter(known.values()), None)
+
+
+def _near(size: tuple[float, float, float] | None, given: tuple[int, int] | None) -> tuple[int, int] | None:
+    """The given size if it is the one that the file says, which may be some px off; else the one of the file."""
+    if size is None:
+        return given
+    height, width, off = size
+    if given is not None and max(abs(given[0] - height), abs(given[1] - width)) <= off:
+        return given
+    return int(np.ceil(height)), int(np.ceil(width))
+
+
+def _size(library: Any) -> tuple[float, float, float] | None:
+    """(height, width) px of the image that a library holds, at the scale of the coordinates, and how exactly, px."""
     if not isinstance(library, h5py.Group):
         return None
     for kind in ("hires", "lowres"):
         image, factor = library.get(f"images/{kind}"), library.get(f"scalefactors/tissue_{kind}_scalef")
         if image is not None and factor is not None and float(factor[()]) > 0:
-            height, width = (int(np.ceil(side / float(factor[()]))) for side in image.shape[:2])
-            return height, width
+            height, width = (side / float(factor[()]) for side in image.shape[:2])
+            return height, width, 1 + 1 / float(factor[()])
     return None

@@ -5,13 +5,14 @@ HoVer-NeXt    ``class_inst.json``: ``{id: [class, [y, x]]}``
 CellViT       ``cells.json``, ``cell_detection.json``:
               ``{"type_map": {"1": "Neoplastic"}, "cells": [{"centroid": [x, y], "type": 1, …}]}``
 
-A nucleus without a centroid is where its contour or its box ``[[top, left], [bottom, right]]`` is.
+A nucleus without a centroid is where its contour or its box ``[[top, left], [bottom, right]]`` is. Both programs may
+say a scale: HoVer-Net ``"mag": 40``, CellViT ``"wsi_metadata": {"base_mpp": 0.25, "base_magnification": 40}``.
 """
 
 from typing import Any
 
 from cellscaper.disk.formats import outlines
-from cellscaper.disk.formats.annotated import Gathered
+from cellscaper.disk.formats.annotated import Gathered, SaidScale, said_scale
 from cellscaper.disk.formats.class_names import UNCLASSIFIED
 from cellscaper.disk.formats.reading import found
 
@@ -40,6 +41,7 @@ def read_hovernet(data: Any) -> Gathered:
         raise ValueError(f"nuc is {found(nuclei)}, expected an object with nuclei")
     names = _names(data.get("type_map", data.get("type_info")))
     out = Gathered()
+    out.scale = _of_magnification(data.get("mag"), "mag")
     for number, (name, nucleus) in enumerate(nuclei.items()):
         try:
             if _is_next(nucleus):
@@ -56,6 +58,7 @@ def read_cellvit(data: Any) -> Gathered:
     """The cells of CellViT with the names of its ``type_map``; ValueError with the number of the first bad cell."""
     names = _names(data.get("type_map") or (data.get("wsi_metadata") or {}).get("label_map"))
     out = Gathered()
+    out.scale = _of_slide(data.get("wsi_metadata"))
     for number, cell in enumerate(data["cells"]):
         try:
             _add(out, cell, names, number)
@@ -68,21 +71,55 @@ def _add(out: Gathered, nucleus: Any, names: dict[str, str], number: int) -> Non
     if not isinstance(nucleus, dict):
         raise ValueError(f"it is {found(nucleus)}, expected an object with a centroid")
     kind = nucleus.get("type", nucleus.get("type_name"))
+    box = nucleus.get("bbox")
     if nucleus.get("centroid") is not None:
         x, y = nucleus["centroid"]
     elif nucleus.get("contour"):
         shape = outlines.outline(nucleus["contour"])
         if shape is None:
             raise ValueError("its contour has no corner")
+        if not shape.area:
+            out.leave(outlines.FLAT, f"nucleus {number}")
+            return
         x, y = shape.x, shape.y
-    elif nucleus.get("bbox"):
-        (top, left), (bottom, right) = nucleus["bbox"]
+    elif box:
+        (top, left), (bottom, right) = box
+        if top == bottom or left == right:
+            out.leave(outlines.FLAT, f"nucleus {number}")
+            return
         y, x = (top + bottom) / 2, (left + right) / 2
     else:
         raise ValueError(
             f"it has no centroid, contour or bbox, only {', '.join(map(str, list(nucleus)[:5])) or 'nothing'}"
         )
     out.add(y, x, UNCLASSIFIED if kind is None else names.get(str(kind), kind), number)
+
+
+def _of_slide(said: Any) -> SaidScale | None:
+    """What CellViT says of the slide whose px the places of cells are: those of its largest level, not of patches."""
+    if not isinstance(said, dict):
+        return None
+    mpp = _number(said.get("base_mpp"))
+    if mpp is not None:
+        return said_scale(mpp, f"base_mpp {mpp:g} of wsi_metadata")
+    whole = _number(said.get("downsampling", 1)) == 1  # else the magnification may be that of the patches
+    key = "base_magnification" if "base_magnification" in said or not whole else "magnification"
+    return _of_magnification(said.get(key), f"{key} of wsi_metadata,")
+
+
+def _of_magnification(value: Any, words: str) -> SaidScale | None:
+    """µm a pixel by a magnification: 40× is about 0.25."""
+    number = _number(value)
+    return None if not number else said_scale(10 / number, f"{words} {number:g}", exact=False)
+
+
+def _number(value: Any) -> float | None:
+    """A number above 0, also as text; None for anything else."""
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else 0.0
+    except (ValueError, OverflowError):
+        return None
+    return number if 0 < number < 1e9 else None
 
 
 def _is_next(value: Any) -> bool:

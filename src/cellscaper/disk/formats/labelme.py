@@ -26,7 +26,10 @@ def read_labelme(data: Any) -> Gathered:
                 continue
             shape = _shape(kind, one["points"])
             if shape is None:
-                out.left["shapes without a point"] += 1
+                out.leave("shapes without a point", f"shape {number}")
+                continue
+            if not (shape.area or shape.is_point):
+                out.leave(outlines.FLAT, f"shape {number}")
                 continue
         except (TypeError, LookupError, ValueError) as error:
             raise ValueError(f"shape {number}: {error}") from error

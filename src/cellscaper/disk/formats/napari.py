@@ -18,6 +18,7 @@ from cellscaper.disk.formats.facts import (
     Columns,
     Given,
     Json,
+    Say,
     assemble,
     decimals,
     dump,
@@ -63,7 +64,7 @@ def is_napari(path: Path) -> bool:
     return "axis-0" in names and "axis-1" in names and not {"y", "x"} <= set(names)
 
 
-def read(path: Path, given: Given) -> LayoutSet:
+def read(path: Path, given: Given, say: Say = lambda text: None) -> LayoutSet:
     """The layouts of a points file; CellscaperError for any other file."""
     text = read_text(path)
     with reading(path, "a table of napari's points"):
@@ -83,4 +84,4 @@ def read(path: Path, given: Given) -> LayoutSet:
             if float(layout) % 1:
                 raise ValueError(f"layout {layout}, expected a whole number")
             cells.add(float(row[axes[-2]]), float(row[axes[-1]]), row.get("class") or UNCLASSIFIED, int(float(layout)))
-        return assemble(path, cells, own, None if own is None else own["layouts"], given)
+        return assemble(path, cells, own, None if own is None else own["layouts"], given, say)

@@ -48,7 +48,9 @@ def read_outlines(text: str) -> Gathered:
             shape = outlines.outline([[x, y] for x, y in zip(places[::2], places[1::2], strict=True)])
         except ValueError as error:
             raise ValueError(f"line {n}: {error}") from error
-        if shape is not None:
+        if shape is None or not shape.area:
+            out.leave(outlines.FLAT, f"line {n}")
+        else:
             out.add(shape.y, shape.x, fields[0] if named else UNCLASSIFIED, n)
     out.notes.append("the cells are the centres of outlines")
     return out

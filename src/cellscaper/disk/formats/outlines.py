@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cellscaper.disk.formats.facts import LARGEST
 from cellscaper.disk.formats.reading import found
 
+FLAT = "outlines without area"  # why they are left out
 SPREAD = 3.5  # parts that reach over this many diameters of the largest part are cells of their own
 FRAGMENT = 0.2  # share of the largest part's area below which a near part is a fragment
 REGION = 25.0  # an outline of this many median areas is a region, and from REGION / 5 on if it holds three cells
@@ -24,6 +25,7 @@ class Shape:
     y: float
     area: float
     corners: NDArray[np.float64]
+    is_point: bool = False
 
     @property
     def box(self) -> NDArray[np.float64]:
@@ -34,11 +36,13 @@ class Shape:
 def point(place: Any) -> Shape:
     """A point x, y; ValueError if these are no finite numbers."""
     x, y = _pair(place)
-    return Shape(x, y, 0.0, np.array([[x, y]]))
+    return Shape(x, y, 0.0, np.array([[x, y]]), is_point=True)
 
 
 def outline(ring: Any) -> Shape | None:
-    """The centre of the area inside a ring, or the mean of its corners if the area is 0; None for a ring of nothing.
+    """The centre of the area inside a ring; None for a ring of nothing. A ring without area has the area 0.
+
+    Readers leave outlines without area out, as FLAT.
 
     The area inside a border that crosses itself is that of the even-odd rule.
     """

@@ -20,6 +20,7 @@ from cellscaper.disk.formats.facts import (
     Cells,
     Columns,
     Given,
+    Say,
     assemble,
     decimals,
     dump,
@@ -27,7 +28,7 @@ from cellscaper.disk.formats.facts import (
     head,
     whole,
 )
-from cellscaper.disk.formats.foreign import Say, read_foreign
+from cellscaper.disk.formats.foreign import read_foreign
 from cellscaper.disk.formats.reading import parse, read_text, reading
 from cellscaper.layouts import Layout, LayoutSet
 
@@ -71,7 +72,7 @@ def write(path: Path, classes: Sequence[str], mpp: float, images: bool = False) 
 def read(path: Path, given: Given, say: Say) -> LayoutSet:
     """The layouts of a CSV file; CellscaperError for any other file."""
     text = read_text(path)
-    if "cellscaper" not in text.split("\n", 1)[0].lower():
+    if not is_own(text):
         return read_foreign(path, given, say, format_of(path))
     with reading(path, "a table of cells with the columns y, x and class"):
         table = csv.reader(io.StringIO(text), strict=True)
@@ -80,12 +81,17 @@ def read(path: Path, given: Given, say: Say) -> LayoutSet:
             missing = [name for name in ("y", "x", "class") if header.count(name) != 1]
             if missing:
                 raise ValueError(f"its header has no single column {missing[0]!r}")
-            return _read(path, [dict(zip(header, row, strict=True)) for row in table if any(row)], given)
+            return _read(path, [dict(zip(header, row, strict=True)) for row in table if any(row)], given, say)
         except csv.Error as error:
             raise ValueError(str(error)) from error
 
 
-def _read(path: Path, rows: list[dict[str, str]], given: Given) -> LayoutSet:
+def is_own(text: str) -> bool:
+    """Whether cellscaper wrote a table."""
+    return "cellscaper" in text.split("\n", 1)[0].lower()
+
+
+def _read(path: Path, rows: list[dict[str, str]], given: Given, say: Say) -> LayoutSet:
     """Layouts by their numbers: rows may stand in any order."""
     cells, layouts = Cells([], [], []), dict[int, Any]()
     own: Any = None
@@ -100,4 +106,4 @@ def _read(path: Path, rows: list[dict[str, str]], given: Given) -> LayoutSet:
             cells.add(float(row["y"]), float(row["x"]), row["class"], number)
     if sorted(layouts) != list(range(len(layouts))):
         raise ValueError(f"the facts of layout {min(set(range(len(layouts))) - set(layouts))} are missing")
-    return assemble(path, cells, own, None if own is None else [layouts[i] for i in range(len(layouts))], given)
+    return assemble(path, cells, own, None if own is None else [layouts[i] for i in range(len(layouts))], given, say)

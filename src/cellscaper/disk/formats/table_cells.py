@@ -8,12 +8,14 @@ from pathlib import Path
 from cellscaper.disk.formats.annotated import Annotated, Gathered
 from cellscaper.disk.formats.class_names import UNCLASSIFIED, tidy
 from cellscaper.disk.formats.facts import LARGEST
+from cellscaper.disk.formats.outlines import FLAT
 from cellscaper.disk.formats.table_columns import NO_CELLS
 from cellscaper.disk.formats.text_table import Lines, comma_number_in, number_in, short, split_lines
 from cellscaper.errors import CellscaperError
 
 FIELDS = ("y", "x", "class", "image", "kind", "y_end", "x_end", "box_height", "box_width")
 PLACES = ("y", "x")
+BOXES = (*PLACES, "y_end", "x_end", "box_height", "box_width")
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,13 @@ def read_table(text: str, form: TableForm, file: Path | str) -> Annotated:
         if (kind := _plain(fields.get("kind", ""))) in NO_CELLS:
             out.left[NO_CELLS[kind]] += 1
             continue
-        if tidy(fields["y"]) == UNCLASSIFIED == tidy(fields["x"]):
-            out.left["lines without a place"] += 1
+        if any(tidy(fields[field]) == UNCLASSIFIED for field in BOXES if field in fields):
+            out.leave("lines without a place", f"line {n}")
             continue
-        y, x = _middle(fields, "y", place), _middle(fields, "x", place)
+        y, x, area = *(_middle(fields, axis, place) for axis in PLACES), _area(fields, place)
+        if area == 0:
+            out.leave(FLAT, f"line {n}")
+            continue
         out.add(y, x, fields.get("class", UNCLASSIFIED), n, fields.get("image"))
     return out.done()
 
@@ -138,6 +143,19 @@ def _middle(fields: Mapping[str, str], axis: str, place: str) -> float:
         return (first + number(fields[end], end, place)) / 2
     side = "box_height" if axis == "y" else "box_width"
     return first + number(fields[side], side, place) / 2 if side in fields else first
+
+
+def _area(fields: Mapping[str, str], place: str) -> float | None:
+    """The area of a box; None for a point."""
+    if "y_end" in fields and "x_end" in fields:
+        height, width = (
+            number(fields[f"{axis}_end"], axis, place) - number(fields[axis], axis, place) for axis in "yx"
+        )
+    elif "box_height" in fields and "box_width" in fields:
+        height, width = (number(fields[field], field, place) for field in ("box_height", "box_width"))
+    else:
+        return None
+    return height * width
 
 
 def _plain(text: str) -> str:

@@ -17,6 +17,10 @@ _CLASSES = (
     "predclass", "predictedcelltype", "annotation", "group", "cluster", "leiden", "louvain", "subtype", "marks", "mark",
     "marker", "stain", "name",
 )  # fmt: skip
+_SURE = {
+    "class", "classification", "classname", "classlabel", "cellclass", "celltype", "celltypename", "celltypes",
+    "cellphenotype", "phenotype", "mainclassification", "pathclass", "nucleustype",
+}  # fmt: skip
 _NUMBERED = {"class", "classification", "type", "celltype", "category", "phenotype", "cluster", "label"}
 _BESIDE = {  # words that may stand beside those of a class
     "id",
@@ -71,12 +75,14 @@ class Roles:
     unit    "px" or "um" (µm)
     corner  y, x may be a corner of the box with these fields of height and width
     why     what was decided by the values
+    question  of several columns that may hold the class, where neither names nor values decide
     """
 
     names: dict[str, str]
     unit: str = "px"
     corner: dict[str, str] | None = None
     why: tuple[str, ...] = ()
+    question: str | None = None
 
 
 def is_header(fields: Sequence[str]) -> bool:
@@ -116,9 +122,12 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
     if image is not None:
         names["image"] = image
     chosen, others = _class(header, values, {*at.values(), kind})
+    question = None
     if chosen is not None:
         names["class"] = chosen
-        if others:
+        if others and any(_surely(one) or not _surely(chosen) for one in others):
+            question = _question(names, [chosen, *others])
+        elif others:
             shown = " or ".join(map(repr, others[:3]))
             why.append(f"the class is column {chosen!r}, it could be {shown}: {_option(names, others[0])}")
         if names.get("image") == chosen:
@@ -137,7 +146,7 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
          if (plains.get(y), plains.get(x)) == (at["y"], at["x"]) and h in plains and w in plains),
         None,
     ) if "y_end" not in at and "box_height" not in at else None  # fmt: skip
-    return Roles(names, unit, corner, tuple(why))
+    return Roles(names, unit, corner, tuple(why), question)
 
 
 def image_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -169,6 +178,21 @@ def _option(names: Mapping[str, str], chosen: str) -> str:
     parts = [f"{field}={name}" for field, name in held.items()]
     quoted = [f'"{part}"' if "," in part else part for part in parts]
     return f"--columns {shlex.quote(','.join(quoted))}"
+
+
+def _question(names: Mapping[str, str], candidates: Sequence[str]) -> str:
+    """The question which of several columns holds the class."""
+    shown = ", ".join(map(repr, candidates[:-1])) + f" or {candidates[-1]!r}"
+    rest = [_option(names, one).removeprefix("--columns ") for one in candidates[1:3]]
+    return (
+        f"the class may be column {shown}, and they group the cells in different ways; say "
+        f"{_option(names, candidates[0])}, or {' or '.join(rest)}"
+    )
+
+
+def _surely(name: str) -> bool:
+    """Whether a column's name says class or type of cell outright."""
+    return plain(name) in _SURE
 
 
 def _class(header: Sequence[str], values: dict[str, list[str]], taken: set[str | None]) -> tuple[str | None, list[str]]:

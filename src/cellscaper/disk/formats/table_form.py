@@ -21,6 +21,7 @@ class Found:
     corner  columns of height and width of a box, of which y, x may be a corner
     why     sentences about decisions by values
     either  y and x may be the other way round
+    question  what only the user can decide, with the options that do
     """
 
     form: TableForm
@@ -29,6 +30,7 @@ class Found:
     corner: dict[str, str] | None = None
     why: tuple[str, ...] = ()
     either: bool = False
+    question: str | None = None
 
 
 def find_form(tables: Mapping[Path, Lines], sizes: Mapping[Path, Size]) -> Found:
@@ -84,7 +86,13 @@ def by_header(lines: Lines, file: Path) -> Found | None:
     names = {field: name for field, name in roles.names.items() if field != "image"}
     told = ", ".join(f"{field} {names[field]!r}" for field in ("y", "x", "class") if field in names)
     how = f"{told if 'class' in names else told + ', no class'} in the header of {file.name}"
-    return Found(TableForm(names, lines.separator), how, roles.unit, roles.corner, roles.why)
+    return Found(
+        TableForm(names, lines.separator), how, roles.unit, roles.corner, roles.why, question=_asked(roles, file)
+    )
+
+
+def _asked(roles: table_columns.Roles, file: Path) -> str | None:
+    return None if roles.question is None else f"{file}: {roles.question}"
 
 
 def _single(header: Sequence[str], at: Mapping[str, str]) -> bool:

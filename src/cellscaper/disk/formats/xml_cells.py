@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from cellscaper.disk.formats import outlines
-from cellscaper.disk.formats.annotated import Gathered
+from cellscaper.disk.formats.annotated import Gathered, SaidScale, said_scale
 from cellscaper.disk.formats.outlines import Shape
 
 _Cell = tuple[Shape, str | None, str | None]  # shape, class, image
@@ -31,6 +31,7 @@ def read_xml(text: str) -> Gathered:
         raise ValueError(f"its outermost element is {root.tag[:40]}, expected one of {', '.join(_READERS)}")
     out = Gathered()
     cells = read(root, out)
+    out.scale = _scale(root)
     large = outlines.regions([shape for shape, _, _ in cells]) if root.tag != "annotations" else set()
     if large:
         out.left["regions around cells"] += len(large)
@@ -38,6 +39,19 @@ def read_xml(text: str) -> Gathered:
         if number not in large:
             out.add(shape.y, shape.x, name, number, image)
     return out
+
+
+def _scale(root: Element) -> SaidScale | None:
+    """What ImageScope and the Cell Counter say of µm a pixel."""
+    said = root.get("MicronsPerPixel"), "MicronsPerPixel"
+    unit = root.findtext("Image_Properties/Calibration_Unit", "").strip().lower()
+    if unit in ("micron", "microns", "um", "µm", "μm"):
+        said = root.findtext("Image_Properties/X_Calibration"), "X_Calibration"
+    try:
+        value = float((said[0] or "").replace(",", "."))
+    except ValueError:
+        return None
+    return said_scale(value, f"{said[1]} {value:g}")
 
 
 def _aperio(root: Element, out: Gathered) -> list[_Cell]:
@@ -57,7 +71,9 @@ def _asap(root: Element, out: Gathered) -> list[_Cell]:
     for annotation in root.iter("Annotation"):
         corners = [[_number(one, "X"), _number(one, "Y")] for one in annotation.iter("Coordinate")]
         group = annotation.get("PartOfGroup")
-        _add(found, out, corners, None if group == "None" else group)
+        points = annotation.get("Type") in ("Dot", "PointSet")
+        for part in [[corner] for corner in corners] if points else [corners]:
+            _add(found, out, part, None if group == "None" else group)
     return found
 
 
@@ -120,9 +136,12 @@ _READERS: dict[str, Callable[[Element, Gathered], list[_Cell]]] = {
 def _add(
     found: list[_Cell], out: Gathered, corners: list[list[float]], name: str | None, image: str | None = None
 ) -> None:
-    shape = outlines.outline(corners)
+    shape = outlines.point(corners[0]) if len(corners) == 1 else outlines.outline(corners)
+    entry = f"shape {len(found) + sum(out.left.values()) + 1}"
     if shape is None:
-        out.left["shapes without a point"] += 1
+        out.leave("shapes without a point", entry)
+    elif not (shape.area or shape.is_point):
+        out.leave(outlines.FLAT, entry)
     else:
         found.append((shape, name, image))
 

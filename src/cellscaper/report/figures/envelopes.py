@@ -21,7 +21,7 @@ def envelope_figure(trial: Trial, data: Data) -> Figure:
     """All statistics against one null model, each in rows of ACROSS panels.
 
     Of a statistic with more than MOST functions the MOST with the smallest p are shown. The band is the global
-    envelope, the dashed line the median of the null model; the data are black, red where they leave the envelope.
+    envelope, the dashed line the median of the null model; the data are black, orange where they leave the envelope.
     """
     blocks = {name: shown(trial, name) for name in STATISTICS if name in trial.tested.groups}
     rows = [-(-len(which) // ACROSS) for which in blocks.values()]
