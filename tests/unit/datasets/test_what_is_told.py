@@ -26,10 +26,12 @@ FILES = {
     "hovernet.json": (json.dumps({"nuc": {str(i): {"contour": ring} for i, ring in enumerate(RINGS)}}), "nucleus 1"),
     "coco.json": (json.dumps({"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "a"}],
                               "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, side, side]} if box else
-                                              {"image_id": 1, "category_id": 1, "segmentation": [sum(ring, [])]}
-                                              for box, side, ring in ((1, 4, 0), (1, 0, 0), (0, 0, LINE))]}),
+                                              {"image_id": 1, "category_id": 1, "segmentation": [ring]}
+                                              for box, side, ring in ((1, 4, 0), (1, 0, 0), (0, 0, [1, 1, 5, 5, 9, 9])
+                                              )]}),
                   "annotation 1"),
-    "x_cp_outlines.txt": ("".join(",".join(str(v) for place in ring for v in place) + "\n" for ring in RINGS), "line 2"),
+    "x_cp_outlines.txt": ("".join(",".join(str(v) for place in ring for v in place) + "\n" for ring in RINGS),
+                          "line 2"),
     "x.xml": ("<Annotations><Annotation>" + "".join(map(vertices, RINGS)) + "</Annotation></Annotations>", "shape 2"),
 }  # fmt: skip
 
@@ -72,7 +74,8 @@ def write_json(world, folder, **more):
 
 
 def test_an_image_whose_file_has_no_cell_is_named(world, tmp_path):
-    folder = world.plain(tmp_path / "d")
+    folder = tmp_path / "d"
+    world.save(folder)
     write_json(world, folder)
     (folder / "s_02.json").write_text(json.dumps({"cells": []}))
     result = world.check(folder)
@@ -80,19 +83,19 @@ def test_an_image_whose_file_has_no_cell_is_named(world, tmp_path):
 
 
 def test_what_files_of_cells_say_of_the_scale_is_evidence(world, tmp_path):
-    folder = world.plain(tmp_path / "d")
+    folder = tmp_path / "d"
+    world.save(folder)
     write_json(world, folder, wsi_metadata={"base_mpp": 0.4952, "target_patch_mpp": 0.25})
     assert world.check(folder).settings["mpp"] == 0.4952
-    result = world.check(folder, "--mpp", "0.25")
-    assert result.settings["mpp"] == 0.25 and result.complains(
-        "--mpp 0.25 is given, but s_00.json says 0.495 µm a pixel"
-    )
+    result = world.check(folder, "--mpp", "0.9")
+    assert result.settings["mpp"] == 0.9 and result.complains("--mpp 0.9 is given, but s_00.json says 0.495 µm a pixel")
     write_json(world, folder, wsi_metadata={"base_magnification": 40})
     assert world.check(folder).complains("the scale is not certain", "base_magnification of wsi_metadata, 40")
 
 
 def test_columns_of_folders_without_tables_stop(world, tmp_path):
-    folder = world.plain(tmp_path / "d")
+    folder = tmp_path / "d"
+    world.save(folder)
     write_json(world, folder)
     assert (
         "cells are in cellvit files, first s_00.json; leave --columns out"

@@ -123,7 +123,8 @@ def test_all_commands_give_the_same_answer(tmp_path, capsys):
         "envelope": ["envelope", source, "--null", "csr", "-n", "19", "-o", f"{out}.html"],
     }
     for option, value, message in (
-        ("--mpp", "0.5", "--mpp says 0.5"), ("--size", "9,9", "--size says 9 × 9"), ("--classes", "a=x,b=y", "add c=NAME"),
+        ("--mpp", "0.5", "--mpp says 0.5"), ("--size", "9,9", "--size says 9 × 9"),
+        ("--classes", "a=x,b=y", "add c=NAME"),
     ):  # fmt: skip
         told = set()
         for words in commands.values():
