@@ -87,7 +87,7 @@ def test_what_is_left_out_and_doubted_is_said(tmp_path, capsys):
     (tmp_path / "a.csv").write_text("y,x,class\n" + "\n".join(rows))
     cli.call(["convert", str(tmp_path / "a.csv"), str(tmp_path / "b.csv"), "--size", "64,80", "--mpp", "0.5"])
     said = capsys.readouterr().err
-    assert "! a.csv: 54 cells have no class" in said and "upper left 14% of the sides" in said
+    assert "! a.csv: 54 cells without a class are left out; --classes a,unclassified keeps them" in said and "upper left 14% of the sides" in said
 
 
 @pytest.mark.parametrize(
@@ -166,9 +166,12 @@ def test_fields_of_view_are_images_of_their_own(tmp_path, capsys):
     assert "each value of column 'fov' is taken as an image" in capsys.readouterr().err
 
 
-def test_a_size_that_contradicts_the_file_is_said(tmp_path, capsys):
+def test_a_size_that_contradicts_the_file_stops(tmp_path):
     data = {"shapes": [{"label": "a", "points": [[3, 4]], "shape_type": "point"}], "imagePath": "a.png"}
     (tmp_path / "a.json").write_text(json.dumps(data | {"imageHeight": 30, "imageWidth": 40}))
-    cli.call(["convert", str(tmp_path / "a.json"), str(tmp_path / "a.h5"), "--size", "50,50", "--mpp", "0.5"])
+    words = ["convert", str(tmp_path / "a.json"), str(tmp_path / "a.h5"), "--mpp", "0.5"]
+    with pytest.raises(CellscaperError, match="says 30 × 40 px .*--size says 50 × 50"):
+        cli.call([*words, "--size", "50,50"])
+    assert not (tmp_path / "a.h5").exists()
+    cli.call(words)
     assert read_layouts(tmp_path / "a.h5").size.tolist() == [[30, 40]]
-    assert "30 × 40 px (height × width): --size is not used" in capsys.readouterr().err

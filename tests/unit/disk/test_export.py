@@ -230,7 +230,7 @@ def test_coco_boxes_and_csv_columns_of_other_programs_are_read(tmp_path):
     assert (layouts.points.tolist(), layouts.labels.tolist()) == ([[6, 5.5], [2, 1]], [0, 1])
 
 
-def test_cells_without_a_class_are_kept_and_counted(tmp_path):
+def test_cells_without_a_class_are_left_out_and_counted(tmp_path):
     found = [feature({"type": "Point", "coordinates": [3, 4]}), {**feature({"type": "Point", "coordinates": [5, 6]})}]
     found[1]["properties"] = {}
     (tmp_path / "x.geojson").write_text(json.dumps(found))
@@ -238,8 +238,8 @@ def test_cells_without_a_class_are_kept_and_counted(tmp_path):
     for name in ("x.geojson", "x.csv"):
         said = []
         layouts = export.read(tmp_path / name, SMALL, say=said.append)
-        assert layouts.classes == ("Tumor", "unclassified") and layouts.points.tolist() == [[4, 3], [6, 5]]
-        assert said[0].startswith("1 cells have no class")
+        assert layouts.classes == ("Tumor",) and layouts.points.tolist() == [[4, 3]]
+        assert said == ["1 cells without a class are left out; --classes Tumor,unclassified keeps them"]
         said.clear()
         layouts = export.read(tmp_path / name, Given((100, 200), 0.25, ("Tumor",)), say=said.append)
         assert layouts.points.tolist() == [[4, 3]] and said == ["1 cells without a class are left out"]
