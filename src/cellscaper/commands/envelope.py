@@ -58,6 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     cells.add_argument("--layout", metavar="NUMBER", help="only this layout (from 0)")
     cells.add_argument("--size", metavar="H,W", help="height and width in px, where the file does not say")
     cells.add_argument("--mpp", metavar="UM", help="µm a pixel, where the file does not say (0.5 at 20×)")
+    cells.add_argument("--columns", metavar="A,B,…", help="columns of a text table, as in check")
     cells.add_argument("--classes", metavar="A,B,…", help=CLASSES)
     parser.add_argument("--threads", metavar="N", help="default: OMP_NUM_THREADS or one for each core")
 

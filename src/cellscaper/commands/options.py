@@ -83,7 +83,7 @@ def amounts(text: str, name: str, whole: bool = False) -> dict[str, float]:
 def names(text: str, name: str) -> tuple[str, ...]:
     """``a,b,c`` → different names in order."""
     found = tuple(fields(text, name))
-    if not all(found) or len(set(found)) < len(found):
+    if not found or not all(found) or len(set(found)) < len(found):
         raise CellscaperError(f"{name} {text!r}: expected different names with commas between them")
     return found
 

@@ -197,17 +197,17 @@ def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Fo
     left: Counter[str] = Counter()
     notes: Counter[str] = Counter()
     told: set[str] = set()
-    first: dict[str, str] = {}
+    entries: dict[str, str] = {}
     for image, file in sorted(found.cells.items()):
         cells, _ = sources.cells(Chosen(image, image, ""))
         read.cells[image] = cells
         if file not in told:
             left.update(cells.left)
             for what, entry in cells.first.items():
-                first.setdefault(what, f", first {entry} of {file}")
+                entries.setdefault(what, f", first {entry} of {file}")
             notes.update(dict.fromkeys(cells.notes, 1))
             told.add(file)
-    read.said += [f"{number} {what} are left out{first.get(what, '')}" for what, number in left.items()]
+    read.said += [f"{number} {what} are left out{entries.get(what, '')}" for what, number in left.items()]
     if bare := [image for image, cells in read.cells.items() if not len(cells.points)]:
         file = found.cells[bare[0]]
         read.said.append(

@@ -91,7 +91,7 @@ def test_a_file_without_dots_is_an_image_without_cells(text: str) -> None:
         ("1 2 1 9\n", form(), r"^f:1: 4 columns"),
         ("1,2,1\n3 4 1\n", form(), r"^f:2: 1 columns"),
         ("1 2 1\n3 x4 1\n", form(), r"^f:2: x is 'x4', expected a number of px"),
-        ("1 2 1\nnan 4 1\n", form(), r"^f:2: y is 'nan'"),
+        ("1 2 1\ninf 4 1\n", form(), r"^f:2: y is 'inf'"),
         ("1 2 1\n1_0 4 1\n", form(), r"^f:2: y is '1_0'"),
         ("1 2 1\n٣ 4 1\n", form(), r"^f:2: y is '٣'"),
         ("1 2 1\n1e999 4 1\n", form(), r"^f:2: y is '1e999'"),

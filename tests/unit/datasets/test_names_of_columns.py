@@ -101,7 +101,10 @@ def test_lines_without_a_place_are_counted(world, tmp_path):
     assert world.right(found) and found.complains("2 lines without a place are left out")
     (tmp_path / "d.yaml").unlink()
     path.write_text(path.read_text() + "NA,3,tumor\n")
-    assert "y is 'NA'" in world.check(folder).fault
+    assert world.check(folder).complains("3 lines without a place are left out")
+    (tmp_path / "d.yaml").unlink()
+    path.write_text(path.read_text() + "four,3,tumor\n")
+    assert "y is 'four'" in world.check(folder).fault
 
 
 def test_the_unicode_text_of_spreadsheets_is_read(world, tmp_path):

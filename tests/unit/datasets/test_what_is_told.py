@@ -129,6 +129,14 @@ def test_the_only_sure_name_is_taken_and_the_others_are_named(world, tmp_path):
     assert result.counts == world.counts() and result.complains("the class is column 'class', it could be 'cluster'")
 
 
+def test_other_properties_that_may_hold_the_class_are_named(tmp_path):
+    listed = [{**geo(GOOD), "properties": {"class": "ab"[i % 2], "phenotype": "cd"[i // 2 % 2], "label": "xy"[i % 2]}}
+              for i in range(8)]  # fmt: skip
+    (tmp_path / "x.geojson").write_text(json.dumps(listed))
+    note = "the class is the property 'class', no feature has a classification; it could be 'phenotype': name the right"
+    assert any(told.startswith(note) for told in read_annotated(tmp_path / "x.geojson", "geojson").notes)
+
+
 def test_a_class_with_a_blank_can_be_pasted(world, tmp_path):
     folder = world.plain(tmp_path / "d")
     for i in range(world.n):

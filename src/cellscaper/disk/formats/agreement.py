@@ -46,8 +46,8 @@ def _named(path: Path, layouts: LayoutSet, wanted: Sequence[str] | Mapping[str, 
             if name == UNCLASSIFIED and set(wanted) != {name}:
                 how = f"add {UNCLASSIFIED}"
             elif isinstance(wanted, Mapping):
-                new = [shlex.quote(f'"{name}"={to}' if "," in name else f"{name}={to}") for to in ("NAME", "")]
-                how = f"add {new[0]}, or {new[1]} to leave them out"
+                ways = [shlex.quote(f'"{name}"={to}' if "," in name else f"{name}={to}") for to in ("NAME", "")]
+                how = f"add {ways[0]}, or {ways[1]} to leave them out"
             else:
                 how = "add it, or give CLASS-IN-THE-FILE=NAME for each"
             raise CellscaperError(f"{path}: class {name!r} of {number} cells is none of --classes {shown}; {how}")

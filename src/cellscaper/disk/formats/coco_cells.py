@@ -48,7 +48,7 @@ def read_coco(data: Any) -> Gathered:
                 continue
             place = _place(one, corners)
             if place is None:
-                held = one.get("bbox") or one.get("segmentation")
+                held = one.get("bbox") or (isinstance(one.get("segmentation"), list) and one["segmentation"])
                 none = "annotations without a box, outline or keypoint"
                 out.leave(outlines.FLAT if held else none, f"annotation {i}")
                 continue

@@ -82,7 +82,11 @@ def read_features(listed: list[Any]) -> Gathered:
     if apart:
         out.notes.append(f"{several} features have several parts far from each other: each part is a cell")
     if key not in (None, "classification"):
-        out.notes.append(f"the class is the property {key!r}, no feature has a classification")
+        others = _other_members(key, [one.properties for one in read])
+        shown = (
+            f"; it could be {' or '.join(map(repr, others[:3]))}: name the right one 'classification'" if others else ""
+        )
+        out.notes.append(f"the class is the property {key!r}, no feature has a classification{shown}")
     numbers = [one.properties.get("layout") for one, _ in whole]
     layouts = len(set(map(str, numbers))) > 1 and all(type(number) is int for number in numbers)
     for k, (one, shape) in enumerate(whole):
@@ -117,6 +121,23 @@ def class_member(objects: Sequence[dict[str, object]]) -> str | None:
         if best is None or rank > best[0]:
             best = rank, key
     return best[1] if best else None
+
+
+def _other_members(chosen: str, objects: Sequence[dict[str, object]]) -> list[str]:
+    """Members that could hold the class, too, since their few names group the objects in another way."""
+    found = []
+    for key in dict.fromkeys(key for one in objects for key in one):
+        if key == chosen or "".join(sign for sign in key.lower() if sign.isalnum()) not in CLASS_KEYS:
+            continue
+        pairs = [(_plain_name(one.get(chosen)), _plain_name(one.get(key))) for one in objects]
+        known = Counter(name for _, name in pairs if name is not None)
+        if (
+            len(known) > 1
+            and not is_object_number(known.elements())
+            and len(set(pairs)) > len({one for one, _ in pairs})
+        ):
+            found.append(key)
+    return found
 
 
 def class_name(value: Any) -> str:
