@@ -125,6 +125,8 @@ def test_the_scale_is_read_from_header_name_or_folder(folder, capfd):
     call("header.png", mpp=None)
     assert "0.5 µm a pixel (the image files say 0.5 µm a pixel)" in capfd.readouterr().err
     picture.save("tissue_20x.png")
+    call("header.png", mpp="0.9")
+    assert "! header.png: --mpp 0.9 is given, but the image files say 0.5 µm a pixel" in capfd.readouterr().err
     call("tissue_20x.png", mpp=None)
     assert "0.5 µm a pixel (the names of the images (tissue_20x.png) say 0.5 µm a pixel)" in capfd.readouterr().err
     Path("scan_20x").mkdir()

@@ -48,7 +48,7 @@ def read_hovernet(data: Any) -> Gathered:
                 kind, (y, x) = nucleus
                 out.add(y, x, names.get(str(kind), kind), number)
             else:
-                _add(out, nucleus, names, number)
+                _add(out, nucleus, names, number, f"nucleus {str(name)[:40]}")
         except (TypeError, LookupError, AttributeError, ValueError) as error:
             raise ValueError(f"nucleus {str(name)[:40]}: {error}") from error
     return out
@@ -61,13 +61,13 @@ def read_cellvit(data: Any) -> Gathered:
     out.scale = _of_slide(data.get("wsi_metadata"))
     for number, cell in enumerate(data["cells"]):
         try:
-            _add(out, cell, names, number)
+            _add(out, cell, names, number, f"cell {number}")
         except (TypeError, LookupError, AttributeError, ValueError) as error:
             raise ValueError(f"cell {number}: {error}") from error
     return out
 
 
-def _add(out: Gathered, nucleus: Any, names: dict[str, str], number: int) -> None:
+def _add(out: Gathered, nucleus: Any, names: dict[str, str], number: int, entry: str) -> None:
     if not isinstance(nucleus, dict):
         raise ValueError(f"it is {found(nucleus)}, expected an object with a centroid")
     kind = nucleus.get("type", nucleus.get("type_name"))
@@ -79,13 +79,13 @@ def _add(out: Gathered, nucleus: Any, names: dict[str, str], number: int) -> Non
         if shape is None:
             raise ValueError("its contour has no corner")
         if not shape.area:
-            out.leave(outlines.FLAT, f"nucleus {number}")
+            out.leave(outlines.FLAT, entry)
             return
         x, y = shape.x, shape.y
     elif box:
         (top, left), (bottom, right) = box
         if top == bottom or left == right:
-            out.leave(outlines.FLAT, f"nucleus {number}")
+            out.leave(outlines.FLAT, entry)
             return
         y, x = (top + bottom) / 2, (left + right) / 2
     else:
