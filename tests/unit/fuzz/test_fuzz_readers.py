@@ -59,6 +59,7 @@ def features(draw):
         {"type": "Polygon", "coordinates": [square(y, x, 20)]},
         {"type": "Polygon", "coordinates": [[[x - 3, y - 3], [x + 3, y + 3], [x + 3, y - 3], [x - 3, y + 3]]]},
         {"type": "Polygon", "coordinates": [[[x, y]]]},
+        {"type": "Polygon", "coordinates": [[[0, 0]] * 4]},
         {"type": "MultiPolygon", "coordinates": [[square(y, x)]]},
         {"type": "LineString", "coordinates": square(y, x)},
         {"type": "Polygon", "coordinates": []},
@@ -210,9 +211,10 @@ FEATURE = {"type": "Feature", "geometry": {"type": "MultiPolygon", "coordinates"
            "properties": {"objectType": "cell", "classification": {"name": "a", "color": [1, 2, 3]}}}  # fmt: skip
 WHOLE = {
     "a.geojson": {"type": "FeatureCollection", "features": [FEATURE, FEATURE]},
-    "hovernet.json": {"mag": 20, "nuc": {"1": nuclei((3, 4), 1, "centroid"), "2": nuclei((9, 4), 2, "contour")}},
+    "hovernet.json": {"mag": 40, "nuc": {"1": nuclei((3, 4), 1, "centroid"), "2": nuclei((9, 4), 2, "contour")}},
     "next.json": {"1": [2, [3.5, 4]], "2": [1, [5, 6]]},
-    "cells.json": {"wsi_metadata": {"label_map": {"1": "b"}}, "type_map": {"1": ["a", [1, 2, 3]]},
+    "cells.json": {"wsi_metadata": {"label_map": {"1": "b"}, "base_mpp": 0.25, "magnification": 40},
+                   "type_map": {"1": ["a", [1, 2, 3]]},
                    "cells": [nuclei((3, 4), 1, "centroid"), nuclei((9, 4), 1, "bbox")]},
     "labelme.json": {"shapes": [{"label": "a", "points": [[1, 2], [5, 2], [4, 4]], "shape_type": "polygon"}],
                      "imagePath": "a.png", "imageHeight": 90, "imageWidth": 110},

@@ -24,6 +24,7 @@ from cellscaper.disk.files import atomic
 from cellscaper.disk.formats.annotated import Annotated, said_scale
 from cellscaper.disk.formats.class_names import UNCLASSIFIED
 from cellscaper.disk.formats.facts import Append, Cells, Columns, Given, Json, Say, assemble, dump, facts, head
+from cellscaper.disk.formats.h5ad_spatial import SCALE, near, scale_of, size_of
 from cellscaper.disk.formats.reading import parse, reading
 from cellscaper.disk.hdf5 import COMPRESSED
 from cellscaper.errors import CellscaperError
@@ -32,7 +33,6 @@ from cellscaper.layouts import Layout, LayoutSet
 CLASSES = ("class", "classification", "cell_type", "celltype", "cell_types", "cell type", "annotation", "cluster",
            "leiden", "louvain")  # fmt: skip
 IMAGES = ("image", "library_id", "image_id", "sample", "sample_id", "slide", "fov", "region")
-SCALE = "microns_per_pixel"
 _TEXT = h5py.string_dtype("utf-8")
 
 
@@ -160,7 +160,7 @@ def read_cells(path: Path) -> Annotated:
             raise ValueError("obsm/spatial holds no finite numbers")
         column = "image" if own else _image_column(path, file, len(points))
         images = None if column is None else _texts_of(file, column, len(points))
-        value = head["mpp"] if own else said_scale_of(path, file, list(dict.fromkeys(images or ())))
+        value = head["mpp"] if own else scale_of(path, file, list(dict.fromkeys(images or ())))
         scale = None if value is None else said_scale(float(value), f"its µm a pixel, {float(value):g}")
         return Annotated(points[:, ::-1], kinds, np.arange(len(kinds)), images, scale=scale)
 
@@ -252,10 +252,10 @@ def _foreign(path: Path, file: h5py.File, n: int, given: Given) -> tuple[list[in
     column = _image_column(path, file, n)
     images = [libraries[0] if len(libraries) == 1 else path.stem] * n if column is None else _texts_of(file, column, n)
     names = list(dict.fromkeys(images))
-    scale = said_scale_of(path, file, names)
+    scale = scale_of(path, file, names)
     if scale is not None:
         given = replace(given, mpp=scale)
-    sizes = [_near(_size(spatial[name]) if name in libraries else None, given.size) for name in names]
+    sizes = [near(size_of(spatial[name]) if name in libraries else None, given.size) for name in names]
     number = {name: i for i, name in enumerate(names)}
     rows = [number[name] for name in images]
     if None in sizes or not names:
@@ -277,50 +277,3 @@ def _image_column(path: Path, file: h5py.File, n: int) -> str | None:
     if len(columns) > 1:
         raise CellscaperError(f"{path}: {' and '.join(columns)} of obs may name the images; name the right one 'image'")
     return columns[0] if columns else None
-
-
-def _scale(library: Any) -> float | None:
-    """µm a pixel, as Space Ranger writes it."""
-    node = library.get(f"scalefactors/{SCALE}") if isinstance(library, h5py.Group) else None
-    value = float(np.asarray(node[()]).reshape(())) if node is not None else 0.0
-    return value if 0 < value < 1e6 else None
-
-
-def said_scale_of(path: Path, file: h5py.File, images: Sequence[str]) -> float | None:
-    """µm a pixel of the images in uns/spatial; of all entries if it has none of these images.
-
-    CellscaperError if they differ: layouts of one set have one scale.
-    """
-    spatial = file.get("uns/spatial")
-    entries = list(spatial) if isinstance(spatial, h5py.Group) else []
-    said = {name: _scale(spatial[name]) for name in ([one for one in images if one in entries] or entries)}
-    known = {name: value for name, value in said.items() if value is not None}
-    if known and max(known.values()) > min(known.values()) * (1 + 1e-6):
-        low, high = (choose(known, key=lambda name: known[name]) for choose in (min, max))
-        raise CellscaperError(
-            f"{path} says {known[low]:.9g} µm a pixel of image {low[:40]!r} and {known[high]:.9g} of {high[:40]!r}; "
-            "write a file for each scale"
-        )
-    return next(iter(known.values()), None)
-
-
-def _near(size: tuple[float, float, float] | None, given: tuple[int, int] | None) -> tuple[int, int] | None:
-    """The given size if it is the one that the file says, which may be some px off; else the one of the file."""
-    if size is None:
-        return given
-    height, width, off = size
-    if given is not None and max(abs(given[0] - height), abs(given[1] - width)) <= off:
-        return given
-    return int(np.ceil(height)), int(np.ceil(width))
-
-
-def _size(library: Any) -> tuple[float, float, float] | None:
-    """(height, width) px of the image that a library holds, at the scale of the coordinates, and how exactly, px."""
-    if not isinstance(library, h5py.Group):
-        return None
-    for kind in ("hires", "lowres"):
-        image, factor = library.get(f"images/{kind}"), library.get(f"scalefactors/tissue_{kind}_scalef")
-        if image is not None and factor is not None and float(factor[()]) > 0:
-            height, width = (side / float(factor[()]) for side in image.shape[:2])
-            return height, width, 1 + 1 / float(factor[()])
-    return None
