@@ -16,8 +16,8 @@ from cellscaper.datasets.dot_file import DotFormat, in_px
 from cellscaper.datasets.dot_sources import Chosen, Sources, splits
 from cellscaper.datasets.doubtful_columns import decided
 from cellscaper.datasets.folder_files import FolderFiles
-from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.inspection import Cells
+from cellscaper.datasets.kept_pixels import KeptPixels
 from cellscaper.datasets.naming import named_classes
 from cellscaper.datasets.splitting import against_folders, find_split
 from cellscaper.datasets.survey_overlay import PRESETS, overlay
@@ -77,13 +77,14 @@ def survey(folder: Path, name: str, asked: Asked) -> Survey:
 def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: discovery.Found) -> Survey:
     """The survey of the images and cells that were found."""
     images = sorted([*found.cells, *found.without])
-    read = WhatWasRead(sizes=_sizes(files, images))
+    pixels = KeptPixels(files.paths)
+    read = WhatWasRead(sizes=_sizes(pixels, images))
     tables = _tables(files, found, read, asked)
-    tables = _decided(folder, files, found, tables, asked)
+    tables = _decided(folder, files, found, tables, asked, pixels)
     read.said.extend(tables.said)
     settings = _settings(folder, found, tables, asked)
     _read_cells(settings, files, found, read)
-    sample = _sample(files, read)
+    sample = _sample(pixels, read)
     unit = survey_places.find_unit(asked, tables, read)
     settings = settings.model_copy(update={"unit": unit})
     mapping, names = _classes(asked, read)
@@ -103,7 +104,7 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     if where and (left := [image for image in images if image not in where]):
         read.said.append(f"{unused.counted(len(left), 'image')} in no list and left out {unused.shown(left)}")
     cells = _cells(settings, mapping, names, read, where)
-    survey_places.check(settings, files, found, read, sample, asked)
+    survey_places.check(settings, files, found, read, sample, pixels, asked)
     if found.without:
         read.faults.append(f"{len(found.without)} images have no dot file, first {found.without[0]}")
     factor = dots.MPP / decided.mpp if settings.rescale else 1.0
@@ -129,11 +130,11 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
 # -- reading -------------------------------------------------------------------------------------------------
 
 
-def _sizes(files: FolderFiles, images: Sequence[str]) -> dict[str, tuple[int, int]]:
+def _sizes(pixels: KeptPixels, images: Sequence[str]) -> dict[str, tuple[int, int]]:
     sizes = {}
     with Progress(len(images), "images") as progress:
         for image in images:
-            height, width = read_rgb(files.paths[image]).shape[:2]
+            height, width = pixels(image).shape[:2]
             sizes[image] = height, width
             progress.update()
     return sizes
@@ -152,7 +153,9 @@ def _tables(files: FolderFiles, found: discovery.Found, read: WhatWasRead, asked
     return find_tables(list(tables.values()), size_of, asked.columns, found.image_column)
 
 
-def _decided(folder: Path, files: FolderFiles, found: discovery.Found, tables: Tables, asked: Asked) -> Tables:
+def _decided(
+    folder: Path, files: FolderFiles, found: discovery.Found, tables: Tables, asked: Asked, pixels: KeptPixels
+) -> Tables:
     """The tables after a look at the pixels, where their columns can mean two things."""
     if not (tables.corner or tables.either) or tables.unit != "px":
         return tables
@@ -162,7 +165,7 @@ def _decided(folder: Path, files: FolderFiles, found: discovery.Found, tables: T
         form = DotFormat(columns, {}, settings.separator, settings.header)
         return Sources(settings, form, files).cells(Chosen(image, image, ""))[0].points
 
-    images = {image: read_rgb(files.paths[image]) for image in sorted(found.cells)[:8]}
+    images = {image: pixels(image) for image in sorted(found.cells)[:8]}
     return decided(tables, images, points)
 
 
@@ -208,11 +211,11 @@ def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Fo
         )
 
 
-def _sample(files: FolderFiles, read: WhatWasRead) -> dict[str, NDArray[np.uint8]]:
+def _sample(pixels: KeptPixels, read: WhatWasRead) -> dict[str, NDArray[np.uint8]]:
     """The pixels of some images with dots."""
     filled = [image for image, cells in read.cells.items() if len(cells.points)]
     step = max(1, len(filled) // LOOKED_AT)
-    return {image: read_rgb(files.paths[image]) for image in filled[::step][:LOOKED_AT]}
+    return {image: pixels(image) for image in filled[::step][:LOOKED_AT]}
 
 
 # -- meaning -------------------------------------------------------------------------------------------------
