@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from cellscaper.datasets.contradictions import other_frame
 from cellscaper.datasets.dots_on_nuclei import few, fit, shows_nuclei, spot
 from cellscaper.datasets.frames import FRAMES
+from cellscaper.datasets.identity import first_few
 
 FEWEST = 10  # dots of an image that is judged
 LOW, HIGH = 3.0, 4.5  # a fit below which dots are off their nuclei, and one from which they are on them
@@ -98,7 +99,7 @@ def find(points: Mapping[str, _Points], pixels: Pixels, files: Mapping[str, str]
         pairs = [f"{names.one(other)} on {image}" for image, other in others.items()]
         faults.append(
             f"the dots of {_of(list(others), number)} do not lie on their nuclei, and those named after other images "
-            f"do: {_cut(pairs)}; correct the names of the files, or say --unit px if they are right"
+            f"do: {first_few(pairs, NAMED)}; correct the names of the files, or say --unit px if they are right"
         )
     left = [
         image
@@ -208,11 +209,6 @@ def _of(images: Sequence[str], number: int) -> str:
     return f"{len(images)} of {number} images"
 
 
-def _cut(names: Sequence[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
 class _Names:
     """Names the files of cells of images; images where one file holds the cells of several."""
 
@@ -225,4 +221,4 @@ class _Names:
         return self._files.get(image, image) if self._single else image
 
     def of(self, images: Sequence[str]) -> str:
-        return _cut([self.one(image) for image in images])
+        return first_few([self.one(image) for image in images], NAMED)
