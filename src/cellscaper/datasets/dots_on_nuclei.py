@@ -21,13 +21,15 @@ def fit(image: NDArray[np.uint8], points: NDArray[np.float64]) -> float:
     """Student's t of how much darker an image (H, W, 3) is under points (N, 2) y, x px than 10 to 40 px around them.
 
     About 0 for dots that have nothing to do with the nuclei, whatever the tissue; negative where nuclei are bright.
-    NaN for under 3 dots, and if over 5 % of them lie outside the image.
+    NaN for under 3 dots, if over 5 % of them lie outside the image, and for an image without anything in red.
     """
     inside = ((points >= 0) & (points <= np.array(image.shape[:2]) - 1)).all(axis=1)
     if len(points) < 3 or inside.mean() < INSIDE:
         return float("nan")
     found = _contrast(image, few(points[inside], MOST))
-    return float(found.mean() / max(float(found.std(ddof=1)) / np.sqrt(len(found)), 1e-6)) if len(found) > 2 else 0.0
+    if len(found) < 3 or not found.std() > 1e-6:
+        return float("nan")
+    return float(found.mean() / (found.std(ddof=1) / np.sqrt(len(found))))
 
 
 def spot(image: NDArray[np.uint8], points: NDArray[np.float64]) -> float:

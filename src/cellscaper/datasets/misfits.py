@@ -80,8 +80,8 @@ def find(points: Mapping[str, _Points], pixels: Pixels, files: Mapping[str, str]
     for factor, own in by_scale.items():
         faults.append(
             f"the dots of {_of(own, number)} do not lie on nuclei, and with all places {factor:.3g} times as large "
-            f"they do: {names.of(own)}, are these in another unit than the rest? Correct them, or say --unit px if they "
-            "are right"
+            f"they do: {names.of(own)}, are these in another unit than the rest? Correct them, or say --unit px if "
+            "they are right"
         )
     off = _without(off, by_scale)
     cornered = _cornered(points, sizes, {image for image, value in fits.items() if sign * value >= LOW})
@@ -89,8 +89,8 @@ def find(points: Mapping[str, _Points], pixels: Pixels, files: Mapping[str, str]
     if cornered:
         reach = max(float((points[image].max(axis=0) / sizes[image]).max()) for image in cornered)
         faults.append(
-            f"the dots of {_of(cornered, len(sizes))} lie in the upper left part ({reach:.0%} of the sides or less) and "
-            f"nearer to each other than those of the rest, which fill theirs: {names.of(cornered)}, are these in "
+            f"the dots of {_of(cornered, len(sizes))} lie in the upper left part ({reach:.0%} of the sides or less), "
+            f"and nearer to each other than those of the rest, which fill theirs: {names.of(cornered)}, are these in "
             "another unit? Correct them, or say --unit px if they are right"
         )
     off = [image for image in off if image not in cornered]
@@ -180,9 +180,7 @@ def _others(off: Sequence[str], points: Mapping[str, _Points], pixels: Pixels, s
         last = np.array(picture.shape[:2]) - 1
         at = named.index(image)
         near = sorted(range(len(named)), key=lambda k: abs(k - at))[1 : MOST_OTHERS + 1]
-        dark = {
-            named[k]: sign * spot(picture, some[named[k]]) for k in near if (some[named[k]] <= last).mean() > 0.95
-        }
+        dark = {named[k]: sign * spot(picture, some[named[k]]) for k in near if (some[named[k]] <= last).mean() > 0.95}
         best = sorted(dark, key=dark.__getitem__)[-3:]
         value, other = max(((sign * _known(fit(picture, points[one])), one) for one in best), default=(-np.inf, ""))
         if value >= HIGH:

@@ -38,7 +38,8 @@ def no_cells(folder: FolderFiles, photos: Sequence[str], files: Sequence[str], c
     why = {name: told for name, told in candidates.why.items() if told}
     other = next((name for name in folder.paths if suffix(PurePosixPath(name)) in OTHER_TABLES), None)  # type: ignore[arg-type]
     if stranger is not None:
-        return f"{text} no file of dots named after one; {_expected(photos[0])}; {_stranger(stranger, candidates, Names(photos))}"
+        why_not = _stranger(stranger, candidates, Names(photos))
+        return f"{text} no file of dots named after one; {_expected(photos[0])}; {why_not}"
     better = [name for name in why if not name.lower().endswith(_LISTS)] or ([] if other else list(why))
     if better:
         first = next((name for name in better if name in files), better[0])

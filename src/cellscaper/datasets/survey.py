@@ -19,7 +19,8 @@ from cellscaper.datasets.folder_files import FolderFiles
 from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.kept_pixels import KeptPixels
 from cellscaper.datasets.naming import named_classes
-from cellscaper.datasets.splitting import against_folders, find_split
+from cellscaper.datasets.patients import on_both_sides
+from cellscaper.datasets.splitting import against_folders, find_split, too_few
 from cellscaper.datasets.survey_overlay import PRESETS, overlay
 from cellscaper.datasets.survey_scale import find_scale, tell_scale
 from cellscaper.datasets.survey_start import starts
@@ -98,7 +99,9 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     decided, evidence = find_scale(asked, settings, files, found, read, sample, [*found.cells.values(), *lists])
     settings = settings.model_copy(update={"mpp": decided.mpp, "rescale": not AT_20X[0] <= decided.mpp <= AT_20X[1]})
     tell_scale(asked, decided, evidence, read)
-    where = {} if found.without else splits(settings, files, images)
+    where = {} if found.without else _where(settings, files, images, asked, read)
+    if (leak := on_both_sides(where)) is not None:
+        read.said.append(leak)
     if lists and (against := against_folders(images, where, isinstance(split.val, str))) is not None:
         read.said.append(against)
     if where and (left := [image for image in images if image not in where]):
@@ -167,6 +170,23 @@ def _decided(
 
     images = {image: pixels(image) for image in sorted(found.cells)[:8]}
     return decided(tables, images, points)
+
+
+def _where(
+    settings: dots.Settings, files: FolderFiles, images: list[str], asked: Asked, read: WhatWasRead
+) -> dict[str, str]:
+    """The split of each image; a split that cannot be made is a fault, and no image has one."""
+    told = None if asked.all_train else too_few(len(images), settings.split)
+    if told is not None:
+        read.faults.append(told)
+        return {}
+    try:
+        return splits(settings, files, images)
+    except CellscaperError as error:
+        if asked.all_train:
+            raise
+        read.faults.append(str(error))
+        return {}
 
 
 def _settings(folder: Path, found: discovery.Found, tables: Tables, asked: Asked) -> dots.Settings:
