@@ -9,6 +9,7 @@ from cellscaper.datasets.nuclei_under_dots import darkness
 
 MOST = 300  # dots of an image that are looked at
 INSIDE = 0.95  # share of the dots that must lie in the image
+FLAT = 1e-5  # optical density that is no difference
 DARK_GROUND = 1.0  # median optical density above which an image is no bright field
 SEEN = 0.12  # optical density by which the darkest twentieth of places differs from what is around it
 _SPOT = np.array([(y, x) for y in (-2, 0, 2) for x in (-2, 0, 2)])  # px: a part of a nucleus
@@ -27,9 +28,9 @@ def fit(image: NDArray[np.uint8], points: NDArray[np.float64]) -> float:
     if len(points) < 3 or inside.mean() < INSIDE:
         return float("nan")
     found = _contrast(image, few(points[inside], MOST))
-    if len(found) < 3 or not found.std() > 1e-6:
+    if len(found) < 3 or np.abs(found).max() < FLAT:
         return float("nan")
-    return float(found.mean() / (found.std(ddof=1) / np.sqrt(len(found))))
+    return float(found.mean() / max(float(found.std(ddof=1)) / np.sqrt(len(found)), FLAT))
 
 
 def spot(image: NDArray[np.uint8], points: NDArray[np.float64]) -> float:

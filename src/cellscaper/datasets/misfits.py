@@ -25,6 +25,7 @@ MOST_OTHERS = 200  # tables of other images that are tried with an image
 MOST_SCALED = 40  # images with which scales are looked for
 _QUICK = 100  # dots of an image with which scales and tables are chosen
 _SCALES = np.exp(np.arange(np.log(0.2), np.log(5.0), 0.006)).tolist()  # 0.6 % apart
+_USUAL = (0.25, 0.5, 2.0, 4.0)
 NAMED = 8  # files in a sentence
 
 _Points = NDArray[np.float64]
@@ -139,6 +140,9 @@ def _scaled(off: Sequence[str], points: Mapping[str, _Points], pixels: Pixels, s
         best = [tried[k] for k in np.argsort(dark)[::-1][:5]]
         factor, value = max(((s, sign * _known(fit(picture, own * s))) for s in best), key=lambda one: one[1],
                             default=(1.0, -np.inf))  # fmt: skip
+        for usual in _USUAL:  # a factor that someone chose rather than one beside it
+            if abs(np.log(factor / usual)) < 0.03 and sign * _known(fit(picture, own * usual)) >= HIGH:
+                factor = usual
         if value >= HIGH and all(abs(np.log(factor / one)) > 0.03 for one in factors):
             factors.append(factor)
     found: dict[float, list[str]] = {}
