@@ -4,7 +4,7 @@ A fit is a t value (`dots_on_nuclei`). Measured on the 120 images of BRCA-M2C: w
 swapped, scaled and foreign dots 3.1 at most, also as the best of 537 scales or 119 other tables.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,57 +58,48 @@ def find(points: Mapping[str, _Points], pixels: Pixels, files: Mapping[str, str]
     whole = bool(off) and len(off) == len(fits)
     names = _Names(files)
     faults: list[str] = []
-    number = len(fits)
-    by_frame: dict[str, list[str]] = {}
-    for image in off:
-        words, best = _best(
-            (words, sign * fit(pixels(image), frame(points[image], sizes[image]))) for words, frame in FRAMES.items()
-        )
-        if best >= HIGH and best > sign * fits[image] + LOW:
-            by_frame.setdefault(words, []).append(image)
-    for words, own in by_frame.items():
+
+    def of(images: Sequence[str], number: int = len(fits)) -> str:
+        return f"the dots of {len(images)} of {number} images"
+
+    for words, own in (framed := _framed(off, points, pixels, sign)).items():
         faults.append(
-            f"the dots of {_of(own, number)} do not lie on nuclei, and with {words} they do: {names.of(own)}; correct "
-            "these files, or say --unit px if they are right"
+            f"{of(own)} do not lie on nuclei, and with {words} they do: {names.of(own)}; correct these files, or say "
+            "--unit px if they are right"
         )
-    off = _without(off, by_frame)
+    off = _without(off, framed.values())
     if off and not whole:
-        whose = f"the dots of {_of(off, number)} ({names.of(off)})"
-        told = other_frame(points, {image: pixels(image) for image in few_of(off, MOST_SCALED)}, whose)
+        some = {image: pixels(image) for image in few_of(off, MOST_SCALED)}
+        told = other_frame(points, some, f"{of(off)} ({names.of(off)})")
         if told is not None:
             return Misfits([*faults, told], [], list(fits), whole, bright)
-    by_scale = _scaled(off, points, pixels, sign)
-    for factor, own in by_scale.items():
+    for factor, own in (scaled := _scaled(off, points, pixels, sign)).items():
         faults.append(
-            f"the dots of {_of(own, number)} do not lie on nuclei, and with all places {factor:.3g} times as large "
-            f"they do: {names.of(own)}, are these in another unit than the rest? Correct them, or say --unit px if "
-            "they are right"
+            f"{of(own)} do not lie on nuclei, and with all places {factor:.3g} times as large they do: "
+            f"{names.of(own)}, are these in another unit? Correct them, or say --unit px if they are right"
         )
-    off = _without(off, by_scale)
-    cornered = _cornered(points, sizes, {image for image, value in fits.items() if sign * value >= LOW})
-    cornered = [image for image in cornered if not any(image in own for own in by_scale.values())]
+    off = _without(off, scaled.values())
+    right = {image for image, value in fits.items() if sign * value >= LOW}
+    cornered = _cornered(points, sizes, right.union(*scaled.values()))
     if cornered:
         reach = max(float((points[image].max(axis=0) / sizes[image]).max()) for image in cornered)
         faults.append(
-            f"the dots of {_of(cornered, len(sizes))} lie in the upper left part ({reach:.0%} of the sides or less), "
-            f"and nearer to each other than those of the rest, which fill theirs: {names.of(cornered)}, are these in "
-            "another unit? Correct them, or say --unit px if they are right"
+            f"{of(cornered, len(sizes))} lie in the upper left part ({reach:.0%} of the sides or less), and nearer to "
+            f"each other than those of the rest, which fill theirs: {names.of(cornered)}, are these in another unit? "
+            "Correct them, or say --unit px if they are right"
         )
-    off = [image for image in off if image not in cornered]
+    off = _without(off, [cornered])
     others = _others(off, points, pixels, sign)
     if others:
         pairs = [f"{names.one(other)} on {image}" for image, other in others.items()]
         faults.append(
-            f"the dots of {_of(list(others), number)} do not lie on their nuclei, and those named after other images "
-            f"do: {first_few(pairs, NAMED)}; correct the names of the files, or say --unit px if they are right"
+            f"{of(list(others))} do not lie on their nuclei, and those named after other images do: "
+            f"{first_few(pairs, NAMED)}; correct the names of the files, or say --unit px if they are right"
         )
     left = [
         image
-        for image in off
-        if image not in others
-        and sign * fits[image] < DOUBTFUL
-        and len(points[image]) >= ENOUGH
-        and shows_nuclei(pixels(image))
+        for image in _without(off, [others])
+        if sign * fits[image] < DOUBTFUL and len(points[image]) >= ENOUGH and shows_nuclei(pixels(image))
     ]
     return Misfits(faults, left, list(fits), whole, bright)
 
@@ -118,14 +109,22 @@ def doubt(found: Misfits, files: Mapping[str, str]) -> str | None:
     if not found.off or found.bright:
         return None
     return (
-        f"the dots of {_of(found.off, len(found.judged))} lie on dark nuclei no better than by chance: "
+        f"the dots of {len(found.off)} of {len(found.judged)} images lie on dark nuclei no better than by chance: "
         f"{_Names(files).of(found.off)}; are they of these images, and in px?"
     )
 
 
-def _best(tried: Iterator[tuple[str, float]]) -> tuple[str, float]:
-    known = [(words, value) for words, value in tried if np.isfinite(value)]
-    return max(known, key=lambda one: one[1], default=("", float("-inf")))
+def _framed(off: Sequence[str], points: Mapping[str, _Points], pixels: Pixels, sign: float) -> dict[str, list[str]]:
+    """Images whose dots lie on nuclei in another frame, by the frame in words."""
+    found: dict[str, list[str]] = {}
+    for image in off:
+        picture, own = pixels(image), points[image]
+        size = np.array(picture.shape[:2])
+        fitted = {words: sign * _known(fit(picture, frame(own, size))) for words, frame in FRAMES.items()}
+        words = max(fitted, key=fitted.__getitem__)
+        if fitted[words] >= HIGH and fitted[words] > sign * fit(picture, own) + LOW:
+            found.setdefault(words, []).append(image)
+    return found
 
 
 def _scaled(off: Sequence[str], points: Mapping[str, _Points], pixels: Pixels, sign: float) -> dict[float, list[str]]:
@@ -202,13 +201,9 @@ def few_of(images: Sequence[str], most: int) -> Sequence[str]:
     return images[:: max(1, -(-len(images) // most))]
 
 
-def _without(images: Sequence[str], groups: Mapping[float, list[str]] | Mapping[str, list[str]]) -> list[str]:
-    gone = {image for own in groups.values() for image in own}
+def _without(images: Sequence[str], groups: Iterable[Iterable[str]]) -> list[str]:
+    gone = {image for own in groups for image in own}
     return [image for image in images if image not in gone]
-
-
-def _of(images: Sequence[str], number: int) -> str:
-    return f"{len(images)} of {number} images"
 
 
 class _Names:
