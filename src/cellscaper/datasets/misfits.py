@@ -50,8 +50,14 @@ class Misfits:
 
 def find(points: Mapping[str, _Points], pixels: Pixels, files: Mapping[str, str]) -> Misfits:
     """Judge each image by its own dots. ``points`` (N, 2) y, x px; ``files``: the file of cells of each image."""
-    sizes = {image: np.array(pixels(image).shape[:2]) for image, own in points.items() if len(own) >= FEWEST}
-    fits = {image: value for image in sizes if np.isfinite(value := fit(pixels(image), points[image]))}
+    sizes: dict[str, NDArray[np.int64]] = {}
+    fits: dict[str, float] = {}
+    for image, dots in points.items():
+        if len(dots) >= FEWEST:
+            picture = pixels(image)
+            sizes[image] = np.array(picture.shape[:2])
+            if np.isfinite(value := fit(picture, dots)):
+                fits[image] = value
     bright = sum(value <= -HIGH for value in fits.values()) > sum(value >= HIGH for value in fits.values())
     sign = -1.0 if bright else 1.0
     off = [image for image, value in fits.items() if sign * value < LOW]
