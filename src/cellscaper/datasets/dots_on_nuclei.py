@@ -4,11 +4,13 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri, stdtr
 
 from cellscaper.datasets.nuclei_under_dots import darkness
 
 MOST = 300  # dots of an image that are looked at
 INSIDE = 0.95  # share of the dots that must lie in the image
+SUREST = 30.0  # a fit is cut there, where probabilities are too small for a float
 FLAT = 1e-5  # optical density that is no difference
 DARK_GROUND = 1.0  # median optical density above which an image is no bright field
 SEEN = 0.12  # optical density by which the darkest twentieth of places differs from what is around it
@@ -19,10 +21,11 @@ _GRID = 2000  # places of an image at which nuclei are looked for
 
 
 def fit(image: NDArray[np.uint8], points: NDArray[np.float64]) -> float:
-    """Student's t of how much darker an image (H, W, 3) is under points (N, 2) y, x px than 10 to 40 px around them.
+    """How surely an image (H, W, 3) is darker under points (N, 2) y, x px than 10 to 40 px around them.
 
-    About 0 for dots that have nothing to do with the nuclei, whatever the tissue; negative where nuclei are bright.
-    NaN for under 3 dots, if over 5 % of them lie outside the image, and for an image without anything in red.
+    The normal score of Student's t of the differences, so that few dots are not surer than many: about standard normal
+    for dots that have nothing to do with the nuclei, whatever the tissue; negative where nuclei are bright. NaN for
+    under 3 dots, if over 5 % of them lie outside the image, and for an image without anything in red.
     """
     inside = ((points >= 0) & (points <= np.array(image.shape[:2]) - 1)).all(axis=1)
     if len(points) < 3 or inside.mean() < INSIDE:
@@ -30,7 +33,9 @@ def fit(image: NDArray[np.uint8], points: NDArray[np.float64]) -> float:
     found = _contrast(image, few(points[inside], MOST))
     if len(found) < 3 or np.abs(found).max() < FLAT:
         return float("nan")
-    return float(found.mean() / max(float(found.std(ddof=1)) / np.sqrt(len(found)), FLAT))
+    t = float(found.mean() / max(float(found.std(ddof=1)) / np.sqrt(len(found)), FLAT))
+    score = -float(ndtri(stdtr(len(found) - 1, -abs(t))))
+    return float(np.copysign(min(score, SUREST), t))
 
 
 def spot(image: NDArray[np.uint8], points: NDArray[np.float64]) -> float:
