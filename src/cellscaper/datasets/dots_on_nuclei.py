@@ -46,12 +46,17 @@ def spot(image: NDArray[np.uint8], points: NDArray[np.float64]) -> float:
 
 def shows_nuclei(image: NDArray[np.uint8]) -> bool:
     """Whether a bright image (H, W, 3) has dark spots, as with haematoxylin; not so faint stains and fluorescence."""
-    if float(np.median(darkness(image[::4, ::4]))) > DARK_GROUND:
+    if on_dark_ground(image):
         return False
     step = max(1, int(np.sqrt(image.shape[0] * image.shape[1] / _GRID)))
     axes = [np.arange(0, side, step, dtype=np.float64) for side in image.shape[:2]]
     places = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
     return float(np.quantile(_contrast(image, places), 0.95)) > SEEN
+
+
+def on_dark_ground(image: NDArray[np.uint8]) -> bool:
+    """Whether most of an image (H, W, 3) is dark, as in fluorescence."""
+    return float(np.median(darkness(image[::4, ::4]))) > DARK_GROUND
 
 
 def few(points: NDArray[np.float64], most: int) -> NDArray[np.float64]:

@@ -134,12 +134,14 @@ def test_right_dots_raise_no_alarm(world, tissue, tmp_path, look):
     assert not found.fault and not found.complains("nuclei")
 
 
-def test_swapped_tables_are_found_on_bright_nuclei(world, tissue, tmp_path):
+@pytest.mark.parametrize("off", [(1, 2), tuple(range(N))])
+def test_swapped_tables_are_found_on_bright_nuclei(world, tissue, tmp_path, off):
     def change(i, points, labels):
-        return (points[:, ::-1] if i in (1, 2) else points), labels
+        return (points[:, ::-1] if i in off else points), labels
 
     folder = write(world, tmp_path / "d", tissue, change, LOOKS["bright nuclei on a dark ground"])
-    assert named((1, 2)) in world.check(folder, "--mpp", "0.5").fault
+    assert f"the dots of {len(off)} of 8 images do not lie on nuclei" in (fault := world.check(folder).fault)
+    assert named(off) in fault
 
 
 def test_many_images_of_fewer_dots_are_named_together(world, tissue, tmp_path):
