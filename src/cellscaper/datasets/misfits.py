@@ -1,7 +1,7 @@
 """Images whose own dots do not lie on their nuclei, judged one by one, and what would make them fit.
 
-A fit is a normal score (`dots_on_nuclei`). On the 120 images of BRCA-M2C, and on 959 ninths of them with 10 dots and more,
-nothing is said of their own dots. Scales and tables of other images that are wrong reach 3.1 there at most.
+A fit is a normal score (`dots_on_nuclei`). On the 120 images of BRCA-M2C, and on 959 ninths of them with 10 dots and
+more, nothing is said of their own dots. Scales and tables of other images that are wrong reach 3.1 there at most.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

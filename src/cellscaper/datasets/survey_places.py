@@ -54,7 +54,8 @@ def check(
         (read.said if nuclei_under_dots.radius(profiles) else read.faults).append(units.upper_left(places))
         return
     judged = misfits.find(points, pixels, found.cells)
-    if (judged.whole or not judged.faults) and _fault(read, contradictions.other_frame(points, sample)):
+    usual = not judged.bright and (judged.whole or not judged.faults)
+    if usual and _fault(read, contradictions.other_frame(points, sample)):
         return
     read.faults.extend(judged.faults)
     if (told := misfits.doubt(judged, found.cells)) is not None:
