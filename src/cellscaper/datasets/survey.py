@@ -69,10 +69,13 @@ def survey(folder: Path, name: str, asked: Asked) -> Survey:
     try:
         return _survey(folder, name, asked, files, found)
     except CellscaperError as error:
-        left = [image for image, reason in found.reasons.items() if reason == discovery.NO_CELLS]
-        if not left:
-            raise
-        raise CellscaperError(f"{error}; {len(left)} more images have no file of cells, first {left[0]}") from error
+        raise CellscaperError(f"{error}{_without_cells(found)}") from error
+
+
+def _without_cells(found: discovery.Found) -> str:
+    """The end of a sentence about images that are missed; nothing without any."""
+    left = [image for image, reason in found.reasons.items() if reason == discovery.NO_CELLS]
+    return f"; {len(left)} more images have no file of cells, first {left[0]}" if left else ""
 
 
 def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: discovery.Found) -> Survey:
@@ -99,7 +102,7 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     decided, evidence = find_scale(asked, settings, files, found, read, sample, [*found.cells.values(), *lists])
     settings = settings.model_copy(update={"mpp": decided.mpp, "rescale": not AT_20X[0] <= decided.mpp <= AT_20X[1]})
     tell_scale(asked, decided, evidence, read)
-    where = {} if found.without else _where(settings, files, images, asked, read)
+    where = {} if found.without else _where(settings, files, found, images, asked, read)
     if (leak := on_both_sides(where)) is not None:
         read.said.append(leak)
     if lists and (against := against_folders(images, where, isinstance(split.val, str))) is not None:
@@ -173,19 +176,20 @@ def _decided(
 
 
 def _where(
-    settings: dots.Settings, files: FolderFiles, images: list[str], asked: Asked, read: WhatWasRead
-) -> dict[str, str]:
+    settings: dots.Settings, files: FolderFiles, found: discovery.Found, images: list[str], asked: Asked,
+    read: WhatWasRead,
+) -> dict[str, str]:  # fmt: skip
     """The split of each image; a split that cannot be made is a fault, and no image has one."""
     told = None if asked.all_train else too_few(len(images), settings.split)
     if told is not None:
-        read.faults.append(told)
+        read.faults.append(told + _without_cells(found))
         return {}
     try:
         return splits(settings, files, images)
     except CellscaperError as error:
         if asked.all_train:
             raise
-        read.faults.append(str(error))
+        read.faults.append(f"{error}{_without_cells(found)}")
         return {}
 
 

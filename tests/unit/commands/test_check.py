@@ -204,7 +204,10 @@ def test_what_is_wrong_is_said_and_no_configuration_written(records, tmp_path):
 
 
 def test_too_few_images_for_a_random_split_are_told_how_to_name_one(records, tmp_path):
-    with pytest.raises(CellscaperError, match=r"val = 0.1 of 3 images .* `split` .*train.txt, val.txt, test.txt"):
+    with pytest.raises(
+        CellscaperError,
+        match=r"3 images are too few for a split at random .* needs 6: .*train.txt, val.txt and test.txt",
+    ):
         check(make(tmp_path, records[:3]), "--mpp", "0.5")
     for record, name in zip(records, ("train", "val", "test"), strict=False):
         (tmp_path / f"{name}.txt").write_text(record.image_id)
