@@ -10,8 +10,8 @@ from cellscaper.datasets.split_lists import split_in
 
 _TCGA = re.compile(r"(?<![A-Za-z0-9])(TCGA-[A-Za-z0-9]{2}-[A-Za-z0-9]{4})(?![A-Za-z0-9])", re.I)
 _NAMED = re.compile(
-    r"(?<![A-Za-z0-9])((?:patient|pat|pt|p|subject|subj|donor|participant|case|biopsy|slide|wsi|block)"
-    r"[-_ .]?[A-Za-z]{0,3}\d+)(?![A-Za-z0-9])",
+    r"(?<![A-Za-z0-9])((?:patient|pat|pt|subject|subj|donor|participant|case|biopsy|slide|wsi)"
+    r"[-_ .]?[A-Za-z]{0,3}\d+|(?<!.)p[-_]?\d+)(?![A-Za-z0-9])",  # p3 at the beginning alone: patches are called so, too
     re.I,
 )
 _NO_PATIENT = frozenset(

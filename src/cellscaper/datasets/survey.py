@@ -69,7 +69,9 @@ def survey(folder: Path, name: str, asked: Asked) -> Survey:
     try:
         return _survey(folder, name, asked, files, found)
     except CellscaperError as error:
-        raise CellscaperError(f"{error}{_without_cells(found)}") from error
+        if not (more := _without_cells(found)):
+            raise
+        raise CellscaperError(f"{error}{more}") from error
 
 
 def _without_cells(found: discovery.Found) -> str:

@@ -16,6 +16,7 @@ def where(**splits):
         (["patient_03_a.png", "patient_04_a.png"], ["Patient_03_b.png"], "patient_03"),
         (["train/case 7/a.png", "train/case 8/a.png"], ["test/case 7/b.png"], "case 7"),
         (["slide-2_tile_1.png", "slide-3_tile_1.png"], ["slide-2_tile_2.png"], "slide-2"),
+        (["p1_a.png", "p2_a.png"], ["p1_b.png"], "p1"),
         (["P01/images/a.png", "P02/images/a.png"], ["P01/images/b.png"], "P01"),
         (["train/mueller/a.png", "train/meier/a.png", "train/huber/a.png"], ["test/meier/b.png"], "meier"),
     ],
@@ -37,6 +38,7 @@ def test_a_patient_in_two_splits_is_named(train, test, shown):
         (["tumor/a.png", "normal/b.png"], ["tumor/c.png"]),
         (["patient_1/a.png", "patient_2/a.png"], ["patient_3/a.png"]),
         (["slide_01.png", "slide_02.png"], ["slide_03.png"]),
+        (["a_p1.png", "b_p1.png", "b_p2.png"], ["c_p1.png"]),  # patches
         (["study_p1_a.png", "study_p1_b.png"], ["study_p1_c.png"]),  # all of one patient, or no patient at all
     ],
 )
