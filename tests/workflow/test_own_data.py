@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -77,6 +78,18 @@ def test_a_folder_is_checked_and_then_read_cut_and_planned(house, folder, tissue
     config = yaml.safe_load((house.folder / own).read_text(encoding="utf-8"))
     assert patches.common_size() == (128, 128) and len(patches) >= 200
     assert config["fields"]["w256"]["windows"]["stride"] in (4, 8, 16, 32)
+
+
+def test_the_printed_command_plans_when_it_is_pasted_in_a_fresh_folder(folder, tmp_path):
+    fresh = tmp_path / "somewhere else"
+    fresh.mkdir()
+    check = [sys.executable, "-m", "cellscaper", "check", str(folder), "-o", "my own.yaml", "--mpp", "0.5"]
+    said = subprocess.run(check, cwd=fresh, capture_output=True, text=True, check=True, encoding="utf-8").stdout
+    command = said.rstrip().splitlines()[-1].strip()
+    assert command.endswith(f"'{fresh}/my own.yaml'")
+    planned = subprocess.run(f"{command} -n", shell=True, cwd=fresh, capture_output=True, text=True, encoding="utf-8")
+    assert planned.returncode == 0, planned.stderr[-2000:]
+    assert "train_layout" in planned.stdout and "mine" in planned.stdout
 
 
 def rules_to_run(workflow, overlays):

@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import sys
 from pathlib import Path
 
 from cellscaper.commands import options
@@ -69,20 +70,38 @@ def run(args: argparse.Namespace) -> None:
     found = survey(folder.resolve(), args.name, asked)
     print("\n".join(found.lines))
     if found.faults:
-        raise CellscaperError(f"{len(found.faults)} faults keep the workflow from running: {found.faults[0]}")
+        raise CellscaperError(f"{_faults(len(found.faults))} the workflow from running: {found.faults[0]}")
     if output is None:
         print("\nNo configuration written; name one with -o my.yaml")
         return
     write_text(output, found.overlay)
     if (fault := cache_fault()) is not None:
         print(f"! {fault}")
-    print(f"\nWrote {output}. Run it:\n  {_command(found.preset, output)}")
+    where, command = _command(found.preset, output)
+    print(f"\nWrote {output}. Run it{where}:\n  {command}")
 
 
-def _command(preset: str, output: Path) -> str:
-    """The command that runs the workflow on a configuration, for a shell."""
+def _faults(number: int) -> str:
+    return "1 fault keeps" if number == 1 else f"{number} faults keep"
+
+
+def _command(preset: str, output: Path) -> tuple[str, str]:
+    """Where the command is to be run, and the command for a shell that runs the workflow on a configuration."""
+    from cellscaper.plan.house import INSTALLED, ROOT
+
+    here = Path.cwd()
+    if (here / "Snakefile").is_file() and (here / preset).is_file():
+        where, enter, house = "", "", here
+    elif ROOT != INSTALLED:
+        where, enter, house = "", f"cd {shlex.quote(str(ROOT))} && ", ROOT
+    else:
+        where, enter, house = f" in the folder of the workflow, which holds Snakefile and {preset}", "", here
+    beside = Path(sys.executable).with_name("snakemake")
+    program = ".venv/bin/snakemake"
+    if not (house / program).exists():
+        program = shlex.quote(str(beside)) if beside.exists() else "snakemake"
     profile = "--workflow-profile workflow/profiles/local --cores 2"
-    return f".venv/bin/snakemake {profile} --configfile {preset} {shlex.quote(str(output))}"
+    return where, f"{enter}{program} {profile} --configfile {preset} {shlex.quote(str(output.absolute()))}"
 
 
 def classes(text: str | None) -> dict[str, str | None] | None:

@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 
 from cellscaper.datasets import pictures
 from cellscaper.datasets.candidates import Candidates, preferred
+from cellscaper.datasets.identity import first_few
 from cellscaper.datasets.pairing import Pair
 from cellscaper.datasets.pictures import Picture
 from cellscaper.disk.formats.label_mask import ENDINGS as MASKS
@@ -92,9 +93,13 @@ def _bestseries(
         order = (".tif", ".tiff", ".png", ".bmp", ".jpg", ".jpeg")  # the same picture: without losses first
         best = sorted(best, key=lambda kind: order.index(PurePosixPath(kind).suffix.lower()))[:1]
     if len(best) > 1:
+        named = sorted((pair for pair in cases[0] if series(pair.image) in best), key=lambda pair: pair.image)
+        more = f", and {len(cases) - 1} more files of cells to several" if len(cases) > 1 else ""
+        kinds_in_words = " and ".join(best[:3]) + (f" and {len(best) - 3} more" if len(best) > 3 else "")
         raise CellscaperError(
-            f"{' and '.join(best)} fit the same dots: two pictures for each; name the images with --images "
-            f"{shlex.quote(best[0])}, or take the others away"
+            f"{named[0].cells} belongs to {len(named)} images by its name, {first_few([one.image for one in named])}"
+            f"{more}; if {kinds_in_words} are pictures of the same cells, name the images with --images "
+            f"{shlex.quote(best[0])}; if they are different images, put each file of cells into the folder of its image"
         )
     return best[0]
 

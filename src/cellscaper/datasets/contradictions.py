@@ -1,6 +1,6 @@
 """Files of cells that contradict their images: another size, another image's name, another direction of the axes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from cellscaper.datasets.candidates import Candidates
 from cellscaper.datasets.discovery import Found
 from cellscaper.datasets.folder_files import FolderFiles
+from cellscaper.datasets.frames import FRAMES
 from cellscaper.datasets.identity import Names
 from cellscaper.datasets.nuclei_under_dots import darkness, under
 from cellscaper.datasets.survey_state import WhatWasRead
@@ -25,14 +26,6 @@ _SCALES = np.geomspace(0.4, 2.6, 240).tolist()  # factors, 0.8 % apart
 MOST_TABLES = 400  # tables whose names of images are looked at
 
 _Points = NDArray[np.float64]
-_FRAMES: dict[str, Callable[[_Points, NDArray[np.float64]], _Points]] = {
-    "y and x swapped": lambda points, size: points[:, ::-1],
-    "y counted from below": lambda points, size: np.stack([size[0] - 1 - points[:, 0], points[:, 1]], 1),
-    "x counted from the right": lambda points, size: np.stack([points[:, 0], size[1] - 1 - points[:, 1]], 1),
-    "the image turned by half": lambda points, size: size - 1 - points,
-    "the image turned to the right": lambda points, size: np.stack([size[0] - 1 - points[:, 1], points[:, 0]], 1),
-    "the image turned to the left": lambda points, size: np.stack([points[:, 1], size[1] - 1 - points[:, 0]], 1),
-}
 
 
 def other_sizes(found: Found, read: WhatWasRead) -> str | None:
@@ -80,7 +73,9 @@ def other_images(files: FolderFiles, found: Found, read: WhatWasRead, candidates
     )
 
 
-def other_frame(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.uint8]]) -> str | None:
+def other_frame(
+    points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.uint8]], whose: str = "the dots"
+) -> str | None:
     """The sentence about dots on light places whose places in another frame are dark; None if they are not."""
     looked = {image: points[image] for image in sample if len(points.get(image, ()))}
     if sum(map(len, looked.values())) < FEWEST:
@@ -90,7 +85,7 @@ def other_frame(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.u
     if plain < usual - BRIGHT:
         return None  # nuclei are bright: no H&E
     gains = {}
-    for words, frame in _FRAMES.items():
+    for words, frame in FRAMES.items():
         moved = {image: frame(own, np.array(sample[image].shape[:2], float)) for image, own in looked.items()}
         inside = [((own >= 0) & (own < sample[image].shape[:2])).all(axis=1).mean() for image, own in moved.items()]
         if np.mean(inside) > 0.95:
@@ -103,7 +98,7 @@ def other_frame(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.u
     if not best:
         return None
     return (
-        f"the dots do not lie on nuclei, and with {best} they do (darker by {gain:.2f}): correct the files "
+        f"{whose} do not lie on nuclei, and with {best} they do (darker by {gain:.2f}): correct the files "
         "(columns of tables: --columns y=…,x=…); say --unit px if they are right"
     )
 

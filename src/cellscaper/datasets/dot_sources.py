@@ -8,7 +8,7 @@ import numpy as np
 
 from cellscaper.datasets.dot_file import DotFormat, Dots, labelled, read_cells
 from cellscaper.datasets.folder_files import FolderFiles, filled, has_place
-from cellscaper.datasets.identity import Names, image_ids
+from cellscaper.datasets.identity import Names, first_few, image_ids
 from cellscaper.datasets.record import SPLITS, random_split
 from cellscaper.datasets.split_lists import listing
 from cellscaper.disk.formats.annotated import Annotated
@@ -231,7 +231,9 @@ def _rows(cells: Annotated, images: list[str], file: Path) -> dict[str, np.ndarr
     for name, i in numbers.items():
         matched = names.find(name)
         if len(matched) > 1:
-            raise CellscaperError(f"{file}: image {short(name)} is {matched[0]} or {matched[1]}; add its folder")
+            raise CellscaperError(
+                f"{file}: image {short(name)} fits {len(matched)} images, {first_few(matched)}; add its folder"
+            )
         if matched:
             rows = order[edges[i] : edges[i + 1]]
             found[matched[0]] = np.sort(np.concatenate([found.get(matched[0], rows[:0]), rows]))

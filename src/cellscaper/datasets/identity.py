@@ -12,6 +12,12 @@ _ENDINGS = frozenset(
 )  # fmt: skip
 
 
+def first_few(names: Sequence[str], most: int = 3) -> str:
+    """The names, or the first of them and the number of the others: ``a, b, c and 4 more``."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 def image_ids(images: Sequence[str]) -> dict[str, str]:
     """A short name for each image: its stem where this is its alone, else its path without, or with, the suffix."""
     forms = [[PurePosixPath(one).stem, one.removesuffix(PurePosixPath(one).suffix), one] for one in images]

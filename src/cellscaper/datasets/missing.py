@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from cellscaper.datasets.candidates import Candidates
 from cellscaper.datasets.folder_files import FolderFiles
+from cellscaper.datasets.identity import Names, first_few
 from cellscaper.datasets.pictures import ENDINGS as PICTURES
 from cellscaper.datasets.unused import OTHER_PICTURES, OTHER_TABLES
 from cellscaper.disk.formats.annotations import READ
@@ -37,7 +38,8 @@ def no_cells(folder: FolderFiles, photos: Sequence[str], files: Sequence[str], c
     why = {name: told for name, told in candidates.why.items() if told}
     other = next((name for name in folder.paths if suffix(PurePosixPath(name)) in OTHER_TABLES), None)  # type: ignore[arg-type]
     if stranger is not None:
-        return f"{text} no file of dots named after one; {_expected(photos[0])}; {_stranger(stranger, candidates)}"
+        why_not = _stranger(stranger, candidates, Names(photos))
+        return f"{text} no file of dots named after one; {_expected(photos[0])}; {why_not}"
     better = [name for name in why if not name.lower().endswith(_LISTS)] or ([] if other else list(why))
     if better:
         first = next((name for name in better if name in files), better[0])
@@ -56,15 +58,24 @@ def _expected(image: str) -> str:
     )
 
 
-def _stranger(name: str, candidates: Candidates) -> str:
-    """What a file of cells calls its images, which are none of the folder."""
+def _stranger(name: str, candidates: Candidates, names: Names) -> str:
+    """What a file of cells calls its images, which are none of the folder, or several that it does not tell apart."""
     contents = candidates.contents(name)
     called = list(contents.images) if contents is not None else []
     if called:
-        return f"{name} is of {_shown(called)}"
+        return f"{name} is of {_shown(called)}" + _several(called, names)
     column = next((one for one in candidates.header(name) if names_an_image(one)), None)
     values = [] if column is None else list(candidates.column(name, column))
-    return f"column {column!r} of {name} has {_shown(values)}" if values else f"{name} is not"
+    return f"column {column!r} of {name} has {_shown(values)}" + _several(values, names) if values else f"{name} is not"
+
+
+def _several(called: Sequence[str], names: Names) -> str:
+    """That a name fits several images; nothing if none does."""
+    entry = next((one for one in called if len(names.find(one)) > 1), None)
+    if entry is None:
+        return ""
+    found = names.find(entry)
+    return f", and {entry[:60]!r} fits {len(found)} images: {first_few(found)}; name them there with their folders"
 
 
 def _shown(values: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cellscaper.datasets.identity import Names
+from cellscaper.datasets.identity import Names, first_few
 from cellscaper.datasets.pictures import words
 from cellscaper.datasets.record import SPLITS, read_text
 from cellscaper.disk.formats.text_table import find_separator, short, split_lines
@@ -129,7 +129,7 @@ def _matched(rows: Iterable[tuple[str, str]], names: Names, doubled: bool = Fals
         found = names.find(entry)
         if len(found) > 1:
             raise CellscaperError(
-                f"{place}: {short(entry)} names {len(found)} images, {found[0]} and {found[1]}; add their folders"
+                f"{place}: {short(entry)} names {len(found)} images, {first_few(found)}; add their folders"
             )
         if not found:
             unknown.append((place, entry))

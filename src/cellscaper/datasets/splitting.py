@@ -38,6 +38,27 @@ def find_split(
     return fractions, "at random: 70, 10 and 20 % of the images, seed 0", []
 
 
+def too_few(number: int, split: Lists | Fractions) -> str | None:
+    """The sentence about images that are too few for the fractions of a split; None if they are enough."""
+    if isinstance(split, Lists) or _enough(number, split):
+        return None
+    least = next(one for one in range(number, 1000) if _enough(one, split))
+    images = "1 image is" if number == 1 else f"{number} images are"
+    few = (
+        "add images, or cut large ones into several"
+        if number < len(SPLITS)
+        else "add images, or list those that you have in train.txt, val.txt and test.txt in the folder"
+    )
+    return f"{images} too few for a split at random into train, val and test, which needs {least}: {few}"
+
+
+def _enough(number: int, split: Fractions) -> bool:
+    held = [round(number * share) for share in (split.val, split.test)]
+    return all(one >= 1 or share == 0 for one, share in zip(held, (split.val, split.test), strict=True)) and (
+        number > sum(held) or split.train == 0
+    )
+
+
 def _lists(
     folder: FolderFiles, names: Names, used: set[str], reasons: dict[str, str]
 ) -> dict[str, list[tuple[str, Listing]]]:

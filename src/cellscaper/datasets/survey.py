@@ -16,10 +16,11 @@ from cellscaper.datasets.dot_file import DotFormat, in_px
 from cellscaper.datasets.dot_sources import Chosen, Sources, splits
 from cellscaper.datasets.doubtful_columns import decided
 from cellscaper.datasets.folder_files import FolderFiles
-from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.inspection import Cells
+from cellscaper.datasets.kept_pixels import KeptPixels
 from cellscaper.datasets.naming import named_classes
-from cellscaper.datasets.splitting import against_folders, find_split
+from cellscaper.datasets.patients import on_both_sides
+from cellscaper.datasets.splitting import against_folders, find_split, too_few
 from cellscaper.datasets.survey_overlay import PRESETS, overlay
 from cellscaper.datasets.survey_scale import find_scale, tell_scale
 from cellscaper.datasets.survey_start import starts
@@ -68,22 +69,28 @@ def survey(folder: Path, name: str, asked: Asked) -> Survey:
     try:
         return _survey(folder, name, asked, files, found)
     except CellscaperError as error:
-        left = [image for image, reason in found.reasons.items() if reason == discovery.NO_CELLS]
-        if not left:
+        if not (more := _without_cells(found)):
             raise
-        raise CellscaperError(f"{error}; {len(left)} more images have no file of cells, first {left[0]}") from error
+        raise CellscaperError(f"{error}{more}") from error
+
+
+def _without_cells(found: discovery.Found) -> str:
+    """The end of a sentence about images that are missed; nothing without any."""
+    left = [image for image, reason in found.reasons.items() if reason == discovery.NO_CELLS]
+    return f"; {len(left)} more images have no file of cells, first {left[0]}" if left else ""
 
 
 def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: discovery.Found) -> Survey:
     """The survey of the images and cells that were found."""
     images = sorted([*found.cells, *found.without])
-    read = WhatWasRead(sizes=_sizes(files, images))
+    pixels = KeptPixels(files.paths)
+    read = WhatWasRead(sizes=_sizes(pixels, images))
     tables = _tables(files, found, read, asked)
-    tables = _decided(folder, files, found, tables, asked)
+    tables = _decided(folder, files, found, tables, asked, pixels)
     read.said.extend(tables.said)
     settings = _settings(folder, found, tables, asked)
     _read_cells(settings, files, found, read)
-    sample = _sample(files, read)
+    sample = _sample(pixels, read)
     unit = survey_places.find_unit(asked, tables, read)
     settings = settings.model_copy(update={"unit": unit})
     mapping, names = _classes(asked, read)
@@ -97,13 +104,15 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     decided, evidence = find_scale(asked, settings, files, found, read, sample, [*found.cells.values(), *lists])
     settings = settings.model_copy(update={"mpp": decided.mpp, "rescale": not AT_20X[0] <= decided.mpp <= AT_20X[1]})
     tell_scale(asked, decided, evidence, read)
-    where = {} if found.without else splits(settings, files, images)
+    where = {} if found.without else _where(settings, files, found, images, asked, read)
+    if (leak := on_both_sides(where)) is not None:
+        read.said.append(leak)
     if lists and (against := against_folders(images, where, isinstance(split.val, str))) is not None:
         read.said.append(against)
     if where and (left := [image for image in images if image not in where]):
         read.said.append(f"{unused.counted(len(left), 'image')} in no list and left out {unused.shown(left)}")
     cells = _cells(settings, mapping, names, read, where)
-    survey_places.check(settings, files, found, read, sample, asked)
+    survey_places.check(settings, files, found, read, sample, pixels, asked)
     if found.without:
         read.faults.append(f"{len(found.without)} images have no dot file, first {found.without[0]}")
     factor = dots.MPP / decided.mpp if settings.rescale else 1.0
@@ -129,11 +138,11 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
 # -- reading -------------------------------------------------------------------------------------------------
 
 
-def _sizes(files: FolderFiles, images: Sequence[str]) -> dict[str, tuple[int, int]]:
+def _sizes(pixels: KeptPixels, images: Sequence[str]) -> dict[str, tuple[int, int]]:
     sizes = {}
     with Progress(len(images), "images") as progress:
         for image in images:
-            height, width = read_rgb(files.paths[image]).shape[:2]
+            height, width = pixels(image).shape[:2]
             sizes[image] = height, width
             progress.update()
     return sizes
@@ -157,7 +166,9 @@ def _tables(files: FolderFiles, found: discovery.Found, read: WhatWasRead, asked
     return find_tables(list(tables.values()), size_of, asked.columns, found.image_column)
 
 
-def _decided(folder: Path, files: FolderFiles, found: discovery.Found, tables: Tables, asked: Asked) -> Tables:
+def _decided(
+    folder: Path, files: FolderFiles, found: discovery.Found, tables: Tables, asked: Asked, pixels: KeptPixels
+) -> Tables:
     """The tables after a look at the pixels, where their columns can mean two things."""
     if not (tables.corner or tables.either) or tables.unit != "px":
         return tables
@@ -167,8 +178,26 @@ def _decided(folder: Path, files: FolderFiles, found: discovery.Found, tables: T
         form = DotFormat(columns, {}, settings.separator, settings.header)
         return Sources(settings, form, files).cells(Chosen(image, image, ""))[0].points
 
-    images = {image: read_rgb(files.paths[image]) for image in sorted(found.cells)[:8]}
+    images = {image: pixels(image) for image in sorted(found.cells)[:8]}
     return decided(tables, images, points)
+
+
+def _where(
+    settings: dots.Settings, files: FolderFiles, found: discovery.Found, images: list[str], asked: Asked,
+    read: WhatWasRead,
+) -> dict[str, str]:  # fmt: skip
+    """The split of each image; a split that cannot be made is a fault, and no image has one."""
+    told = None if asked.all_train else too_few(len(images), settings.split)
+    if told is not None:
+        read.faults.append(told + _without_cells(found))
+        return {}
+    try:
+        return splits(settings, files, images)
+    except CellscaperError as error:
+        if asked.all_train:
+            raise
+        read.faults.append(f"{error}{_without_cells(found)}")
+        return {}
 
 
 def _settings(folder: Path, found: discovery.Found, tables: Tables, asked: Asked) -> dots.Settings:
@@ -221,11 +250,11 @@ def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Fo
         )
 
 
-def _sample(files: FolderFiles, read: WhatWasRead) -> dict[str, NDArray[np.uint8]]:
+def _sample(pixels: KeptPixels, read: WhatWasRead) -> dict[str, NDArray[np.uint8]]:
     """The pixels of some images with dots."""
     filled = [image for image, cells in read.cells.items() if len(cells.points)]
     step = max(1, len(filled) // LOOKED_AT)
-    return {image: read_rgb(files.paths[image]) for image in filled[::step][:LOOKED_AT]}
+    return {image: pixels(image) for image in filled[::step][:LOOKED_AT]}
 
 
 # -- meaning -------------------------------------------------------------------------------------------------

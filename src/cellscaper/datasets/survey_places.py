@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper.datasets import contradictions, dots, nuclei_under_dots, units
+from cellscaper.datasets import contradictions, dots, misfits, nuclei_under_dots, units
 from cellscaper.datasets.candidates import Candidates
 from cellscaper.datasets.discovery import Found
 from cellscaper.datasets.dot_file import in_px
@@ -33,7 +33,7 @@ def find_unit(asked: Asked, tables: Tables, read: WhatWasRead) -> str:
 
 def check(
     settings: dots.Settings, files: FolderFiles, found: Found, read: WhatWasRead,
-    sample: Mapping[str, NDArray[np.uint8]], asked: Asked,
+    sample: Mapping[str, NDArray[np.uint8]], pixels: misfits.Pixels, asked: Asked,
 ) -> None:  # fmt: skip
     """Faults of dots outside their images, far too much inside, where no nuclei are, or of another image.
 
@@ -50,10 +50,16 @@ def check(
     if _fault(read, units.outside(places)) or asked.unit is not None:
         return
     if units.few_inside(places):
-        profiles = [nuclei_under_dots.profile(pixels, points[image]) for image, pixels in sample.items()]
+        profiles = [nuclei_under_dots.profile(sample[image], points[image]) for image in sample]
         (read.said if nuclei_under_dots.radius(profiles) else read.faults).append(units.upper_left(places))
         return
-    _fault(read, contradictions.other_frame(points, sample))
+    judged = misfits.find(points, pixels, found.cells)
+    usual = not judged.bright and (judged.whole or not judged.faults)
+    if usual and _fault(read, contradictions.other_frame(points, sample)):
+        return
+    read.faults.extend(judged.faults)
+    if (told := misfits.doubt(judged, found.cells)) is not None:
+        read.said.append(told)
 
 
 def _fault(read: WhatWasRead, told: str | None) -> bool:

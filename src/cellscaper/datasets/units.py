@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cellscaper.datasets.identity import first_few
+
 FEW_INSIDE = 0.75  # share of height and width within which all dots of all images raise doubts
 NEAR = 3.0  # px beyond the border within which cells may be cut by it
 FEWEST = 50  # dots that can raise them
@@ -53,18 +55,21 @@ def upper_left(images: Sequence[Placed]) -> str:
 
 def outside(images: Sequence[Placed]) -> str | None:
     """The sentence about dots outside their images; None if there are none."""
-    number, first, beyond, farthest = 0, "", [], 0.0
+    number, left, beyond, farthest = 0, [], [], 0.0
     for one in images:
         out = ((one.points < 0) | (one.points >= one.size)).any(axis=1)
         number += int(out.sum())
         if out.any():
             farthest = max(farthest, float(np.maximum(-one.points, one.points - np.array(one.size))[out].max()))
-        first = first or (one.name if out.any() else "")
+        left += [one.name] if out.any() else []
         if len(one.points):
             beyond.append((one.points.min(axis=0) >= one.size).any())
     if not number:
         return None
-    text = f"{number} dots lie outside their images, first in {first}: correct them or the order of y and x"
+    text = (
+        f"{number} dots lie outside their images, in {len(left)} of {len(images)} images: {first_few(left)}; correct "
+        "them or the order of y and x"
+    )
     if farthest <= NEAR:
         return text + f"; none by more than {farthest:.2g} px: are these cells that the border cuts?"
     height, width = reach(images)

@@ -1,6 +1,7 @@
 """`cellscaper check` on folders made from simulated tissue, in every format; what it says against the truth."""
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -203,7 +204,10 @@ def test_what_is_wrong_is_said_and_no_configuration_written(records, tmp_path):
 
 
 def test_too_few_images_for_a_random_split_are_told_how_to_name_one(records, tmp_path):
-    with pytest.raises(CellscaperError, match=r"val = 0.1 of 3 images .* `split` .*train.txt, val.txt, test.txt"):
+    with pytest.raises(
+        CellscaperError,
+        match=r"3 images are too few for a split at random .* needs 6: .*train.txt, val.txt and test.txt",
+    ):
         check(make(tmp_path, records[:3]), "--mpp", "0.5")
     for record, name in zip(records, ("train", "val", "test"), strict=False):
         (tmp_path / f"{name}.txt").write_text(record.image_id)
@@ -322,3 +326,21 @@ def test_maps_start_with_the_grid_and_the_settings_of_their_weights(monkeypatch,
     assert recipe["grid"] == {**section["grid"], "pad": 0} and recipe["init"] == checksum(file)
     assert recipe["settings"]["network"].items() >= network.items()
     assert recipe["condition"] == {"kind": "class_counts", "scale": 50.0, "drop": 0.1}
+
+
+def test_the_command_that_is_printed_can_be_pasted_in_any_folder(records, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "my data"
+    folder.mkdir()
+    make(folder, records)
+    monkeypatch.chdir(tmp_path)
+    cli.call(["check", "my data", "-o", "it's mine.yaml", "--mpp", "0.5"])
+    command = capsys.readouterr().out.rstrip().splitlines()[-1]
+    enter, to, then, program, *rest = shlex.split(command)
+    assert (enter, to, then) == ("cd", str(REPOSITORY), "&&")
+    preset, own = rest[rest.index("--configfile") + 1 :]
+    assert (REPOSITORY / program).exists() and (REPOSITORY / preset).is_file()
+    assert own == str(tmp_path / "it's mine.yaml") and Path(own).is_file()
+
+    monkeypatch.chdir(REPOSITORY)
+    cli.call(["check", str(folder), "-o", own, "--mpp", "0.5"])
+    assert shlex.split(capsys.readouterr().out.rstrip().splitlines()[-1]) == [program, *rest]

@@ -176,3 +176,33 @@ def test_label_masks_are_read_beside_tables_without_places(world, tmp_path):
     result = world.check(tmp_path / "d")
     assert result.cells == world.total()
     assert result.complains("6 tables are not used", "no two numbers for y and x")
+
+
+def four(world, folder):
+    for name in "abcd":
+        world.save(folder / name)
+    return folder
+
+
+def test_tables_that_fit_four_images_by_their_names_are_told_with_the_images(world, tmp_path):
+    folder = four(world, tmp_path / "d")
+    for i in range(world.n):
+        world.table(folder / f"tables/s_{i:02d}.csv", i)
+    fault = world.check(folder).fault
+    assert "tables/s_00.csv belongs to 4 images by its name, a/s_00.png, b/s_00.png, c/s_00.png and 1 more" in fault
+    assert (
+        "5 more files of cells to several" in fault
+        and "a/*.png and b/*.png and c/*.png and 1 more are" in fault
+        and "--images 'a/*.png'" in fault
+    )
+    assert world.right(world.check(folder, "--images", "a/*.png"))
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_names_in_a_table_that_fit_four_images_are_told_with_the_images(world, tmp_path, others):
+    folder = four(world, tmp_path / "d")
+    rows = ["image,y,x,class", *(f"s_00.png,{y},{x},{c}" for y, x, c in world.cells(0))]
+    rows += [f"{'a/' * others}s_01.png,{y},{x},{c}" for y, x, c in world.cells(1)]
+    (folder / "cells.csv").write_text("\n".join(rows) + "\n")
+    fault = world.check(folder).fault
+    assert "'s_00.png' fits 4 images" in fault and "a/s_00.png, b/s_00.png, c/s_00.png and 1 more" in fault
