@@ -9,6 +9,7 @@ from cellscaper.commands import options
 from cellscaper.errors import CellscaperError
 from cellscaper.run.output import cache_fault
 
+UNITS = ("px", "um", "µm", "fraction")
 HELP = "read a folder of images and dots, report what is in it, write a configuration that runs it"
 DESCRIPTION = """\
 Read images (8-bit RGB) and the cells of each: CSV and other text tables, GeoJSON (QuPath: points, or outlines whose
@@ -38,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="file of cells of an image, {stem} is its name without ending; else it is found",
     )
     parser.add_argument(
-        "--unit", choices=("px", "um", "µm", "fraction"), help="of the places of cells; else it is found"
+        "--unit", choices=UNITS, help="of the places of cells; else it is found"
     )
     parser.add_argument(
         "--columns",
@@ -61,8 +62,7 @@ def run(args: argparse.Namespace) -> None:
     from cellscaper.datasets.survey_state import Asked
     from cellscaper.disk.files import write_text
 
-    unit = "um" if args.unit == "µm" else args.unit
-    asked = Asked(mpp, options.columns(args.columns), classes(args.classes), args.images, args.dots, unit)
+    asked = Asked(mpp, options.columns(args.columns), classes(args.classes), args.images, args.dots, unit(args.unit))
     try:
         str(folder.resolve()).encode("utf-8")
     except UnicodeEncodeError as error:
@@ -102,6 +102,11 @@ def _command(preset: str, output: Path) -> tuple[str, str]:
         program = shlex.quote(str(beside)) if beside.exists() else "snakemake"
     profile = "--workflow-profile workflow/profiles/local --cores 2"
     return where, f"{enter}{program} {profile} --configfile {preset} {shlex.quote(str(output.absolute()))}"
+
+
+def unit(text: str | None) -> str | None:
+    """The unit of places as settings name it."""
+    return "um" if text == "µm" else text
 
 
 def classes(text: str | None) -> dict[str, str | None] | None:

@@ -44,6 +44,7 @@ class Survey:
     settings          of the reader `dots`: places, classes, scale, split; ``scale``, ``split``: in words how found
     cells             of the images that have a dot file, px of the file
     paths, without    the file of each image, by name; the images that have no dot file
+    misplaced         the faults of places of cells
     said              sentences about what was guessed or left out
     """
 
@@ -57,6 +58,7 @@ class Survey:
     cells: list[Cells]
     paths: Mapping[str, Path]
     without: list[str]
+    misplaced: list[str]
     said: list[str]
 
 
@@ -112,7 +114,9 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     if where and (left := [image for image in images if image not in where]):
         read.said.append(f"{unused.counted(len(left), 'image')} in no list and left out {unused.shown(left)}")
     cells = _cells(settings, mapping, names, read, where)
+    before = len(read.faults)
     survey_places.check(settings, files, found, read, sample, pixels, asked)
+    misplaced = read.faults[before:]
     if found.without:
         read.faults.append(f"{len(found.without)} images have no dot file, first {found.without[0]}")
     factor = dots.MPP / decided.mpp if settings.rescale else 1.0
@@ -131,6 +135,7 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
         cells,
         {image: files.paths[image] for image in images},
         sorted(found.without),
+        misplaced,
         read.said,
     )
 

@@ -198,6 +198,17 @@ def test_dots_outside_their_image(folder, records):
     assert "1 dots lie outside their images, first in" in refused()
 
 
+def test_dots_that_miss_the_nuclei(folder, records, capfd):
+    for one in records:
+        inside = one.points.max(axis=1) < min(one.image.shape[:2])
+        rows = zip(one.points[inside].tolist(), one.labels[inside].tolist(), strict=True)
+        text = "y,x,class\n" + "".join(f"{x},{y},{CLASSES[k]}\n" for (y, x), k in rows)
+        (folder / f"{one.image_id}.csv").write_text(text, encoding="utf-8")
+    assert "do not lie on nuclei, and with y and x swapped they do" in refused()
+    call("--unit", "px")
+    assert Path("images/image0002.png").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -20,8 +20,9 @@ def folder_sources(folder: Path, found: Survey, layouts: LayoutSet) -> tuple[Lay
     """The cells of the training images, and a function that reads the pixels of image number i.
 
     Classes come in the order of the layouts', then those that only the folder has. Log lines say what is left out.
-    Without lists of a split, all images are training images. CellscaperError for dots outside their image, for classes
-    of the layouts' cells that the folder lacks, and for a folder with lists where an image has no dots.
+    Without lists of a split, all images are training images. CellscaperError for dots outside their image or off its
+    nuclei, for classes of the layouts' cells that the folder lacks, and for a folder with lists where an image has no
+    dots.
     """
     listed = not isinstance(found.settings.split, dots.Fractions)
     if listed and found.without:
@@ -36,6 +37,8 @@ def folder_sources(folder: Path, found: Survey, layouts: LayoutSet) -> tuple[Lay
             f"{folder}: {sum(int(one.outside.sum()) for one in outside)} dots lie outside their images, first in "
             f"{outside[0].name}; correct them or the order of y and x (`cellscaper check` reports more)"
         )
+    if found.misplaced:
+        raise CellscaperError(f"{folder}: {found.misplaced[0]}")
     names = found.settings.classes
     used = [layouts.classes[label] for label in np.unique(layouts.labels).tolist()]
     lacking = [name for name in used if name not in names]
