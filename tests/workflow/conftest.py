@@ -6,8 +6,8 @@ marked `long` are run by `make test-long` alone, tests marked `alone` measure ti
 
 import compileall
 import fcntl
+import functools
 import json
-import math
 import os
 import re
 import resource
@@ -15,6 +15,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -125,9 +126,13 @@ class Workflow:
         profiles = ["--workflow-profile", profile, "--cores", str(cores)]
         return [sys.executable, "-m", "snakemake", *profiles, *arguments, *configs]
 
-    def snakemake(self, *arguments: str, **options: Any) -> Ended:
-        """Run Snakemake here; options as of `command`."""
-        return self.run(self.command(*arguments, **options))
+    def snakemake(self, *arguments: str, anew: bool = False, **options: Any) -> Ended:
+        """Run Snakemake here; options as of `command`. ``anew``: as a program of its own, imports included."""
+        command = self.command(*arguments, **options)
+        if anew:
+            return self.run(command)
+        with tempfile.TemporaryDirectory() as log:
+            return snakemakes().run(self, command, log=Path(log), environment=self.environment)
 
     def planned(self, *arguments: str, **options: Any) -> tuple[list[Job], Ended]:
         """The jobs of a dry run, without `all`, and how it went."""
@@ -240,7 +245,7 @@ def papers(house: Workflow, shared: Path) -> tuple[list[Job], float]:
     lizard = f"datasets={{'lizard': {{'path': '{folder}'}}}}"
 
     def plan() -> list[Any]:
-        planned, ended = house.planned("--config", lizard, overlays=(), cores=4)
+        planned, ended = house.planned("--config", lizard, overlays=(), cores=4, anew=True)
         return [[asdict(job) for job in planned], ended.cpu]
 
     found, cpu = once(shared, "papers", plan)
@@ -248,14 +253,14 @@ def papers(house: Workflow, shared: Path) -> tuple[list[Job], float]:
 
 
 class Forks:
-    """Runs stages in forks of one process: the seconds of imports are paid once."""
+    """Runs stages, or Snakemake, in forks of one process: the seconds of imports are paid once."""
 
-    def __init__(self, workflow: Workflow):
-        program = str(Path(__file__).with_name("stage_forks.py"))
+    def __init__(self, what: str, workflow: Workflow | None = None):
+        program = str(Path(__file__).with_name("program_forks.py"))
         self._process = subprocess.Popen(
-            [sys.executable, program],
-            cwd=workflow.folder,
-            env=workflow.environment,
+            [sys.executable, program, what],
+            cwd=workflow.folder if workflow else None,
+            env=workflow.environment if workflow else None,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -268,21 +273,22 @@ class Forks:
         limit: int | None = None,
         meanwhile: Callable[[int], None] | None = None,
         log: Path | None = None,
+        environment: dict[str, str] | None = None,
     ) -> Ended:
-        """Run a stage's command in a workflow's folder to its end.
+        """Run a command in a workflow's folder to its end.
 
         ``limit``: the first write beyond so many bytes kills it. ``meanwhile(pid)`` is called while it runs. ``log``:
-        the folder of what it prints, if not the workflow's.
+        the folder of what it prints, if not the workflow's. ``environment``: if not that of the process.
         """
         log, began = (log or workflow.folder) / "stage.log", time.monotonic()
         order = {"command": command, "folder": str(workflow.folder), "log": str(log), "limit": limit}
-        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.write(json.dumps({**order, "environment": environment}) + "\n")
         self._process.stdin.flush()
         pid = int(self._process.stdout.readline())
         if meanwhile is not None:
             meanwhile(pid)
-        status = int(self._process.stdout.readline())
-        return Ended(status, log.read_text(errors="replace"), time.monotonic() - began, math.nan)
+        status, cpu = self._process.stdout.readline().split()
+        return Ended(int(status), log.read_text(errors="replace"), time.monotonic() - began, float(cpu))
 
     def close(self) -> None:
         self._process.stdin.close()
@@ -292,9 +298,15 @@ class Forks:
 @pytest.fixture(scope="session")
 def forks(house: Workflow):
     """Runs stages quickly."""
-    forks = Forks(house)
+    forks = Forks("stages", house)
     yield forks
     forks.close()
+
+
+@functools.cache
+def snakemakes() -> Forks:
+    """Runs Snakemake quickly; its process ends when this one does, since nobody writes to it any more."""
+    return Forks("snakemake")
 
 
 @pytest.fixture

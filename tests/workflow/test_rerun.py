@@ -87,7 +87,7 @@ def test_every_cell_of_a_row_that_is_run_has_a_value(finished):
 
 
 def test_second_call_does_nothing_within_ten_seconds(copy):
-    ended = copy.snakemake()
+    ended = copy.snakemake(anew=True)
     assert ended.status == 0
     assert "Nothing to be done" in ended.text
     assert ended.cpu < 10, f"{ended.cpu:.1f} s of CPU, {ended.seconds:.1f} s"

@@ -28,7 +28,7 @@ def imported(house, jobs, tmp_path_factory):
     """The modules of a Snakemake that has parsed the workflow, and of one that has listed all jobs."""
     own = house.copy(tmp_path_factory.mktemp("imported") / "house")
     (own.folder / "reporting.smk").write_text(REPORTING, encoding="utf-8")
-    ended = own.snakemake("--snakefile", "reporting.smk", "--dry-run", "--forceall")
+    ended = own.snakemake("--snakefile", "reporting.smk", "--dry-run", "--forceall", anew=True)
     assert ended.status == 0, ended.text
     assert f"total {len(jobs) + 1}" in " ".join(ended.text.split())  # with `all`
     (line,) = [line for line in ended.text.splitlines() if line.startswith("MODULES ")]
