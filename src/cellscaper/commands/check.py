@@ -38,9 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATTERN",
         help="file of cells of an image, {stem} is its name without ending; else it is found",
     )
-    parser.add_argument(
-        "--unit", choices=UNITS, help="of the places of cells; else it is found"
-    )
+    parser.add_argument("--unit", choices=UNITS, help="of the places of cells; else it is found")
     parser.add_argument(
         "--columns",
         metavar="A,B,…",
