@@ -9,6 +9,8 @@ from cellscaper.datasets.identity import Names
 from cellscaper.datasets.pictures import words
 from cellscaper.datasets.record import SPLITS
 from cellscaper.datasets.split_lists import ENDINGS, Listing, folder_splits, listed_splits, listing, split_in
+from cellscaper.datasets.splits_of_cells import table_of_cells
+from cellscaper.disk.formats.reading import suffix
 from cellscaper.disk.formats.text_table import short
 from cellscaper.errors import CellscaperError
 
@@ -69,6 +71,10 @@ def _lists(
     if any(name.lower().endswith(ENDINGS) for name in gone):
         raise CellscaperError(f"{gone[0]} is a link that leads nowhere; give the list of images, or take the link away")
     few = _few_tables(folder, used)
+    common = [name for name in sorted(used) if _is_common(name, used, names)]
+    for name in common if len(common) == 1 else ():
+        for one, own in table_of_cells(folder.paths[name], names).items():
+            found.setdefault(one, []).append((name, own))
     for name, path in folder.paths.items():
         inner = PurePosixPath(name)
         if inner.suffix.lower() not in ENDINGS or path.stat().st_size > 50_000_000:
@@ -139,8 +145,16 @@ def _few_tables(folder: FolderFiles, used: set[str]) -> set[str]:
 
 
 def _parts(path: Path, names: Names) -> dict[str, Listing]:
-    """The images of each split in a table or an object for all of them, as far as it names images."""
-    found = {one: listing(path, names, one) for one in sorted(listed_splits(path))}
+    """The images of each split in a table or an object for all of them, as far as it names images.
+
+    CellscaperError with the line for an image that is in no split, where most images of the table are in one.
+    """
+    try:
+        found = {one: listing(path, names, one) for one in sorted(listed_splits(path))}
+    except CellscaperError:
+        if _names_images(path, names):
+            raise
+        return {}
     return {one: own for one, own in found.items() if own.images}
 
 
@@ -154,7 +168,7 @@ def _names_images(path: Path, names: Names) -> bool:
 
 def _is_common(name: str, used: set[str], names: Names) -> bool:
     """Whether a used file holds cells of several images, so that it may be a list of them, too."""
-    return len(used) < max(2, len(names.images)) and PurePosixPath(name).suffix.lower() in (".csv", ".tsv", ".json")
+    return len(used) < max(2, len(names.images)) and suffix(Path(name)) in (".csv", ".tsv", ".json")
 
 
 def _is_list(path: PurePosixPath) -> bool:

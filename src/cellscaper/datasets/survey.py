@@ -20,6 +20,7 @@ from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.kept_pixels import KeptPixels
 from cellscaper.datasets.naming import named_classes
 from cellscaper.datasets.patients import on_both_sides
+from cellscaper.datasets.splits_of_cells import unread
 from cellscaper.datasets.splitting import against_folders, find_split, too_few
 from cellscaper.datasets.survey_overlay import PRESETS, overlay
 from cellscaper.datasets.survey_scale import find_scale, tell_scale
@@ -102,6 +103,8 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     if asked.all_train and isinstance(split, dots.Fractions):
         split, split_how = dots.Fractions(train=1.0), "no lists: all images"
     settings = settings.model_copy(update={"split": split, "classes": tuple(names), "class_map": mapping})
+    if (told := unread(files, list(dict.fromkeys(found.cells.values())), lists)) is not None:
+        read.said.append(told)
     _tell_unused(files, found, lists, images, settings, read)
     decided, evidence = find_scale(asked, settings, files, found, read, sample, [*found.cells.values(), *lists])
     settings = settings.model_copy(update={"mpp": decided.mpp, "rescale": not AT_20X[0] <= decided.mpp <= AT_20X[1]})
