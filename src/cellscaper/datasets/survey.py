@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper.datasets import discovery, dots, survey_places, unused
+from cellscaper.datasets import discovery, dots, same_images, survey_places, unused
 from cellscaper.datasets.class_name_files import names_in_files
 from cellscaper.datasets.dot_file import DotFormat, in_px
 from cellscaper.datasets.dot_sources import Chosen, Sources, splits
@@ -87,7 +87,8 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     """The survey of the images and cells that were found."""
     images = sorted([*found.cells, *found.without])
     pixels = KeptPixels(files.paths)
-    read = WhatWasRead(sizes=_sizes(pixels, images))
+    read = WhatWasRead()
+    _look(pixels, images, read)
     tables = _tables(files, found, read, asked)
     tables = _decided(folder, files, found, tables, asked, pixels)
     read.said.extend(tables.said)
@@ -112,6 +113,7 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     where = {} if found.without else _where(settings, files, found, images, asked, read)
     if (leak := on_both_sides(where)) is not None:
         read.said.append(leak)
+    read.said += same_images.told(same_images.same(files.paths, read.thumbnails, read.sizes), where)
     if lists and (against := against_folders(images, where, isinstance(split.val, str))) is not None:
         read.said.append(against)
     if where and (left := [image for image in images if image not in where]):
@@ -146,14 +148,14 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
 # -- reading -------------------------------------------------------------------------------------------------
 
 
-def _sizes(pixels: KeptPixels, images: Sequence[str]) -> dict[str, tuple[int, int]]:
-    sizes = {}
+def _look(pixels: KeptPixels, images: Sequence[str], read: WhatWasRead) -> None:
+    """The sizes and mean colours of all images."""
     with Progress(len(images), "images") as progress:
         for image in images:
-            height, width = pixels(image).shape[:2]
-            sizes[image] = height, width
+            found = pixels(image)
+            read.sizes[image] = int(found.shape[0]), int(found.shape[1])
+            read.thumbnails[image] = same_images.thumbnail(found)
             progress.update()
-    return sizes
 
 
 def _tables(files: FolderFiles, found: discovery.Found, read: WhatWasRead, asked: Asked) -> Tables:
