@@ -15,9 +15,10 @@ from cellscaper.datasets.class_name_files import names_in_files
 from cellscaper.datasets.dot_file import DotFormat, in_px
 from cellscaper.datasets.dot_sources import Chosen, Sources, splits
 from cellscaper.datasets.doubtful_columns import decided
-from cellscaper.datasets.folder_files import FolderFiles
+from cellscaper.datasets.folder_files import FolderFiles, has_place
 from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.kept_pixels import KeptPixels
+from cellscaper.datasets.missing import without_cells
 from cellscaper.datasets.naming import named_classes
 from cellscaper.datasets.patients import on_both_sides
 from cellscaper.datasets.splits_of_cells import unread
@@ -123,7 +124,7 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     survey_places.check(settings, files, found, read, sample, pixels, asked)
     misplaced = read.faults[before:]
     if found.without:
-        read.faults.append(f"{len(found.without)} images have no dot file, first {found.without[0]}")
+        read.faults.append(without_cells(found.without, [one for one in found.dots if not has_place(one)]))
     factor = dots.MPP / decided.mpp if settings.rescale else 1.0
     report = Report(settings, tables.how, cells, factor, decided.words, split_how, read.said, read.faults)
     settings = dots.Settings.model_validate(settings.model_dump())
