@@ -20,6 +20,7 @@ from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.kept_pixels import KeptPixels
 from cellscaper.datasets.missing import without_cells
 from cellscaper.datasets.naming import named_classes
+from cellscaper.datasets.odd_classes import emptied, odd
 from cellscaper.datasets.patients import on_both_sides
 from cellscaper.datasets.splits_of_cells import unread
 from cellscaper.datasets.splitting import against_folders, find_split, too_few
@@ -98,7 +99,7 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     sample = _sample(pixels, read)
     unit = survey_places.find_unit(asked, tables, read)
     settings = settings.model_copy(update={"unit": unit})
-    mapping, names = _classes(asked, read)
+    mapping, names = _classes(asked, read, found.cells)
     if asked.classes is None and (told := names_in_files(files, list(mapping))) is not None:
         read.said.append(told)
     split, split_how, lists = find_split(files, images, set(found.cells.values()), found.reasons)
@@ -271,10 +272,12 @@ def _sample(pixels: KeptPixels, read: WhatWasRead) -> dict[str, NDArray[np.uint8
 # -- meaning -------------------------------------------------------------------------------------------------
 
 
-def _classes(asked: Asked, read: WhatWasRead) -> tuple[dict[str, str | None], list[str]]:
+def _classes(asked: Asked, read: WhatWasRead, files: Mapping[str, str]) -> tuple[dict[str, str | None], list[str]]:
     """Class in the files → name, and the names in order; what is merged or left out is said."""
     written = Counter(name for cells in read.cells.values() for name in cells.names)
     mapping, said = named_classes(written, asked.classes)
+    by_image = {image: Counter(cells.names) for image, cells in read.cells.items()}
+    said += [told for told in (odd(by_image, files), emptied(by_image, mapping)) if told is not None]
     read.said += said
     names = list(dict.fromkeys(one for one in mapping.values() if one is not None))
     if not names:

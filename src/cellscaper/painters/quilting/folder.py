@@ -8,6 +8,7 @@ import numpy as np
 from cellscaper.datasets import dots
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.survey import Survey
+from cellscaper.disk.formats.class_names import spelled_as
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.painters.quilting.sources import Image
@@ -19,7 +20,7 @@ SAME = 0.02  # share by which two scales may differ without rescaling
 def folder_sources(folder: Path, found: Survey, layouts: LayoutSet) -> tuple[LayoutSet, Callable[[int], Image]]:
     """The cells of the training images, and a function that reads the pixels of image number i.
 
-    Classes come in the order of the layouts', then those that only the folder has. Log lines say what is left out.
+    Classes come in the order of the layouts', then those that only the folder has; capitals do not count. Log lines say what is left out.
     Without lists of a split, all images are training images. CellscaperError for dots outside their image or off its
     nuclei, for classes of the layouts' cells that the folder lacks, and for a folder with lists where an image has no
     dots.
@@ -39,7 +40,7 @@ def folder_sources(folder: Path, found: Survey, layouts: LayoutSet) -> tuple[Lay
         )
     if found.misplaced:
         raise CellscaperError(f"{folder}: {found.misplaced[0]}")
-    names = found.settings.classes
+    names = spelled_as(found.settings.classes, layouts.classes)
     used = [layouts.classes[label] for label in np.unique(layouts.labels).tolist()]
     lacking = [name for name in used if name not in names]
     if lacking:
