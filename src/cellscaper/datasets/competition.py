@@ -158,7 +158,9 @@ def _tie(
 ) -> str:
     """The sentence about images with two files of cells: with a pattern only where it has a file for all images."""
     one, other = (by_image[shared[0]][pattern].cells for pattern in both)
-    text = f"{one} and {other} fit the same image, {'1 image has' if len(shared) == 1 else f'{len(shared)} images have'}"
+    text = (
+        f"{one} and {other} fit the same image, {'1 image has' if len(shared) == 1 else f'{len(shared)} images have'}"
+    )
     text += " two such files"
     number = len(by_image[shared[0]])
     whole = [f"--dots {shlex.quote(p)}" for p in both if all(p in own for own in by_image.values())]
@@ -166,7 +168,9 @@ def _tie(
         text += f"; name one with {' or '.join(whole)}"
     else:
         which = "that image" if len(shared) == 1 else f"each of them, {first_few(list(shared))}"
-        text += f", and they differ; remove one of the two files of {which}" + f", or name {''.join(whole)}" * bool(whole)
+        text += f", and they differ; remove one of the two files of {which}" + f", or name {''.join(whole)}" * bool(
+            whole
+        )
     if _apart(candidates, one, other):
         text += f"; if each of the {number} holds other cells, put them into one file{_AS_ONE[one.endswith(MASKS)]}"
     return text

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 from cellscaper.datasets.candidates import Candidates
 from cellscaper.datasets.folder_files import FolderFiles
-from cellscaper.datasets.identity import Names, first_few
+from cellscaper.datasets.identity import Names, first_few, number_of
 from cellscaper.datasets.pictures import ENDINGS as PICTURES
 from cellscaper.datasets.unused import OTHER_PICTURES, OTHER_TABLES, counted
 from cellscaper.disk.formats.annotations import READ
@@ -31,7 +31,7 @@ def no_image(folder: FolderFiles, pattern: str | None) -> str:
 
 def no_cells(folder: FolderFiles, photos: Sequence[str], files: Sequence[str], candidates: Candidates) -> str:
     """A folder with images and no cells of theirs; of several reasons the one that leads on."""
-    text = f"{folder.root} holds {'1 image' if len(photos) == 1 else f'{len(photos)} images'} and"
+    text = f"{folder.root} holds {number_of(len(photos), 'image')} and"
     stranger = next(
         (name for name in files[:MOST] if (own := candidates.contents(name)) is not None and len(own.points)), None
     )

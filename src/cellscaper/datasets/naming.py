@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping
 
+from cellscaper.datasets.identity import number_of
 from cellscaper.disk.formats.class_names import UNCLASSIFIED, alike, spellings, tidy
 from cellscaper.errors import CellscaperError
 
@@ -32,7 +33,7 @@ def named_classes(
             raise CellscaperError(
                 f"class {unknown[0]!r} of the files is not among --classes {', '.join(mapping)}; add "
                 f"{_pasted(unknown[0], 'NAME')}, or {_pasted(unknown[0], '')} to leave its "
-                f"{counted_cells(written[unknown[0]])} out"
+                f"{number_of(written[unknown[0]], 'cell')} out"
             )
     else:
         mapping = _found(written)
@@ -46,10 +47,10 @@ def named_classes(
         words = [f"{name!r}" for name in out if name != UNCLASSIFIED]
         hint = f"; --classes …,{UNCLASSIFIED}=NAME keeps them" if given is None else ""
         as_written = f" (also written {', '.join(words)})" if words else ""
-        said.append(f"{counted_cells(number)} without a class{as_written} {_are(number)} left out{hint}")
+        said.append(f"{number_of(number, 'cell')} without a class{as_written} {_are(number)} left out{hint}")
     for name, number in written.items():
         if name not in nothing and mapping.get(name) is None and number:
-            said.append(f"{counted_cells(number)} of class {name} {_are(number)} left out")
+            said.append(f"{number_of(number, 'cell')} of class {name} {_are(number)} left out")
     names = sorted({one for one in mapping.values() if one is not None})
     said += [
         f"classes {', '.join(group)} are alike: one class? --classes can give them one name" for group in alike(names)
@@ -68,10 +69,6 @@ def named_classes(
 def means_nothing(name: str) -> bool:
     """Whether a class in a file says that a cell has none."""
     return name.casefold() in NO_CLASS
-
-
-def counted_cells(number: int) -> str:
-    return "1 cell" if number == 1 else f"{number} cells"
 
 
 def _are(number: int) -> str:
@@ -97,7 +94,7 @@ def _ignored(written: Mapping[str, int], mapping: Mapping[str, str | None]) -> l
     option = ",".join(
         _written(name, "" if name in stars or new is None else new) for name, new in mapping.items() if written[name]
     )
-    shown = ", ".join(f"{name} ({counted_cells(written[name])})" for name in stars)
+    shown = ", ".join(f"{name} ({number_of(written[name], 'cell')})" for name in stars)
     return [
         f"{'class' if len(stars) == 1 else 'classes'} {shown}: by the * QuPath means that it is ignored; to leave it "
         f"out: --classes {shlex.quote(option)}"

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from cellscaper.datasets.identity import first_few
-from cellscaper.datasets.naming import counted_cells, means_nothing
+from cellscaper.datasets.identity import first_few, number_of
+from cellscaper.datasets.naming import means_nothing
 
 FEWEST = 4  # files that can say what is usual
 RARE = 0.25  # most of the files that are odd
@@ -16,13 +16,18 @@ def emptied(names: Mapping[str, Counter[str]], mapping: Mapping[str, str | None]
     lost = [image for image, own in names.items() if own and all(mapping.get(name) is None for name in own)]
     if not lost:
         return None
-    number = "1 image has" if len(lost) == 1 else f"{len(lost)} images have"
+    number = (
+        "1 image has no cell of a class and counts"
+        if len(lost) == 1
+        else (f"{len(lost)} images have no cell of a class and count")
+    )
     own = names[lost[0]]
     of = "without a class" if all(map(means_nothing, own)) else f"of class {', '.join(sorted(own)[:3])}"
     return (
-        f"{number} no cell of a class and count as empty, first {lost[0]}, whose {counted_cells(sum(own.values()))} "
-        f"{'is' if sum(own.values()) == 1 else 'are'} {of}: if cells are there, give them classes or take the image away"
-    ).replace("1 image has no cell of a class and count", "1 image has no cell of a class and counts")
+        f"{number} as empty, first {lost[0]}, whose {number_of(sum(own.values()), 'cell')} "
+        f"{'is' if sum(own.values()) == 1 else 'are'} {of}: if cells "
+        "are there, give them classes or take the image away"
+    )
 
 
 def odd(names: Mapping[str, Counter[str]], files: Mapping[str, str]) -> str | None:
@@ -50,10 +55,10 @@ def odd(names: Mapping[str, Counter[str]], files: Mapping[str, str]) -> str | No
     first = found[0]
     more = "" if len(found) == 1 else f" and {len(found) - 1} more"
     own_names = sorted(name for name in names[first] if not means_nothing(name))
+    others = number_of(len(held) - len(found), "image")
     return (
-        f"{files[first]}{more} {'has' if len(found) == 1 else 'have'} the classes {first_few(own_names)} for "
-        f"{first}, the other {len(held) - len(found)} images {first_few(usual)}: are they the same classes under other "
-        "names? Then correct the file"
+        f"{files[first]}{more} {'has' if len(found) == 1 else 'have'} the classes {first_few(own_names)} for {first}, "
+        f"the other {others} {first_few(usual)}: are they the same classes under other names? Then correct the file"
     )
 
 
@@ -65,5 +70,7 @@ def _shifted(held: Mapping[str, Counter[str]]) -> list[str]:
     lowest = Counter(low for low, _ in ends.values())
     usual = Counter(ends.values()).most_common(1)[0][0]
     return [
-        image for image, (low, high) in ends.items() if low < usual[0] and high < usual[1] and lowest[low] < len(ends) / 2
+        image
+        for image, (low, high) in ends.items()
+        if low < usual[0] and high < usual[1] and lowest[low] < len(ends) / 2
     ]

@@ -9,7 +9,6 @@ from cellscaper.datasets.pictures import words
 from cellscaper.datasets.split_lists import split_in
 
 
-
 def _called(names: str) -> re.Pattern[str]:
     """A number behind one of these words: ``patient_03``, ``case 7``, ``slide-2``."""
     return re.compile(rf"(?<![A-Za-z0-9])((?:{names})[-_ .]?[A-Za-z]{{0,3}}\d+)(?![A-Za-z0-9])", re.I)

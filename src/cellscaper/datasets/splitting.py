@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from cellscaper.datasets.dots import Fractions, Lists
 from cellscaper.datasets.folder_files import FolderFiles, escaped
-from cellscaper.datasets.identity import Names
+from cellscaper.datasets.identity import Names, number_of
 from cellscaper.datasets.pictures import words
 from cellscaper.datasets.record import SPLITS
 from cellscaper.datasets.split_lists import ENDINGS, Listing, folder_splits, listed_splits, listing, split_in
@@ -45,7 +45,7 @@ def too_few(number: int, split: Lists | Fractions) -> str | None:
     if isinstance(split, Lists) or _enough(number, split):
         return None
     least = next(one for one in range(number, 1000) if _enough(one, split))
-    images = "1 image is" if number == 1 else f"{number} images are"
+    images = f"{number_of(number, 'image')} {'is' if number == 1 else 'are'}"
     few = (
         "add images, or cut large ones into several"
         if number < len(SPLITS)
@@ -109,10 +109,14 @@ def _lists(
         name, own = wrong[0]
         place, entry = own.unknown[0]
         raise CellscaperError(
-            f"{place}: {short(entry)} is no image of the folder, and none of the {own.entries} entries of {name} is; "
+            f"{place}: {short(entry)} is no image of the folder, and none of the {_entries(own.entries)} of {name} is; "
             f"expected names as {names.images[0]}; correct the list or take it away"
         )
     return found
+
+
+def _entries(number: int) -> str:
+    return "1 entry" if number == 1 else f"{number} entries"
 
 
 def against_folders(images: Sequence[str], where: Mapping[str, str], val_listed: bool) -> str | None:
@@ -129,9 +133,10 @@ def against_folders(images: Sequence[str], where: Mapping[str, str], val_listed:
     ]
     if not wrong:
         return None
+    others = "another split than its folder does" if len(wrong) == 1 else "other splits than their folders do"
     return (
-        f"the lists put {len(wrong)} images into other splits than their folders do, first {wrong[0]} into "
-        f"{where[wrong[0]]}: the lists count"
+        f"the lists put {number_of(len(wrong), 'image')} into {others}, first {wrong[0]} into {where[wrong[0]]}: the "
+        "lists count"
     )
 
 
@@ -194,7 +199,7 @@ def _setting(lists: dict[str, list[tuple[str, Listing]]], names: Names) -> tuple
             place, entry = part.unknown[0]
             raise CellscaperError(
                 f"{place}: {short(entry)} is no image of the folder that has cells, {len(part.unknown)} of "
-                f"{part.entries} entries of the {split} list are none; add them or delete the lines"
+                f"{_entries(part.entries)} of the {split} list are none; add them or delete the lines"
             )
     if "train" not in chosen or "test" not in chosen:
         missing = " and ".join(split for split in ("train", "test") if split not in chosen)

@@ -16,19 +16,20 @@ from cellscaper.datasets.dot_file import DotFormat, in_px
 from cellscaper.datasets.dot_sources import Chosen, Sources, splits
 from cellscaper.datasets.doubtful_columns import decided
 from cellscaper.datasets.folder_files import FolderFiles, has_place
+from cellscaper.datasets.identity import number_of
 from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.kept_pixels import KeptPixels
 from cellscaper.datasets.missing import without_cells
 from cellscaper.datasets.naming import named_classes
 from cellscaper.datasets.odd_classes import emptied, odd
 from cellscaper.datasets.patients import on_both_sides
-from cellscaper.datasets.splits_of_cells import unread
 from cellscaper.datasets.splitting import against_folders, find_split, too_few
 from cellscaper.datasets.survey_overlay import PRESETS, overlay
 from cellscaper.datasets.survey_scale import find_scale, tell_scale
 from cellscaper.datasets.survey_start import starts
 from cellscaper.datasets.survey_state import Asked, WhatWasRead
 from cellscaper.datasets.survey_text import Report
+from cellscaper.datasets.survey_unused import left_out, tell_unused
 from cellscaper.datasets.table_search import Columns, Tables, find_tables
 from cellscaper.disk.formats.annotations import format_of
 from cellscaper.errors import CellscaperError
@@ -82,7 +83,11 @@ def survey(folder: Path, name: str, asked: Asked) -> Survey:
 def _without_cells(found: discovery.Found) -> str:
     """The end of a sentence about images that are missed; nothing without any."""
     left = [image for image, reason in found.reasons.items() if reason == discovery.NO_CELLS]
-    return f"; {len(left)} more images have no file of cells, first {left[0]}" if left else ""
+    return (
+        f"; {number_of(len(left), 'more image')} {'has' if len(left) == 1 else 'have'} no file of cells, first {left[0]}"
+        if left
+        else ""
+    )
 
 
 def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: discovery.Found) -> Survey:
@@ -106,9 +111,7 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     if asked.all_train and isinstance(split, dots.Fractions):
         split, split_how = dots.Fractions(train=1.0), "no lists: all images"
     settings = settings.model_copy(update={"split": split, "classes": tuple(names), "class_map": mapping})
-    if (told := unread(files, list(dict.fromkeys(found.cells.values())), lists)) is not None:
-        read.said.append(told)
-    _tell_unused(files, found, lists, images, settings, read)
+    tell_unused(files, found, lists, images, settings, read)
     decided, evidence = find_scale(asked, settings, files, found, read, sample, [*found.cells.values(), *lists])
     settings = settings.model_copy(update={"mpp": decided.mpp, "rescale": not AT_20X[0] <= decided.mpp <= AT_20X[1]})
     tell_scale(asked, decided, evidence, read)
@@ -248,7 +251,7 @@ def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Fo
                 entries.setdefault(what, f", first {entry} of {file}")
             notes.update(dict.fromkeys(cells.notes, 1))
             told.add(file)
-    read.said += [f"{number} {what} are left out{entries.get(what, '')}" for what, number in left.items()]
+    read.said += [f"{left_out(number, what)}{entries.get(what, '')}" for what, number in left.items()]
     if bare := [image for image, cells in read.cells.items() if not len(cells.points)]:
         file = found.cells[bare[0]]
         read.said.append(
@@ -258,7 +261,8 @@ def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Fo
     if strangers := sources.strangers():
         first = next(iter(strangers))
         read.said.append(
-            f"{sum(strangers.values())} cells of {len(strangers)} images that are not here, first {first}, are left out"
+            f"{number_of(sum(strangers.values()), 'cell')} left out, of {number_of(len(strangers), 'image')} that "
+            f"{'is' if len(strangers) == 1 else 'are'} not here, first {first}"
         )
 
 
@@ -286,24 +290,6 @@ def _classes(asked: Asked, read: WhatWasRead, files: Mapping[str, str]) -> tuple
             "the folder holds no cell of a class; expected dots, at least of one class" + (f" ({left})" if left else "")
         )
     return mapping, names
-
-
-def _tell_unused(
-    files: FolderFiles, found: discovery.Found, lists: Sequence[str], images: Sequence[str], settings: dots.Settings,
-    read: WhatWasRead,
-) -> None:  # fmt: skip
-    read.said += unused.lines(files, [*images, *found.cells.values(), *found.dots, *lists], found.reasons)
-    turned = [image for image in images if found.headers[image].turned != 1]
-    if turned:
-        read.said.append(
-            f"{unused.counted(len(turned), 'image')} turned by their EXIF orientation {unused.shown(turned)}; "
-            "pixels are read as they are stored, and dots must fit those"
-        )
-    pages = [image for image in images if found.headers[image].pages > 1]
-    if pages:
-        read.said.append(
-            f"{unused.counted(len(pages), 'image')} of several pages {unused.shown(pages)}: only the first is read"
-        )
 
 
 def _cells(

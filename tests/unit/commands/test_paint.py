@@ -161,6 +161,10 @@ def test_classes_that_the_folder_lacks(folder):
     assert told.endswith(
         "has epithelial, lymphocyte, stromal; name its classes alike with --classes CLASS-IN-THE-FILES=NAME,…"
     )
+    few = layouts(classes=("Lymphocyte", "EPITHELIAL"))
+    write(few)
+    call()  # capitals do not count
+    assert export.read(Path("images/image0000.geojson")).classes[:2] == ("Lymphocyte", "EPITHELIAL")
     few = layouts(classes=("lymphocyte", "epithelial"))
     write(few)
     call()  # fewer classes than the folder's are no fault
@@ -195,7 +199,7 @@ def test_images_that_cannot_be_sources(folder, records, capsys):
 
 def test_dots_outside_their_image(folder, records):
     (folder / f"{records[0].image_id}.csv").write_text("y,x,class\n5,500,epithelial\n", encoding="utf-8")
-    assert "1 dots lie outside their images, first in" in refused()
+    assert "1 dot outside the images, first in" in refused()
 
 
 def test_dots_that_miss_the_nuclei(folder, records, capfd):

@@ -22,7 +22,9 @@ def folder_with_copy(world, folder, name, **save):
 def test_the_same_picture_in_train_and_test_is_told(world, tmp_path, name, save, how):
     result = world.check(folder_with_copy(world, tmp_path / "d", name, **save))
     assert not result.fault
-    assert result.complains("1 picture is there under two names in test and in another split", f"s_00.png and {name}{how}")
+    assert result.complains(
+        "1 picture is there under two names in test and in another split", f"s_00.png and {name}{how}"
+    )
 
 
 def test_the_same_picture_in_one_split_is_told(world, tmp_path):
