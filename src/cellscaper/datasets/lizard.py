@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cellscaper.datasets.download import local_folder, unpack
-from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.identity import number_of
+from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.record import Record, check, random_split, read_text
 from cellscaper.disk.formats.matlab import read_arrays
 from cellscaper.errors import CellscaperError

@@ -83,11 +83,10 @@ def survey(folder: Path, name: str, asked: Asked) -> Survey:
 def _without_cells(found: discovery.Found) -> str:
     """The end of a sentence about images that are missed; nothing without any."""
     left = [image for image, reason in found.reasons.items() if reason == discovery.NO_CELLS]
-    return (
-        f"; {number_of(len(left), 'more image')} {'has' if len(left) == 1 else 'have'} no file of cells, first {left[0]}"
-        if left
-        else ""
-    )
+    if not left:
+        return ""
+    have = "has" if len(left) == 1 else "have"
+    return f"; {number_of(len(left), 'more image')} {have} no file of cells, first {left[0]}"
 
 
 def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: discovery.Found) -> Survey:

@@ -46,8 +46,8 @@ class Report:
         number = self.windows(self.region(), 4)
         if self.parts["test"] and number < LEAST:
             self.faults.append(
-                f"the test images hold {number_of(number, 'window')} of {self.region()} px at 20×, at least {LEAST} are "
-                "needed: add test images or larger ones"
+                f"the test images hold {number_of(number, 'window')} of {self.region()} px at 20×, at least {LEAST} "
+                "are needed: add test images or larger ones"
             )
 
     def region(self) -> int:
@@ -98,8 +98,8 @@ class Report:
         found = list(self.said)
         if doubles:
             found.append(
-                f"{number_of(doubles, 'cell')} {'lies' if doubles == 1 else 'lie'} within {inspection.DOUBLE:g} px (at 20×) "
-                f"of another of {'its' if doubles == 1 else 'their'} class: doubles?"
+                f"{number_of(doubles, 'cell')} {'lies' if doubles == 1 else 'lie'} within {inspection.DOUBLE:g} px (at "
+                f"20×) of another of {'its' if doubles == 1 else 'their'} class: doubles?"
             )
         whole = inspection.shares(inspection.counts(self.images, len(self.classes)))
         for name, share in zip(self.classes, whole, strict=True):

@@ -22,22 +22,23 @@ def folder_sources(folder: Path, found: Survey, layouts: LayoutSet) -> tuple[Lay
     """The cells of the training images, and a function that reads the pixels of image number i.
 
     Classes come in the order of the layouts', then those that only the folder has; capitals do not count. Log lines
-    say what is left out. Without lists of a split, all images are training images. CellscaperError for dots outside their image or off its
-    nuclei, for classes of the layouts' cells that the folder lacks, and for a folder with lists where an image has no
-    dots.
+    say what is left out. Without lists of a split, all images are training images. CellscaperError for dots
+    outside their image or off its nuclei, for classes of the layouts' cells that the folder lacks, and for a folder
+    with lists where an image has no dots.
     """
     listed = not isinstance(found.settings.split, dots.Fractions)
     if listed and found.without:
         raise CellscaperError(
-            f"{folder}: {number_of(len(found.without), 'image')} of its lists without a dot file, first {found.without[0]}; "
-            "add it or remove the image"
+            f"{folder}: {number_of(len(found.without), 'image')} of its lists without a dot file, first "
+            f"{found.without[0]}; add it or remove the image"
         )
     train = [one for one in found.cells if not listed or one.split == "train"]
     outside = [one for one in train if one.outside.any()]
     if outside:
+        number = sum(int(one.outside.sum()) for one in outside)
         raise CellscaperError(
-            f"{folder}: {number_of(sum(int(one.outside.sum()) for one in outside), 'dot')} outside the "
-            f"images, first in {outside[0].name}; correct them or the order of y and x (`cellscaper check` reports more)"
+            f"{folder}: {number_of(number, 'dot')} outside "
+            f"the images, first in {outside[0].name}; correct them or the order of y and x (`cellscaper check` reports more)"
         )
     if found.misplaced:
         raise CellscaperError(f"{folder}: {found.misplaced[0]}")

@@ -114,9 +114,10 @@ class Library:
         if (own > most).any():
             per_mm2 = 1e6 / layouts.mpp**2
             many = int((own > most).sum())
+            are = "is" if many == 1 else "are"
             log(
-                f"{many} of {number_of(len(layouts), 'layout')} {'is' if many == 1 else 'are'} denser than any training "
-                f"image ({own.max() * per_mm2:.0f} against {most * per_mm2:.0f} cells per mm²): nuclei will be cut there"
+                f"{many} of {number_of(len(layouts), 'layout')} {are} denser than any training image "
+                f"({own.max() * per_mm2:.0f} against {most * per_mm2:.0f} cells per mm²): nuclei will be cut there"
             )
 
     def choose(self, layout: Layout, nearest: int, number: int, rng: np.random.Generator, own: bool) -> list[int]:
