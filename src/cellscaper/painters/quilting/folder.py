@@ -38,7 +38,8 @@ def folder_sources(folder: Path, found: Survey, layouts: LayoutSet) -> tuple[Lay
         number = sum(int(one.outside.sum()) for one in outside)
         raise CellscaperError(
             f"{folder}: {number_of(number, 'dot')} outside "
-            f"the images, first in {outside[0].name}; correct them or the order of y and x (`cellscaper check` reports more)"
+            f"the images, first in {outside[0].name}; correct them or the order of y and x (`cellscaper check` reports "
+            "more)"
         )
     if found.misplaced:
         raise CellscaperError(f"{folder}: {found.misplaced[0]}")
