@@ -78,9 +78,10 @@ def without_cells(without: Sequence[str], shared: Sequence[str]) -> str:
     if not shared:
         return f"{number} no dot file, first {without[0]}"
     stem = PurePosixPath(without[0]).stem
+    verb = "does not name" if len(shared) == 1 else "do not name"
     return (
-        f"{number} no dot file, and {first_few(list(shared))} {'names' if len(shared) == 1 else 'name'} none of them, "
-        f"first {without[0]}; if it has no cell, put an empty file {stem}.csv beside it"
+        f"{number} no dot file, and {first_few(list(shared))} {verb} {'it' if len(without) == 1 else 'them'}, first "
+        f"{without[0]}; if it has no cell, put an empty file {stem}.csv beside it"
     )
 
 

@@ -55,13 +55,14 @@ def same(paths: Mapping[str, Path], thumbnails: Mapping[str, NDArray[np.float32]
             for k in near.tolist():
                 if k not in seen and _same_shape(sizes[names[i]], sizes[names[k]]):
                     seen.add(k)
-                    found.append((*sorted((names[i], names[k])), False))  # type: ignore[arg-type]
+                    found.append((*sorted((names[i], names[k])), False))
     return sorted(found)
 
 
 def told(pairs: list[tuple[str, str, bool]], where: Mapping[str, str]) -> list[str]:
     """The sentences about images that are there twice, those in test and another split first. ``where``: splits."""
-    across, inside = [], []
+    across: list[str] = []
+    inside: list[str] = []
     for one, other, equal in pairs:
         text = f"{one} and {other}" + ("" if equal else " (saved anew)")
         sides = {where.get(one), where.get(other)}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cellscaper.datasets import discovery, dots, same_images, survey_places, unused
 from cellscaper.datasets.class_name_files import names_in_files
-from cellscaper.datasets.dot_file import DotFormat, in_px
+from cellscaper.datasets.dot_file import FIELDS, DotFormat, in_px
 from cellscaper.datasets.dot_sources import Chosen, Sources, splits
 from cellscaper.datasets.doubtful_columns import decided
 from cellscaper.datasets.folder_files import FolderFiles, has_place
@@ -174,8 +174,11 @@ def _tables(files: FolderFiles, found: discovery.Found, read: WhatWasRead, asked
             f"--columns names the columns of text tables, and the cells are in {' and '.join(sorted(kinds))} files, "
             f"first {names[0]}; leave --columns out, or name tables with --dots"
         )
+    others = " and ".join(sorted(f"{kind} files" for kind in kinds if kind != "table"))
     if not tables:
-        return Tables((), " and ".join(sorted(f"{kind} files" for kind in kinds)))
+        return Tables((), others)
+    if others and all(path.stat().st_size == 0 for path in tables.values()):  # images without a cell
+        return Tables(FIELDS, others)
     size_of = {files.paths[cells]: read.sizes[image] for image, cells in found.cells.items()}
     return find_tables(list(tables.values()), size_of, asked.columns, found.image_column)
 

@@ -154,11 +154,24 @@ def test_an_empty_file_says_that_an_image_of_one_table_has_no_cell(world, tmp_pa
     rows = [f"s_{i:02d},{x},{y},{c}" for i in range(5) for y, x, c in world.cells(i)]
     (tmp_path / "d/all.csv").write_text("image,x,y,class\n" + "\n".join(rows))
     fault = world.check(tmp_path / "d").fault
-    assert "all.csv names none of them, first images/s_05.png; if it has no cell, put an empty file s_05.csv" in fault
+    assert "all.csv does not name it, first images/s_05.png; if it has no cell, put an empty file s_05.csv" in fault
     (tmp_path / "d/images/s_05.csv").touch()
     result = world.check(tmp_path / "d")
     assert not result.fault and len(result.records) == 6 and result.cells == 5 * 90
     assert result.complains("1 image is without a cell", "images/s_05.csv has none")
+
+
+def test_an_empty_file_beside_one_file_of_another_kind(world, tmp_path):
+    world.save(tmp_path / "d")
+    images = [{"id": i, "file_name": f"s_{i:02d}.png", "height": 168, "width": 196} for i in range(5)]
+    cells = [{"id": 100 * i + j, "image_id": i, "category_id": int(c == "tumor"), "bbox": [x - 4, y - 6, 8, 12]}
+             for i in range(5) for j, (y, x, c) in enumerate(world.cells(i))]  # fmt: skip
+    names = [{"id": 0, "name": "lymphocyte"}, {"id": 1, "name": "tumor"}]
+    data = {"images": images, "annotations": cells, "categories": names}
+    (tmp_path / "d/coco.json").write_text(json.dumps(data))
+    (tmp_path / "d/s_05.csv").touch()
+    result = world.check(tmp_path / "d")
+    assert not result.fault and len(result.records) == 6 and result.cells == 5 * 90
 
 
 def test_one_geojson_of_all_images_that_names_none_says_so(world, tmp_path, feature):
