@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from cellscaper.disk.formats.class_names import alike
+from cellscaper.datasets.survey_start import starts
+from cellscaper.disk.formats.class_names import alike, spelled_as
 
 
 @pytest.mark.parametrize("key", ["cell_type", "className", "phenotype", "CellClass", "prediction"])
@@ -262,3 +263,10 @@ def test_classes_that_qupath_ignores_are_told_with_the_option_that_leaves_them_o
                                   ("Tumour cell", "tumor-cells")])  # fmt: skip
 def test_two_spellings_of_a_class_are_alike(pair):
     assert [set(group) for group in alike([*pair, "lymphocyte", "plasma", "class_1", "class_2"])] == [set(pair)]
+
+
+def test_capitals_do_not_part_classes_from_those_of_bundled_weights():
+    known = starts(["lymphocyte", "Epithelial", "Plasma"], 0.5, 256).lines
+    assert any("lymphocyte, Epithelial as there, Plasma anew" in line for line in known), known
+    assert spelled_as(["epithelial", "stromal"], ["EPITHELIAL", "Plasma"]) == ["EPITHELIAL", "stromal"]
+    assert spelled_as(["a", "A"], ["A", "b"]) == ["a", "A"]
