@@ -133,7 +133,7 @@ def test_a_network_with_its_classes_in_another_order_does_the_same(name, weights
 
 
 def test_capitals_do_not_part_classes_from_those_of_weights(weights, capsys):
-    started(SYSTEMS[0], ("B", "a", "c"), weights)
+    started(next(iter(SYSTEMS)), ("B", "a", "c"), weights)
     said = capsys.readouterr().err
     assert "100.00% of the numbers; classes as there: B, a, c" in said and "anew" not in said
 
