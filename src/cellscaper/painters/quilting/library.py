@@ -45,7 +45,7 @@ class Library:
         large = np.flatnonzero((cells.size >= side).all(axis=1))
         if not len(large):
             raise CellscaperError(
-                f"none of the {number_of(len(cells), 'training image')} holds a patch of {side}×{side} px (the largest "
+                f"of {number_of(len(cells), 'training image')} none holds a patch of {side}×{side} px (the largest "
                 f"is {cells.size.max(initial=0)} px); give larger images or a smaller radius"
             )
         if len(large) < len(cells):
