@@ -196,7 +196,7 @@ def test_images_that_cannot_be_sources(folder, records, capsys):
         (folder / f"{one.image_id}.csv").write_text(
             "y,x,class\n5,5,epithelial\n9,9,stromal\n7,20,lymphocyte\n", "utf-8"
         )
-    assert "none of the 4 training images holds a patch of 65×65 px (the largest is 40 px)" in refused()
+    assert "of 4 training images none holds a patch of 65×65 px (the largest is 40 px)" in refused()
 
 
 def test_dots_outside_their_image(folder, records):
