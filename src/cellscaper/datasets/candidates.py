@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from cellscaper.datasets.folder_files import FolderFiles
 from cellscaper.datasets.identity import Names
@@ -18,6 +19,7 @@ from cellscaper.disk.formats.table_form import by_header, find_form
 from cellscaper.disk.formats.text_table import Lines, split_lines
 from cellscaper.errors import CellscaperError
 
+SAME_CELLS = "both hold the same cells"
 ENDINGS = (".csv", ".tsv", ".txt", ".geojson", ".json", ".mat", ".h5ad", ".xml")
 _FOR = frozenset(
     ("dots", "dot", "gt", "truth", "groundtruth", "manual", "annotation", "annotations", "label", "labels", "points",
@@ -111,7 +113,7 @@ def preferred(
         return (-1 if a > b else 1), "by their names"
     if pairs and all(_same(x.points, y.points) for x, y in pairs):
         classes = [sum(pair[k].classes for pair in pairs) for k in (0, 1)]
-        return (1 if classes[1] > classes[0] else -1), "both hold the same cells"
+        return (1 if classes[1] > classes[0] else -1), SAME_CELLS
     return 0, ""
 
 
@@ -131,10 +133,16 @@ def _qupaths(one: str, other: str) -> bool:
 
 
 def _same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    """Whether each place of one is within 0.6 px of another place of the other."""
     if len(one) != len(other):
         return False
+    if not len(one):
+        return True
+    distance, index = cKDTree(one).query(other, p=np.inf)
+    if distance.max() > 0.6:
+        return False
     a, b = (part[np.lexsort(part.round(1).T)] for part in (one, other))
-    return bool(np.allclose(a, b, atol=0.6))
+    return len(np.unique(index)) == len(one) or bool(np.allclose(a, b, atol=0.6))  # a cell may be there twice
 
 
 def _contents(path: Path) -> Contents:

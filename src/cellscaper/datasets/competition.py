@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from cellscaper.datasets import pictures
-from cellscaper.datasets.candidates import Candidates, preferred
+from cellscaper.datasets.candidates import SAME_CELLS, Candidates, preferred
 from cellscaper.datasets.identity import first_few
 from cellscaper.datasets.pairing import Pair
 from cellscaper.datasets.pictures import Picture
@@ -118,40 +118,62 @@ def _fit(kind: str, cases: list[list[Pair]], headers: Mapping[str, Picture], can
 
 
 def _one_file(pairs: list[Pair], candidates: Candidates, reasons: dict[str, str]) -> list[Pair]:
-    """Of several files of cells for an image those of the pattern that the evidence prefers."""
+    """Of several files of cells for an image those of the pattern that the evidence prefers.
+
+    Of two patterns that hold the same cells, each still counts for the images that the other lacks.
+    """
     by_image: dict[str, dict[str, Pair]] = {}
     for pair in pairs:
         by_image.setdefault(pair.image, {})[pair.pattern] = pair
     dropped: dict[str, str] = {}
+    lost_here: dict[tuple[str, str], str] = {}  # image, pattern
+
+    def left(image: str) -> list[str]:
+        return [p for p in by_image[image] if p not in dropped and (image, p) not in lost_here]
+
     while True:
-        both = next(
-            ([p for p in own if p not in dropped][:2] for own in by_image.values()
-             if sum(p not in dropped for p in own) > 1),
-            None,
-        )  # fmt: skip
+        both = next((left(image)[:2] for image in by_image if len(left(image)) > 1), None)
         if both is None:
             break
-        shared = [own for own in by_image.values() if both[0] in own and both[1] in own]
-        first, second = ([own[pattern].cells for own in shared] for pattern in both)
+        shared = [image for image in by_image if both[0] in left(image) and both[1] in left(image)]
+        first, second = ([by_image[image][pattern].cells for image in shared] for pattern in both)
         side, why = preferred(candidates, first, second, (both[0], both[1]))
         if side == 0:
-            number = len(next(own for own in by_image.values() if both[0] in own and both[1] in own))
-            apart = _apart(candidates, first[0], second[0])
-            hint = (
-                f"; if each of the {number} holds other cells, put them into one file"
-                + _AS_ONE[first[0].endswith(MASKS)]
-            ) * apart
-            raise CellscaperError(
-                f"{first[0]} and {second[0]} fit the same image, {len(shared)} images have two such files; name one "
-                f"with --dots {shlex.quote(both[0])} or --dots {shlex.quote(both[1])}{hint}"
-            )
+            raise CellscaperError(_tie(by_image, both, shared, candidates))
         lost, kept = (both[1], both[0]) if side < 0 else (both[0], both[1])
-        dropped[lost] = f"{kept} is taken, {why}"
-    for own in by_image.values():
+        if why == SAME_CELLS:
+            lost_here |= {(image, lost): f"{kept} is taken, {why}" for image in shared}
+        else:
+            dropped[lost] = f"{kept} is taken, {why}"
+    for image, own in by_image.items():
         for pattern, pair in own.items():
-            if pattern in dropped:
-                reasons[pair.cells] = dropped[pattern]
-    return [pair for pair in pairs if pair.pattern not in dropped]
+            told = dropped.get(pattern) or lost_here.get((image, pattern))
+            if told is not None:
+                reasons[pair.cells] = told
+    return [pair for pair in pairs if pair.pattern not in dropped and (pair.image, pair.pattern) not in lost_here]
+
+
+def _tie(
+    by_image: Mapping[str, Mapping[str, Pair]], both: Sequence[str], shared: Sequence[str], candidates: Candidates
+) -> str:
+    """The sentence about images with two files of cells: with a pattern only where it has a file for all images."""
+    one, other = (by_image[shared[0]][pattern].cells for pattern in both)
+    text = (
+        f"{one} and {other} fit the same image, {'1 image has' if len(shared) == 1 else f'{len(shared)} images have'}"
+    )
+    text += " two such files"
+    number = len(by_image[shared[0]])
+    whole = [f"--dots {shlex.quote(p)}" for p in both if all(p in own for own in by_image.values())]
+    if len(whole) == len(both):
+        text += f"; name one with {' or '.join(whole)}"
+    else:
+        which = "that image" if len(shared) == 1 else f"each of them, {first_few(list(shared))}"
+        text += f", and they differ; remove one of the two files of {which}" + f", or name {''.join(whole)}" * bool(
+            whole
+        )
+    if _apart(candidates, one, other):
+        text += f"; if each of the {number} holds other cells, put them into one file{_AS_ONE[one.endswith(MASKS)]}"
+    return text
 
 
 def _apart(candidates: Candidates, one: str, other: str) -> bool:

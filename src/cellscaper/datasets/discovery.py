@@ -6,6 +6,7 @@ Candidates compete (`competition`). A tie is an error that names both.
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from pathlib import PurePosixPath
 
 from cellscaper.datasets import missing, pairing, pictures
@@ -22,6 +23,7 @@ from cellscaper.disk.formats.reading import suffix
 from cellscaper.errors import CellscaperError
 
 NO_CELLS = "no file of cells is named after them"  # why images are not used
+_MOST_ORDERED = 5  # patterns whose order is tried
 _LOOKED_INTO = 20  # files that may all hold no cells
 _MOST_SHARED = 400  # files that are looked into for cells of several images
 
@@ -67,7 +69,7 @@ def find(folder: FolderFiles, images: str | None = None, dots: str | None = None
         if len(covered) < len(photos):
             shared = _shared(photos, files, candidates, headers, reasons)
             if shared is not None and len(shared.cells) > len(covered):
-                return shared
+                return _with_empty(shared, pairs, candidates)
         if not any(candidates.contents(pair.cells) is not None for pair in pairs[:_LOOKED_INTO]):
             masks = [name for name in known if name not in photos and suffix(PurePosixPath(name)) in MASKS]  # type: ignore[arg-type]
             numbered = competed(pairing.pairs(photos, masks), headers, candidates, reasons)
@@ -153,6 +155,20 @@ def _shared(
     return Found(cells, without, globs, out, sorted(chosen), headers, columns.pop(), reasons)
 
 
+def _with_empty(found: Found, pairs: Sequence[Pair], candidates: Candidates) -> Found:
+    """What was found, with the images that the files for all do not name and that have an empty file of their own."""
+    folder = candidates.folder
+    for pair in pairs:
+        if pair.image not in found.without or folder.paths[pair.cells].stat().st_size > 0:
+            continue
+        pattern = pairing.settled(pair.pattern, [pair.image])
+        if not any(folder.cells_of(image, [pattern]) for image in found.cells):
+            found.cells[pair.image] = pair.cells
+            found.without.remove(pair.image)
+            found.dots = list(dict.fromkeys([*found.dots, pattern]))
+    return found
+
+
 def _values(candidates: Candidates, name: str, column: str | None) -> tuple[str, ...]:
     return () if column is None else candidates.column(name, column)
 
@@ -192,8 +208,9 @@ def _described(
         patterns.setdefault(pair.pattern, []).append(pair.image)
     settled = {pairing.settled(pattern, images): len(images) for pattern, images in patterns.items()}
     dots = sorted(settled, key=lambda pattern: -settled[pattern])
-    found = {image: folder.cells_of(image, dots) for image in cells}
-    if found != cells:
+    orders = [dots] if len(dots) > _MOST_ORDERED else [list(one) for one in permutations(dots)]
+    dots = next((one for one in orders if {image: folder.cells_of(image, one) for image in cells} == cells), [])
+    if not dots:
         raise CellscaperError(
             f"the dot files of {folder.root} follow no common pattern; name one with --dots '…{{stem}}…'"
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from cellscaper.datasets.dot_file import DotFormat, Dots, labelled, read_cells
 from cellscaper.datasets.folder_files import FolderFiles, filled, has_place
-from cellscaper.datasets.identity import Names, first_few, image_ids
+from cellscaper.datasets.identity import Names, first_few, image_ids, number_of
 from cellscaper.datasets.record import SPLITS, random_split
 from cellscaper.datasets.split_lists import listing
 from cellscaper.disk.formats.annotated import Annotated
@@ -169,11 +169,11 @@ def splits(settings: Choice, folder: FolderFiles, images: list[str]) -> dict[str
         fractions = {name: float(getattr(split, name)) for name in SPLITS}
         chosen = random_split(list(names), fractions, split.seed)
         return {names[one]: name for one, name in chosen.items()}
-    return _listed(split, folder, images)
+    return _listed(split, folder, images, dots)
 
 
-def _listed(split: Any, folder: FolderFiles, images: list[str]) -> dict[str, str]:
-    """The splits by list files and folders."""
+def _listed(split: Any, folder: FolderFiles, images: list[str], dots: tuple[str, ...]) -> dict[str, str]:
+    """The splits by list files and folders; a table of all cells (one of ``dots``) may name more images."""
     names = Names(images)
     where: dict[str, str] = {}
     chosen: dict[str, str] = {}
@@ -188,7 +188,7 @@ def _listed(split: Any, folder: FolderFiles, images: list[str]) -> dict[str, str
             file = folder.root / entry
             shared = list(entries.values()).count(entry) > 1
             listed = listing(file, names, name if shared else None, f"{name} split")
-            if listed.unknown:
+            if listed.unknown and entry not in dots:
                 place, unknown = listed.unknown[0]
                 raise CellscaperError(f"{place}: there is no image {short(unknown)}; add it or delete the line")
             found = listed.images
@@ -207,7 +207,8 @@ def _listed(split: Any, folder: FolderFiles, images: list[str]) -> dict[str, str
         share = max(split.val, 1 / max(len(train), 1))  # at least one image
         if len(train) < 2:
             raise CellscaperError(
-                f"{folder.root / split.train} lists {len(train)} images, of which none can be taken for val"
+                f"{folder.root / split.train} lists {number_of(len(train), 'image')}, of which none can be taken for "
+                "val"
             )
         parts = random_split(list(train), {"train": 1 - share, "val": share}, 0)
         chosen |= {train[one]: name for one, name in parts.items()}

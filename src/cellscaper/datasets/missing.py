@@ -5,9 +5,9 @@ from pathlib import PurePosixPath
 
 from cellscaper.datasets.candidates import Candidates
 from cellscaper.datasets.folder_files import FolderFiles
-from cellscaper.datasets.identity import Names, first_few
+from cellscaper.datasets.identity import Names, first_few, number_of
 from cellscaper.datasets.pictures import ENDINGS as PICTURES
-from cellscaper.datasets.unused import OTHER_PICTURES, OTHER_TABLES
+from cellscaper.datasets.unused import OTHER_PICTURES, OTHER_TABLES, counted
 from cellscaper.disk.formats.annotations import READ
 from cellscaper.disk.formats.other_kinds import kind
 from cellscaper.disk.formats.reading import suffix
@@ -31,7 +31,7 @@ def no_image(folder: FolderFiles, pattern: str | None) -> str:
 
 def no_cells(folder: FolderFiles, photos: Sequence[str], files: Sequence[str], candidates: Candidates) -> str:
     """A folder with images and no cells of theirs; of several reasons the one that leads on."""
-    text = f"{folder.root} holds {len(photos)} images and"
+    text = f"{folder.root} holds {number_of(len(photos), 'image')} and"
     stranger = next(
         (name for name in files[:MOST] if (own := candidates.contents(name)) is not None and len(own.points)), None
     )
@@ -66,7 +66,23 @@ def _stranger(name: str, candidates: Candidates, names: Names) -> str:
         return f"{name} is of {_shown(called)}" + _several(called, names)
     column = next((one for one in candidates.header(name) if names_an_image(one)), None)
     values = [] if column is None else list(candidates.column(name, column))
-    return f"column {column!r} of {name} has {_shown(values)}" + _several(values, names) if values else f"{name} is not"
+    if values:
+        return f"column {column!r} of {name} has {_shown(values)}" + _several(values, names)
+    number = 0 if contents is None else len(contents.points)
+    return f"{name} is not: {counted(number, 'cell')} in it, and nothing says of which image"
+
+
+def without_cells(without: Sequence[str], shared: Sequence[str]) -> str:
+    """Images without cells beside others that have some; ``shared``: the files that hold cells of several images."""
+    number = "1 image has" if len(without) == 1 else f"{len(without)} images have"
+    if not shared:
+        return f"{number} no dot file, first {without[0]}"
+    stem = PurePosixPath(without[0]).stem
+    verb = "does not name" if len(shared) == 1 else "do not name"
+    return (
+        f"{number} no dot file, and {first_few(list(shared))} {verb} {'it' if len(without) == 1 else 'them'}, first "
+        f"{without[0]}; if it has no cell, put an empty file {stem}.csv beside it"
+    )
 
 
 def _several(called: Sequence[str], names: Names) -> str:

@@ -4,12 +4,14 @@ import csv
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cellscaper.datasets.identity import Names, first_few
 from cellscaper.datasets.pictures import words
 from cellscaper.datasets.record import SPLITS, read_text
+from cellscaper.disk.formats import reading
 from cellscaper.disk.formats.text_table import find_separator, short, split_lines
 from cellscaper.errors import CellscaperError
 
@@ -18,6 +20,11 @@ WORDS = {
     "val": ("val", "valid", "validation", "dev", "valset"),
     "test": ("test", "testing", "tst", "testset", "testdata"),
 }
+_COLUMNS = frozenset(
+    ("split", "splits", "dataset", "datasplit", "subset", "partition", "fold", "folds", "set", "phase", "traintest",
+     "trainvaltest", "splitset")
+)  # fmt: skip
+_ENOUGH = 2000  # rows that tell what a column of a table holds
 _TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no", "")
 ENDINGS = (".txt", ".csv", ".tsv", ".lst", ".list", ".json")
 
@@ -58,7 +65,7 @@ def listing(file: Path, names: Names, split: str | None = None, what: str = "spl
 
     CellscaperError for a file that is no list of names.
     """
-    text = read_text(file, what)
+    text = _text(file, what)
     if file.suffix.lower() == ".json":
         return _matched(_json_entries(text, file, split), names)
     rows = [(f"{file}:{n}", line.strip()) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
@@ -77,9 +84,12 @@ def listing(file: Path, names: Names, split: str | None = None, what: str = "spl
 
 
 def listed_splits(file: Path) -> set[str]:
-    """The splits in a column of a table, or in the members of an object; empty for another file."""
+    """The splits in a column of a table, or in the members of an object; empty for another file.
+
+    CellscaperError with the line for a row that is in no split, where most rows are in one.
+    """
     try:
-        text = read_text(file, "list")
+        text = _text(file, "list")
     except CellscaperError:
         return set()
     if file.suffix.lower() == ".json":
@@ -100,12 +110,24 @@ def listed_splits(file: Path) -> set[str]:
     return {split for split in SPLITS if _part(text, file, split)}
 
 
+def _text(file: Path, what: str) -> str:
+    """The text of a list; ``what`` names it in the error of one that is not there."""
+    return reading.read_text(file) if file.is_file() else read_text(file, what)
+
+
 def _best(rows: list[tuple[str, list[str]]], names: Names) -> Listing:
     """The entries of the column that names most images; a first line that names none is a header."""
     width = max((len(row) for _, row in rows), default=0)
-    found = [_matched([(place, row[k]) for place, row in rows if k < len(row)], names, True) for k in range(width)]
-    best = max(found, key=lambda one: len(one.images), default=Listing({}, [], 0))
-    return _headless(best, rows)
+
+    def column(k: int, step: int) -> list[tuple[str, str]]:
+        return [(place, row[k]) for place, row in rows[::step] if k < len(row)]
+
+    step = max(1, len(rows) // _ENOUGH)  # of a long table, a part tells the column
+    found = [_matched(column(k, step), names, True) for k in range(width)]
+    k = max(range(width), key=lambda k: len(found[k].images), default=None)
+    if k is None:
+        return Listing({}, [], 0)
+    return _headless(found[k] if step == 1 else _matched(column(k, 1), names, True), rows)
 
 
 def _headless(found: Listing, rows: Iterable[tuple[str, Any]]) -> Listing:
@@ -122,11 +144,12 @@ def _is_title(entry: str) -> bool:
 def _matched(rows: Iterable[tuple[str, str]], names: Names, doubled: bool = False) -> Listing:
     images: dict[str, str] = {}
     unknown, number = [], 0
+    known: dict[str, list[str]] = {}
     for place, entry in rows:
         if not entry.strip():
             continue
         number += 1
-        found = names.find(entry)
+        found = known[entry] if entry in known else known.setdefault(entry, names.find(entry))
         if len(found) > 1:
             raise CellscaperError(
                 f"{place}: {short(entry)} names {len(found)} images, {first_few(found)}; add their folders"
@@ -141,21 +164,50 @@ def _matched(rows: Iterable[tuple[str, str]], names: Names, doubled: bool = Fals
 
 
 def _part(text: str, file: Path, split: str) -> list[tuple[str, list[str]]] | None:
-    """The rows of a table that belong to a split, by a column of splits or a column for each; None without these."""
+    """The rows of a table that belong to a split, by a column of splits or a column for each; None without these.
+
+    CellscaperError with the line for a row that is in no split, where most rows are in one.
+    """
     try:
-        lines = split_lines(text, file)
+        rows = _rows_of(text, str(file))
     except (CellscaperError, csv.Error):
         return None
-    rows = lines.rows
     if (own := _column(rows, file, split)) is not None:
         return own
-    width = max((len(row) for _, row in rows), default=0)
+    k = _split_column(rows)
+    if k is None:
+        return None
+    values = [_word(row[k]) if k < len(row) else None for _, row in rows]
+    wrong = next((i for i, value in enumerate(values) if i and value is None), None)
+    if wrong is not None:
+        n, row = rows[wrong]
+        known = sum(value is not None for value in values)
+        raise CellscaperError(
+            f"{file}:{n}: {short(row[k] if k < len(row) else '')} is no split, as {known} other lines have in this "
+            "column; expected train, val or test: correct the line, or delete it to leave its image out"
+        )
+    return [(f"{file}:{n}", row) for (n, row), value in zip(rows, values, strict=True) if value == split]
+
+
+@lru_cache(2)
+def _rows_of(text: str, file: str) -> list[tuple[int, list[str]]]:
+    return split_lines(text, file).rows
+
+
+def _split_column(rows: Sequence[tuple[int, list[str]]]) -> int | None:
+    """The column in which most rows below the first say one of two splits or more; the fullest of several."""
+    width = max((len(row) for _, row in rows[:_ENOUGH]), default=0)
+    best: tuple[int, int] | None = None
     for k in range(width if width > 1 else 0):
-        values = [_word(row[k]) if k < len(row) else None for _, row in rows]
-        known = [value for value in values[1:] if value is not None]
-        if len(known) == len(values) - 1 and len(set(known)) > 1:
-            return [(f"{file}:{n}", row) for (n, row), value in zip(rows, values, strict=True) if value == split]
-    return None
+        known = [word for _, row in rows[1:] if k < len(row) and (word := _word(row[k])) is not None]
+        if len(known) * 2 > len(rows) - 1 and len(set(known)) > 1 and (best is None or len(known) > best[0]):
+            best = len(known), k
+    return None if best is None else best[1]
+
+
+def names_splits(column: str) -> bool:
+    """Whether the name of a column says that it holds splits: ``split``, ``Data set``, ``subset``, ``fold``."""
+    return "".join(sign for sign in column.casefold() if sign.isalnum()) in _COLUMNS
 
 
 def _column(rows: Sequence[tuple[int, list[str]]], file: Path, split: str) -> list[tuple[str, list[str]]] | None:

@@ -5,10 +5,12 @@ from pathlib import Path, PurePosixPath
 
 from cellscaper.datasets.dots import Fractions, Lists
 from cellscaper.datasets.folder_files import FolderFiles, escaped
-from cellscaper.datasets.identity import Names
+from cellscaper.datasets.identity import Names, number_of
 from cellscaper.datasets.pictures import words
 from cellscaper.datasets.record import SPLITS
 from cellscaper.datasets.split_lists import ENDINGS, Listing, folder_splits, listed_splits, listing, split_in
+from cellscaper.datasets.splits_of_cells import table_of_cells
+from cellscaper.disk.formats.reading import suffix
 from cellscaper.disk.formats.text_table import short
 from cellscaper.errors import CellscaperError
 
@@ -43,7 +45,7 @@ def too_few(number: int, split: Lists | Fractions) -> str | None:
     if isinstance(split, Lists) or _enough(number, split):
         return None
     least = next(one for one in range(number, 1000) if _enough(one, split))
-    images = "1 image is" if number == 1 else f"{number} images are"
+    images = f"{number_of(number, 'image')} {'is' if number == 1 else 'are'}"
     few = (
         "add images, or cut large ones into several"
         if number < len(SPLITS)
@@ -69,6 +71,10 @@ def _lists(
     if any(name.lower().endswith(ENDINGS) for name in gone):
         raise CellscaperError(f"{gone[0]} is a link that leads nowhere; give the list of images, or take the link away")
     few = _few_tables(folder, used)
+    common = [name for name in sorted(used) if _is_common(name, used, names)]
+    for name in common if len(common) == 1 else ():
+        for one, own in table_of_cells(folder.paths[name], names).items():
+            found.setdefault(one, []).append((name, own))
     for name, path in folder.paths.items():
         inner = PurePosixPath(name)
         if inner.suffix.lower() not in ENDINGS or path.stat().st_size > 50_000_000:
@@ -103,10 +109,14 @@ def _lists(
         name, own = wrong[0]
         place, entry = own.unknown[0]
         raise CellscaperError(
-            f"{place}: {short(entry)} is no image of the folder, and none of the {own.entries} entries of {name} is; "
+            f"{place}: {short(entry)} is no image of the folder, and none of the {_entries(own.entries)} of {name} is; "
             f"expected names as {names.images[0]}; correct the list or take it away"
         )
     return found
+
+
+def _entries(number: int) -> str:
+    return "1 entry" if number == 1 else f"{number} entries"
 
 
 def against_folders(images: Sequence[str], where: Mapping[str, str], val_listed: bool) -> str | None:
@@ -123,9 +133,10 @@ def against_folders(images: Sequence[str], where: Mapping[str, str], val_listed:
     ]
     if not wrong:
         return None
+    others = "another split than its folder does" if len(wrong) == 1 else "other splits than their folders do"
     return (
-        f"the lists put {len(wrong)} images into other splits than their folders do, first {wrong[0]} into "
-        f"{where[wrong[0]]}: the lists count"
+        f"the lists put {number_of(len(wrong), 'image')} into {others}, first {wrong[0]} into {where[wrong[0]]}: the "
+        "lists count"
     )
 
 
@@ -139,8 +150,16 @@ def _few_tables(folder: FolderFiles, used: set[str]) -> set[str]:
 
 
 def _parts(path: Path, names: Names) -> dict[str, Listing]:
-    """The images of each split in a table or an object for all of them, as far as it names images."""
-    found = {one: listing(path, names, one) for one in sorted(listed_splits(path))}
+    """The images of each split in a table or an object for all of them, as far as it names images.
+
+    CellscaperError with the line for an image that is in no split, where most images of the table are in one.
+    """
+    try:
+        found = {one: listing(path, names, one) for one in sorted(listed_splits(path))}
+    except CellscaperError:
+        if _names_images(path, names):
+            raise
+        return {}
     return {one: own for one, own in found.items() if own.images}
 
 
@@ -154,7 +173,7 @@ def _names_images(path: Path, names: Names) -> bool:
 
 def _is_common(name: str, used: set[str], names: Names) -> bool:
     """Whether a used file holds cells of several images, so that it may be a list of them, too."""
-    return len(used) < max(2, len(names.images)) and PurePosixPath(name).suffix.lower() in (".csv", ".tsv", ".json")
+    return len(used) < max(2, len(names.images)) and suffix(Path(name)) in (".csv", ".tsv", ".json")
 
 
 def _is_list(path: PurePosixPath) -> bool:
@@ -180,7 +199,7 @@ def _setting(lists: dict[str, list[tuple[str, Listing]]], names: Names) -> tuple
             place, entry = part.unknown[0]
             raise CellscaperError(
                 f"{place}: {short(entry)} is no image of the folder that has cells, {len(part.unknown)} of "
-                f"{part.entries} entries of the {split} list are none; add them or delete the lines"
+                f"{_entries(part.entries)} of the {split} list are none; add them or delete the lines"
             )
     if "train" not in chosen or "test" not in chosen:
         missing = " and ".join(split for split in ("train", "test") if split not in chosen)

@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper.datasets import discovery, dots, survey_places, unused
+from cellscaper.datasets import discovery, dots, same_images, survey_places, unused
 from cellscaper.datasets.class_name_files import names_in_files
-from cellscaper.datasets.dot_file import DotFormat, in_px
+from cellscaper.datasets.dot_file import FIELDS, DotFormat, in_px
 from cellscaper.datasets.dot_sources import Chosen, Sources, splits
 from cellscaper.datasets.doubtful_columns import decided
-from cellscaper.datasets.folder_files import FolderFiles
+from cellscaper.datasets.folder_files import FolderFiles, has_place
+from cellscaper.datasets.identity import number_of
 from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.kept_pixels import KeptPixels
+from cellscaper.datasets.missing import without_cells
 from cellscaper.datasets.naming import named_classes
+from cellscaper.datasets.odd_classes import emptied, odd
 from cellscaper.datasets.patients import on_both_sides
 from cellscaper.datasets.splitting import against_folders, find_split, too_few
 from cellscaper.datasets.survey_overlay import PRESETS, overlay
@@ -26,6 +29,7 @@ from cellscaper.datasets.survey_scale import find_scale, tell_scale
 from cellscaper.datasets.survey_start import starts
 from cellscaper.datasets.survey_state import Asked, WhatWasRead
 from cellscaper.datasets.survey_text import Report
+from cellscaper.datasets.survey_unused import left_out, tell_unused
 from cellscaper.datasets.table_search import Columns, Tables, find_tables
 from cellscaper.disk.formats.annotations import format_of
 from cellscaper.errors import CellscaperError
@@ -79,14 +83,18 @@ def survey(folder: Path, name: str, asked: Asked) -> Survey:
 def _without_cells(found: discovery.Found) -> str:
     """The end of a sentence about images that are missed; nothing without any."""
     left = [image for image, reason in found.reasons.items() if reason == discovery.NO_CELLS]
-    return f"; {len(left)} more images have no file of cells, first {left[0]}" if left else ""
+    if not left:
+        return ""
+    have = "has" if len(left) == 1 else "have"
+    return f"; {number_of(len(left), 'more image')} {have} no file of cells, first {left[0]}"
 
 
 def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: discovery.Found) -> Survey:
     """The survey of the images and cells that were found."""
     images = sorted([*found.cells, *found.without])
     pixels = KeptPixels(files.paths)
-    read = WhatWasRead(sizes=_sizes(pixels, images))
+    read = WhatWasRead()
+    _look(pixels, images, read)
     tables = _tables(files, found, read, asked)
     tables = _decided(folder, files, found, tables, asked, pixels)
     read.said.extend(tables.said)
@@ -95,20 +103,21 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     sample = _sample(pixels, read)
     unit = survey_places.find_unit(asked, tables, read)
     settings = settings.model_copy(update={"unit": unit})
-    mapping, names = _classes(asked, read)
+    mapping, names = _classes(asked, read, found.cells)
     if asked.classes is None and (told := names_in_files(files, list(mapping))) is not None:
         read.said.append(told)
     split, split_how, lists = find_split(files, images, set(found.cells.values()), found.reasons)
     if asked.all_train and isinstance(split, dots.Fractions):
         split, split_how = dots.Fractions(train=1.0), "no lists: all images"
     settings = settings.model_copy(update={"split": split, "classes": tuple(names), "class_map": mapping})
-    _tell_unused(files, found, lists, images, settings, read)
+    tell_unused(files, found, lists, images, settings, read)
     decided, evidence = find_scale(asked, settings, files, found, read, sample, [*found.cells.values(), *lists])
     settings = settings.model_copy(update={"mpp": decided.mpp, "rescale": not AT_20X[0] <= decided.mpp <= AT_20X[1]})
     tell_scale(asked, decided, evidence, read)
     where = {} if found.without else _where(settings, files, found, images, asked, read)
     if (leak := on_both_sides(where)) is not None:
         read.said.append(leak)
+    read.said += same_images.told(same_images.same(files.paths, read.thumbnails, read.sizes), where)
     if lists and (against := against_folders(images, where, isinstance(split.val, str))) is not None:
         read.said.append(against)
     if where and (left := [image for image in images if image not in where]):
@@ -118,7 +127,7 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     survey_places.check(settings, files, found, read, sample, pixels, asked)
     misplaced = read.faults[before:]
     if found.without:
-        read.faults.append(f"{len(found.without)} images have no dot file, first {found.without[0]}")
+        read.faults.append(without_cells(found.without, [one for one in found.dots if not has_place(one)]))
     factor = dots.MPP / decided.mpp if settings.rescale else 1.0
     report = Report(settings, tables.how, cells, factor, decided.words, split_how, read.said, read.faults)
     settings = dots.Settings.model_validate(settings.model_dump())
@@ -143,14 +152,14 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
 # -- reading -------------------------------------------------------------------------------------------------
 
 
-def _sizes(pixels: KeptPixels, images: Sequence[str]) -> dict[str, tuple[int, int]]:
-    sizes = {}
+def _look(pixels: KeptPixels, images: Sequence[str], read: WhatWasRead) -> None:
+    """The sizes and mean colours of all images."""
     with Progress(len(images), "images") as progress:
         for image in images:
-            height, width = pixels(image).shape[:2]
-            sizes[image] = height, width
+            found = pixels(image)
+            read.sizes[image] = int(found.shape[0]), int(found.shape[1])
+            read.thumbnails[image] = same_images.thumbnail(found)
             progress.update()
-    return sizes
 
 
 def _tables(files: FolderFiles, found: discovery.Found, read: WhatWasRead, asked: Asked) -> Tables:
@@ -165,8 +174,11 @@ def _tables(files: FolderFiles, found: discovery.Found, read: WhatWasRead, asked
             f"--columns names the columns of text tables, and the cells are in {' and '.join(sorted(kinds))} files, "
             f"first {names[0]}; leave --columns out, or name tables with --dots"
         )
+    others = " and ".join(sorted(f"{kind} files" for kind in kinds if kind != "table"))
     if not tables:
-        return Tables((), " and ".join(sorted(f"{kind} files" for kind in kinds)))
+        return Tables((), others)
+    if others and all(path.stat().st_size == 0 for path in tables.values()):  # images without a cell
+        return Tables(FIELDS, others)
     size_of = {files.paths[cells]: read.sizes[image] for image, cells in found.cells.items()}
     return find_tables(list(tables.values()), size_of, asked.columns, found.image_column)
 
@@ -241,7 +253,7 @@ def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Fo
                 entries.setdefault(what, f", first {entry} of {file}")
             notes.update(dict.fromkeys(cells.notes, 1))
             told.add(file)
-    read.said += [f"{number} {what} are left out{entries.get(what, '')}" for what, number in left.items()]
+    read.said += [f"{left_out(number, what)}{entries.get(what, '')}" for what, number in left.items()]
     if bare := [image for image, cells in read.cells.items() if not len(cells.points)]:
         file = found.cells[bare[0]]
         read.said.append(
@@ -251,7 +263,8 @@ def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Fo
     if strangers := sources.strangers():
         first = next(iter(strangers))
         read.said.append(
-            f"{sum(strangers.values())} cells of {len(strangers)} images that are not here, first {first}, are left out"
+            f"{number_of(sum(strangers.values()), 'cell')} left out, of {number_of(len(strangers), 'image')} that "
+            f"{'is' if len(strangers) == 1 else 'are'} not here, first {first}"
         )
 
 
@@ -265,10 +278,12 @@ def _sample(pixels: KeptPixels, read: WhatWasRead) -> dict[str, NDArray[np.uint8
 # -- meaning -------------------------------------------------------------------------------------------------
 
 
-def _classes(asked: Asked, read: WhatWasRead) -> tuple[dict[str, str | None], list[str]]:
+def _classes(asked: Asked, read: WhatWasRead, files: Mapping[str, str]) -> tuple[dict[str, str | None], list[str]]:
     """Class in the files → name, and the names in order; what is merged or left out is said."""
     written = Counter(name for cells in read.cells.values() for name in cells.names)
     mapping, said = named_classes(written, asked.classes)
+    by_image = {image: Counter(cells.names) for image, cells in read.cells.items()}
+    said += [told for told in (odd(by_image, files), emptied(by_image, mapping)) if told is not None]
     read.said += said
     names = list(dict.fromkeys(one for one in mapping.values() if one is not None))
     if not names:
@@ -277,24 +292,6 @@ def _classes(asked: Asked, read: WhatWasRead) -> tuple[dict[str, str | None], li
             "the folder holds no cell of a class; expected dots, at least of one class" + (f" ({left})" if left else "")
         )
     return mapping, names
-
-
-def _tell_unused(
-    files: FolderFiles, found: discovery.Found, lists: Sequence[str], images: Sequence[str], settings: dots.Settings,
-    read: WhatWasRead,
-) -> None:  # fmt: skip
-    read.said += unused.lines(files, [*images, *found.cells.values(), *found.dots, *lists], found.reasons)
-    turned = [image for image in images if found.headers[image].turned != 1]
-    if turned:
-        read.said.append(
-            f"{unused.counted(len(turned), 'image')} turned by their EXIF orientation {unused.shown(turned)}; "
-            "pixels are read as they are stored, and dots must fit those"
-        )
-    pages = [image for image in images if found.headers[image].pages > 1]
-    if pages:
-        read.said.append(
-            f"{unused.counted(len(pages), 'image')} of several pages {unused.shown(pages)}: only the first is read"
-        )
 
 
 def _cells(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cellscaper.disk.formats.class_names import spelled_as
 from cellscaper.disk.shipped import PREFIX, SCALE, shipped_file, shipped_names
 from cellscaper.disk.weights_header import read_header
 
@@ -32,8 +33,9 @@ def starts(classes: Sequence[str], mpp: float, region: int) -> Starts:
         facts, _ = read_header(shipped_file(name))
         section = facts["section"]
         block: Any = {"weights": None}
-        same = [one for one in classes if one in facts["classes"]]
-        new = [one for one in classes if one not in facts["classes"]]
+        there = spelled_as(facts["classes"], classes)
+        same = [one for one in classes if one in there]
+        new = [one for one in classes if one not in there]
         if section["region"] != region or abs(mpp / float(facts["mpp"]) - 1) > SCALE:
             lines.append(
                 f"start      {name}: new weights, because the bundled ones are of {section['region']} px at "

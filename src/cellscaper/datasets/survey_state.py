@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cellscaper.datasets.units import Placed
 from cellscaper.disk.formats.annotated import Annotated
 
@@ -24,10 +27,11 @@ class Asked:
 
 @dataclass
 class WhatWasRead:
-    """All that was read: the cells of each image as written, its size, pixels under the dots, sentences to say."""
+    """All that was read: the cells of each image as written, its size and mean colours, sentences to say."""
 
     cells: dict[str, Annotated] = field(default_factory=dict)
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    thumbnails: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cellscaper.datasets import dots, inspection
+from cellscaper.datasets.identity import number_of
 from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.record import SPLITS
 
@@ -45,8 +46,8 @@ class Report:
         number = self.windows(self.region(), 4)
         if self.parts["test"] and number < LEAST:
             self.faults.append(
-                f"the test images hold {number} windows of {self.region()} px at 20×, at least {LEAST} are needed: add "
-                "test images or larger ones"
+                f"the test images hold {number_of(number, 'window')} of {self.region()} px at 20×, at least {LEAST} "
+                "are needed: add test images or larger ones"
             )
 
     def region(self) -> int:
@@ -97,7 +98,8 @@ class Report:
         found = list(self.said)
         if doubles:
             found.append(
-                f"{doubles} cells lie within {inspection.DOUBLE:g} px (at 20×) of another of their class: doubles?"
+                f"{number_of(doubles, 'cell')} {'lies' if doubles == 1 else 'lie'} within {inspection.DOUBLE:g} px (at "
+                f"20×) of another of {'its' if doubles == 1 else 'their'} class: doubles?"
             )
         whole = inspection.shares(inspection.counts(self.images, len(self.classes)))
         for name, share in zip(self.classes, whole, strict=True):
@@ -115,11 +117,17 @@ class Report:
             for name, one, other in zip(self.classes, train, test, strict=True):
                 if max(one, other) > 0.05 and max(one, other) > SHIFTED * min(one, other):
                     found.append(f"class {name} is {one:.0%} of the training cells and {other:.0%} of the test cells")
-        if self.small():
-            found.append(f"{self.small()} images are smaller than {self.region()} px at 20× and are left out of crops")
+        if small := self.small():
+            are = "is" if small == 1 else "are"
+            found.append(
+                f"{number_of(small, 'image')} {are} smaller than {self.region()} px at 20× and {are} left out of crops"
+            )
         number = self.windows(self.region(), self.stride())
         if self.parts["test"] and number < FEWEST:
-            found.append(f"{number} test windows, fewer than {FEWEST}: the configuration gives metrics fewer samples")
+            found.append(
+                f"{number_of(number, 'test window')}, fewer than {FEWEST}: the configuration gives metrics fewer "
+                "samples"
+            )
         return found
 
 

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from cellscaper.datasets.candidates import ENDINGS as CELLS
 from cellscaper.datasets.folder_files import FolderFiles
+from cellscaper.datasets.identity import number_of
 from cellscaper.datasets.pictures import ENDINGS as PICTURES
 from cellscaper.disk.formats.other_kinds import SLIDES
 from cellscaper.disk.formats.reading import read_text, suffix
@@ -45,7 +46,10 @@ def lines(folder: FolderFiles, used: Iterable[str], reasons: Mapping[str, str]) 
     for (kind, reason, _, _), names in ordered[:MOST]:
         said.append(f"{counted(len(names), kind)} not used {shown(names)}" + (f": {reason}" if reason else ""))
     if rest := ordered[MOST:]:
-        said.append(f"{sum(len(names) for _, names in rest)} more files in {len(rest)} places are not used")
+        more = sum(len(names) for _, names in rest)
+        said.append(
+            f"{number_of(more, 'more file')} in {number_of(len(rest), 'place')} {'is' if more == 1 else 'are'} not used"
+        )
     if folder.odd:
         first = ascii(folder.odd[0].name)
         said.append(f"{counted(len(folder.odd), 'file')} not used: the names are not UTF-8, first {first}")

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from cellscaper.disk.files import checksum
+from cellscaper.disk.formats.class_names import spelled_as
 from cellscaper.disk.shipped import at_scale_of
 from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
@@ -35,12 +36,12 @@ def check_planned(file: Path | None, planned: str | None) -> None:
 def start_training(
     model: nn.Module, generator: Generator, recipe: Recipe, classes: Sequence[str], mpp: float, file: Path, what: str
 ) -> None:
-    """Give a new model the weights of a file, class by class, and say what starts anew.
+    """Give a new model the weights of a file, class by class, and say what starts anew; capitals do not count.
 
     CellscaperError if the file holds no layout model, or one of another network, region or scale.
     """
     weights, facts = read_weights(file)
-    known, anatomy = facts.get("classes", []), getattr(generator, "anatomy", None)
+    known, anatomy = spelled_as(facts.get("classes", []), classes), getattr(generator, "anatomy", None)
     if anatomy is None:
         raise CellscaperError(f"generator {recipe.method} cannot start from other weights: it has no `anatomy`")
     if "beginning" in facts:

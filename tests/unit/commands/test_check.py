@@ -185,7 +185,7 @@ def test_images_below_the_region_are_left_out_everywhere(records, tmp_path, caps
     Image.fromarray(np.full((100, 100, 3), 9, np.uint8)).save(folder / "img" / "small.png")
     (folder / "labels" / "small.csv").write_text("x,y,type\n5,5,stromal\n")
     own = check(folder, "--mpp", "0.5")
-    assert "1 images are smaller than 128 px" in capsys.readouterr().out
+    assert "1 image is smaller than 128 px" in capsys.readouterr().out
     assert own["fields"]["w256"]["small"] == "skip" and own["painters"] == {"tc": {"small": "skip"}}
     assert {block["small"] for block in own["features"].values()} == {"skip"}
     assert "experiments" not in own
@@ -199,7 +199,7 @@ def test_what_is_wrong_is_said_and_no_configuration_written(records, tmp_path):
         check(folder, "--mpp", "0.5")
     assert not (folder / "own.yaml").exists()
     file.unlink()
-    with pytest.raises(CellscaperError, match="1 images have no dot file"):
+    with pytest.raises(CellscaperError, match="1 image has no dot file"):
         check(folder, "--mpp", "0.5")
 
 

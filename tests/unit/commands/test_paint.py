@@ -167,6 +167,12 @@ def test_classes_that_the_folder_lacks(folder):
     assert export.read(Path("images/image0000.geojson")).classes[:2] == ("lymphocyte", "epithelial")
 
 
+def test_capitals_do_not_part_classes_from_the_folders(folder):
+    write(layouts(classes=("Lymphocyte", "EPITHELIAL")))
+    call()
+    assert export.read(Path("images/image0000.geojson")).classes[:2] == ("Lymphocyte", "EPITHELIAL")
+
+
 def test_a_folder_with_one_image(folder, records):
     for one in records[1:]:
         (folder / f"{one.image_id}.png").unlink()
@@ -190,12 +196,12 @@ def test_images_that_cannot_be_sources(folder, records, capsys):
         (folder / f"{one.image_id}.csv").write_text(
             "y,x,class\n5,5,epithelial\n9,9,stromal\n7,20,lymphocyte\n", "utf-8"
         )
-    assert "none of the 4 training images holds a patch of 65×65 px (the largest is 40 px)" in refused()
+    assert "of 4 training images none holds a patch of 65×65 px (the largest is 40 px)" in refused()
 
 
 def test_dots_outside_their_image(folder, records):
     (folder / f"{records[0].image_id}.csv").write_text("y,x,class\n5,500,epithelial\n", encoding="utf-8")
-    assert "1 dots lie outside their images, first in" in refused()
+    assert "1 dot outside the images, first in" in refused()
 
 
 def test_dots_that_miss_the_nuclei(folder, records, capfd):

@@ -206,3 +206,35 @@ def test_names_in_a_table_that_fit_four_images_are_told_with_the_images(world, t
     (folder / "cells.csv").write_text("\n".join(rows) + "\n")
     fault = world.check(folder).fault
     assert "'s_00.png' fits 4 images" in fault and "a/s_00.png, b/s_00.png, c/s_00.png and 1 more" in fault
+
+
+def of_two_kinds(world, folder, feature, cells):
+    """GeoJSON for images 0 to 2, tables for 2 to 5; image 2 has both, and its table these cells."""
+    world.save(folder)
+    for i in range(3):
+        features = [feature(x, y, classification={"name": c}) for y, x, c in world.cells(i)]
+        (folder / f"s_{i:02d}.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    for i in range(2, world.n):
+        world.table(folder / f"s_{i:02d}.csv", i, cells=cells if i == 2 else None)
+    return folder
+
+
+def test_two_kinds_of_files_with_one_image_that_has_both(world, tmp_path, feature):
+    found = world.check(of_two_kinds(world, tmp_path / "d", feature, world.cells(2)))
+    assert world.right(found) and found.complains("1 ", "not used", "both hold the same cells")
+    folder = of_two_kinds(world, tmp_path / "e", feature, world.cells(2)[:40])
+    fault = world.check(folder).fault
+    assert "1 image has two such files, and they differ; remove one of the two files of that image" in fault
+    assert "--dots" not in fault
+    (folder / "s_02.csv").unlink()
+    assert world.right(world.check(folder))
+
+
+def test_only_a_pattern_with_a_file_for_all_images_is_offered(world, tmp_path):
+    world.plain(tmp_path / "d")
+    for i in range(3):
+        world.table(tmp_path / f"d/more/s_{i:02d}.csv", i, cells=world.cells(i)[:50])
+    fault = world.check(tmp_path / "d").fault
+    assert "3 images have two such files, and they differ; remove one of the two files of each of them" in fault
+    assert "or name --dots '{stem}.csv'" in fault and "more/{stem}" not in fault
+    assert world.right(world.check(tmp_path / "d", "--dots", "{stem}.csv"))

@@ -5,6 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from cellscaper.datasets.survey_start import starts
+from cellscaper.disk.formats.class_names import alike, spelled_as
+
 
 @pytest.mark.parametrize("key", ["cell_type", "className", "phenotype", "CellClass", "prediction"])
 def test_a_class_in_any_property_that_names_few_classes(world, tmp_path, feature, key):
@@ -194,3 +197,76 @@ def test_cells_without_a_class_are_counted_and_can_be_kept(world, tmp_path, word
     assert result.complains(f"{lost} cells without a class are left out")
     kept = world.check(folder, "--classes", "tumor=tumor,lymphocyte=lymphocyte,unclassified=other")
     assert kept.counts["other"] == lost
+
+
+@pytest.mark.parametrize("words", [["Unclassified", "unknown", "?"], ["UNKNOWN", "not classified", "n/a"]])
+def test_words_for_no_class_are_left_out_and_told_or_kept_under_a_name(world, tmp_path, words):
+    world.save(tmp_path / "d")
+    for i in range(world.n):
+        cells = [(y, x, words[j] if j < 3 else c) for j, (y, x, c) in enumerate(world.cells(i))]
+        world.table(tmp_path / f"d/s_{i:02d}.csv", i, cells=cells)
+    result = world.check(tmp_path / "d")
+    assert result.counts == world.counts(lambda j: j > 2)
+    assert result.complains("18 cells without a class", repr(words[0]), "left out")
+    kept = world.check(tmp_path / "d", "--classes", "tumor=tumor,lymphocyte=lymphocyte,unclassified=other")
+    assert kept.counts == {**world.counts(lambda j: j > 2), "other": 18}
+    parted = world.check(tmp_path / "d", "--classes", f"tumor=tumor,lymphocyte=lymphocyte,{words[1]}=second")
+    assert parted.counts == {**world.counts(lambda j: j > 2), "second": 6}
+
+
+@pytest.mark.parametrize("word", ["unknown", "Unclassified"])
+def test_cells_that_all_have_a_word_for_no_class_are_one_class(world, tmp_path, word):
+    result = world.check(world.plain(tmp_path / "d", row=f"{{y}},{{x}},{word}"))
+    assert result.counts == {"unclassified": world.total()} and result.complains("no cell has a class")
+
+
+def test_an_image_that_loses_all_its_cells_is_named(world, tmp_path):
+    folder = world.plain(tmp_path / "d")
+    world.table(folder / "s_03.csv", 3, row="{y},{x},nan")
+    result = world.check(folder)
+    assert result.complains(
+        "1 image has no cell of a class and counts as empty, first s_03.png, whose 90 cells are without"
+    )
+    assert not world.check(world.plain(tmp_path / "e")).complains("counts as empty")
+
+
+@pytest.mark.parametrize(
+    ("usual", "other"), [(("a", "b"), ("1", "2")), (("1", "2"), ("0", "1")), (("t", "l"), ("T c", "l c"))]
+)
+def test_a_file_whose_classes_differ_from_all_others_is_named(world, tmp_path, usual, other):
+    world.save(tmp_path / "d")
+    for i in range(world.n):
+        names = dict(zip(("tumor", "lymphocyte"), other if i == 2 else usual, strict=True))
+        world.table(tmp_path / f"d/s_{i:02d}.csv", i, cells=[(y, x, names[c]) for y, x, c in world.cells(i)])
+    assert world.check(tmp_path / "d").complains("s_02.csv has the classes", "the other 5 images")
+
+
+def test_a_rare_class_of_one_file_is_no_odd_file(world, tmp_path):
+    folder = world.plain(tmp_path / "d")
+    cells = [(y, x, "mitosis" if j < 20 else c) for j, (y, x, c) in enumerate(world.cells(2))]
+    world.table(folder / "s_02.csv", 2, cells=cells)
+    assert not world.check(folder).complains("has the classes")
+
+
+def test_classes_that_qupath_ignores_are_told_with_the_option_that_leaves_them_out(world, tmp_path):
+    world.save(tmp_path / "d")
+    for i in range(world.n):
+        cells = [(y, x, "Ignore*" if j < 5 else c) for j, (y, x, c) in enumerate(world.cells(i))]
+        world.table(tmp_path / f"d/s_{i:02d}.csv", i, cells=cells)
+    result = world.check(tmp_path / "d")
+    assert result.complains("class Ignore* (30 cells)", "--classes 'Ignore*=,lymphocyte=lymphocyte,tumor=tumor'")
+    less = world.check(tmp_path / "d", "--classes", "Ignore*=,lymphocyte=lymphocyte,tumor=tumor")
+    assert less.counts == world.counts(lambda j: j >= 5)
+
+
+@pytest.mark.parametrize("pair", [("tumor", "tumour"), ("stroma", "Stromal"), ("epithelial", "epithelium"),
+                                  ("Tumour cell", "tumor-cells")])  # fmt: skip
+def test_two_spellings_of_a_class_are_alike(pair):
+    assert [set(group) for group in alike([*pair, "lymphocyte", "plasma", "class_1", "class_2"])] == [set(pair)]
+
+
+def test_capitals_do_not_part_classes_from_those_of_bundled_weights():
+    known = starts(["lymphocyte", "Epithelial", "Plasma"], 0.5, 256).lines
+    assert any("lymphocyte, Epithelial as there, Plasma anew" in line for line in known), known
+    assert spelled_as(["epithelial", "stromal"], ["EPITHELIAL", "Plasma"]) == ["EPITHELIAL", "stromal"]
+    assert spelled_as(["a", "A"], ["A", "b"]) == ["a", "A"]

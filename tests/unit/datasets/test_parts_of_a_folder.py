@@ -122,7 +122,7 @@ def test_what_is_not_used_is_counted_and_named(world, tmp_path):
 def test_an_image_without_cells_beside_others_stops(world, tmp_path):
     world.plain(tmp_path / "d")
     (tmp_path / "d/s_03.csv").unlink()
-    assert "1 images have no dot file, first s_03.png" in world.check(tmp_path / "d").fault
+    assert "1 image has no dot file, first s_03.png" in world.check(tmp_path / "d").fault
 
 
 @pytest.mark.parametrize("column", ["image", "File Name", "slide_id", "Img"])
@@ -146,7 +146,40 @@ def test_a_table_for_all_images_that_lacks_one_stops(world, tmp_path):
     world.save(tmp_path / "d/images")
     rows = [f"s_{i:02d},{x},{y},{c}" for i in range(5) for y, x, c in world.cells(i)]
     (tmp_path / "d/all.csv").write_text("image,x,y,class\n" + "\n".join(rows))
-    assert "1 images have no dot file" in world.check(tmp_path / "d").fault
+    assert "1 image has no dot file" in world.check(tmp_path / "d").fault
+
+
+def test_an_empty_file_says_that_an_image_of_one_table_has_no_cell(world, tmp_path):
+    world.save(tmp_path / "d/images")
+    rows = [f"s_{i:02d},{x},{y},{c}" for i in range(5) for y, x, c in world.cells(i)]
+    (tmp_path / "d/all.csv").write_text("image,x,y,class\n" + "\n".join(rows))
+    fault = world.check(tmp_path / "d").fault
+    assert "all.csv does not name it, first images/s_05.png; if it has no cell, put an empty file s_05.csv" in fault
+    (tmp_path / "d/images/s_05.csv").touch()
+    result = world.check(tmp_path / "d")
+    assert not result.fault and len(result.records) == 6 and result.cells == 5 * 90
+    assert result.complains("1 image is without a cell", "images/s_05.csv has none")
+
+
+def test_an_empty_file_beside_one_file_of_another_kind(world, tmp_path):
+    world.save(tmp_path / "d")
+    images = [{"id": i, "file_name": f"s_{i:02d}.png", "height": 168, "width": 196} for i in range(5)]
+    cells = [{"id": 100 * i + j, "image_id": i, "category_id": int(c == "tumor"), "bbox": [x - 4, y - 6, 8, 12]}
+             for i in range(5) for j, (y, x, c) in enumerate(world.cells(i))]  # fmt: skip
+    names = [{"id": 0, "name": "lymphocyte"}, {"id": 1, "name": "tumor"}]
+    data = {"images": images, "annotations": cells, "categories": names}
+    (tmp_path / "d/coco.json").write_text(json.dumps(data))
+    (tmp_path / "d/s_05.csv").touch()
+    result = world.check(tmp_path / "d")
+    assert not result.fault and len(result.records) == 6 and result.cells == 5 * 90
+
+
+def test_one_geojson_of_all_images_that_names_none_says_so(world, tmp_path, feature):
+    world.save(tmp_path / "d/images")
+    cells = [feature(x, y, classification={"name": c}) for i in range(6) for y, x, c in world.cells(i)]
+    (tmp_path / "d/all.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": cells}))
+    fault = world.check(tmp_path / "d").fault
+    assert "all.geojson is not: 540 cells are in it, and nothing says of which image" in fault
 
 
 def test_coco_of_each_split_beside_the_images(world, tmp_path):
@@ -200,7 +233,7 @@ def test_links_that_lead_nowhere_and_pipes_are_counted(world, tmp_path):
     (tmp_path / "d.yaml").unlink()
     (folder / "s_03.csv").unlink()
     (folder / "s_03.csv").symlink_to("/nowhere/s_03.csv")
-    assert "1 images have no dot file, first s_03.png" in world.check(folder).fault
+    assert "1 image has no dot file, first s_03.png" in world.check(folder).fault
 
 
 def test_a_list_of_a_split_that_leads_nowhere_stops(world, tmp_path):

@@ -18,6 +18,15 @@ def where(**splits):
         (["slide-2_tile_1.png", "slide-3_tile_1.png"], ["slide-2_tile_2.png"], "slide-2"),
         (["p1_a.png", "p2_a.png"], ["p1_b.png"], "p1"),
         (["P01/images/a.png", "P02/images/a.png"], ["P01/images/b.png"], "P01"),
+        (["patient_01/slide_1.png", "patient_02/slide_3.png"], ["patient_01/slide_2.png"], "patient_01"),
+        (["P01/biopsy1.png", "P02/biopsy3.png"], ["P01/biopsy2.png"], "P01"),
+        (["i/slide_1_pat01.png", "i/slide_3_pat02.png"], ["i/slide_2_pat01.png"], "pat01"),
+        (["case_1/biopsy_1.png", "case_2/biopsy_3.png"], ["case_1/biopsy_2.png"], "case_1"),
+        (["slide_1/biopsy_1.png", "slide_2/biopsy_3.png"], ["slide_1/biopsy_2.png"], "slide_1"),
+        (["slide_1/p1.png", "slide_2/p1.png"], ["slide_1/p2.png"], "slide_1"),  # patches
+        (["p1_slide_1.png", "p2_slide_3.png"], ["p1_slide_2.png"], "p1"),
+        (["mueller/slide_1.png", "meier/slide_1.png", "huber/slide_1.png"], ["meier/slide_2.png"], "meier"),
+        (["a/slide_1_x.png", "b/slide_2_x.png", "c/slide_3_x.png"], ["a/slide_4_x.png"], "a"),
         (["train/mueller/a.png", "train/meier/a.png", "train/huber/a.png"], ["test/meier/b.png"], "meier"),
     ],
 )  # fmt: skip
@@ -38,6 +47,8 @@ def test_a_patient_in_two_splits_is_named(train, test, shown):
         (["tumor/a.png", "normal/b.png"], ["tumor/c.png"]),
         (["patient_1/a.png", "patient_2/a.png"], ["patient_3/a.png"]),
         (["slide_01.png", "slide_02.png"], ["slide_03.png"]),
+        (["images/slide_1.png", "images/slide_2.png", "masks/slide_1.png"], ["images/slide_3.png"]),
+        (["patient_1/slide_1.png", "patient_2/slide_1.png"], ["patient_3/slide_1.png"]),
         (["a_p1.png", "b_p1.png", "b_p2.png"], ["c_p1.png"]),  # patches
         (["study_p1_a.png", "study_p1_b.png"], ["study_p1_c.png"]),  # all of one patient, or no patient at all
     ],

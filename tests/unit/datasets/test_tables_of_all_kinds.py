@@ -225,3 +225,36 @@ def test_files_of_no_kind_that_is_read_are_named(world, tmp_path, name, words):
         (tmp_path / "d" / name.format(i)).write_bytes(b"PK")
     fault = world.check(tmp_path / "d").fault
     assert name.format(0) in fault and words in fault
+
+
+def numbered(folder, world, numbers, dtype):
+    """Images, and label masks in which cell j of image i has ``numbers(j)``."""
+    world.save(folder)
+    (folder / "masks").mkdir()
+    for i in range(world.n):
+        mask = np.zeros(world.size, dtype)
+        for j, (y, x, _) in enumerate(world.cells(i)):
+            mask[int(y) - 2 : int(y) + 3, int(x) - 2 : int(x) + 3] = numbers(j)
+        Image.fromarray(mask).save(folder / f"masks/s_{i:02d}.png")
+    return folder
+
+
+def test_a_mask_whose_numbers_began_again_is_refused(world, tmp_path):
+    folder = numbered(tmp_path / "d", world, lambda j: (j + 200) % 255 + 1, np.uint8)  # 55 cells up to 255, then 1
+    mask = np.array(Image.open(folder / "masks/s_00.png"))
+    mask[mask == 1] = 255
+    Image.fromarray(mask).save(folder / "masks/s_00.png")
+    fault = world.check(folder).fault
+    assert "s_00.png numbers cells up to 255, the most that it can hold, and 1 number marks two areas" in fault
+
+
+def test_numbers_of_two_areas_are_told(world, tmp_path):
+    found = world.check(numbered(tmp_path / "d", world, lambda j: j % 40 + 1, np.uint16))
+    assert found.cells == 40 * world.n
+    assert found.complains("numbers mark two areas far apart or more in s_00.png")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_numbers_of_one_area_each_raise_nothing(world, tmp_path, dtype):
+    found = world.check(numbered(tmp_path / "d", world, lambda j: 255 - j, dtype))
+    assert found.cells == world.total() and not found.complains("areas")

@@ -132,6 +132,12 @@ def test_a_network_with_its_classes_in_another_order_does_the_same(name, weights
     assert "anew" not in said
 
 
+def test_capitals_do_not_part_classes_from_those_of_weights(weights, capsys):
+    started(next(iter(SYSTEMS)), ("B", "a", "c"), weights)
+    said = capsys.readouterr().err
+    assert "100.00% of the numbers; classes as there: B, a, c" in said and "anew" not in said
+
+
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_class_that_the_weights_do_not_know_starts_anew_and_is_told(name, weights, capsys):
     mine = ("b", "new", "a")

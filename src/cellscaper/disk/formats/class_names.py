@@ -36,12 +36,28 @@ def spellings(counted: Mapping[str, int]) -> dict[str, str]:
     return {name: best[name.casefold()] for name in counted}
 
 
+def spelled_as(names: Iterable[str], others: Iterable[str]) -> list[str]:
+    """The names, each as among the others where these have it with other capital letters: one name for one other."""
+    known, wanted = list(names), list(others)
+    free = {other.casefold(): other for other in wanted if other not in known}
+    return [name if name in wanted else free.pop(name.casefold(), name) for name in known]
+
+
 def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Groups of names that are alike but for signs and a plural s: ``T-cell``, ``T_cells``."""
+    """Groups of names that are alike but for signs, a plural s, British spelling and the ending of an adjective.
+
+    ``T-cell``, ``T_cells``; ``tumor``, ``tumour``; ``stroma``, ``stromal``; ``epithelial``, ``epithelium``.
+    """
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(re.sub(r"[\W_]+", "", name.casefold()).removesuffix("s"), []).append(name)
+        groups.setdefault(_root(name), []).append(name)
     return [tuple(group) for key, group in groups.items() if len(group) > 1 and key]
+
+
+def _root(name: str) -> str:
+    plain = re.sub(r"[\W_]+", "", name.casefold()).removesuffix("s")
+    plain = plain.replace("tumour", "tumor").replace("haem", "hem").replace("oedem", "edem")
+    return re.sub(r"(?<=[a-z]{5})(al|um|a|ic|e)$", "", plain)
 
 
 def is_object_number(values: Iterable[Any]) -> bool:

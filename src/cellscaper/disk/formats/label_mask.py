@@ -1,7 +1,11 @@
-"""Label masks of cellpose, StarDist and others: the values number the cells; a cell is the centroid of a value."""
+"""Label masks of cellpose, StarDist and others: the values number the cells; a cell is the centroid of a value.
+
+A number that marks two areas far apart is two cells: more cells than the file has numbers for were saved.
+"""
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +22,17 @@ _MOST_PIXELS = 400_000_000
 
 def read_mask(path: Path) -> Gathered:
     """The centroids of all values above 0. CellscaperError for an image that does not number objects."""
-    return centroids(_values(path), path)
+    values = _values(path)
+    largest = int(np.iinfo(values.dtype).max) if values.dtype.kind == "u" else 0
+    return centroids(values.astype(np.int64), path, largest)
 
 
-def centroids(values: NDArray[np.int64], path: Path) -> Gathered:
-    """The centroids of a label image (H, W), in the order of the labels; CellscaperError for a mask of classes."""
+def centroids(values: NDArray[np.int64], path: Path, largest: int = 0) -> Gathered:
+    """The centroids of a label image (H, W), in the order of the labels.
+
+    ``largest``: the largest number that the file can hold, 0 if that does not matter. CellscaperError for a mask of
+    classes, and for one with numbers up to the largest of which some mark two areas far apart.
+    """
     out = Gathered()
     labels, flat, counts = np.unique(values, return_inverse=True, return_counts=True)
     if len(labels) > 1 and labels.max() > 0:
@@ -35,6 +45,16 @@ def centroids(values: NDArray[np.int64], path: Path) -> Gathered:
             raise CellscaperError(
                 f"{path} has {known} values in {pieces} separate areas: it marks classes or one kind, it does not "
                 "number cells; expected another value for each cell"
+            )
+        twice = _twice(flat.reshape(values.shape), counts, int(labels[0] == 0))
+        if twice and labels.max() == largest:
+            raise CellscaperError(
+                f"{path} numbers cells up to {largest}, the most that it can hold, and {_numbers(twice)} two areas "
+                "far apart or more: the numbers of further cells began again; save the mask with more bits a pixel"
+            )
+        if twice:
+            out.notes.append(
+                f"{_numbers(twice)} two areas far apart or more in {path.name}: each number is taken for one cell"
             )
         for label, one, other in zip(labels.tolist(), y.tolist(), x.tolist(), strict=True):
             if label > 0:
@@ -56,7 +76,36 @@ def _pieces(values: NDArray[np.int64]) -> int:
     return whole if known <= 64 else whole * known // 64
 
 
-def _values(path: Path) -> NDArray[np.int64]:
+def _twice(index: NDArray[np.int64], counts: NDArray[np.int64], first: int) -> int:
+    """How many objects have two areas of some size, as far apart as an object is wide.
+
+    index (H, W) the object of each pixel; counts (N,) the pixels of each; objects from ``first`` on are cells.
+    """
+    from scipy.ndimage import find_objects, label
+
+    typical = float(np.median(counts[first:]))
+    wide = np.sqrt(typical)
+    number = 0
+    for k, box in enumerate(find_objects(index + 1)):
+        if k < first or box is None or max(one.stop - one.start for one in box) < 3 * wide:
+            continue
+        parts, _ = label(index[box] == k, np.ones((3, 3)))
+        sizes = np.bincount(parts.ravel())
+        boxes = [one for one, size in zip(find_objects(parts), sizes[1:], strict=True) if size >= typical / 5]
+        number += any(_gap(one, other) > wide for i, one in enumerate(boxes) for other in boxes[:i])
+    return number
+
+
+def _gap(one: tuple[slice, ...], other: tuple[slice, ...]) -> int:
+    """Pixels between two boxes along the axis where they lie further apart."""
+    return max(max(a.start - b.stop, b.start - a.stop) for a, b in zip(one, other, strict=True))
+
+
+def _numbers(number: int) -> str:
+    return "1 number marks" if number == 1 else f"{number} numbers mark"
+
+
+def _values(path: Path) -> NDArray[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -82,4 +131,4 @@ def _values(path: Path) -> NDArray[np.int64]:
         raise CellscaperError(f"{path} holds other values than whole numbers from 0; expected a label mask")
     if values.max(initial=0) >= 1 << 40:
         raise CellscaperError(f"{path} holds values up to {values.max()}; expected a label mask")
-    return values.astype(np.int64)
+    return values

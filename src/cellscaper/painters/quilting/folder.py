@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from cellscaper.datasets import dots
+from cellscaper.datasets.identity import number_of
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.survey import Survey
+from cellscaper.disk.formats.class_names import spelled_as
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.painters.quilting.sources import Image
@@ -19,27 +21,29 @@ SAME = 0.02  # share by which two scales may differ without rescaling
 def folder_sources(folder: Path, found: Survey, layouts: LayoutSet) -> tuple[LayoutSet, Callable[[int], Image]]:
     """The cells of the training images, and a function that reads the pixels of image number i.
 
-    Classes come in the order of the layouts', then those that only the folder has. Log lines say what is left out.
-    Without lists of a split, all images are training images. CellscaperError for dots outside their image or off its
-    nuclei, for classes of the layouts' cells that the folder lacks, and for a folder with lists where an image has no
-    dots.
+    Classes come in the order of the layouts', then those that only the folder has; capitals do not count. Log lines
+    say what is left out. Without lists of a split, all images are training images. CellscaperError for dots
+    outside their image or off its nuclei, for classes of the layouts' cells that the folder lacks, and for a folder
+    with lists where an image has no dots.
     """
     listed = not isinstance(found.settings.split, dots.Fractions)
     if listed and found.without:
         raise CellscaperError(
-            f"{folder}: {len(found.without)} images of its lists have no dot file, first {found.without[0]}; add it or "
-            "remove the image"
+            f"{folder}: {number_of(len(found.without), 'image')} of its lists without a dot file, first "
+            f"{found.without[0]}; add it or remove the image"
         )
     train = [one for one in found.cells if not listed or one.split == "train"]
     outside = [one for one in train if one.outside.any()]
     if outside:
+        number = sum(int(one.outside.sum()) for one in outside)
         raise CellscaperError(
-            f"{folder}: {sum(int(one.outside.sum()) for one in outside)} dots lie outside their images, first in "
-            f"{outside[0].name}; correct them or the order of y and x (`cellscaper check` reports more)"
+            f"{folder}: {number_of(number, 'dot')} outside "
+            f"the images, first in {outside[0].name}; correct them or the order of y and x (`cellscaper check` reports "
+            "more)"
         )
     if found.misplaced:
         raise CellscaperError(f"{folder}: {found.misplaced[0]}")
-    names = found.settings.classes
+    names = spelled_as(found.settings.classes, layouts.classes)
     used = [layouts.classes[label] for label in np.unique(layouts.labels).tolist()]
     lacking = [name for name in used if name not in names]
     if lacking:
@@ -53,7 +57,7 @@ def folder_sources(folder: Path, found: Survey, layouts: LayoutSet) -> tuple[Lay
     factor = 1.0 if abs(factor - 1) < SAME else factor
     left_out = len(found.cells) - len(train)
     log(
-        f"{folder}: {len(train)} training images ({found.split})"
+        f"{folder}: {number_of(len(train), 'training image')} ({found.split})"
         + (f", {left_out} others left out" if left_out else "")
         + (f", {len(found.without)} without dots left out" if found.without else "")
         + f"; {found.settings.mpp:g} µm a pixel ({found.scale})"

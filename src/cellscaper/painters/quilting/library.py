@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from cellscaper.datasets.identity import number_of
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.frechet import frechet_distance
@@ -44,11 +45,14 @@ class Library:
         large = np.flatnonzero((cells.size >= side).all(axis=1))
         if not len(large):
             raise CellscaperError(
-                f"none of the {len(cells)} training images holds a patch of {side}×{side} px (the largest is "
-                f"{cells.size.max(initial=0)} px); give larger images or a smaller radius"
+                f"of {number_of(len(cells), 'training image')} none holds a patch of {side}×{side} px (the largest "
+                f"is {cells.size.max(initial=0)} px); give larger images or a smaller radius"
             )
         if len(large) < len(cells):
-            log(f"left out: {len(cells) - len(large)} of {len(cells)} images, smaller than a patch of {side}×{side} px")
+            log(
+                f"left out: {len(cells) - len(large)} of {number_of(len(cells), 'image')}, smaller than a patch of "
+                f"{side}×{side} px"
+            )
         self.cells, self._open = cells[large], lambda i: open_image(int(large[i]))
         self.cell, self.free = cell, free
         self._how = (cell, free, step, clear)
@@ -109,8 +113,10 @@ class Library:
         most = max(densest(one, int(layouts.size.min())) for one in self.cells)
         if (own > most).any():
             per_mm2 = 1e6 / layouts.mpp**2
+            many = int((own > most).sum())
+            are = "is" if many == 1 else "are"
             log(
-                f"{int((own > most).sum())} of {len(layouts)} layouts are denser than any training image "
+                f"{many} of {number_of(len(layouts), 'layout')} {are} denser than any training image "
                 f"({own.max() * per_mm2:.0f} against {most * per_mm2:.0f} cells per mm²): nuclei will be cut there"
             )
 
