@@ -185,6 +185,8 @@ def far_from_tissue(mpp: float, evidence: Sequence[Evidence]) -> str | None:
     """
     tissue = [one for one in evidence if not one.written]
     far = FAR if len(tissue) > 1 else FAR**2
+    if not all(PLAUSIBLE[0] < one.high and one.low < PLAUSIBLE[1] for one in tissue):
+        return None  # of places that are no px
     if not tissue or any(one.low / far <= mpp <= one.high * far for one in tissue):
         return None
     told = "; ".join(one.words for one in tissue)

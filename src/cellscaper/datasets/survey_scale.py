@@ -49,9 +49,18 @@ def find_scale(
         number = sum(len(cells.points) for cells in read.cells.values())
         if settings.unit == "um":
             raise CellscaperError(
-                "the places are in µm, and nothing tells the size of a pixel; give --mpp (0.5 at 20×)"
+                f"the places are in µm{' by --unit um' if asked.unit else ''}, and nothing tells the size of a pixel; "
+                "give --mpp (0.5 at 20×)" + (", or leave --unit out if they are in px" if asked.unit else "")
             )
         raise CellscaperError(f"{number} cells are too few to guess the scale from; give --mpp (0.5 at 20×)")
+    if (
+        settings.unit == "fraction"
+        and asked.unit
+        and not any(one.low < scale.PLAUSIBLE[1] and one.high > scale.PLAUSIBLE[0] for one in evidence)
+    ):
+        raise CellscaperError(
+            f"--unit fraction is given, and by it {evidence[0].words}; leave --unit out if the places are in px"
+        )
     decided = scale.decide(evidence)
     if mixed is None or not decided.certain:
         return decided, evidence
