@@ -5,13 +5,13 @@ more, nothing is said of their own dots. Scales and tables of other images that 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from cellscaper.datasets import misplaced
+from cellscaper.datasets import misfit_parts, misplaced
 from cellscaper.datasets.contradictions import other_frame
 from cellscaper.datasets.dots_on_nuclei import fit, on_dark_ground, shows_nuclei
 from cellscaper.datasets.identity import first_few
@@ -34,6 +34,7 @@ class Misfits:
     off     the images whose dots are off their nuclei, and which nothing explains; judged: all that were looked at
     whole   whether the dots of all of them were off, before any explanation
     bright  whether nuclei are bright, as in fluorescence
+    parts   sentences about a part of an image's cells
     """
 
     faults: list[str]
@@ -41,6 +42,7 @@ class Misfits:
     judged: list[str]
     whole: bool
     bright: bool
+    parts: list[str] = field(default_factory=list)
 
 
 def find(points: Mapping[str, _Points], pixels: Pixels, files: Mapping[str, str]) -> Misfits:
@@ -103,10 +105,13 @@ def find(points: Mapping[str, _Points], pixels: Pixels, files: Mapping[str, str]
         told = other_frame(points, some, f"{of(off)} ({names.of(off)})")
         if told is not None:
             return Misfits([*faults, told], [], list(fits), whole, bright)
+    whole_ones = {image: points[image] for image in fits if image in right or image in off}
+    stops, parts = misfit_parts.sentences(whole_ones, many, pixels, sign, names.one)
+    faults += stops
     left = [image for image in off if sign * fits[image] < DOUBTFUL and shows_nuclei(pixels(image))]
     if len(left) < max(3, MANY * len(fits)):
         left = [image for image in left if len(points[image]) >= ENOUGH]
-    return Misfits(faults, left, list(fits), whole, bright)
+    return Misfits(faults, left, list(fits), whole, bright, parts)
 
 
 def doubt(found: Misfits, files: Mapping[str, str]) -> str | None:

@@ -70,6 +70,7 @@ def check(
     if usual and _fault(read, contradictions.other_frame(points, sample)):
         return
     read.faults.extend(judged.faults)
+    read.said.extend(judged.parts)
     if (told := misfits.doubt(judged, found.cells)) is not None:
         read.said.append(told)
 
