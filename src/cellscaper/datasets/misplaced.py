@@ -60,6 +60,7 @@ def moved(off: Sequence[str], points: Mapping[str, Points], pixels: Pixels, sign
         shift, value = _best_shift(pixels(image), points[image], sign)
         if value >= SURE and all(np.abs(np.subtract(shift, one)).max() > _CLOSE for one in shifts):
             shifts.append(shift)
+    factors = [_refined(one, few_of(off, MOST_SEARCHED), points, pixels, sign) for one in factors]
     for image in off if factors or shifts else ():
         picture, own = pixels(image), points[image]
         fitted = {shift_words(*one): sign * _shifted(picture, own, one) for one in shifts}
@@ -102,6 +103,15 @@ def _best_scale(picture: NDArray[np.uint8], own: Points, sign: float) -> tuple[f
         if abs(np.log(factor / usual)) < 0.03 and sign * known(fit(picture, own * usual)) >= SURE:
             factor = usual
     return factor, value
+
+
+def _refined(factor: float, off: Sequence[str], points: Mapping[str, Points], pixels: Pixels, sign: float) -> float:
+    """The factor near one of a single image that fits all images best which it fits at all; a usual one stays."""
+    if factor in _USUAL:
+        return factor
+    own = [image for image in off if sign * known(fit(pixels(image), points[image] * factor)) >= LOW]
+    near = (factor * np.exp(np.arange(-8, 9) * 0.004)).tolist()
+    return max(near, key=lambda one: sum(sign * known(fit(pixels(image), points[image] * one)) for image in own))
 
 
 def _best_shift(picture: NDArray[np.uint8], own: Points, sign: float) -> tuple[Shift, float]:
@@ -156,7 +166,14 @@ def _common_shift(
         return None
     good = np.array([one for one, value in fitted.items() if value >= 0.9 * best])
     down, right = np.round(good.mean(axis=0)).astype(int).tolist()
-    own = [image for image in off if sign * _shifted(pixels(image), points[image], (down, right)) >= LOW]
+    if max(abs(down), abs(right)) <= _STEP:  # places that are not exact
+        return None
+    own = [
+        image
+        for image in off
+        if sign * _shifted(pixels(image), points[image], (down, right))
+        >= max(HIGH, LOW + sign * known(fit(pixels(image), points[image])))
+    ]
     return (shift_words(down, right), own) if 2 * len(own) > len(off) else None
 
 
