@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cellscaper.datasets.candidates import Candidates
 from cellscaper.datasets.discovery import Found
 from cellscaper.datasets.folder_files import FolderFiles
-from cellscaper.datasets.frames import FRAMES
+from cellscaper.datasets.frames import FRAMES, shift_words
 from cellscaper.datasets.identity import Names
 from cellscaper.datasets.nuclei_under_dots import darkness, under
 from cellscaper.datasets.survey_state import WhatWasRead
@@ -117,20 +117,15 @@ def _searched(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.uin
     plain = dark(1.0, 0, 0)
     scales: dict[tuple[float, ...], float] = {(scale,): dark(scale, 0, 0) for scale in _SCALES if abs(scale - 1) > 0.02}
     shifts: dict[tuple[float, ...], float] = {(y, x): dark(1.0, y, x) for y in _SHIFTS for x in _SHIFTS}
-    for found, near in ((scales, 0.05), (shifts, 8)):
+    clear: dict[str, float] = {}
+    for found, near in ((shifts, 8), (scales, 0.05)):
         best = max(found, key=found.__getitem__)
         others = [value for key, value in found.items() if max(np.abs(np.subtract(key, best))) > near]
-        if found[best] - plain < 2 * CLEAR or found[best] - max(others) < CLEAR:
-            continue
-        if len(best) == 1:
-            return f"all places {best[0]:.3g} times as large", found[best] - plain
-        down, right = best
-        return (
-            f"all of them {abs(down)} px further {'down' if down > 0 else 'up'} and {abs(right)} px further "
-            f"{'right' if right > 0 else 'left'}",
-            found[best] - plain,
-        )
-    return "", 0.0
+        if found[best] - plain >= 2 * CLEAR and found[best] - max(others) >= CLEAR:
+            words = shift_words(*best) if len(best) == 2 else f"all places {best[0]:.3g} times as large"
+            clear[words] = found[best] - plain
+    most = max(clear.values(), default=0.0)
+    return ", or with ".join(words for words, gain in clear.items() if gain > most - CLEAR / 2), most
 
 
 def _column(candidates: Candidates, file: str, names: Names) -> Sequence[str]:

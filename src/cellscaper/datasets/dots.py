@@ -27,13 +27,13 @@ from cellscaper.datasets.download import local_folder
 from cellscaper.datasets.folder_files import FolderFiles
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.record import Record, check, class_names
+from cellscaper.datasets.scale import of_microscope
 from cellscaper.disk.formats.reading import suffix
 from cellscaper.errors import CellscaperError
 from cellscaper.run.settings import Fraction, Positive
 from cellscaper.run.settings import Settings as Base
 
 MPP = 0.5  # µm a pixel of images and dots after `rescale`
-SCALES = (0.02, 20)  # µm a pixel of microscopes
 Pattern = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 TABLES = (".csv", ".tsv", ".txt")  # endings of text tables
@@ -121,11 +121,7 @@ def mpp(settings: Settings) -> float:
 
 def written_mpp(settings: Settings) -> float:
     """µm a pixel of the files."""
-    if not SCALES[0] < settings.mpp < SCALES[1]:
-        raise CellscaperError(
-            f"mpp {settings.mpp:g}: expected µm a pixel of a microscope, for example 0.5 at 20×; correct it"
-        )
-    return settings.mpp
+    return of_microscope(settings.mpp, "mpp")
 
 
 def fetch(settings: Settings, destination: Path) -> Path:

@@ -30,12 +30,16 @@ def fit(image: NDArray[np.uint8], points: NDArray[np.float64]) -> float:
     inside = ((points >= 0) & (points <= np.array(image.shape[:2]) - 1)).all(axis=1)
     if len(points) < 3 or inside.mean() < INSIDE:
         return float("nan")
-    found = _contrast(image, few(points[inside], MOST))
+    return score(contrast(image, few(points[inside], MOST)))
+
+
+def score(found: NDArray[np.float64]) -> float:
+    """The normal score of Student's t of contrasts (N,); NaN for under 3, and for an image without anything in red."""
     if len(found) < 3 or np.abs(found).max() < FLAT:
         return float("nan")
     t = float(found.mean() / max(float(found.std(ddof=1)) / np.sqrt(len(found)), FLAT))
-    score = -float(ndtri(stdtr(len(found) - 1, -abs(t))))
-    return float(np.copysign(min(score, SUREST), t))
+    value = -float(ndtri(stdtr(len(found) - 1, -abs(t))))
+    return float(np.copysign(min(value, SUREST), t))
 
 
 def spot(image: NDArray[np.uint8], points: NDArray[np.float64]) -> float:
@@ -51,7 +55,7 @@ def shows_nuclei(image: NDArray[np.uint8]) -> bool:
     step = max(1, int(np.sqrt(image.shape[0] * image.shape[1] / _GRID)))
     axes = [np.arange(0, side, step, dtype=np.float64) for side in image.shape[:2]]
     places = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
-    return float(np.quantile(_contrast(image, places), 0.95)) > SEEN
+    return float(np.quantile(contrast(image, places), 0.95)) > SEEN
 
 
 def on_dark_ground(image: NDArray[np.uint8]) -> bool:
@@ -64,7 +68,7 @@ def few(points: NDArray[np.float64], most: int) -> NDArray[np.float64]:
     return points[:: max(1, -(-len(points) // most))]
 
 
-def _contrast(image: NDArray[np.uint8], points: NDArray[np.float64]) -> NDArray[np.float64]:
+def contrast(image: NDArray[np.uint8], points: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N,) optical density under points less that around them; points without any place around them are left out."""
     size = np.array(image.shape[:2])
     own = np.clip(np.round(points[:, None] + _SPOT).astype(np.int64), 0, size - 1)

@@ -16,3 +16,13 @@ FRAMES: dict[str, Callable[[_Points, _Size], _Points]] = {
     "the image turned to the right": lambda points, size: np.stack([size[0] - 1 - points[:, 1], points[:, 0]], 1),
     "the image turned to the left": lambda points, size: np.stack([points[:, 1], size[1] - 1 - points[:, 0]], 1),
 }
+
+
+def shift_words(down: float, right: float) -> str:
+    """A shift in px in words."""
+    parts = [
+        f"{abs(value):g} px further {way if value > 0 else back}"
+        for value, way, back in ((down, "down", "up"), (right, "right", "left"))
+        if value
+    ]
+    return "all of them about " + " and ".join(parts)

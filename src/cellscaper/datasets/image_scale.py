@@ -6,6 +6,7 @@ from pathlib import Path
 from cellscaper.datasets import scale
 from cellscaper.datasets.folder_files import FolderFiles
 from cellscaper.datasets.pictures import Picture
+from cellscaper.datasets.scale_by_image import of_names
 from cellscaper.errors import CellscaperError
 
 
@@ -16,7 +17,7 @@ def image_scale(path: Path, header: Picture, beside: Sequence[Path]) -> scale.Sc
     """
     names = FolderFiles.of_names([])
     names.root = path.resolve().parent
-    evidence = scale.of_headers([header.mpp]) + scale.of_texts(names, [one.name for one in beside], ())
+    evidence = scale.of_headers([header.mpp]) + of_names([one.name for one in beside]) + scale.of_texts(names, ())
     if not evidence:
         raise CellscaperError(f"nothing tells how large a pixel of {path} is; give --mpp (0.5 at 20×, 0.25 at 40×)")
     found = scale.decide(evidence)

@@ -4,35 +4,27 @@ A fit is a normal score (`dots_on_nuclei`). On the 120 images of BRCA-M2C, and o
 more, nothing is said of their own dots. Scales and tables of other images that are wrong reach 3.1 there at most.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from cellscaper.datasets import misfit_parts, misplaced
 from cellscaper.datasets.contradictions import other_frame
-from cellscaper.datasets.dots_on_nuclei import few, fit, on_dark_ground, shows_nuclei, spot
-from cellscaper.datasets.frames import FRAMES
+from cellscaper.datasets.dots_on_nuclei import fit, on_dark_ground, shows_nuclei
 from cellscaper.datasets.identity import first_few
+from cellscaper.datasets.misplaced import HIGH, LOW, Pixels, few_of
 
 FEWEST = 10  # dots of an image that is judged
-LOW, HIGH = 3.0, 4.5  # a fit below which dots are off their nuclei, and one from which they are on them
-SURE = 5.5  # a fit from which dots are on nuclei in the best of many scales or other tables
 DOUBTFUL, ENOUGH = 2.0, 40  # a fit below which, and dots from which, images that nothing explains are named
 MANY = 0.25  # share of the images, at least 3, from which such images of fewer dots are named, too
 CORNER, FILLED = 0.65, 0.75  # share of height and width that dots of another unit reach at most, and others at least
 CORNER_DOTS = 20  # dots of an image that are all in its upper left part
-MOST_OTHERS = 200  # tables of other images that are tried with an image
-MOST_JOINED = 400  # images for which they are tried
-MOST_SCALED = 40  # images with which scales are looked for
-_QUICK = 100  # dots of an image with which scales and tables are chosen
-_SCALES = np.exp(np.arange(np.log(0.2), np.log(5.0), 0.006)).tolist()  # 0.6 % apart
-_USUAL = (0.25, 0.5, 2.0, 4.0)
 NAMED = 8  # files in a sentence
 
 _Points = NDArray[np.float64]
-Pixels = Callable[[str], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -42,6 +34,7 @@ class Misfits:
     off     the images whose dots are off their nuclei, and which nothing explains; judged: all that were looked at
     whole   whether the dots of all of them were off, before any explanation
     bright  whether nuclei are bright, as in fluorescence
+    parts   sentences about a part of an image's cells
     """
 
     faults: list[str]
@@ -49,6 +42,7 @@ class Misfits:
     judged: list[str]
     whole: bool
     bright: bool
+    parts: list[str] = field(default_factory=list)
 
 
 def find(points: Mapping[str, _Points], pixels: Pixels, files: Mapping[str, str]) -> Misfits:
@@ -61,7 +55,8 @@ def find(points: Mapping[str, _Points], pixels: Pixels, files: Mapping[str, str]
             sizes[image] = np.array(picture.shape[:2])
             if np.isfinite(value := fit(picture, dots)):
                 fits[image] = value
-    bright = sum(value <= -HIGH for value in fits.values()) > sum(value >= HIGH for value in fits.values())
+    light, dark = (sum(value * way >= HIGH for value in fits.values()) for way in (-1, 1))
+    bright = light > dark and 2 * light >= len(fits)  # dots beside nuclei lie on light places, too
     sign = -1.0 if bright else 1.0
     off = [image for image, value in fits.items() if sign * value < LOW]
     whole = bool(off) and len(off) == len(fits)
@@ -73,25 +68,21 @@ def find(points: Mapping[str, _Points], pixels: Pixels, files: Mapping[str, str]
     def of(images: Sequence[str], number: int = len(fits)) -> str:
         return f"the dots of {len(images)} of {number} images"
 
-    for words, own in (framed := _framed(off, points, pixels, sign)).items():
+    for words, own in (framed := misplaced.framed(off, points, pixels, sign)).items():
         faults.append(
             f"{of(own)} do not lie on nuclei, and with {words} they do: {names.of(own)}; correct these files, or say "
             "--unit px if they are right"
         )
     off = _without(off, framed.values())
-    if off and not whole:
-        some = {image: pixels(image) for image in few_of(off, MOST_SCALED)}
-        told = other_frame(points, some, f"{of(off)} ({names.of(off)})")
-        if told is not None:
-            return Misfits([*faults, told], [], list(fits), whole, bright)
-    for factor, own in (scaled := _scaled(off, points, pixels, sign)).items():
+    for words, own in (moved := misplaced.moved(off, points, pixels, sign)).items():
+        unit = ", are these in another unit? Correct them" if "times as large" in words else "; correct these files"
         faults.append(
-            f"{of(own)} do not lie on nuclei, and with all places {factor:.3g} times as large they do: "
-            f"{names.of(own)}, are these in another unit? Correct them, or say --unit px if they are right"
+            f"{of(own)} do not lie on nuclei, and with {words} they do: {names.of(own)}{unit}, or say --unit px if "
+            "they are right"
         )
-    off = _without(off, scaled.values())
+    off = _without(off, moved.values())
     right = {image for image, value in fits.items() if sign * value >= LOW}
-    cornered = _cornered(points, sizes, right.union(*scaled.values()))
+    cornered = _cornered(points, sizes, right.union(*moved.values()))
     if cornered:
         reach = max(float((points[image].max(axis=0) / sizes[image]).max()) for image in cornered)
         faults.append(
@@ -100,17 +91,27 @@ def find(points: Mapping[str, _Points], pixels: Pixels, files: Mapping[str, str]
             "Correct them, or say --unit px if they are right"
         )
     off = _without(off, [cornered])
-    others = _others(off, points, pixels, sign)
+    many = {image: own for image, own in points.items() if len(own) >= FEWEST}
+    others = misplaced.of_others(off, many, pixels, sign)
     if others:
         pairs = [f"{names.one(other)} on {image}" for image, other in others.items()]
         faults.append(
             f"{of(list(others))} do not lie on their nuclei, and those named after other images do: "
             f"{first_few(pairs, NAMED)}; correct the names of the files, or say --unit px if they are right"
         )
-    left = [image for image in _without(off, [others]) if sign * fits[image] < DOUBTFUL and shows_nuclei(pixels(image))]
+    off = _without(off, [others])
+    if len(off) > 1 and not whole:  # one by one, nothing explains them
+        some = {image: pixels(image) for image in few_of(off, misplaced.MOST_SEARCHED)}
+        told = other_frame(points, some, f"{of(off)} ({names.of(off)})")
+        if told is not None:
+            return Misfits([*faults, told], [], list(fits), whole, bright)
+    whole_ones = {image: points[image] for image in fits if image in right or image in off}
+    stops, parts = misfit_parts.sentences(whole_ones, many, pixels, sign, names.one)
+    faults += stops
+    left = [image for image in off if sign * fits[image] < DOUBTFUL and shows_nuclei(pixels(image))]
     if len(left) < max(3, MANY * len(fits)):
         left = [image for image in left if len(points[image]) >= ENOUGH]
-    return Misfits(faults, left, list(fits), whole, bright)
+    return Misfits(faults, left, list(fits), whole, bright, parts)
 
 
 def doubt(found: Misfits, files: Mapping[str, str]) -> str | None:
@@ -121,45 +122,6 @@ def doubt(found: Misfits, files: Mapping[str, str]) -> str | None:
         f"the dots of {len(found.off)} of {len(found.judged)} images lie on dark nuclei no better than by chance: "
         f"{_Names(files).of(found.off)}; are they of these images, and in px?"
     )
-
-
-def _framed(off: Sequence[str], points: Mapping[str, _Points], pixels: Pixels, sign: float) -> dict[str, list[str]]:
-    """Images whose dots lie on nuclei in another frame, by the frame in words."""
-    found: dict[str, list[str]] = {}
-    for image in off:
-        picture, own = pixels(image), points[image]
-        size = np.array(picture.shape[:2])
-        fitted = {words: sign * _known(fit(picture, frame(own, size))) for words, frame in FRAMES.items()}
-        words = max(fitted, key=fitted.__getitem__)
-        if fitted[words] >= HIGH and fitted[words] > sign * fit(picture, own) + LOW:
-            found.setdefault(words, []).append(image)
-    return found
-
-
-def _scaled(off: Sequence[str], points: Mapping[str, _Points], pixels: Pixels, sign: float) -> dict[float, list[str]]:
-    """Images whose dots lie on nuclei when all places are a factor times as large, by the factor."""
-    factors: list[float] = []
-    for image in few_of(off, MOST_SCALED):
-        own, picture = points[image], pixels(image)
-        some = few(own, _QUICK)
-        last = np.array(picture.shape[:2]) - 1
-        tried = [s for s in _SCALES if abs(s - 1) > 0.02 and (some * s <= last).mean() > 0.95]
-        dark = [sign * spot(picture, some * s) for s in tried]
-        best = [tried[k] for k in np.argsort(dark)[::-1][:5]]
-        factor, value = max(((s, sign * _known(fit(picture, own * s))) for s in best), key=lambda one: one[1],
-                            default=(1.0, -np.inf))  # fmt: skip
-        for usual in _USUAL:  # a factor that someone chose rather than one beside it
-            if abs(np.log(factor / usual)) < 0.03 and sign * _known(fit(picture, own * usual)) >= SURE:
-                factor = usual
-        if value >= SURE and all(abs(np.log(factor / one)) > 0.03 for one in factors):
-            factors.append(factor)
-    found: dict[float, list[str]] = {}
-    for image in off if factors else ():
-        fitted = {s: sign * _known(fit(pixels(image), points[image] * s)) for s in factors}
-        factor = max(fitted, key=fitted.__getitem__)
-        if fitted[factor] >= HIGH:
-            found.setdefault(factor, []).append(image)
-    return found
 
 
 def _cornered(points: Mapping[str, _Points], sizes: Mapping[str, NDArray[np.int64]], on: set[str]) -> list[str]:
@@ -180,34 +142,6 @@ def _cornered(points: Mapping[str, _Points], sizes: Mapping[str, NDArray[np.int6
 def _neighbours(points: _Points) -> float:
     """Median distance in px to the nearest other dot."""
     return float(np.median(cKDTree(points).query(points, 2)[0][:, 1]))
-
-
-def _others(off: Sequence[str], points: Mapping[str, _Points], pixels: Pixels, sign: float) -> dict[str, str]:
-    """Image → another image whose dots lie on its nuclei."""
-    named = [image for image, own in points.items() if len(own) >= FEWEST]
-    some = {image: few(points[image], _QUICK) for image in named}
-    found = {}
-    for image in few_of(off, MOST_JOINED):
-        picture = pixels(image)
-        last = np.array(picture.shape[:2]) - 1
-        at = named.index(image)
-        near = sorted(range(len(named)), key=lambda k: abs(k - at))[1 : MOST_OTHERS + 1]
-        dark = {named[k]: sign * spot(picture, some[named[k]]) for k in near if (some[named[k]] <= last).mean() > 0.95}
-        best = sorted(dark, key=dark.__getitem__)[-3:]
-        value, other = max(((sign * _known(fit(picture, points[one])), one) for one in best), default=(-np.inf, ""))
-        if value >= SURE:
-            found[image] = other
-    return found
-
-
-def _known(value: float) -> float:
-    """A fit with NaN as 0: dots that do not lie in the image tell nothing."""
-    return value if np.isfinite(value) else 0.0
-
-
-def few_of(images: Sequence[str], most: int) -> Sequence[str]:
-    """At most ``most`` of the images, evenly from their order."""
-    return images[:: max(1, -(-len(images) // most))]
 
 
 def _without(images: Sequence[str], groups: Iterable[Iterable[str]]) -> list[str]:

@@ -7,14 +7,13 @@ does not tell its scale.
 
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from cellscaper.datasets.folder_files import FolderFiles
-from cellscaper.disk.formats.annotated import SaidScale
+from cellscaper.disk.formats.annotated import SCALES, SaidScale
 from cellscaper.disk.formats.reading import read_text
 from cellscaper.errors import CellscaperError
 
@@ -23,6 +22,7 @@ NUCLEUS = 2.9  # µm: median radius at which the darkness of nuclei falls half-w
 DENSE, SPARSE = 2.0, 1.7  # factors: how far below and above a guess by neighbours the scale may lie
 NUCLEI = 2.2  # factor: how far from a guess by nuclei the scale may lie
 WRITTEN = 1.25  # factor: how exactly headers, names and texts say a scale
+FAR = 1.5  # factor beyond these intervals at which a scale that is given is doubted
 USUAL = (0.25, 0.5, 1.0)  # µm a pixel at 40×, 20×, 10×
 PLAUSIBLE = (0.08, 4.0)  # µm a pixel of images in which nuclei can be seen
 FEWEST = 50  # cells with a neighbour for a guess
@@ -61,6 +61,16 @@ class Scale:
     mpp: float
     words: str
     certain: bool
+
+
+def of_microscope(mpp: float, where: str) -> float:
+    """µm a pixel that a user gives; CellscaperError with ``where`` it comes from for a scale of no microscope."""
+    if not SCALES[0] < mpp < SCALES[1]:
+        raise CellscaperError(
+            f"{where} {mpp:g}: expected µm a pixel of a microscope, above {SCALES[0]:g} and below {SCALES[1]:g}, for "
+            "example 0.5 at 20×; correct it"
+        )
+    return mpp
 
 
 def written(mpp: float, words: str) -> Evidence:
@@ -103,16 +113,11 @@ def of_cells(said: Mapping[str, SaidScale | None]) -> list[Evidence]:
     return [written(value, words) for value, words in sorted(found.items())]
 
 
-def of_texts(folder: FolderFiles, images: Sequence[str], used: Sequence[str]) -> list[Evidence]:
-    """Evidence of the names of the folder and its images, and of small texts beside them."""
+def of_texts(folder: FolderFiles, used: Sequence[str]) -> list[Evidence]:
+    """Evidence of the name of the folder, and of small texts beside its images."""
     found: dict[float, str] = {}
     for value in says(folder.root.name):
         found.setdefault(value, f"the folder's name {folder.root.name!r} says {value:g} µm a pixel")
-    sample = images[:200]
-    told = Counter(value for image in sample for value in dict.fromkeys(says(image)))
-    for value, number in told.items():
-        if number > 0.8 * len(sample):  # tile_x20_y40 names a place
-            found.setdefault(value, f"the names of the images ({sample[0]}) say {value:g} µm a pixel")
     taken = set(used)
     for name, path in folder.paths.items():
         ending = "." + name.rpartition(".")[2].lower() if "." in name.rsplit("/", 1)[-1] else ""
@@ -170,6 +175,23 @@ def decide(evidence: Sequence[Evidence]) -> Scale:
 
 def _mean(values: Sequence[float]) -> float:
     return math.exp(float(np.mean(np.log(values))))
+
+
+def far_from_tissue(mpp: float, evidence: Sequence[Evidence]) -> str | None:
+    """The sentence about a given scale that tissue makes impossible; None if it is possible, or no tissue is seen.
+
+    Where nuclei are seen, all evidence of tissue must be missed by FAR; distances alone, which few marked cells make
+    long, by FAR squared.
+    """
+    tissue = [one for one in evidence if not one.written]
+    far = FAR if len(tissue) > 1 else FAR**2
+    if not all(PLAUSIBLE[0] < one.high and one.low < PLAUSIBLE[1] for one in tissue):
+        return None  # of places that are no px
+    if not tissue or any(one.low / far <= mpp <= one.high * far for one in tissue):
+        return None
+    told = "; ".join(one.words for one in tissue)
+    low, high = min(one.low for one in tissue), max(one.high for one in tissue)
+    return f"--mpp {mpp:g} is given, but tissue says {low:.2g} to {high:.2g} µm a pixel ({told})"
 
 
 def contradicting(mpp: float, evidence: Mapping[str, Evidence] | Sequence[Evidence]) -> list[Evidence]:

@@ -14,6 +14,8 @@ from cellscaper.datasets.survey_state import Asked, WhatWasRead, placed
 from cellscaper.datasets.table_search import Tables
 from cellscaper.datasets.units import Placed
 
+_WORDS = {"um": "µm", "fraction": "fractions of height and width"}
+
 
 def find_unit(asked: Asked, tables: Tables, read: WhatWasRead) -> str:
     """px, um or fraction; what is decided by names or numbers is said."""
@@ -24,6 +26,10 @@ def find_unit(asked: Asked, tables: Tables, read: WhatWasRead) -> str:
             "all places lie between 0 and 1: they are taken as fractions of height and width (else --unit px)"
         )
         return "fraction"
+    if asked.unit is not None and asked.unit != tables.unit and tables.unit != "px":
+        read.said.append(
+            f"--unit {asked.unit} is given, but the places are in {_WORDS[tables.unit]} by the names of their columns"
+        )
     if unit == "um" and asked.unit is None:
         read.said.append(
             "the places are in µm by the names of their columns, and are divided by µm a pixel (else --unit px)"
@@ -47,19 +53,34 @@ def check(
         _fault(read, contradictions.other_images(files, found, read, Candidates(files)))
     if asked.unit is None and _fault(read, contradictions.other_sizes(found, read)):
         return
-    if _fault(read, units.outside(places)) or asked.unit is not None:
+    if _fault(read, _told_of(asked, units.outside(places))):
         return
     if units.few_inside(places):
         profiles = [nuclei_under_dots.profile(sample[image], points[image]) for image in sample]
-        (read.said if nuclei_under_dots.radius(profiles) else read.faults).append(units.upper_left(places))
+        seen = nuclei_under_dots.radius(profiles) is not None
+        if asked.unit is None:
+            (read.said if seen else read.faults).append(units.upper_left(places))
+        elif not seen:
+            read.said.append(f"--unit {asked.unit} is given, and {units.upper_left(places, asked.unit)}")
+        return
+    if asked.unit is not None:
         return
     judged = misfits.find(points, pixels, found.cells)
     usual = not judged.bright and (judged.whole or not judged.faults)
     if usual and _fault(read, contradictions.other_frame(points, sample)):
         return
     read.faults.extend(judged.faults)
+    read.said.extend(judged.parts)
     if (told := misfits.doubt(judged, found.cells)) is not None:
         read.said.append(told)
+
+
+def _told_of(asked: Asked, told: str | None) -> str | None:
+    """A sentence about dots outside, with the unit that the user gave as its cause where it is not px."""
+    if told is None or asked.unit in (None, "px"):
+        return told
+    told += "" if told.endswith("?") else "."
+    return f"by --unit {asked.unit}, which is given, {told} Leave --unit out, or say --unit px, if they are in px"
 
 
 def _fault(read: WhatWasRead, told: str | None) -> bool:

@@ -43,13 +43,17 @@ def few_inside(images: Sequence[Placed]) -> bool:
     return number >= FEWEST * (1 if filled >= 2 else 2) and max(reach(images)) <= FEW_INSIDE
 
 
-def upper_left(images: Sequence[Placed]) -> str:
-    """The sentence about dots in a part at the upper left."""
+def upper_left(images: Sequence[Placed], given: str | None = None) -> str:
+    """The sentence about dots in a part at the upper left; ``given``: the unit that the user says."""
     height, width = reach(images)
     number = sum(len(one.points) for one in images)
+    way = "are they in µm or px of another scale? Say --unit um with --mpp"
+    way += ", or --unit px if they are right" if given is None else ""
+    if given == "um":
+        way = "are they in px, or is --mpp too large?"
     return (
         f"all {number} dots lie in the upper left part of their images ({height:.0%} of the height, {width:.0%} of the "
-        "width): are they in µm or px of another scale? Say --unit um with --mpp, or --unit px if they are right"
+        f"width): {way}"
     )
 
 
@@ -66,10 +70,10 @@ def outside(images: Sequence[Placed]) -> str | None:
             beyond.append((one.points.min(axis=0) >= one.size).any())
     if not number:
         return None
-    text = (
-        f"{number} dots lie outside their images, in {len(left)} of {len(images)} images: {first_few(left)}; correct "
-        "them or the order of y and x"
-    )
+    text = f"{number} dots lie outside their images, in {len(left)} of {len(images)} images: {first_few(left)}"
+    if farthest == 0:
+        return text + _at_the_end(images)
+    text += "; correct them or the order of y and x"
     if farthest <= NEAR:
         return text + f"; none by more than {farthest:.2g} px: are these cells that the border cuts?"
     height, width = reach(images)
@@ -78,3 +82,18 @@ def outside(images: Sequence[Placed]) -> str | None:
     if min(height, width) > 1.3:
         return text + f"; they reach {max(height, width):.3g} times the sides: are they px of another scale?"
     return text
+
+
+def _at_the_end(images: Sequence[Placed]) -> str:
+    """The end of the sentence about dots whose y or x is the height or width, and none of which is beyond."""
+    whole = all((one.points == np.round(one.points)).all() for one in images)
+    first = min(float(one.points.min()) for one in images if len(one.points))
+    if whole and first >= 1:
+        return (
+            "; these have y or x equal to the height or width, and no dot of any image has a 0: are places counted "
+            "from 1, as MATLAB and R count? Then take 1 off all y and x in the files"
+        )
+    return (
+        "; these have y or x equal to the height or width, where px go from 0 to one less: take 1 off these, or off "
+        "all places if they are counted from 1"
+    )

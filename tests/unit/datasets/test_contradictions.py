@@ -123,7 +123,7 @@ def test_dots_that_lie_on_nuclei_only_by_chance_stop_nobody(world, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda y, x: (y + 12, x + 8), "all of them 12 px further up and 8 px further left"),
+        (lambda y, x: (y + 12, x + 8), "all of them about 12 px further up and 8 px further left"),
         (lambda y, x: (y * 0.8, x * 0.8), "all places 1.2"),
         (lambda y, x: (y * 1.15, x * 1.15), "all places 0.8"),
     ],

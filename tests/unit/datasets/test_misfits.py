@@ -195,3 +195,39 @@ def test_one_file_for_all_images_names_images(tissue):
     pixels = {f"s_{i}.png": own[2] for i, own in enumerate(tissue)}
     found = misfits.find(points, pixels.__getitem__, dict.fromkeys(points, "cells.csv"))
     assert len(found.faults) == 1 and ": s_1.png; correct" in found.faults[0]
+
+
+# -- the explanation that fits best ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("down", "right", "words"), [(0, 12, "11 12 13 px further left"), (9, 9, "8 9 10 px further up")]
+)
+@pytest.mark.parametrize("off", [(4,), (1, 3, 4, 6)])
+def test_a_shift_is_told_as_one_and_not_as_a_scale(world, tissue, tmp_path, down, right, words, off):
+    def change(i, points, labels):
+        if i not in off:
+            return points, labels
+        kept = (points + np.array([down, right]) < SIDE).all(axis=1)
+        return points[kept] + (down, right), labels[kept]
+
+    fault = world.check(write(world, tmp_path / "d", tissue, change), "--mpp", "0.5").fault
+    *numbers, px, further, way = words.split()
+    assert f"the dots of {len(off)} of 8 images" in fault and "times as large" not in fault, fault
+    assert any(f"{number} {px} {further} {way}" in fault for number in numbers), fault
+
+
+def test_one_table_in_another_unit_is_told_as_such(world, tissue, tmp_path):
+    def change(i, points, labels):
+        return points * (0.5 if i == 4 else 1), labels
+
+    fault = world.check(write(world, tmp_path / "d", tissue, change), "--mpp", "0.5").fault
+    assert "the dots of 1 of 8 images" in fault and "all places 2 times as large" in fault and "turned" not in fault
+
+
+def test_all_tables_that_are_shifted_are_no_bright_nuclei(world, tissue, tmp_path):
+    def change(i, points, labels):
+        kept = points[:, 1] < SIDE - 16
+        return points[kept] + (0, 16), labels[kept]
+
+    assert "px further left they do" in world.check(write(world, tmp_path / "d", tissue, change), "--mpp", "0.5").fault
