@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> None:
     from cellscaper.plan.provenance import record
 
     export.ending(target)
+    if "{layout}" not in target.name:
+        options.spared([target], part_files(source, "cellscaper/layouts"))
     layouts = export.read(source, given(), args.set, options.told(source))
     if args.layout is not None:
         number = options.whole(args.layout, "--layout")
@@ -57,5 +59,7 @@ def run(args: argparse.Namespace) -> None:
     if "{layout}" not in target.name:
         export.write(target, layouts, provenance)
         return
-    for i in range(len(layouts)):
-        export.write(Path(str(target).replace("{layout}", str(i))), layouts[i : i + 1], provenance)
+    targets = [Path(str(target).replace("{layout}", str(i))) for i in range(len(layouts))]
+    options.spared(targets, inputs.values())
+    for i, path in enumerate(targets):
+        export.write(path, layouts[i : i + 1], provenance)

@@ -77,6 +77,8 @@ def run(args: argparse.Namespace) -> None:
     if distance is not None and distance < 0:
         raise CellscaperError(f"--min-distance {args.min_distance}: expected px from 0")
     mask_file = options.file(args.mask, "--mask") if args.mask else None
+    written = [output, output.with_suffix(".csv"), output.with_suffix(".png")]
+    options.spared(written, [source, *([mask_file] if mask_file else [])])
 
     from cellscaper.envelopes.nulls import ABOUT, NULLS
 

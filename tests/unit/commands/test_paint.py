@@ -236,3 +236,11 @@ def test_empty_layouts_and_another_scale(folder):
     call()
     with Image.open("images/image0000.png") as image:
         assert image.size == (50, 40)
+
+
+@pytest.mark.parametrize("out", ["mine", "mine/images", "."])
+def test_painted_images_do_not_lie_among_real_ones(folder, out):
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(CellscaperError, match="painted images would be read as real ones; name a folder beside it"):
+        call(out=out)
+    assert sorted(folder.rglob("*")) == before
