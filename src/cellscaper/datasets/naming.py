@@ -1,9 +1,10 @@
 """Names of classes: those in the files, merged where two spellings mean one, or those that the user gives."""
 
-import shlex
 from collections.abc import Mapping
 
-from cellscaper.disk.formats.class_names import UNCLASSIFIED, alike, spellings, tidy
+from cellscaper.disk.formats.agreement import added
+from cellscaper.disk.formats.class_names import UNCLASSIFIED, alike, spellings, tidy, told
+from cellscaper.disk.formats.counted import are, counted
 from cellscaper.errors import CellscaperError
 
 MANY = 30  # classes that raise doubts
@@ -18,16 +19,20 @@ def named_classes(
     """
     said = []
     if given is not None:
-        mapping = {tidy(key): name for key, name in given.items()}
+        mapping = told(given, written)
         if set(written) & set(mapping):  # cells without a class are left out, with their number
             mapping = {**dict.fromkeys(set(written) & {UNCLASSIFIED}), **mapping}
         unknown = sorted(set(written) - set(mapping))
         if unknown:
+            of = ", ".join(f"{name!r} ({counted(written[name], 'cells')})" for name in unknown)
+            classes = "class" if len(unknown) == 1 else "classes"
             raise CellscaperError(
-                f"class {unknown[0]!r} of the files is not among --classes {', '.join(mapping)}; add "
-                f"{_pasted(unknown[0], 'NAME')}, or {_pasted(unknown[0], '')} to leave its "
-                f"{written[unknown[0]]} cells out"
+                f"{classes} {of} of the files {are(len(unknown))} not among --classes {', '.join(given)}; add "
+                f"{added(unknown, 'NAME')}, or {added(unknown, '')} to leave them out"
             )
+        same = {name: one for name, one in mapping.items() if name in written and name not in map(tidy, given)}
+        if shown := ", ".join(f"{name!r} ({one or 'left out'})" for name, one in same.items() if name != UNCLASSIFIED):
+            said.append(f"classes that differ from --classes in capital letters alone are taken as there: {shown}")
     else:
         mapping = _found(written)
         merged = [name for name, one in spellings(written).items() if one != name]
@@ -38,7 +43,7 @@ def named_classes(
         if mapping.get(name) is None and number:
             what = "without a class" if name == UNCLASSIFIED else f"of class {name}"
             hint = f"; --classes …,{UNCLASSIFIED}=NAME keeps them" if given is None else ""
-            said.append(f"{number} cells {what} are left out{hint}")
+            said.append(f"{counted(number, 'cells')} {what} {are(number)} left out{hint}")
     names = sorted({one for one in mapping.values() if one is not None})
     said += [
         f"classes {', '.join(group)} are alike: one class? --classes can give them one name" for group in alike(names)
@@ -64,11 +69,6 @@ def _found(written: Mapping[str, int]) -> dict[str, str | None]:
     if UNCLASSIFIED in named and len(named) > 1:
         named[UNCLASSIFIED] = None
     return named
-
-
-def _pasted(written: str, name: str) -> str:
-    """A part of --classes that can be pasted into a shell."""
-    return shlex.quote(f'"{written}"={name}' if "," in written else f"{written}={name}")
 
 
 def _by_number(text: str) -> tuple[int, str]:

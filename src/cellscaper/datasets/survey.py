@@ -28,6 +28,7 @@ from cellscaper.datasets.survey_state import Asked, WhatWasRead
 from cellscaper.datasets.survey_text import Report
 from cellscaper.datasets.table_search import Columns, Tables, find_tables
 from cellscaper.disk.formats.annotations import format_of
+from cellscaper.disk.formats.counted import are, counted
 from cellscaper.errors import CellscaperError
 from cellscaper.run.progress import Progress
 
@@ -237,11 +238,14 @@ def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Fo
         read.cells[image] = cells
         if file not in told:
             left.update(cells.left)
-            for what, entry in cells.first.items():
-                entries.setdefault(what, f", first {entry} of {file}")
+            for what in cells.left:
+                first = f"{cells.first[what]} of " if what in cells.first else ""
+                entries.setdefault(what, f", first {first or 'in '}{file}")
             notes.update(dict.fromkeys(cells.notes, 1))
             told.add(file)
-    read.said += [f"{number} {what} are left out{entries.get(what, '')}" for what, number in left.items()]
+    read.said += [
+        f"{counted(number, what)} {are(number)} left out{entries.get(what, '')}" for what, number in left.items()
+    ]
     if bare := [image for image, cells in read.cells.items() if not len(cells.points)]:
         file = found.cells[bare[0]]
         read.said.append(

@@ -56,10 +56,12 @@ def upper_left(images: Sequence[Placed]) -> str:
 def outside(images: Sequence[Placed]) -> str | None:
     """The sentence about dots outside their images; None if there are none."""
     number, left, beyond, farthest = 0, [], [], 0.0
+    first: list[str] = []
     for one in images:
         out = ((one.points < 0) | (one.points >= one.size)).any(axis=1)
         number += int(out.sum())
         if out.any():
+            first += ["y={:g} x={:g} of {}".format(*place, one.name) for place in one.points[out][:3].tolist()]
             farthest = max(farthest, float(np.maximum(-one.points, one.points - np.array(one.size))[out].max()))
         left += [one.name] if out.any() else []
         if len(one.points):
@@ -67,8 +69,8 @@ def outside(images: Sequence[Placed]) -> str | None:
     if not number:
         return None
     text = (
-        f"{number} dots lie outside their images, in {len(left)} of {len(images)} images: {first_few(left)}; correct "
-        "them or the order of y and x"
+        f"{number} dots lie outside their images, in {len(left)} of {len(images)} images: {first_few(left)} (first "
+        f"{', '.join(first[:3])}); correct them or the order of y and x"
     )
     if farthest <= NEAR:
         return text + f"; none by more than {farthest:.2g} px: are these cells that the border cuts?"

@@ -15,7 +15,8 @@ _CLASSES = (
     "cellphenotype", "phenotype", "mainclassification", "superclassification", "rawclassification", "pathclass",
     "nucleustype", "category", "categoryname", "type", "label", "labelname", "prediction", "predictedclass",
     "predclass", "predictedcelltype", "annotation", "group", "cluster", "leiden", "louvain", "subtype", "marks", "mark",
-    "marker", "stain", "name",
+    "marker", "stain", "name", "klasse", "klassifikation", "zelltyp", "zellklasse", "classe", "typecellulaire", "clase",
+    "tipocelular",
 )  # fmt: skip
 _SURE = {
     "class", "classification", "classname", "classlabel", "cellclass", "celltype", "celltypename", "celltypes",
@@ -48,7 +49,8 @@ _BESIDE = {  # words that may stand beside those of a class
 _IMAGES = (
     "image", "imagename", "imagefile", "imagefilename", "filename", "file", "filepath", "path", "img", "imgname",
     "imagepath", "imageid", "slide", "slidename", "slideid", "patch", "patchname", "tile", "tilename", "tileid",
-    "sample", "sampleid", "roi", "fov", "scan", "section", "core", "frame", "picture", "photo",
+    "sample", "sampleid", "roi", "fov", "scan", "section", "core", "frame", "picture", "photo", "bild", "bildname",
+    "bilddatei", "datei", "dateiname", "imagen", "nomimage", "fichier",
 )  # fmt: skip
 _KINDS = ("objecttype", "objectclass", "shapetype", "roi", "name", "type")
 NO_CELLS = {
@@ -123,6 +125,9 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
         names["image"] = image
     chosen, others = _class(header, values, {*at.values(), kind})
     question = None
+    if chosen is not None and (better := _names_of(header, values, chosen, {*at.values(), kind})) is not None:
+        why.append(f"the class is column {better!r}, whose names go with the numbers of {chosen!r} one to one")
+        chosen = better
     if chosen is not None:
         names["class"] = chosen
         if others and any(_surely(one) or not _surely(chosen) for one in others):
@@ -138,7 +143,16 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
         if plain(name) in _CLASSES and name in values and name != kind and _numbers_objects(values[name])
     ]:
         why.append(f"column {numbers[0]!r} differs from cell to cell and numbers them: no class")
-    if chosen is None and (few := [name for name in values if name not in names.values() and _has_few(values[name])]):
+    hot = _one_hot({name: values[name] for name in values if name not in names.values()})
+    few = [name for name in values if name not in names.values() and _has_few(values[name])]
+    few.sort(key=lambda name: _in_runs(values[name]))  # a column of images last
+    if chosen is None and hot:
+        shown, held = ", ".join(map(repr, hot)), ",".join(f"{axis}={at[axis]}" for axis in "yx")
+        question = (
+            f"the columns {shown} are 1 in one of them for each cell and 0 in the others: classes are read from one "
+            f"column; add a column 'class' with these names, or say --columns {shlex.quote(held)} to read no class"
+        )
+    elif chosen is None and few:
         shown = " or ".join(map(repr, few[:3]))
         why.append(f"no column is taken for the class; if it is {shown}, say {_option(names, few[0])}")
     corner = next(
@@ -230,6 +244,42 @@ def _same_groups(one: Sequence[str], other: Sequence[str]) -> bool:
     """Whether two columns put the cells into the same groups under any names, or one of them names nothing new."""
     pairs = {(tidy(a), tidy(b)) for a, b in zip(one, other, strict=True)}
     return len(pairs) == len({a for a, _ in pairs})
+
+
+def _names_of(
+    header: Sequence[str], values: dict[str, list[str]], numbers: str, taken: set[str | None]
+) -> str | None:
+    """The column with the names of classes whose numbers are in another; None if there is not a single one."""
+    known = {tidy(value) for value in values[numbers]} - {UNCLASSIFIED}
+    if len(known) < 2 or not all(one.isdecimal() for one in known):
+        return None
+    found = []
+    for name in header:
+        if name in taken or name == numbers or name not in values or _class_rank(name) is None:
+            continue
+        others = {tidy(value) for value in values[name]} - {UNCLASSIFIED}
+        plain_names = not any(number_in(one) or comma_number_in(one) for one in others) and not _are_files(others)
+        if plain_names and _same_groups(values[numbers], values[name]) and _same_groups(values[name], values[numbers]):
+            found.append(name)
+    return found[0] if len(found) == 1 else None
+
+
+def _one_hot(values: Mapping[str, Sequence[str]]) -> list[str]:
+    """The columns of classes of which one is 1 for each cell and the others 0; empty if there are none."""
+    truth = {"0": 0, "1": 1, "false": 0, "true": 1}
+    flags: dict[str, list[int]] = {}
+    for name, column in values.items():
+        read = [truth.get(tidy(value).lower(), 2) for value in column]
+        if read and max(read) < 2:
+            flags[name] = read
+    sums = [sum(row) for row in zip(*flags.values(), strict=True)]
+    some = sum(any(column) for column in flags.values()) >= 2
+    return list(flags) if len(flags) >= 2 and some and all(one == 1 for one in sums) else []
+
+
+def _in_runs(values: Sequence[str]) -> bool:
+    """Whether each value stands in one block of lines, as images do."""
+    return 1 + sum(one != other for one, other in zip(values, values[1:], strict=False)) == len(set(values))
 
 
 def _are_files(names: Iterable[str]) -> bool:

@@ -1,0 +1,16 @@
+"""Numbers of things in words."""
+
+
+def counted(number: int, things: str) -> str:
+    """``1 cell``, ``2 cells``. ``things`` is in the plural, by its first word (lines of CSV) or its last (TMA cores)."""
+    if number != 1:
+        return f"{number} {things}"
+    words = things.split(" ")
+    at = 0 if words[0].endswith("s") else -1
+    words[at] = words[at].removesuffix("s")
+    return f"1 {' '.join(words)}"
+
+
+def are(number: int) -> str:
+    """The verb behind a number of things."""
+    return "is" if number == 1 else "are"
