@@ -61,7 +61,7 @@ def outside(images: Sequence[Placed]) -> str | None:
         out = ((one.points < 0) | (one.points >= one.size)).any(axis=1)
         number += int(out.sum())
         if out.any():
-            first += ["y={:g} x={:g} of {}".format(*place, one.name) for place in one.points[out][:3].tolist()]
+            first += ["y={:g} x={:g}".format(*place) for place in one.points[out][:3].tolist()] if not first else []
             farthest = max(farthest, float(np.maximum(-one.points, one.points - np.array(one.size))[out].max()))
         left += [one.name] if out.any() else []
         if len(one.points):
@@ -70,7 +70,7 @@ def outside(images: Sequence[Placed]) -> str | None:
         return None
     text = (
         f"{number} dots lie outside their images, in {len(left)} of {len(images)} images: {first_few(left)} (first "
-        f"{', '.join(first[:3])}); correct them or the order of y and x"
+        f"{', '.join(first)}); correct them or the order of y and x"
     )
     if farthest <= NEAR:
         return text + f"; none by more than {farthest:.2g} px: are these cells that the border cuts?"

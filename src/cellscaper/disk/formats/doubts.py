@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from cellscaper.disk.formats.class_names import alike, spellings
@@ -26,26 +27,22 @@ def merged(names: list[str]) -> tuple[list[str], list[str]]:
     return [same[name] for name in names], [said]
 
 
-def of_layouts(layouts: LayoutSet, sized: bool) -> list[str]:
-    """Sentences about the layouts of a file; ``sized``: the user said the size, not the file."""
-    n = len(layouts.points)
-    if not n:
+def cornered(points: NDArray, sizes: NDArray) -> list[str]:
+    """The sentence about cells (N, 2) y, x px that fill only a corner of their regions (N, 2), if they do."""
+    if len(points) < FEWEST:
+        return []
+    reach = float((points / np.maximum(sizes, 1)).max())
+    if not 0 < reach <= FEW_INSIDE:
+        return []
+    return [f"all {len(points)} cells lie in the upper left {reach:.0%} of the sides: in µm, or of another scale?"]
+
+
+def of_layouts(layouts: LayoutSet) -> list[str]:
+    """Sentences about the layouts of a file."""
+    if not len(layouts.points):
         return ["no cell was read from this file: the result has none"]
     said = [f"classes {', '.join(group)} are alike: one class? --classes can give them one name"
             for group in alike(layouts.classes)]  # fmt: skip
-    rows = np.repeat(np.arange(len(layouts)), np.diff(layouts.offsets))
-    reach = float((layouts.points / np.maximum(layouts.size[rows], 1)).max())
-    if sized and n >= FEWEST and 0 < reach <= FEW_INSIDE:
-        said.append(f"all {n} cells lie in the upper left {reach:.0%} of the sides: in µm, or of another scale?")
-    out = ((layouts.points < 0) | (layouts.points >= layouts.size[rows])).any(axis=1)
-    if out.any():
-        first = np.flatnonzero(out)[:3]
-        shown = ", ".join("y={:g} x={:g}".format(*layouts.points[i]) for i in first)
-        lie = "lies" if out.sum() == 1 else "lie"
-        said.append(
-            f"{counted(int(out.sum()), 'cells')} of {n} {lie} outside the region (first {shown}): is its size right, "
-            "and the order of y and x?"
-        )
     doubles = sum(_doubles(layouts, i) for i in range(len(layouts)))
     if doubles:
         lie = "lies" if doubles == 1 else "lie"

@@ -143,7 +143,7 @@ def assemble(
     cells have classes and ``given`` does not name them; ``say`` is told their number. CellscaperError if the file has
     no head and size or µm a pixel are not given, and if its contents do not fit together.
     """
-    rows = list(layouts) if layouts is not None else None
+    rows, every = list(layouts) if layouts is not None else None, cells
     if own is None:
         rows = rows if rows is not None or given.mpp is None else _other(path, cells, given)
         cells = _spelled(_classified(cells, given, say), given, say)
@@ -168,8 +168,11 @@ def assemble(
         origin=np.array([row[2] for row in parsed], np.int32).reshape(-1, 2),
         columns=_columns([row[3] for row in parsed]),
     )
-    for line in doubts.of_layouts(made, given.size is not None) if own is None else ():
-        say(line)
+    if own is None:
+        places, at = np.array(every.points, np.float64).reshape(-1, 2), np.array(every.layout, np.int64)
+        told = doubts.cornered(places, made.size[at]) if given.size is not None else []
+        for line in [*told, *doubts.of_layouts(made)]:
+            say(line)
     return made
 
 

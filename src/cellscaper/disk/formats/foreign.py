@@ -15,7 +15,7 @@ from cellscaper.disk.formats.reading import read_text, reading
 from cellscaper.disk.formats.table_cells import TableForm, read_table
 from cellscaper.disk.formats.table_columns import are_shapes, names_an_image, places
 from cellscaper.disk.formats.table_form import find_form, given_form
-from cellscaper.disk.formats.text_table import Lines, short, split_lines
+from cellscaper.disk.formats.text_table import Lines, line_of, short, split_lines
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 
@@ -118,7 +118,7 @@ def _table(path: Path, given: Given) -> Annotated:
         raise CellscaperError(found.question)
     columns = found.form.columns
     if found.form.header is False and found.unit != "fraction":
-        raise CellscaperError(_which(path, lines, columns))
+        raise CellscaperError(_which(path, lines.rows[0][0], text, columns))
     header = _header(lines)
     numbered = next((name for name in header if name.lower() == "layout"), None)
     taken = set(columns.values()) if isinstance(columns, dict) else set()
@@ -137,14 +137,13 @@ def _table(path: Path, given: Given) -> Annotated:
     return _numbered(path, cells, given) if numbered and cells.images is not None else cells
 
 
-def _which(path: Path, lines: Lines, columns: Sequence[str] | Mapping[str, str]) -> str:
+def _which(path: Path, number: int, text: str, columns: Sequence[str] | Mapping[str, str]) -> str:
     """The question which numbers of a table without a header are y and which x: no image decides it here."""
     orders = [list(columns), [{"y": "x", "x": "y"}.get(field, field) for field in columns]]
     one, other = (",".join(order) for order in sorted(orders, key=lambda order: order.index("y")))
-    number, fields = lines.rows[0]
     return (
         f"{path}:{number}: there is no header, and nothing tells which numbers are y and x "
-        f"({short(','.join(fields))}); say --columns {one} or --columns {other}"
+        f"({short(line_of(text, number))}); say --columns {one} or --columns {other}"
     )
 
 

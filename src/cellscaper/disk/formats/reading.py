@@ -58,10 +58,10 @@ def _other_coding(path: Path, error: UnicodeDecodeError, packed: bool) -> str:
         shown = ""
     if error.encoding.startswith("utf-16") or not shown or "\0" in shown or packed:
         return f"{path}:{line} is not UTF-8 text; save it as UTF-8"
-    new = shlex.quote(str(path.with_name(f"utf8-{path.name}")))
+    old, new = shlex.quote(str(path)), shlex.quote(f"{path}.utf8")
     return (
         f"{path}:{line} is not UTF-8 text; if this line is {found(shown)}, it is in Windows-1252 (Latin-1): iconv -f "
-        f"CP1252 -t UTF-8 {shlex.quote(str(path))} > {new} converts it; else save it as UTF-8"
+        f"CP1252 -t UTF-8 {old} > {new} && mv {new} {old} converts it; else save it as UTF-8"
     )
 
 

@@ -246,9 +246,7 @@ def _same_groups(one: Sequence[str], other: Sequence[str]) -> bool:
     return len(pairs) == len({a for a, _ in pairs})
 
 
-def _names_of(
-    header: Sequence[str], values: dict[str, list[str]], numbers: str, taken: set[str | None]
-) -> str | None:
+def _names_of(header: Sequence[str], values: dict[str, list[str]], numbers: str, taken: set[str | None]) -> str | None:
     """The column with the names of classes whose numbers are in another; None if there is not a single one."""
     known = {tidy(value) for value in values[numbers]} - {UNCLASSIFIED}
     if len(known) < 2 or not all(one.isdecimal() for one in known):
