@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> None:
     source, target = options.file_or_folder(args.input, "IN"), options.output(args.output)
     given = given_facts(args)
     from cellscaper.disk import export
+    from cellscaper.disk.formats.counted import counted
     from cellscaper.disk.set_parts import part_files
     from cellscaper.plan.provenance import record
 
@@ -51,7 +52,9 @@ def run(args: argparse.Namespace) -> None:
     if args.layout is not None:
         number = options.whole(args.layout, "--layout")
         if number >= len(layouts):
-            raise CellscaperError(f"--layout {number}: {source} has {len(layouts)} layouts, numbered from 0")
+            raise CellscaperError(
+                f"--layout {number}: {source} has {counted(len(layouts), 'layouts')}, numbered from 0"
+            )
         layouts = layouts[number : number + 1]
     config = {"set": args.set, "layout": args.layout}
     inputs = {f"input{i or ''}": file for i, file in enumerate(part_files(source, "cellscaper/layouts"))}

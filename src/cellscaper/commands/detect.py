@@ -181,6 +181,7 @@ def _cells(one: Asked, detector: "Trained", where: "torch.device", symmetries: b
     from cellscaper.datasets.dots import rescaled_image, rescaled_points
     from cellscaper.datasets.images import read_rgb
     from cellscaper.detectors.whole_image import cells_of_image
+    from cellscaper.disk.formats.counted import counted
     from cellscaper.layouts import Layout
     from cellscaper.run.progress import log
 
@@ -191,5 +192,5 @@ def _cells(one: Asked, detector: "Trained", where: "torch.device", symmetries: b
     points = rescaled_points(points, seen.shape[:2], pixels.shape[:2])
     counts = np.bincount(labels, minlength=len(detector.classes)).tolist()
     each = ", ".join(f"{n} {name}" for n, name in zip(counts, detector.classes, strict=True))
-    log(f"{one.name}: {len(labels)} cells ({each}); {one.mpp:g} µm a pixel ({one.words})")
+    log(f"{one.name}: {counted(len(labels), 'cells')} ({each}); {one.mpp:g} µm a pixel ({one.words})")
     return Layout(points, labels, (pixels.shape[0], pixels.shape[1]), one.name)

@@ -195,7 +195,7 @@ def test_images_that_cannot_be_sources(folder, records, capsys):
 
 def test_dots_outside_their_image(folder, records):
     (folder / f"{records[0].image_id}.csv").write_text("y,x,class\n5,500,epithelial\n", encoding="utf-8")
-    assert "1 dots lie outside their images, first in" in refused()
+    assert "1 dot lies outside the images, first y=" in refused()
 
 
 def test_dots_that_miss_the_nuclei(folder, records, capfd):

@@ -2,7 +2,7 @@
 
 
 def counted(number: int, things: str) -> str:
-    """``1 cell``, ``2 cells``. ``things`` is in the plural, by its first word (lines of CSV) or its last (TMA cores)."""
+    """``1 cell``, ``2 cells``. ``things``: the plural, of its first word (lines of CSV) or its last (TMA cores)."""
     if number != 1:
         return f"{number} {things}"
     words = things.split(" ")

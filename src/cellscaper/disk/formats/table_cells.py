@@ -77,8 +77,8 @@ def _uneven(row: list[str], shown: str, table: Rows, form: TableForm) -> str:
         return f"{len(row)} columns in {shown}, expected {table.width}; correct the line"
     named = ",".join(form.columns)
     return (
-        f"the table has {usual} columns ({shown}), and columns are named for {table.width} ({named}, by --columns or the "
-        "other files); name each of its columns in order, as in --columns x,y,class"
+        f"the table has {usual} columns ({shown}), and columns are named for {table.width} ({named}, by --columns or "
+        "the other files); name each of its columns in order, as in --columns x,y,class"
     )
 
 
@@ -198,8 +198,8 @@ def _column(header: Sequence[str], name: str, columns: Mapping[str, str], place:
         wanted = ", ".join(f"{field} {one!r}" for field, one in columns.items())
         if any(_number_in(one) for one in header):
             raise CellscaperError(
-                f"{place}: this file has no header, its first line is {shown}; expected one with {wanted}, as --columns "
-                "or the other files say: write it into the first line"
+                f"{place}: this file has no header, its first line is {shown}; expected one with {wanted}, as "
+                "--columns or the other files say: write it into the first line"
             )
         raise CellscaperError(
             f"{place}: the header has no single column {name!r}; it has {shown}, and --columns or the other files say "

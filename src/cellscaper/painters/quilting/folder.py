@@ -8,6 +8,7 @@ import numpy as np
 from cellscaper.datasets import dots
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.survey import Survey
+from cellscaper.disk.formats.counted import counted
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.painters.quilting.sources import Image
@@ -33,9 +34,10 @@ def folder_sources(folder: Path, found: Survey, layouts: LayoutSet) -> tuple[Lay
     train = [one for one in found.cells if not listed or one.split == "train"]
     outside = [one for one in train if one.outside.any()]
     if outside:
+        number, (y, x) = sum(int(one.outside.sum()) for one in outside), outside[0].points[outside[0].outside][0]
         raise CellscaperError(
-            f"{folder}: {sum(int(one.outside.sum()) for one in outside)} dots lie outside their images, first in "
-            f"{outside[0].name}; correct them or the order of y and x (`cellscaper check` reports more)"
+            f"{folder}: {counted(number, 'dots')} {'lies' if number == 1 else 'lie'} outside the images, first "
+            f"y={y:g} x={x:g} of {outside[0].name}; correct them or the order of y and x (`cellscaper check` reports more)"
         )
     if found.misplaced:
         raise CellscaperError(f"{folder}: {found.misplaced[0]}")
