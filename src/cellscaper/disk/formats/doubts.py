@@ -37,12 +37,12 @@ def cornered(points: NDArray, sizes: NDArray) -> list[str]:
     return [f"all {len(points)} cells lie in the upper left {reach:.0%} of the sides: in µm, or of another scale?"]
 
 
-def of_layouts(layouts: LayoutSet) -> list[str]:
-    """Sentences about the layouts of a file."""
+def of_layouts(layouts: LayoutSet, named: bool) -> list[str]:
+    """Sentences about the layouts of a file; ``named``: the user names the classes."""
     if not len(layouts.points):
         return ["no cell was read from this file: the result has none"]
     said = [f"classes {', '.join(group)} are alike: one class? --classes can give them one name"
-            for group in alike(layouts.classes)]  # fmt: skip
+            for group in alike(() if named else layouts.classes)]  # fmt: skip
     doubles = sum(_doubles(layouts, i) for i in range(len(layouts)))
     if doubles:
         lie = "lies" if doubles == 1 else "lie"

@@ -171,7 +171,7 @@ def assemble(
     if own is None:
         places, at = np.array(every.points, np.float64).reshape(-1, 2), np.array(every.layout, np.int64)
         told = doubts.cornered(places, made.size[at]) if given.size is not None else []
-        for line in [*told, *doubts.of_layouts(made)]:
+        for line in [*told, *doubts.of_layouts(made, given.classes is not None)]:
             say(line)
     return made
 

@@ -143,7 +143,8 @@ def _which(path: Path, number: int, text: str, columns: Sequence[str] | Mapping[
     one, other = (",".join(order) for order in sorted(orders, key=lambda order: order.index("y")))
     return (
         f"{path}:{number}: there is no header, and nothing tells which numbers are y and x "
-        f"({short(line_of(text, number))}); say --columns {one} or --columns {other}"
+        f"({short(line_of(text, number))}); write a header, or say --columns {one} or "
+        f"--columns {other} (in cellscaper convert)"
     )
 
 

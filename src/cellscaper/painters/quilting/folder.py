@@ -34,10 +34,12 @@ def folder_sources(folder: Path, found: Survey, layouts: LayoutSet) -> tuple[Lay
     train = [one for one in found.cells if not listed or one.split == "train"]
     outside = [one for one in train if one.outside.any()]
     if outside:
-        number, (y, x) = sum(int(one.outside.sum()) for one in outside), outside[0].points[outside[0].outside][0]
+        number = sum(int(one.outside.sum()) for one in outside)
+        y, x = outside[0].points[outside[0].outside][0]
         raise CellscaperError(
             f"{folder}: {counted(number, 'dots')} {'lies' if number == 1 else 'lie'} outside the images, first "
-            f"y={y:g} x={x:g} of {outside[0].name}; correct them or the order of y and x (`cellscaper check` reports more)"
+            f"y={y:g} x={x:g} of {outside[0].name}; correct them or the order of y and x (`cellscaper check` reports "
+            "more)"
         )
     if found.misplaced:
         raise CellscaperError(f"{folder}: {found.misplaced[0]}")
