@@ -74,7 +74,8 @@ def work(args: argparse.Namespace, paths: Mapping[str, Path], model: Model) -> W
             return []
         return [
             f"{model.system}, decoder {decoder}: {counted(int(counts.sum()), 'cells')} asked for, "
-            f"{made[1] / made[0]:.1f} a layout made; {made[2]} of {made[0]} layouts have exactly the counts (--decoder requested: all)"
+            f"{made[1] / made[0]:.1f} a layout made; {made[2]} of {made[0]} layouts have exactly the counts "
+            "(--decoder requested: all)"
         ]
 
     return Work(
