@@ -41,15 +41,20 @@ def run(args: argparse.Namespace) -> None:
     source, target = options.file_or_folder(args.input, "IN"), options.output(args.output)
     given = given_facts(args)
     from cellscaper.disk import export
+    from cellscaper.disk.formats.counted import counted
     from cellscaper.disk.set_parts import part_files
     from cellscaper.plan.provenance import record
 
     export.ending(target)
+    if "{layout}" not in target.name:
+        options.spared([target], part_files(source, "cellscaper/layouts"))
     layouts = export.read(source, given(), args.set, options.told(source))
     if args.layout is not None:
         number = options.whole(args.layout, "--layout")
         if number >= len(layouts):
-            raise CellscaperError(f"--layout {number}: {source} has {len(layouts)} layouts, numbered from 0")
+            raise CellscaperError(
+                f"--layout {number}: {source} has {counted(len(layouts), 'layouts')}, numbered from 0"
+            )
         layouts = layouts[number : number + 1]
     config = {"set": args.set, "layout": args.layout}
     inputs = {f"input{i or ''}": file for i, file in enumerate(part_files(source, "cellscaper/layouts"))}
@@ -57,5 +62,7 @@ def run(args: argparse.Namespace) -> None:
     if "{layout}" not in target.name:
         export.write(target, layouts, provenance)
         return
-    for i in range(len(layouts)):
-        export.write(Path(str(target).replace("{layout}", str(i))), layouts[i : i + 1], provenance)
+    targets = [Path(str(target).replace("{layout}", str(i))) for i in range(len(layouts))]
+    options.spared(targets, inputs.values())
+    for i, path in enumerate(targets):
+        export.write(path, layouts[i : i + 1], provenance)

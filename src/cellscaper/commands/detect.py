@@ -68,8 +68,9 @@ def run(args: argparse.Namespace) -> None:
     """Check everything, detect, write."""
     files = [options.file(text, "IMAGE") for text in args.images]
     weights = options.file(args.weights, "--weights") if args.weights else None
-    mpp = options.positive(args.mpp, "--mpp") if args.mpp else None
+    mpp = options.microns(args.mpp)
     outputs = _outputs(args.output, files)
+    options.spared(outputs, [*files, *([weights] if weights else [])])
 
     from cellscaper.run import stage
 
@@ -119,19 +120,15 @@ def _outputs(text: str, files: list[Path]) -> list[Path]:
     found = [options.output(text.replace(PLACE, stem)) for stem in stems] if PLACE in text else [options.output(text)]
     for path in found:
         export.ending(path)
-        if any(path.exists() and path.samefile(file) for file in files):
-            raise CellscaperError(f"-o {path} is one of the images; name another file")
     return found
 
 
 def _asked(files: list[Path], mpp: float | None, own: float) -> list[Asked]:
     """The images with their scales; ``own``: that of the detector. CellscaperError for images that cannot be used."""
     from cellscaper.datasets.image_scale import image_scale
-    from cellscaper.datasets.scale import PLAUSIBLE, contradicting, of_headers
+    from cellscaper.datasets.scale import contradicting, of_headers
     from cellscaper.run.progress import log
 
-    if mpp is not None and not PLAUSIBLE[0] <= mpp <= PLAUSIBLE[1]:
-        raise CellscaperError(f"--mpp {mpp:g}: expected {PLAUSIBLE[0]:g} to {PLAUSIBLE[1]:g} µm a pixel (0.5 at 20×)")
     names = [file.name for file in files]
     found = []
     for file in files:
@@ -184,6 +181,7 @@ def _cells(one: Asked, detector: "Trained", where: "torch.device", symmetries: b
     from cellscaper.datasets.dots import rescaled_image, rescaled_points
     from cellscaper.datasets.images import read_rgb
     from cellscaper.detectors.whole_image import cells_of_image
+    from cellscaper.disk.formats.counted import counted
     from cellscaper.layouts import Layout
     from cellscaper.run.progress import log
 
@@ -194,5 +192,5 @@ def _cells(one: Asked, detector: "Trained", where: "torch.device", symmetries: b
     points = rescaled_points(points, seen.shape[:2], pixels.shape[:2])
     counts = np.bincount(labels, minlength=len(detector.classes)).tolist()
     each = ", ".join(f"{n} {name}" for n, name in zip(counts, detector.classes, strict=True))
-    log(f"{one.name}: {len(labels)} cells ({each}); {one.mpp:g} µm a pixel ({one.words})")
+    log(f"{one.name}: {counted(len(labels), 'cells')} ({each}); {one.mpp:g} µm a pixel ({one.words})")
     return Layout(points, labels, (pixels.shape[0], pixels.shape[1]), one.name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cellscaper.commands import options
 from cellscaper.commands.given_facts import CLASSES, given_facts
+from cellscaper.disk.formats.counted import counted
 from cellscaper.errors import CellscaperError
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def run(args: argparse.Namespace) -> None:
     if distance is not None and distance < 0:
         raise CellscaperError(f"--min-distance {args.min_distance}: expected px from 0")
     mask_file = options.file(args.mask, "--mask") if args.mask else None
+    written = [output, output.with_suffix(".csv"), output.with_suffix(".png")]
+    options.spared(written, [source, *([mask_file] if mask_file else [])])
 
     from cellscaper.envelopes.nulls import ABOUT, NULLS
 
@@ -129,7 +132,7 @@ def _cells(args: argparse.Namespace, source: Path, say: Callable[[str], None]) -
         return layouts
     number = options.whole(args.layout, "--layout")
     if number >= len(layouts):
-        raise CellscaperError(f"--layout {number}: {source} has {len(layouts)} layouts, numbered from 0")
+        raise CellscaperError(f"--layout {number}: {source} has {counted(len(layouts), 'layouts')}, numbered from 0")
     return layouts[number : number + 1]
 
 
@@ -177,7 +180,7 @@ def _described(data: "Data", masked: bool) -> str:
     plural = "s, pooled" if len(data.layouts) > 1 else ""
     reach = data.radii.ends[-1]
     return (
-        f"{totals.sum()} cells ({classes}) in {len(data.layouts)} layout{plural}, {size}{share}; "
+        f"{counted(int(totals.sum()), 'cells')} ({classes}) in {len(data.layouts)} layout{plural}, {size}{share}; "
         f"distances to {reach:g} px ({reach * data.mpp:.3g} µm)"
     )
 
@@ -188,7 +191,8 @@ def _notes(data: "Data", limit: int, distance: float | None, nulls: tuple[str, .
 
     notes = []
     if data.left_out:
-        notes.append(f"{data.left_out} cells lie outside the mask and are left out")
+        lie = "lies outside the mask and is" if data.left_out == 1 else "lie outside the mask and are"
+        notes.append(f"{counted(data.left_out, 'cells')} {lie} left out")
     reach = int(data.radii.ends[-1])
     if reach < limit - data.radii.width:
         notes.append(
@@ -199,7 +203,7 @@ def _notes(data: "Data", limit: int, distance: float | None, nulls: tuple[str, .
         if number == 0:
             notes.append(f"class {name} has no cells")
         elif number < 10:
-            notes.append(f"class {name} has {number} cells: its functions say little")
+            notes.append(f"class {name} has {counted(int(number), 'cells')}: its functions say little")
     if data.layouts[0].region.whole and set(nulls) != {"labels"}:
         notes.append("the cells lie on whole px, so the cells of null layouts do, too")
     smallest = smallest_distance(data.layouts)

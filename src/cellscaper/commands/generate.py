@@ -88,6 +88,9 @@ def run(args: argparse.Namespace) -> None:
         options.whole(args.steps, "--steps", 1, STEPS)
     paths = {key: options.file(getattr(args, key), f"--{key}") for key in ("mask", "around", "spread", "weights")
              if getattr(args, key)}  # fmt: skip
+    options.spared([output, *([png] if png else [])], paths.values())
+    if png is not None and options.same_file(png, output):
+        raise CellscaperError(f"--png {png} is the file of -o; name another")
     if (args.counts is None) == (args.density is None):
         raise CellscaperError("give either --counts or --density, for example --counts lymphocyte=12,epithelial=60")
 

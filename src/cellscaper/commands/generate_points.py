@@ -11,6 +11,7 @@ from cellscaper.commands.chosen_model import Model, Work
 from cellscaper.commands.pictures import picture
 from cellscaper.disk import export
 from cellscaper.disk.formats.agreement import SAME
+from cellscaper.disk.formats.counted import counted
 from cellscaper.disk.formats.facts import Given
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.pointsets.generate import BATCH, SAMPLING, calls, generate
@@ -89,7 +90,7 @@ def _around(path: Path, size: tuple[int, int] | None, mpp: float) -> LayoutSet:
         raise CellscaperError(f"--around {path} has {layouts.mpp:.9g} µm a pixel, the model {mpp:g}; rescale it")
     if len(layouts) != 1:
         raise CellscaperError(
-            f"--around {path} holds {len(layouts)} layouts, expected one; take one out: "
+            f"--around {path} holds {counted(len(layouts), 'layouts')}, expected one; take one out: "
             f"cellscaper convert {path} one.h5 --layout 0"
         )
     return layouts

@@ -9,6 +9,7 @@ import numpy as np
 
 from cellscaper.commands import options
 from cellscaper.commands.chosen_model import Model, Work
+from cellscaper.disk.formats.counted import counted
 from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.generators.pointsets.request import class_counts
@@ -72,8 +73,9 @@ def work(args: argparse.Namespace, paths: Mapping[str, Path], model: Model) -> W
         if decoder in EXACT:
             return []
         return [
-            f"{model.system}, decoder {decoder}: {int(counts.sum())} cells asked for, {made[1] / made[0]:.1f} a layout "
-            f"made; {made[2]} of {made[0]} layouts have exactly the counts (--decoder requested: all)"
+            f"{model.system}, decoder {decoder}: {counted(int(counts.sum()), 'cells')} asked for, "
+            f"{made[1] / made[0]:.1f} a layout made; {made[2]} of {made[0]} layouts have exactly the counts "
+            "(--decoder requested: all)"
         ]
 
     return Work(

@@ -18,7 +18,7 @@ def given_facts(args: argparse.Namespace) -> "Callable[[], Given]":
     `disk.export.read` compares them with what the file says. CellscaperError for a value that cannot be read.
     """
     size = options.size(args.size) if args.size else None
-    mpp = options.positive(args.mpp, "--mpp") if args.mpp else None
+    mpp = options.microns(args.mpp)
     classes = _classes(args.classes) if args.classes else None
     columns = options.columns(getattr(args, "columns", None))
 

@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cellscaper.errors import CellscaperError
@@ -31,6 +31,19 @@ def positive(text: str, name: str) -> float:
     value = number(text, name)
     if value <= 0:
         raise CellscaperError(f"{name} {text!r}: expected a number above 0")
+    return value
+
+
+def microns(text: str | None) -> float | None:
+    """The value of --mpp: µm a pixel of a microscope; None where it is not given."""
+    if text is None:
+        return None
+    from cellscaper.datasets.scale import PLAUSIBLE
+
+    value = number(text, "--mpp")
+    if not PLAUSIBLE[0] <= value <= PLAUSIBLE[1]:
+        low, high = PLAUSIBLE
+        raise CellscaperError(f"--mpp {text!r}: expected {low:g} to {high:g} µm a pixel (0.5 at 20×, 0.25 at 40×)")
     return value
 
 
@@ -133,3 +146,20 @@ def output(text: str) -> Path:
     if path.is_dir():
         raise CellscaperError(f"{text} is a folder; name a file")
     return path
+
+
+def spared(outputs: Iterable[Path], read: Iterable[Path]) -> None:
+    """CellscaperError if a file to write is one that the command reads, also by a link to it."""
+    inputs = list(read)
+    for path in outputs:
+        for one in inputs:
+            if same_file(path, one):
+                raise CellscaperError(f"{path} is a file that is read ({one}), and would be overwritten; name another")
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two paths are one file, also by links, or would be if they were there."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one.resolve() == other.resolve()

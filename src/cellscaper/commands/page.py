@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> None:
     output = options.output(args.output)
     path = options.file(args.model, "MODEL") if args.model else None
     tissue = options.file_or_folder(args.real, "--real") if args.real else None
+    options.spared([output], [one for one in (path, tissue) if one])
     from cellscaper.disk import export
     from cellscaper.disk.files import write_text
     from cellscaper.disk.shipped import at_scale_of

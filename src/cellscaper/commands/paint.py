@@ -57,11 +57,14 @@ def run(args: argparse.Namespace) -> None:
         raise CellscaperError(f"--from {folder} is not a folder; name one with images and dot files")
     if not output.is_dir() and (output.exists() or not output.parent.is_dir()):
         raise CellscaperError(f"-o {output}: expected a folder, or the name of a new one in a folder that is there")
+    _apart(folder, output)
+    if output.is_dir() and options.same_file(source.parent, output) and source.name.startswith("image"):
+        raise CellscaperError(f"-o {output}: LAYOUTS {source} lies in it and may be overwritten; name another folder")
     endings = [FORMATS.get(name, "") for name in options.names(args.format, "--format")]
     if not all(endings):
         raise CellscaperError(f"--format {args.format!r}: expected some of {', '.join(FORMATS)}")
     seed = options.whole(args.seed, "--seed")
-    mpp = options.positive(args.mpp, "--mpp") if args.mpp else None
+    mpp = options.microns(args.mpp)
     size = options.size(args.size) if args.size else None
 
     from cellscaper.run import stage
@@ -94,6 +97,16 @@ def run(args: argparse.Namespace) -> None:
     quilt.check(sources, layouts)
     log(COPIES)
     write_pairs(output, layouts, seed, sources, settings, endings, COPIES)
+
+
+def _apart(folder: Path, output: Path) -> None:
+    """CellscaperError if one of two folders lies in the other: painted images would be read as real ones."""
+    real, painted = folder.resolve(), output.resolve()
+    if painted.is_relative_to(real) or real.is_relative_to(painted):
+        how = "are one folder" if real == painted else f"lie one in the other ({folder})"
+        raise CellscaperError(
+            f"-o {output} and --from {how}: painted images would be read as real ones; name a folder beside it"
+        )
 
 
 def _with_classes(layouts: "LayoutSet", classes: tuple[str, ...]) -> "LayoutSet":

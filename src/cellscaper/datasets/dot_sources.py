@@ -8,10 +8,11 @@ import numpy as np
 
 from cellscaper.datasets.dot_file import DotFormat, Dots, labelled, read_cells
 from cellscaper.datasets.folder_files import FolderFiles, filled, has_place
-from cellscaper.datasets.identity import Names, first_few, image_ids, number_of
+from cellscaper.datasets.identity import Names, first_few, image_ids
 from cellscaper.datasets.record import SPLITS, random_split
 from cellscaper.datasets.split_lists import listing
 from cellscaper.disk.formats.annotated import Annotated
+from cellscaper.disk.formats.counted import counted
 from cellscaper.disk.formats.text_table import short
 from cellscaper.errors import CellscaperError
 
@@ -207,8 +208,7 @@ def _listed(split: Any, folder: FolderFiles, images: list[str], dots: tuple[str,
         share = max(split.val, 1 / max(len(train), 1))  # at least one image
         if len(train) < 2:
             raise CellscaperError(
-                f"{folder.root / split.train} lists {number_of(len(train), 'image')}, of which none can be taken for "
-                "val"
+                f"{folder.root / split.train} lists {counted(len(train), 'images')}, of which none can be taken for val"
             )
         parts = random_split(list(train), {"train": 1 - share, "val": share}, 0)
         chosen |= {train[one]: name for one, name in parts.items()}

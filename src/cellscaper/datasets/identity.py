@@ -18,11 +18,6 @@ def first_few(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-def number_of(number: int, what: str) -> str:
-    """``1 image``, ``3 images``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def image_ids(images: Sequence[str]) -> dict[str, str]:
     """A short name for each image: its stem where this is its alone, else its path without, or with, the suffix."""
     forms = [[PurePosixPath(one).stem, one.removesuffix(PurePosixPath(one).suffix), one] for one in images]

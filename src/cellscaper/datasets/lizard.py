@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cellscaper.datasets.download import local_folder, unpack
-from cellscaper.datasets.identity import number_of
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.record import Record, check, random_split, read_text
+from cellscaper.disk.formats.counted import counted
 from cellscaper.disk.formats.matlab import read_arrays
 from cellscaper.errors import CellscaperError
 from cellscaper.run.settings import Fraction
@@ -110,7 +110,7 @@ def read(settings: Settings, root: Path) -> Iterator[Record]:
         raise CellscaperError(f"{root} has {len(images)} Lizard images and {len(labels)} labels; {MANUAL}")
     if odd := sorted(images.keys() ^ labels.keys()):
         path, lacks = (images[odd[0]], "label") if odd[0] in images else (labels[odd[0]], "image")
-        raise CellscaperError(f"{path} has no {lacks}, as {number_of(len(odd), 'file')}; complete the download")
+        raise CellscaperError(f"{path} has no {lacks}, as {counted(len(odd), 'files')}; complete the download")
     split_of = _splits(settings, root, sorted(images))
     for stem in sorted(images):
         image = read_rgb(images[stem])

@@ -5,10 +5,11 @@ from pathlib import PurePosixPath
 
 from cellscaper.datasets.candidates import Candidates
 from cellscaper.datasets.folder_files import FolderFiles
-from cellscaper.datasets.identity import Names, first_few, number_of
+from cellscaper.datasets.identity import Names, first_few
 from cellscaper.datasets.pictures import ENDINGS as PICTURES
-from cellscaper.datasets.unused import OTHER_PICTURES, OTHER_TABLES, counted
+from cellscaper.datasets.unused import OTHER_PICTURES, OTHER_TABLES
 from cellscaper.disk.formats.annotations import READ
+from cellscaper.disk.formats.counted import counted, counted_are
 from cellscaper.disk.formats.other_kinds import kind
 from cellscaper.disk.formats.reading import suffix
 from cellscaper.disk.formats.table_columns import names_an_image
@@ -31,7 +32,7 @@ def no_image(folder: FolderFiles, pattern: str | None) -> str:
 
 def no_cells(folder: FolderFiles, photos: Sequence[str], files: Sequence[str], candidates: Candidates) -> str:
     """A folder with images and no cells of theirs; of several reasons the one that leads on."""
-    text = f"{folder.root} holds {number_of(len(photos), 'image')} and"
+    text = f"{folder.root} holds {counted(len(photos), 'images')} and"
     stranger = next(
         (name for name in files[:MOST] if (own := candidates.contents(name)) is not None and len(own.points)), None
     )
@@ -69,7 +70,7 @@ def _stranger(name: str, candidates: Candidates, names: Names) -> str:
     if values:
         return f"column {column!r} of {name} has {_shown(values)}" + _several(values, names)
     number = 0 if contents is None else len(contents.points)
-    return f"{name} is not: {counted(number, 'cell')} in it, and nothing says of which image"
+    return f"{name} is not: {counted_are(number, 'cells')} in it, and nothing says of which image"
 
 
 def without_cells(without: Sequence[str], shared: Sequence[str]) -> str:

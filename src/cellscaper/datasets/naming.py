@@ -3,8 +3,9 @@
 import shlex
 from collections.abc import Mapping
 
-from cellscaper.datasets.identity import number_of
-from cellscaper.disk.formats.class_names import UNCLASSIFIED, alike, spellings, tidy
+from cellscaper.disk.formats.agreement import added
+from cellscaper.disk.formats.class_names import UNCLASSIFIED, alike, spellings, tidy, told
+from cellscaper.disk.formats.counted import are, counted
 from cellscaper.errors import CellscaperError
 
 MANY = 30  # classes that raise doubts
@@ -25,16 +26,20 @@ def named_classes(
     said = []
     nothing = {name for name in written if means_nothing(name)}
     if given is not None:
-        mapping = {tidy(key): name for key, name in given.items()}
+        mapping = told(given, written)
         if set(written) & set(mapping):  # cells without a class are left out, with their number
             mapping = {**dict.fromkeys(nothing, mapping.get(UNCLASSIFIED)), **mapping}
         unknown = sorted(set(written) - set(mapping))
         if unknown:
+            of = ", ".join(f"{name!r} ({counted(written[name], 'cells')})" for name in unknown)
+            classes = "class" if len(unknown) == 1 else "classes"
             raise CellscaperError(
-                f"class {unknown[0]!r} of the files is not among --classes {', '.join(mapping)}; add "
-                f"{_pasted(unknown[0], 'NAME')}, or {_pasted(unknown[0], '')} to leave its "
-                f"{number_of(written[unknown[0]], 'cell')} out"
+                f"{classes} {of} of the files {are(len(unknown))} not among --classes {', '.join(given)}; add "
+                f"{added(unknown, 'NAME')}, or {added(unknown, '')} to leave them out"
             )
+        same = {name: one for name, one in mapping.items() if name in written and name not in map(tidy, given)}
+        if shown := ", ".join(f"{name!r} ({one or 'left out'})" for name, one in same.items() if name != UNCLASSIFIED):
+            said.append(f"classes that differ from --classes in capital letters alone are taken as there: {shown}")
     else:
         mapping = _found(written)
         merged = [name for name, one in spellings(written).items() if one != name and name not in nothing]
@@ -47,10 +52,10 @@ def named_classes(
         words = [f"{name!r}" for name in out if name != UNCLASSIFIED]
         hint = f"; --classes …,{UNCLASSIFIED}=NAME keeps them" if given is None else ""
         as_written = f" (also written {', '.join(words)})" if words else ""
-        said.append(f"{number_of(number, 'cell')} without a class{as_written} {_are(number)} left out{hint}")
+        said.append(f"{counted(number, 'cells')} without a class{as_written} {are(number)} left out{hint}")
     for name, number in written.items():
         if name not in nothing and mapping.get(name) is None and number:
-            said.append(f"{number_of(number, 'cell')} of class {name} {_are(number)} left out")
+            said.append(f"{counted(number, 'cells')} of class {name} {are(number)} left out")
     names = sorted({one for one in mapping.values() if one is not None})
     said += [
         f"classes {', '.join(group)} are alike: one class? --classes can give them one name" for group in alike(names)
@@ -69,10 +74,6 @@ def named_classes(
 def means_nothing(name: str) -> bool:
     """Whether a class in a file says that a cell has none."""
     return name.casefold() in NO_CLASS
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"
 
 
 def _found(written: Mapping[str, int]) -> dict[str, str | None]:
@@ -94,7 +95,7 @@ def _ignored(written: Mapping[str, int], mapping: Mapping[str, str | None]) -> l
     option = ",".join(
         _written(name, "" if name in stars or new is None else new) for name, new in mapping.items() if written[name]
     )
-    shown = ", ".join(f"{name} ({number_of(written[name], 'cell')})" for name in stars)
+    shown = ", ".join(f"{name} ({counted(written[name], 'cells')})" for name in stars)
     return [
         f"{'class' if len(stars) == 1 else 'classes'} {shown}: by the * QuPath means that it is ignored; to leave it "
         f"out: --classes {shlex.quote(option)}"
@@ -104,11 +105,6 @@ def _ignored(written: Mapping[str, int], mapping: Mapping[str, str | None]) -> l
 def _written(written: str, name: str) -> str:
     """A part of --classes."""
     return f'"{written}"={name}' if "," in written else f"{written}={name}"
-
-
-def _pasted(written: str, name: str) -> str:
-    """A part of --classes that can be pasted into a shell."""
-    return shlex.quote(_written(written, name))
 
 
 def _by_number(text: str) -> tuple[int, str]:

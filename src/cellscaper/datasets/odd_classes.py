@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from cellscaper.datasets.identity import first_few, number_of
+from cellscaper.datasets.identity import first_few
 from cellscaper.datasets.naming import means_nothing
+from cellscaper.disk.formats.counted import counted
 
 FEWEST = 4  # files that can say what is usual
 RARE = 0.25  # most of the files that are odd
@@ -24,7 +25,7 @@ def emptied(names: Mapping[str, Counter[str]], mapping: Mapping[str, str | None]
     own = names[lost[0]]
     of = "without a class" if all(map(means_nothing, own)) else f"of class {', '.join(sorted(own)[:3])}"
     return (
-        f"{number} as empty, first {lost[0]}, whose {number_of(sum(own.values()), 'cell')} "
+        f"{number} as empty, first {lost[0]}, whose {counted(sum(own.values()), 'cells')} "
         f"{'is' if sum(own.values()) == 1 else 'are'} {of}: if cells "
         "are there, give them classes or take the image away"
     )
@@ -55,7 +56,7 @@ def odd(names: Mapping[str, Counter[str]], files: Mapping[str, str]) -> str | No
     first = found[0]
     more = "" if len(found) == 1 else f" and {len(found) - 1} more"
     own_names = sorted(name for name in names[first] if not means_nothing(name))
-    others = number_of(len(held) - len(found), "image")
+    others = counted(len(held) - len(found), "images")
     return (
         f"{files[first]}{more} {'has' if len(found) == 1 else 'have'} the classes {first_few(own_names)} for {first}, "
         f"the other {others} {first_few(usual)}: are they the same classes under other names? Then correct the file"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper.datasets.identity import number_of
+from cellscaper.disk.formats.counted import counted
 from cellscaper.errors import CellscaperError
 
 SPLITS = ("train", "val", "test")
@@ -43,7 +43,7 @@ def check(record: Record, place: Callable[[int], str]) -> Record:
         y, x = record.points[i]
         raise CellscaperError(
             f"{place(i)}: dot y={y:g} x={x:g} lies outside its image of {height}×{width} px (height × width), "
-            f"{outside.size} of {number_of(len(record.points), 'dot')} {'does' if outside.size == 1 else 'do'}; "
+            f"{outside.size} of {counted(len(record.points), 'dots')} {'does' if outside.size == 1 else 'do'}; "
             "correct the file or the order of y and x"
         )
     return record
@@ -71,7 +71,7 @@ def random_split(ids: Sequence[str], fractions: Mapping[str, float], seed: int) 
     for split in SPLITS:
         if shares[split] > 0 and number[split] < 1:
             raise CellscaperError(
-                f"split fraction {split} = {shares[split]:g} of {number_of(len(ids), 'image')} is no image; "
+                f"split fraction {split} = {shares[split]:g} of {counted(len(ids), 'images')} is no image; "
                 "add images or change the dataset's `split` (`cellscaper check` takes lists of image names: train.txt, "
                 "val.txt, test.txt in the folder)"
             )

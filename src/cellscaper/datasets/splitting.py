@@ -5,11 +5,12 @@ from pathlib import Path, PurePosixPath
 
 from cellscaper.datasets.dots import Fractions, Lists
 from cellscaper.datasets.folder_files import FolderFiles, escaped
-from cellscaper.datasets.identity import Names, number_of
+from cellscaper.datasets.identity import Names
 from cellscaper.datasets.pictures import words
 from cellscaper.datasets.record import SPLITS
 from cellscaper.datasets.split_lists import ENDINGS, Listing, folder_splits, listed_splits, listing, split_in
 from cellscaper.datasets.splits_of_cells import table_of_cells
+from cellscaper.disk.formats.counted import counted
 from cellscaper.disk.formats.reading import suffix
 from cellscaper.disk.formats.text_table import short
 from cellscaper.errors import CellscaperError
@@ -45,7 +46,7 @@ def too_few(number: int, split: Lists | Fractions) -> str | None:
     if isinstance(split, Lists) or _enough(number, split):
         return None
     least = next(one for one in range(number, 1000) if _enough(one, split))
-    images = f"{number_of(number, 'image')} {'is' if number == 1 else 'are'}"
+    images = f"{counted(number, 'images')} {'is' if number == 1 else 'are'}"
     few = (
         "add images, or cut large ones into several"
         if number < len(SPLITS)
@@ -135,7 +136,7 @@ def against_folders(images: Sequence[str], where: Mapping[str, str], val_listed:
         return None
     others = "another split than its folder does" if len(wrong) == 1 else "other splits than their folders do"
     return (
-        f"the lists put {number_of(len(wrong), 'image')} into {others}, first {wrong[0]} into {where[wrong[0]]}: the "
+        f"the lists put {counted(len(wrong), 'images')} into {others}, first {wrong[0]} into {where[wrong[0]]}: the "
         "lists count"
     )
 

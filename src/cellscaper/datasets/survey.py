@@ -16,7 +16,6 @@ from cellscaper.datasets.dot_file import FIELDS, DotFormat, in_px
 from cellscaper.datasets.dot_sources import Chosen, Sources, splits
 from cellscaper.datasets.doubtful_columns import decided
 from cellscaper.datasets.folder_files import FolderFiles, has_place
-from cellscaper.datasets.identity import number_of
 from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.kept_pixels import KeptPixels
 from cellscaper.datasets.missing import without_cells
@@ -29,9 +28,10 @@ from cellscaper.datasets.survey_scale import find_scale, tell_scale
 from cellscaper.datasets.survey_start import starts
 from cellscaper.datasets.survey_state import Asked, WhatWasRead
 from cellscaper.datasets.survey_text import Report
-from cellscaper.datasets.survey_unused import left_out, tell_unused
+from cellscaper.datasets.survey_unused import tell_unused
 from cellscaper.datasets.table_search import Columns, Tables, find_tables
 from cellscaper.disk.formats.annotations import format_of
+from cellscaper.disk.formats.counted import counted, counted_are
 from cellscaper.errors import CellscaperError
 from cellscaper.run.progress import Progress
 
@@ -86,7 +86,7 @@ def _without_cells(found: discovery.Found) -> str:
     if not left:
         return ""
     have = "has" if len(left) == 1 else "have"
-    return f"; {number_of(len(left), 'more image')} {have} no file of cells, first {left[0]}"
+    return f"; {counted(len(left), 'more images')} {have} no file of cells, first {left[0]}"
 
 
 def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: discovery.Found) -> Survey:
@@ -121,7 +121,7 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     if lists and (against := against_folders(images, where, isinstance(split.val, str))) is not None:
         read.said.append(against)
     if where and (left := [image for image in images if image not in where]):
-        read.said.append(f"{unused.counted(len(left), 'image')} in no list and left out {unused.shown(left)}")
+        read.said.append(f"{counted_are(len(left), 'images')} in no list and left out {unused.shown(left)}")
     cells = _cells(settings, mapping, names, read, where)
     before = len(read.faults)
     survey_places.check(settings, files, found, read, sample, pixels, asked)
@@ -249,21 +249,22 @@ def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Fo
         read.cells[image] = cells
         if file not in told:
             left.update(cells.left)
-            for what, entry in cells.first.items():
-                entries.setdefault(what, f", first {entry} of {file}")
+            for what in cells.left:
+                first = f"{cells.first[what]} of " if what in cells.first else ""
+                entries.setdefault(what, f", first {first or 'in '}{file}")
             notes.update(dict.fromkeys(cells.notes, 1))
             told.add(file)
-    read.said += [f"{left_out(number, what)}{entries.get(what, '')}" for what, number in left.items()]
+    read.said += [f"{counted_are(number, what)} left out{entries.get(what, '')}" for what, number in left.items()]
     if bare := [image for image, cells in read.cells.items() if not len(cells.points)]:
         file = found.cells[bare[0]]
         read.said.append(
-            f"{unused.counted(len(bare), 'image')} without a cell, first {bare[0]}, of which {file} has none"
+            f"{counted_are(len(bare), 'images')} without a cell, first {bare[0]}, of which {file} has none"
         )
     read.said += [note + (f" (in {number} files)" if number > 1 else "") for note, number in notes.items()]
     if strangers := sources.strangers():
         first = next(iter(strangers))
         read.said.append(
-            f"{number_of(sum(strangers.values()), 'cell')} left out, of {number_of(len(strangers), 'image')} that "
+            f"{counted(sum(strangers.values()), 'cells')} left out, of {counted(len(strangers), 'images')} that "
             f"{'is' if len(strangers) == 1 else 'are'} not here, first {first}"
         )
 

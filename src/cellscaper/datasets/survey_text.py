@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from cellscaper.datasets import dots, inspection
-from cellscaper.datasets.identity import number_of
 from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.record import SPLITS
+from cellscaper.disk.formats.counted import counted
 
 LEAST = 20  # fewest test windows with which layouts can be scored
 FEWEST = 200  # test windows: two halves of at least 100, which TopoFD needs
@@ -46,7 +46,7 @@ class Report:
         number = self.windows(self.region(), 4)
         if self.parts["test"] and number < LEAST:
             self.faults.append(
-                f"the test images hold {number_of(number, 'window')} of {self.region()} px at 20×, at least {LEAST} "
+                f"the test images hold {counted(number, 'windows')} of {self.region()} px at 20×, at least {LEAST} "
                 "are needed: add test images or larger ones"
             )
 
@@ -98,7 +98,7 @@ class Report:
         found = list(self.said)
         if doubles:
             found.append(
-                f"{number_of(doubles, 'cell')} {'lies' if doubles == 1 else 'lie'} within {inspection.DOUBLE:g} px (at "
+                f"{counted(doubles, 'cells')} {'lies' if doubles == 1 else 'lie'} within {inspection.DOUBLE:g} px (at "
                 f"20×) of another of {'its' if doubles == 1 else 'their'} class: doubles?"
             )
         whole = inspection.shares(inspection.counts(self.images, len(self.classes)))
@@ -120,13 +120,12 @@ class Report:
         if small := self.small():
             are = "is" if small == 1 else "are"
             found.append(
-                f"{number_of(small, 'image')} {are} smaller than {self.region()} px at 20× and {are} left out of crops"
+                f"{counted(small, 'images')} {are} smaller than {self.region()} px at 20× and {are} left out of crops"
             )
         number = self.windows(self.region(), self.stride())
         if self.parts["test"] and number < FEWEST:
             found.append(
-                f"{number_of(number, 'test window')}, fewer than {FEWEST}: the configuration gives metrics fewer "
-                "samples"
+                f"{counted(number, 'test windows')}, fewer than {FEWEST}: the configuration gives metrics fewer samples"
             )
         return found
 

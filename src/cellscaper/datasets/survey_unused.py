@@ -1,18 +1,12 @@
 """What a check says of files, columns and facts of a folder that are not used."""
 
-import re
 from collections.abc import Sequence
 
 from cellscaper.datasets import discovery, dots, unused
 from cellscaper.datasets.folder_files import FolderFiles
 from cellscaper.datasets.splits_of_cells import unread
 from cellscaper.datasets.survey_state import WhatWasRead
-
-
-def left_out(number: int, what: str) -> str:
-    """``1 tile is left out``, ``3 tiles are left out``; what: in the plural, with more words behind it or not."""
-    one = re.sub(r"(?<=[a-z])s\b", "", what, count=1).replace("boxe ", "box ")
-    return f"1 {one} is left out" if number == 1 else f"{number} {what} are left out"
+from cellscaper.disk.formats.counted import counted_are
 
 
 def tell_unused(
@@ -26,11 +20,11 @@ def tell_unused(
     turned = [image for image in images if found.headers[image].turned != 1]
     if turned:
         read.said.append(
-            f"{unused.counted(len(turned), 'image')} turned by their EXIF orientation {unused.shown(turned)}; "
+            f"{counted_are(len(turned), 'images')} turned by their EXIF orientation {unused.shown(turned)}; "
             "pixels are read as they are stored, and dots must fit those"
         )
     pages = [image for image in images if found.headers[image].pages > 1]
     if pages:
         read.said.append(
-            f"{unused.counted(len(pages), 'image')} of several pages {unused.shown(pages)}: only the first is read"
+            f"{counted_are(len(pages), 'images')} of several pages {unused.shown(pages)}: only the first is read"
         )

@@ -60,17 +60,22 @@ def upper_left(images: Sequence[Placed], given: str | None = None) -> str:
 def outside(images: Sequence[Placed]) -> str | None:
     """The sentence about dots outside their images; None if there are none."""
     number, left, beyond, farthest = 0, [], [], 0.0
+    first: list[str] = []
     for one in images:
         out = ((one.points < 0) | (one.points >= one.size)).any(axis=1)
         number += int(out.sum())
         if out.any():
+            first += ["y={:g} x={:g}".format(*place) for place in one.points[out][:3].tolist()] if not first else []
             farthest = max(farthest, float(np.maximum(-one.points, one.points - np.array(one.size))[out].max()))
         left += [one.name] if out.any() else []
         if len(one.points):
             beyond.append((one.points.min(axis=0) >= one.size).any())
     if not number:
         return None
-    text = f"{number} dots lie outside their images, in {len(left)} of {len(images)} images: {first_few(left)}"
+    text = (
+        f"{number} dots lie outside their images, in {len(left)} of {len(images)} images: {first_few(left)} (first "
+        f"{', '.join(first)})"
+    )
     if farthest == 0:
         return text + _at_the_end(images)
     text += "; correct them or the order of y and x"

@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 
 from cellscaper.datasets.candidates import ENDINGS as CELLS
 from cellscaper.datasets.folder_files import FolderFiles
-from cellscaper.datasets.identity import number_of
 from cellscaper.datasets.pictures import ENDINGS as PICTURES
+from cellscaper.disk.formats.counted import are, counted, counted_are
 from cellscaper.disk.formats.other_kinds import SLIDES
 from cellscaper.disk.formats.reading import read_text, suffix
 from cellscaper.disk.formats.text_table import comma_number_in, number_in, split_lines
@@ -44,23 +44,18 @@ def lines(folder: FolderFiles, used: Iterable[str], reasons: Mapping[str, str]) 
     said = []
     ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     for (kind, reason, _, _), names in ordered[:MOST]:
-        said.append(f"{counted(len(names), kind)} not used {shown(names)}" + (f": {reason}" if reason else ""))
+        said.append(
+            f"{counted_are(len(names), kind + 's')} not used {shown(names)}" + (f": {reason}" if reason else "")
+        )
     if rest := ordered[MOST:]:
         more = sum(len(names) for _, names in rest)
-        said.append(
-            f"{number_of(more, 'more file')} in {number_of(len(rest), 'place')} {'is' if more == 1 else 'are'} not used"
-        )
+        said.append(f"{counted(more, 'more files')} in {counted(len(rest), 'places')} {are(more)} not used")
     if folder.odd:
         first = ascii(folder.odd[0].name)
-        said.append(f"{counted(len(folder.odd), 'file')} not used: the names are not UTF-8, first {first}")
+        said.append(f"{counted_are(len(folder.odd), 'files')} not used: the names are not UTF-8, first {first}")
     if lost := [name for name in folder.lost if _kind_of(name) is not None]:
-        said.append(f"{counted(len(lost), 'link')} not used {shown(lost)}: they lead nowhere, or to no file")
+        said.append(f"{counted_are(len(lost), 'links')} not used {shown(lost)}: they lead nowhere, or to no file")
     return said
-
-
-def counted(number: int, what: str) -> str:
-    """``1 image is``, ``3 images are``."""
-    return f"{number} {what} is" if number == 1 else f"{number} {what}s are"
 
 
 def shown(names: list[str]) -> str:

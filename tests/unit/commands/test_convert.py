@@ -176,3 +176,49 @@ def test_a_size_that_contradicts_the_file_stops(tmp_path):
     assert not (tmp_path / "a.h5").exists()
     cli.call(words)
     assert read_layouts(tmp_path / "a.h5").size.tolist() == [[30, 40]]
+
+
+@pytest.mark.parametrize("mpp", ["250", "0.0005", "0", "-1", "nan"])
+def test_a_scale_of_no_microscope_is_refused(tmp_path, mpp):
+    (tmp_path / "a.csv").write_text("y,x,class\n1,2,a\n")
+    with pytest.raises(CellscaperError, match=r"expected 0\.08 to 4 µm a pixel|expected a number"):
+        cli.call(["convert", str(tmp_path / "a.csv"), str(tmp_path / "b.csv"), "--size", "9,9", f"--mpp={mpp}"])
+    assert not (tmp_path / "b.csv").exists()
+
+
+@pytest.mark.parametrize("how", ["same", "link", "hard link", "folder"])
+def test_a_file_that_is_read_is_not_overwritten(tmp_path, how):
+    source, target = tmp_path / "a.csv", tmp_path / "b.csv"
+    source.write_text("y,x,class\n1,2,a\n")
+    if how == "link":
+        target.symlink_to(source)
+    elif how == "hard link":
+        os.link(source, target)
+    elif how == "folder":
+        (tmp_path / "sub").symlink_to(tmp_path)
+        target = tmp_path / "sub" / "a.csv"
+    else:
+        target = source
+    with pytest.raises(CellscaperError, match="would be overwritten; name another"):
+        cli.call(["convert", str(source), str(target), "--size", "9,9", "--mpp", "0.5"])
+    assert source.read_text() == "y,x,class\n1,2,a\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["envelope", "a.csv", "--null", "csr", "-o", "a.html", "--size", "9,9", "--mpp", "0.5"],
+        ["generate", "--counts", "epithelial=3", "--around", "a.csv", "-o", "a.csv"],
+        ["generate", "--counts", "epithelial=3", "--mask", "m.png", "-o", "o.csv", "--png", "m.png"],
+        ["convert", "0.csv", "{layout}.csv", "--size", "9,9", "--mpp", "0.5"],
+    ],
+)
+def test_other_commands_spare_what_they_read(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("y,x,class\n1,2,epithelial\n")
+    (tmp_path / "0.csv").symlink_to(tmp_path / "a.csv")
+    Image.new("L", (9, 9), 255).save(tmp_path / "m.png")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(CellscaperError, match="would be overwritten; name another"):
+        cli.call(words)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

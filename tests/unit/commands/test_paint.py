@@ -201,7 +201,7 @@ def test_images_that_cannot_be_sources(folder, records, capsys):
 
 def test_dots_outside_their_image(folder, records):
     (folder / f"{records[0].image_id}.csv").write_text("y,x,class\n5,500,epithelial\n", encoding="utf-8")
-    assert "1 dot outside the images, first in" in refused()
+    assert "1 dot lies outside the images, first y=" in refused()
 
 
 def test_dots_that_miss_the_nuclei(folder, records, capfd):
@@ -242,3 +242,11 @@ def test_empty_layouts_and_another_scale(folder):
     call()
     with Image.open("images/image0000.png") as image:
         assert image.size == (50, 40)
+
+
+@pytest.mark.parametrize("out", ["mine", "mine/images", "."])
+def test_painted_images_do_not_lie_among_real_ones(folder, out):
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(CellscaperError, match="painted images would be read as real ones; name a folder beside it"):
+        call(out=out)
+    assert sorted(folder.rglob("*")) == before

@@ -114,7 +114,7 @@ def test_labelme(world, tmp_path, kind):
         shapes.append({"label": "ruler", "points": [[1, 1], [9, 9]], "shape_type": "line"})
         (tmp_path / f"d/s_{i:02d}.json").write_text(json.dumps({"shapes": shapes, "imagePath": "..\\x\\s.png"}))
     result = world.check(tmp_path / "d")
-    assert world.right(result) and result.complains("6 lines are left out")
+    assert world.right(result) and result.complains("6 shapes of LabelMe's kind 'line' (no cells) are left out")
 
 
 @pytest.mark.parametrize("contour", [True, False])

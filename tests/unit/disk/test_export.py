@@ -239,10 +239,10 @@ def test_cells_without_a_class_are_left_out_and_counted(tmp_path):
         said = []
         layouts = export.read(tmp_path / name, SMALL, say=said.append)
         assert layouts.classes == ("Tumor",) and layouts.points.tolist() == [[4, 3]]
-        assert said == ["1 cells without a class are left out; --classes Tumor,unclassified keeps them"]
+        assert said == ["1 cell without a class is left out; --classes Tumor,unclassified keeps them"]
         said.clear()
         layouts = export.read(tmp_path / name, Given((100, 200), 0.25, ("Tumor",)), say=said.append)
-        assert layouts.points.tolist() == [[4, 3]] and said == ["1 cells without a class are left out"]
+        assert layouts.points.tolist() == [[4, 3]] and said == ["1 cell without a class is left out"]
 
 
 def test_facts_belong_to_the_number_of_a_layout(tmp_path):
@@ -272,10 +272,14 @@ POINT = feature({"type": "Point", "coordinates": [3, 4]})
         ("x.geojson", '{"type": "FeatureCollection"}', "'features'"),
         ("x.geojson", json.dumps([{**POINT, "properties": [1]}]), "feature 0: properties are [1], expected an object"),
         ("x.geojson", json.dumps([feature({"type": "Point", "coordinates": ["a", 4]})]), "x is 'a'"),
-        ("x.geojson", json.dumps([feature({"type": "Point", "coordinates": [float("nan"), 4]})]), "x is 'nan'"),
+        ("x.geojson", json.dumps([feature({"type": "Point", "coordinates": [float("inf"), 4]})]), "x is 'inf'"),
         ("x.geojson", json.dumps([feature({"type": "Point", "coordinates": [10**400, 4]})]), "expected a number of px"),
         ("x.geojson", json.dumps([feature({"type": "Point", "coordinates": [True, 4]})]), "x is 'True'"),
-        ("x.geojson", json.dumps([feature({"type": "LineString", "coordinates": [[3, 4]]})]), "a LineString, expected"),
+        (
+            "x.geojson",
+            json.dumps([feature({"type": "LineString", "coordinates": [[3, 4]]})]),
+            "lines with open ends, expected",
+        ),
         ("x.geojson", json.dumps([feature({"type": "Point", "coordinates": [300, 4]})]), "lies outside its 100×200 px"),
         ("x.json", "3", "is not JSON of a known format (it holds 3)"),
         ("x.json", '{"images": [], "annotations": [], "categories": [{"id": [], "name": "a"}]}', "is not COCO"),
@@ -286,7 +290,7 @@ POINT = feature({"type": "Point", "coordinates": [3, 4]})
         ),
         ("x.csv", "", "is empty; expected a table of cells with the columns y, x and class"),
         ("x.csv", "a,b,class\n1,2,c\n", "no columns y and x among a, b, class"),
-        ("x.csv", "y,x,class\n1,2\n", "x.csv:2: 2 columns in '1 2', expected 3"),
+        ("x.csv", "y,x,class\n1,2\n", "x.csv:2: 2 columns in '1,2', expected 3"),
         ("x.csv", "y,x,class\n1,zwei,a\n", "zwei"),
         ("x.csv", "y,x,class\n1,inf,a\n", "x is 'inf'"),
         ("x.csv", 'y,x,class\n1,2,"a\n', "is not a line of a comma-separated table"),

@@ -1,13 +1,14 @@
 """What the user says of a file of layouts beside what the file says: both must agree; classes are named or refused."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from cellscaper.disk.formats.class_names import UNCLASSIFIED, tidy
+from cellscaper.disk.formats.class_names import UNCLASSIFIED, told
+from cellscaper.disk.formats.counted import are, counted
 from cellscaper.disk.formats.facts import Given, Say
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
@@ -38,24 +39,31 @@ def agreed(path: Path, layouts: LayoutSet, given: Given, say: Say) -> LayoutSet:
 def _named(path: Path, layouts: LayoutSet, wanted: Sequence[str] | Mapping[str, str | None], say: Say) -> LayoutSet:
     """The layouts with classes in the order of the user, renamed, merged and left out as the user says."""
     mapping = dict(wanted) if isinstance(wanted, Mapping) else {name: name for name in wanted}
-    mapping = {tidy(name): new for name, new in mapping.items()} | mapping
     counts = dict(zip(layouts.classes, layouts.counts().sum(axis=0).tolist(), strict=True))
     shown = ", ".join(wanted)
+    mapping = told(mapping, counts)
+    missing = {name: number for name, number in counts.items() if name not in mapping and number}
+    if missing:
+        if set(missing) == {UNCLASSIFIED} and set(wanted) != {UNCLASSIFIED}:
+            how = f"add {UNCLASSIFIED}"
+        elif isinstance(wanted, Mapping):
+            ways = [added(missing, to) for to in ("NAME", "")]
+            how = f"add {ways[0]}, or {ways[1]} to leave them out"
+        else:
+            how = f"add {'it' if len(missing) == 1 else 'them'}, or give CLASS-IN-THE-FILE=NAME for each"
+        of = ", ".join(f"{name!r} of {counted(number, 'cells')}" for name, number in missing.items())
+        classes = "class" if len(missing) == 1 else "classes"
+        raise CellscaperError(f"{path}: {classes} {of} {are(len(missing))} none of --classes {shown}; {how}")
     for name, number in counts.items():
-        if name not in mapping and number:
-            if name == UNCLASSIFIED and set(wanted) != {name}:
-                how = f"add {UNCLASSIFIED}"
-            elif isinstance(wanted, Mapping):
-                ways = [shlex.quote(f'"{name}"={to}' if "," in name else f"{name}={to}") for to in ("NAME", "")]
-                how = f"add {ways[0]}, or {ways[1]} to leave them out"
-            else:
-                how = "add it, or give CLASS-IN-THE-FILE=NAME for each"
-            raise CellscaperError(f"{path}: class {name!r} of {number} cells is none of --classes {shown}; {how}")
+        if number and name not in wanted and mapping[name] is not None:
+            same = next((one for one in wanted if one != name and one.casefold() == name.casefold()), None)
+            if same is not None:
+                say(f"{counted(number, 'cells')} of class {name!r} {are(number)} taken as {same!r} of --classes")
     order = tuple(dict.fromkeys(new for new in mapping.values() if new is not None))
     new = {name: mapping.get(name) for name in layouts.classes}
     for name, number in counts.items():
         if new[name] is None and number:
-            say(f"{number} cells of class {name} are left out, as --classes says")
+            say(f"{counted(number, 'cells')} of class {name} {are(number)} left out, as --classes says")
     gone = [name for name, number in counts.items() if not number and name not in mapping]
     if gone:
         say(f"the file also names {', '.join(gone)}, without a cell and not in --classes: dropped")
@@ -71,6 +79,11 @@ def _named(path: Path, layouts: LayoutSet, wanted: Sequence[str] | Mapping[str, 
     return _relabelled(
         layouts, order, [-1 if new[name] is None else order.index(new[name]) for name in layouts.classes]
     )
+
+
+def added(names: Iterable[str], to: str) -> str:
+    """What is to be added to --classes for classes of a file, for a shell."""
+    return shlex.quote(",".join(f'"{name}"={to}' if "," in name else f"{name}={to}" for name in names))
 
 
 def with_classes(layouts: LayoutSet, classes: tuple[str, ...]) -> LayoutSet:

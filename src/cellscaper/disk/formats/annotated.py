@@ -8,9 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellscaper.disk.formats.class_names import tidy
+from cellscaper.disk.formats.counted import are, counted
 from cellscaper.disk.formats.facts import number
 
+WITHOUT_PLACE = "cells without a place"  # NaN, null
 SCALES = (0.02, 20)  # µm a pixel of microscopes
+
+
+def nowhere(value: Any) -> bool:
+    """Whether a coordinate is missing: null or NaN."""
+    return value is None or (isinstance(value, float) and value != value)
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,8 @@ class Annotated:
     def left_out(self) -> list[str]:
         """A sentence for each reason to leave cells out: the number, and the first entry."""
         return [
-            f"{number} {what} are left out" + (f", first {self.first[what]}" if what in self.first else "")
+            f"{counted(number, what)} {are(number)} left out"
+            + (f", first {self.first[what]}" if what in self.first else "")
             for what, number in self.left.items()
         ]
 
@@ -86,7 +94,10 @@ class Gathered:
         self.unit = unit
 
     def add(self, y: Any, x: Any, name: Any, entry: int, image: str | None = None) -> None:
-        """Add one cell; ValueError if a coordinate is no number."""
+        """Add one cell, or leave it out if it has no place (NaN, null); ValueError if a coordinate is no number."""
+        if nowhere(y) or nowhere(x):
+            self.leave(WITHOUT_PLACE, f"entry {entry}")
+            return
         place = number(y, "y"), number(x, "x")
         if isinstance(name, dict | list):
             raise ValueError(f"class is {str(name)[:40]!r}, expected a name")

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from cellscaper.disk.formats import h5ad
-from cellscaper.disk.formats.annotated import Annotated, Gathered
+from cellscaper.disk.formats.annotated import WITHOUT_PLACE, Annotated, Gathered
 from cellscaper.disk.formats.class_names import UNCLASSIFIED
 from cellscaper.disk.formats.coco_cells import is_coco, read_coco
 from cellscaper.disk.formats.geojson_cells import features, read_features
@@ -140,12 +140,14 @@ def _from_arrays(path: Path, kinds: Any, centroids: Any, kind_name: str, centroi
         if places.dtype.kind not in "iuf" or (places.size and places.shape[1:] != (2,)):
             raise ValueError(f"{centroid_name} has shape {places.shape}, expected N × 2 numbers")
         places = places.reshape(-1, 2).astype(np.float64)
-        if not (np.abs(places) < 1e9).all():
+        lost = np.isnan(places).any(axis=1)
+        if not (np.abs(places[~lost]) < 1e9).all():
             raise ValueError(f"{centroid_name} holds no finite numbers")
-        entries = np.arange(len(places))
+        entries, kept = np.arange(len(places)), np.flatnonzero(~lost)
+        left = {WITHOUT_PLACE: int(lost.sum())} if lost.any() else {}
         if kinds is None:
-            return Annotated(places[:, ::-1], [UNCLASSIFIED] * len(places), entries)
+            return Annotated(places[:, ::-1], [UNCLASSIFIED] * len(places), entries, left=left).of(kept)
         labels = np.asarray(kinds).reshape(-1)
         if labels.dtype.kind not in "iuf" or len(labels) != len(places) or (labels % 1 != 0).any():
             raise ValueError(f"{len(labels)} values in {kind_name}, expected a whole number for each of {len(places)}")
-        return Annotated(places[:, ::-1], [str(int(label)) for label in labels], entries)
+        return Annotated(places[:, ::-1], [str(int(label)) for label in labels], entries, left=left).of(kept)

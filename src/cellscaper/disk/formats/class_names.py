@@ -4,8 +4,9 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 UNCLASSIFIED = "unclassified"  # the class of cells without a class
 _NONE = frozenset(("", "nan", "none", "null", "na", "n/a", "<na>", "#n/a", "nat", "undefined", "-", "–"))
 _WHOLE = re.compile(r"([+-]?\d+)\.0*")
@@ -41,6 +42,19 @@ def spelled_as(names: Iterable[str], others: Iterable[str]) -> list[str]:
     known, wanted = list(names), list(others)
     free = {other.casefold(): other for other in wanted if other not in known}
     return [name if name in wanted else free.pop(name.casefold(), name) for name in known]
+
+
+def told(given: Mapping[str, T], written: Iterable[str]) -> dict[str, T]:
+    """What a user says of classes, for all spellings of them in ``written`` that differ in capital letters alone.
+
+    A spelling that the user writes counts before one that is alike; of several alike with different names none counts.
+    """
+    exact = {tidy(name): one for name, one in given.items()} | dict(given)
+    rough: dict[str, list[T]] = {}
+    for name, one in exact.items():
+        rough.setdefault(name.casefold(), []).append(one)
+    found = {name: rough.get(name.casefold(), []) for name in written if name not in exact}
+    return exact | {name: ones[0] for name, ones in found.items() if ones and all(one == ones[0] for one in ones)}
 
 
 def alike(names: Iterable[str]) -> list[tuple[str, ...]]:

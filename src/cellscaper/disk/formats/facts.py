@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellscaper.disk.formats import doubts
 from cellscaper.disk.formats.class_names import UNCLASSIFIED
+from cellscaper.disk.formats.counted import are, counted
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 
@@ -141,10 +143,10 @@ def assemble(
     cells have classes and ``given`` does not name them; ``say`` is told their number. CellscaperError if the file has
     no head and size or µm a pixel are not given, and if its contents do not fit together.
     """
-    rows = list(layouts) if layouts is not None else None
+    rows, every = list(layouts) if layouts is not None else None, cells
     if own is None:
         rows = rows if rows is not None or given.mpp is None else _other(path, cells, given)
-        cells = _classified(cells, given, say)
+        cells = _spelled(_classified(cells, given, say), given, say)
     classes, mpp = _head(path, cells, own, given)
     rows = _other(path, cells, given) if rows is None else rows
     if cells.layout and max(cells.layout) >= len(rows):
@@ -155,7 +157,7 @@ def assemble(
         raise CellscaperError(f"{path}: class {unknown[0]!r} is none of {', '.join(classes)}")
     order = np.argsort(np.array(cells.layout, np.int64), kind="stable")
     parsed = [_facts(row) for row in rows]
-    return LayoutSet(
+    made = LayoutSet(
         points=np.array(cells.points, np.float64).reshape(-1, 2).astype(np.float32)[order],
         labels=np.array([index[name] for name in cells.names], np.uint8)[order],
         offsets=np.cumsum([0, *np.bincount(np.array(cells.layout, np.int64), minlength=len(rows))]),
@@ -166,6 +168,22 @@ def assemble(
         origin=np.array([row[2] for row in parsed], np.int32).reshape(-1, 2),
         columns=_columns([row[3] for row in parsed]),
     )
+    if own is None:
+        places, at = np.array(every.points, np.float64).reshape(-1, 2), np.array(every.layout, np.int64)
+        told = doubts.cornered(places, made.size[at]) if given.size is not None else []
+        for line in [*told, *doubts.of_layouts(made, given.classes is not None)]:
+            say(line)
+    return made
+
+
+def _spelled(cells: Cells, given: Given, say: Say) -> Cells:
+    """Cells with one spelling of each class, unless the user names the classes."""
+    if given.classes is not None:
+        return cells
+    names, said = doubts.merged(cells.names)
+    for line in said:
+        say(line)
+    return Cells(cells.points, names, cells.layout)
 
 
 def _head(path: Path, cells: Cells, own: Json | None, given: Given) -> tuple[tuple[str, ...], float]:
@@ -196,7 +214,8 @@ def _classified(cells: Cells, given: Given, say: Say) -> Cells:
         if len(names) < 200
         else f"--classes with {UNCLASSIFIED} keeps them"
     )
-    say(f"{has.count(False)} cells without a class are left out" + ("" if given.classes else f"; {option}"))
+    number = has.count(False)
+    say(f"{counted(number, 'cells')} without a class {are(number)} left out" + ("" if given.classes else f"; {option}"))
     kept = [i for i, one in enumerate(has) if one]
     return Cells([cells.points[i] for i in kept], [cells.names[i] for i in kept], [cells.layout[i] for i in kept])
 

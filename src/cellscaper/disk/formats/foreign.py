@@ -1,6 +1,6 @@
 """Layouts from a file of another program, for `cellscaper convert`: any format of `annotations`, and tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from cellscaper.disk.formats.reading import read_text, reading
 from cellscaper.disk.formats.table_cells import TableForm, read_table
 from cellscaper.disk.formats.table_columns import are_shapes, names_an_image, places
 from cellscaper.disk.formats.table_form import find_form, given_form
-from cellscaper.disk.formats.text_table import Lines, split_lines
+from cellscaper.disk.formats.text_table import Lines, line_of, short, split_lines
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 
 WRITTEN = 1.25  # factor: how far a scale may be from that of a magnification
-FEW_INSIDE, FEWEST = 0.75, 50  # share of the sides within which this many cells or more raise doubts
+FEWEST = 50  # cells whose places all lie between 0 and 1 are fractions
 
 
 def read_foreign(path: Path, given: Given, say: Say, form: str | None = None, classes: Sequence[str] = ()) -> LayoutSet:
@@ -38,7 +38,10 @@ def read_foreign(path: Path, given: Given, say: Say, form: str | None = None, cl
         say(line)
     given = _scaled(path, found.scale, given, say)
     layouts = _layouts(path, found, given, say)
-    return layouts if given.classes else with_classes(layouts, tuple(dict.fromkeys((*classes, *layouts.classes))))
+    if given.classes:
+        return layouts
+    kept = {name.casefold(): name for name in (*reversed(classes), *layouts.classes)}  # one spelling of each
+    return with_classes(layouts, tuple(dict.fromkeys(kept[name.casefold()] for name in (*classes, *layouts.classes))))
 
 
 def _scaled(path: Path, scale: SaidScale | None, given: Given, say: Say) -> Given:
@@ -62,15 +65,12 @@ def _scaled(path: Path, scale: SaidScale | None, given: Given, say: Say) -> Give
 def _in_px(
     points: NDArray[np.float64], found: Annotated, size: tuple[int, int] | None, say: Say
 ) -> NDArray[np.float64]:
-    """Places in px of an image of a size; places far too much inside are told."""
+    """Places in px of an image of a size; those between 0 and 1 are fractions of it."""
     if size is None or found.images is not None or len(points) < FEWEST:
         return points
     if (points >= 0).all() and (points <= 1).all() and min(size) >= 16:
         say("all places lie between 0 and 1: they are taken as fractions of height and width")
         return points * np.array(size)
-    reach = float((points.max(axis=0) / np.array(size)).max())
-    if reach <= FEW_INSIDE:
-        say(f"all {len(points)} cells lie in the upper left {reach:.0%} of the sides: in µm, or of another scale?")
     return points
 
 
@@ -117,6 +117,8 @@ def _table(path: Path, given: Given) -> Annotated:
     if found.question is not None:
         raise CellscaperError(found.question)
     columns = found.form.columns
+    if found.form.header is False and found.unit != "fraction":
+        raise CellscaperError(_which(path, lines.rows[0][0], text, columns))
     header = _header(lines)
     numbered = next((name for name in header if name.lower() == "layout"), None)
     taken = set(columns.values()) if isinstance(columns, dict) else set()
@@ -133,6 +135,17 @@ def _table(path: Path, given: Given) -> Annotated:
         notes += ("y and x are taken as the centres of boxes, height and width are not used",)
     cells = replace(cells, notes=notes, unit=found.unit)
     return _numbered(path, cells, given) if numbered and cells.images is not None else cells
+
+
+def _which(path: Path, number: int, text: str, columns: Sequence[str] | Mapping[str, str]) -> str:
+    """The question which numbers of a table without a header are y and which x: no image decides it here."""
+    orders = [list(columns), [{"y": "x", "x": "y"}.get(field, field) for field in columns]]
+    one, other = (",".join(order) for order in sorted(orders, key=lambda order: order.index("y")))
+    return (
+        f"{path}:{number}: there is no header, and nothing tells which numbers are y and x "
+        f"({short(line_of(text, number))}); write a header, or say --columns {one} or "
+        f"--columns {other} (in cellscaper convert)"
+    )
 
 
 def _numbered(path: Path, cells: Annotated, given: Given) -> Annotated:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cellscaper.disk.formats import outlines
-from cellscaper.disk.formats.annotated import Gathered
+from cellscaper.disk.formats.annotated import Gathered, nowhere
 from cellscaper.disk.formats.class_names import UNCLASSIFIED, is_object_number, tidy
 from cellscaper.disk.formats.facts import Cells
 from cellscaper.disk.formats.outlines import Shape
@@ -26,6 +26,7 @@ _NO_CELLS = {  # QuPath's other objects, in small letters without signs
     "tile": "tiles", "pathtileobject": "tiles", "tmacore": "TMA cores", "tmacoreobject": "TMA cores",
     "root": "root objects", "pathrootobject": "root objects",
 }  # fmt: skip
+LINES = "lines with open ends (no cells)"
 _CELLS = ("cell", "detection", "pathcellobject", "pathdetectionobject")
 
 
@@ -71,6 +72,8 @@ def read_features(listed: list[Any]) -> Gathered:
             raise ValueError(f"feature {i}: {error}") from error
         if one is not None:
             read.append(one)
+    if not read and out.left[LINES] and out.left[LINES] == len(listed):
+        raise ValueError(f"all {len(listed)} features are lines with open ends, expected points or outlines")
     read = _without_parents(read, out.left)
     apart = any(len(one.shapes) > 1 and outlines.spread(one.shapes) > outlines.SPREAD for one in read)
     whole = [(one, shape) for one in read for shape in _cells_of(one, apart)]
@@ -198,9 +201,12 @@ def _feature(number: int, feature: Any, out: Gathered) -> _Feature | None:
         return None
     if "geometry" not in feature:
         raise ValueError(f"it has no member geometry, only {', '.join(map(str, list(feature)[:5])) or 'nothing'}")
-    shapes = _shapes(_object(feature["geometry"]))
+    geometry = _with_places(_object(feature["geometry"]), out, number)
+    if geometry is None:
+        return None
+    shapes = _shapes(geometry)
     if not shapes:
-        out.leave("features without a geometry", f"feature {number}")
+        out.leave(LINES if _has_line(geometry) else "features without a geometry", f"feature {number}")
         return None
     shapes = [shape for shape in shapes if shape.area > 0 or shape.is_point]
     if not shapes:
@@ -211,8 +217,35 @@ def _feature(number: int, feature: Any, out: Gathered) -> _Feature | None:
     )
 
 
+def _with_places(geometry: Any, out: Gathered, number: int) -> Any:
+    """A geometry without the points that have no place (NaN, null); None if it is left out, which is counted."""
+    kind, places = (geometry.get("type"), geometry.get("coordinates")) if isinstance(geometry, dict) else (None, None)
+    if kind not in ("Point", "MultiPoint", "Polygon", "MultiPolygon") or not isinstance(places, list):
+        return {} if geometry is None else geometry
+    if kind == "MultiPoint":
+        kept = [place for place in places if not _lost(place)]
+        for _ in range(len(places) - len(kept)):
+            out.leave("points without a place", f"in feature {number}")
+        return {**geometry, "coordinates": kept} if kept or not places else None
+    if places and _lost(places):
+        out.leave("features without a place", f"feature {number}")
+        return None
+    return geometry
+
+
+def _lost(places: Any) -> bool:
+    """Whether a coordinate of a list of any depth is missing."""
+    return any(_lost(one) for one in places) if isinstance(places, list) else nowhere(places)
+
+
+def _has_line(geometry: Any) -> bool:
+    if isinstance(geometry, dict) and isinstance(geometry.get("geometries"), list):
+        return any(_has_line(one) for one in geometry["geometries"])
+    return isinstance(geometry, dict) and str(geometry.get("type")).endswith("LineString")
+
+
 def _shapes(geometry: Any) -> list[Shape]:
-    """The points and outlines of a geometry; empty for none."""
+    """The points and outlines of a geometry; empty for none, and for lines that are not closed."""
     if geometry is None or geometry == {}:
         return []
     if not isinstance(geometry, dict):
@@ -226,8 +259,6 @@ def _shapes(geometry: Any) -> list[Shape]:
     if places is not None and not isinstance(places, list):
         raise ValueError(f"the coordinates of its geometry are {found(places)}, expected a list")
     if not places:
-        if kind in ("LineString", "MultiLineString"):
-            raise ValueError(f"the geometry is a {kind}, expected points or outlines")
         return []
     if kind == "Point":
         return [outlines.point(places)]
@@ -237,9 +268,9 @@ def _shapes(geometry: Any) -> list[Shape]:
         [[line] for line in places] if kind == "MultiLineString" else places
     )
     if kind in ("LineString", "MultiLineString"):
-        for (line,) in rings:
-            if not isinstance(line, list) or len(line) < 4 or line[0] != line[-1]:
-                raise ValueError(f"the geometry is a {kind}, expected points or outlines")
+        if strange := [line for (line,) in rings if not isinstance(line, list)]:
+            raise ValueError(f"a line of its geometry is {found(strange[0])}, expected corners x, y")
+        rings = [[line] for (line,) in rings if len(line) > 3 and line[0] == line[-1]]
     made = []
     for part in rings:
         if not isinstance(part, list):

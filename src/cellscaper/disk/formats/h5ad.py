@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellscaper.disk.files import atomic
-from cellscaper.disk.formats.annotated import Annotated, said_scale
+from cellscaper.disk.formats.annotated import WITHOUT_PLACE, Annotated, said_scale
 from cellscaper.disk.formats.class_names import UNCLASSIFIED
+from cellscaper.disk.formats.counted import are, counted
 from cellscaper.disk.formats.facts import Append, Cells, Columns, Given, Json, Say, assemble, dump, facts, head
 from cellscaper.disk.formats.h5ad_spatial import SCALE, near, scale_of, size_of
 from cellscaper.disk.formats.reading import parse, reading
@@ -144,8 +145,14 @@ def read(path: Path, given: Given, say: Say = lambda text: None) -> LayoutSet:
             kinds = _kinds(path, file, len(points))
             rows, layouts, given = _foreign(path, file, len(points), given)
         cells = Cells([], [], [])
+        lost = 0
         for (x, y), kind, row in zip(points.tolist(), kinds, rows, strict=True):
-            cells.add(y, x, kind, row)
+            if own is None and (x != x or y != y):
+                lost += 1
+            else:
+                cells.add(y, x, kind, row)
+        if lost:
+            say(f"{counted(lost, WITHOUT_PLACE)} {are(lost)} left out")
         return assemble(path, cells, own, layouts, given, say)
 
 
@@ -156,13 +163,16 @@ def read_cells(path: Path) -> Annotated:
         head = _own(file)
         own = head is not None
         kinds = _texts_of(file, "class", len(points)) if own else _kinds(path, file, len(points))
-        if not (np.abs(points) < 1e9).all():
+        lost = np.isnan(points).any(axis=1)
+        if not (np.abs(points[~lost]) < 1e9).all():
             raise ValueError("obsm/spatial holds no finite numbers")
         column = "image" if own else _image_column(path, file, len(points))
         images = None if column is None else _texts_of(file, column, len(points))
         value = head["mpp"] if own else scale_of(path, file, list(dict.fromkeys(images or ())))
         scale = None if value is None else said_scale(float(value), f"its µm a pixel, {float(value):g}")
-        return Annotated(points[:, ::-1], kinds, np.arange(len(kinds)), images, scale=scale)
+        left = {WITHOUT_PLACE: int(lost.sum())} if lost.any() else {}
+        cells = Annotated(points[:, ::-1], kinds, np.arange(len(kinds)), images, left=left, scale=scale)
+        return cells.of(np.flatnonzero(~lost))
 
 
 @contextmanager

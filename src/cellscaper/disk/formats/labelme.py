@@ -22,7 +22,7 @@ def read_labelme(data: Any) -> Gathered:
                 raise ValueError(f"it is {found(one)}, expected an object")
             kind = one.get("shape_type") or "polygon"
             if kind in ("line", "linestrip"):
-                out.left["lines"] += 1
+                out.leave(f"shapes of LabelMe's kind {kind!r} (no cells)", f"shape {number}")
                 continue
             shape = _shape(kind, one["points"])
             if shape is None:

@@ -4,6 +4,7 @@ import codecs
 import gzip
 import io
 import json
+import shlex
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +43,26 @@ def read_text(path: Path) -> str:
         wide = whole.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # "Unicode text" of Excel
         return whole.decode("utf-16" if wide else "utf-8-sig")  # line ends inside names stay as they are
     except UnicodeDecodeError as error:
-        raise CellscaperError(f"{path} is not UTF-8 text; save it as UTF-8") from error
+        raise CellscaperError(_other_coding(path, error, packed=data.startswith(_GZIP))) from error
+
+
+def _other_coding(path: Path, error: UnicodeDecodeError, packed: bool) -> str:
+    """Which coding a text may have that is not UTF-8, and how to convert it."""
+    whole = error.object
+    line = whole.count(b"\n", 0, error.start) + 1
+    start, end = whole.rfind(b"\n", 0, error.start) + 1, whole.find(b"\n", error.start)
+    try:
+        shown = whole[start : end if end >= 0 else None].decode("cp1252").strip()
+        whole.decode("cp1252")
+    except UnicodeDecodeError:
+        shown = ""
+    if error.encoding.startswith("utf-16") or not shown or "\0" in shown or packed:
+        return f"{path}:{line} is not UTF-8 text; save it as UTF-8"
+    old, new = shlex.quote(str(path)), shlex.quote(f"{path}.utf8")
+    return (
+        f"{path}:{line} is not UTF-8 text; if this line is {found(shown)}, it is in Windows-1252 (Latin-1): iconv -f "
+        f"CP1252 -t UTF-8 {old} > {new} && mv {new} {old} converts it; else save it as UTF-8"
+    )
 
 
 def _unpacked(path: Path, data: bytes) -> bytes:

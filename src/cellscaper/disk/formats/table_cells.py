@@ -1,6 +1,7 @@
 """The cells in a text table whose columns are known."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from cellscaper.disk.formats.class_names import UNCLASSIFIED, tidy
 from cellscaper.disk.formats.facts import LARGEST
 from cellscaper.disk.formats.outlines import FLAT
 from cellscaper.disk.formats.table_columns import NO_CELLS
-from cellscaper.disk.formats.text_table import Lines, comma_number_in, number_in, short, split_lines
+from cellscaper.disk.formats.text_table import Lines, comma_number_in, line_of, number_in, short, split_lines
 from cellscaper.errors import CellscaperError
 
 FIELDS = ("y", "x", "class", "image", "kind", "y_end", "x_end", "box_height", "box_width")
@@ -47,13 +48,13 @@ def read_table(text: str, form: TableForm, file: Path | str) -> Annotated:
 
     CellscaperError, with ``file:line``, for a wrong number of columns and for a coordinate that is no number.
     """
-    table = rows_of(split_lines(text, file, form.separator), form, file)
+    lines = split_lines(text, file, form.separator)
+    table = rows_of(lines, form, file)
     out = Gathered()
     for n, row in table.rows:
         place = f"{file}:{n}"
         if len(row) != table.width:
-            shown = short(" ".join(row))
-            raise CellscaperError(f"{place}: {len(row)} columns in {shown}, expected {table.width}; correct the line")
+            raise CellscaperError(f"{place}: {_uneven(row, short(line_of(text, n)), table, form)}")
         fields = {field: row[i] for field, i in table.at.items()}
         if (kind := _plain(fields.get("kind", ""))) in NO_CELLS:
             out.left[NO_CELLS[kind]] += 1
@@ -67,6 +68,18 @@ def read_table(text: str, form: TableForm, file: Path | str) -> Annotated:
             continue
         out.add(y, x, fields.get("class", UNCLASSIFIED), n, fields.get("image"))
     return out.done()
+
+
+def _uneven(row: list[str], shown: str, table: Rows, form: TableForm) -> str:
+    """What is wrong with a row of another length: the row, or the columns if most rows have this length."""
+    usual = Counter(len(one) for _, one in table.rows).most_common(1)[0][0]
+    if table.header is not None or usual == table.width or usual != len(row):
+        return f"{len(row)} columns in {shown}, expected {table.width}; correct the line"
+    named = ",".join(form.columns)
+    return (
+        f"the table has {usual} columns ({shown}), and columns are named for {table.width} ({named}, by --columns or "
+        "the other files); name each of its columns in order, as in --columns x,y,class"
+    )
 
 
 def rows_of(lines: Lines, form: TableForm, file: Path | str) -> Rows:
@@ -85,7 +98,7 @@ def rows_of(lines: Lines, form: TableForm, file: Path | str) -> Rows:
         commented = lines.comment[1] if lines.comment and lines.comment[0] < start else []
         if not _all_named(header, form.columns) and _all_named(commented, form.columns):
             header, rest = commented, lines.rows
-        places = [_column(header, name, f"{file}:{start}") for name in form.columns.values()]
+        places = [_column(header, name, form.columns, f"{file}:{start}") for name in form.columns.values()]
         at, width = dict(zip(form.columns, places, strict=True)), len(header)
         return Rows(at, width, _even(rest, width, min(at["y"], at["x"])), header)
     columns = list(form.columns)
@@ -175,14 +188,23 @@ def _all_named(header: Sequence[str], columns: Mapping[str, str]) -> bool:
     return all(name in header or sum(same_name(name, one) for one in header) == 1 for name in columns.values())
 
 
-def _column(header: Sequence[str], name: str, place: str) -> int:
+def _column(header: Sequence[str], name: str, columns: Mapping[str, str], place: str) -> int:
     same = [i for i, one in enumerate(header) if one == name] or [
         i for i, one in enumerate(header) if same_name(one, name)
     ]
     if len(same) != 1:
         shown = ", ".join(header)
         shown = shown if len(shown) <= 200 else shown[:197] + "…"
-        raise CellscaperError(f"{place}: the header has no single column {name!r}; it has {shown}")
+        wanted = ", ".join(f"{field} {one!r}" for field, one in columns.items())
+        if any(_number_in(one) for one in header):
+            raise CellscaperError(
+                f"{place}: this file has no header, its first line is {shown}; expected one with {wanted}, as "
+                "--columns or the other files say: write it into the first line"
+            )
+        raise CellscaperError(
+            f"{place}: the header has no single column {name!r}; it has {shown}, and --columns or the other files say "
+            f"{wanted}: name the columns of this file so, or name with --columns those that all files have"
+        )
     return same[0]
 
 

@@ -8,6 +8,17 @@ from dataclasses import dataclass
 
 from cellscaper.disk.formats.class_names import UNCLASSIFIED, is_object_number, tidy
 from cellscaper.disk.formats.column_places import CENTRED, alone, in_other_unit, places, plain, unit_of, words
+from cellscaper.disk.formats.column_values import (
+    all_in,
+    are_files,
+    are_numbers,
+    few_names,
+    has_few,
+    in_runs,
+    numbers_objects,
+    one_hot,
+    same_groups,
+)
 from cellscaper.disk.formats.text_table import comma_number_in, number_in
 
 _CLASSES = (
@@ -15,7 +26,8 @@ _CLASSES = (
     "cellphenotype", "phenotype", "mainclassification", "superclassification", "rawclassification", "pathclass",
     "nucleustype", "category", "categoryname", "type", "label", "labelname", "prediction", "predictedclass",
     "predclass", "predictedcelltype", "annotation", "group", "cluster", "leiden", "louvain", "subtype", "marks", "mark",
-    "marker", "stain", "name",
+    "marker", "stain", "name", "klasse", "klassifikation", "zelltyp", "zellklasse", "classe", "typecellulaire", "clase",
+    "tipocelular",
 )  # fmt: skip
 _SURE = {
     "class", "classification", "classname", "classlabel", "cellclass", "celltype", "celltypename", "celltypes",
@@ -48,7 +60,8 @@ _BESIDE = {  # words that may stand beside those of a class
 _IMAGES = (
     "image", "imagename", "imagefile", "imagefilename", "filename", "file", "filepath", "path", "img", "imgname",
     "imagepath", "imageid", "slide", "slidename", "slideid", "patch", "patchname", "tile", "tilename", "tileid",
-    "sample", "sampleid", "roi", "fov", "scan", "section", "core", "frame", "picture", "photo",
+    "sample", "sampleid", "roi", "fov", "scan", "section", "core", "frame", "picture", "photo", "bild", "bildname",
+    "bilddatei", "datei", "dateiname", "imagen", "nomimage", "fichier",
 )  # fmt: skip
 _KINDS = ("objecttype", "objectclass", "shapetype", "roi", "name", "type")
 NO_CELLS = {
@@ -64,8 +77,6 @@ _NOT_CELLS = {
     "vertexindex": "corners of shapes", "vertexx": "corners of outlines", "transcriptid": "transcripts",
     "intissue": "spots of Visium", "regionshapeattributes": "regions of the VGG Image Annotator (VIA)",
 }  # fmt: skip
-_FILE = re.compile(r".+\.(?:png|tiff?|jpe?g|bmp|svs|ndpi|mrxs|scn|czi|qptiff|btf)(?::.*)?", re.I)
-FEW = 12  # classes of a column whose name says nothing
 
 
 @dataclass(frozen=True)
@@ -100,7 +111,7 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
     for name in header:
         if plain(name) in _NOT_CELLS:
             raise ValueError(f"column {name!r}: its lines are {_NOT_CELLS[plain(name)]}, expected a line for each cell")
-    numeric = [name if _numbers([row[i] for row in rows]) else "" for i, name in enumerate(header)]
+    numeric = [name if are_numbers([row[i] for row in rows]) else "" for i, name in enumerate(header)]
     at, why = places(numeric) or places(header), []  # else the reader names the line
     if at is None and (other := in_other_unit(numeric)) is not None:
         raise ValueError(f"column {other!r} is in {unit_of(other)}, expected px or µm; convert it")
@@ -115,7 +126,7 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
         unit = "um"
     values = {name: [row[i] for row in rows] for i, name in enumerate(header) if header.count(name) == 1 and name}
     names = dict(at)
-    kind = next((plains[one] for one in _KINDS if one in plains and _all_in(values.get(plains[one]), _OBJECTS)), None)
+    kind = next((plains[one] for one in _KINDS if one in plains and all_in(values.get(plains[one]), _OBJECTS)), None)
     if kind is not None:
         names["kind"] = kind
     image = next((plains[one] for one in _IMAGES if one in plains and plains[one] not in names.values()), None)
@@ -123,6 +134,9 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
         names["image"] = image
     chosen, others = _class(header, values, {*at.values(), kind})
     question = None
+    if chosen is not None and (better := _names_of(header, values, chosen, {*at.values(), kind})) is not None:
+        why.append(f"the class is column {better!r}, whose names go with the numbers of {chosen!r} one to one")
+        chosen = better
     if chosen is not None:
         names["class"] = chosen
         if others and any(_surely(one) or not _surely(chosen) for one in others):
@@ -135,10 +149,19 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
     elif numbers := [
         name
         for name in header
-        if plain(name) in _CLASSES and name in values and name != kind and _numbers_objects(values[name])
+        if plain(name) in _CLASSES and name in values and name != kind and numbers_objects(values[name])
     ]:
         why.append(f"column {numbers[0]!r} differs from cell to cell and numbers them: no class")
-    if chosen is None and (few := [name for name in values if name not in names.values() and _has_few(values[name])]):
+    hot = one_hot({name: values[name] for name in values if name not in names.values()})
+    few = [name for name in values if name not in names.values() and has_few(values[name])]
+    few.sort(key=lambda name: in_runs(values[name]))  # a column of images last
+    if chosen is None and hot:
+        shown, held = ", ".join(map(repr, hot)), ",".join(f"{axis}={at[axis]}" for axis in "yx")
+        question = (
+            f"the columns {shown} are 1 in one of them for each cell and 0 in the others: classes are read from one "
+            f"column; add a column 'class' with these names, or say --columns {shlex.quote(held)} to read no class"
+        )
+    elif chosen is None and few:
         shown = " or ".join(map(repr, few[:3]))
         why.append(f"no column is taken for the class; if it is {shown}, say {_option(names, few[0])}")
     corner = next(
@@ -204,7 +227,7 @@ def _class(header: Sequence[str], values: dict[str, list[str]], taken: set[str |
         known = Counter(tidy(value) for value in values[name])
         known.pop(UNCLASSIFIED, None)
         rough = {one.lower() for one in known}
-        if is_object_number(values[name]) or _are_files(known) or (rough and are_shapes(rough)):
+        if is_object_number(values[name]) or are_files(known) or (rough and are_shapes(rough)):
             continue
         if any(re.fullmatch(r"[+-]?\d*[.,]\d+", one) for one in known):  # a measurement
             continue
@@ -212,8 +235,8 @@ def _class(header: Sequence[str], values: dict[str, list[str]], taken: set[str |
     if found:
         best = max(found)[1]
         others = [name for (several, _), name in found if several and name != best]
-        return best, [name for name in others if not _same_groups(values[best], values[name])]
-    texts = [name for name in header if name in values and name not in taken and _few_names(values[name])]
+        return best, [name for name in others if not same_groups(values[best], values[name])]
+    texts = [name for name in header if name in values and name not in taken and few_names(values[name])]
     texts = [name for name in texts if plain(name) not in _IMAGES]
     return (texts[0] if len(texts) == 1 else None), []
 
@@ -226,45 +249,17 @@ def _class_rank(name: str) -> int | None:
     return len(_CLASSES) + _CLASSES.index(rest) if rest in _NUMBERED else None
 
 
-def _same_groups(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether two columns put the cells into the same groups under any names, or one of them names nothing new."""
-    pairs = {(tidy(a), tidy(b)) for a, b in zip(one, other, strict=True)}
-    return len(pairs) == len({a for a, _ in pairs})
-
-
-def _are_files(names: Iterable[str]) -> bool:
-    """Whether values are names of images, with or without ImageJ's label behind them."""
-    listed = list(names)
-    return bool(listed) and all(_FILE.fullmatch(one) for one in listed)
-
-
-def _few_names(values: Sequence[str]) -> bool:
-    """Whether a column of any name can only be a class: words, more than one, few for many cells."""
-    known = {tidy(value) for value in values} - {UNCLASSIFIED}
-    if not 2 <= len(known) <= FEW or len(values) < 4 * len(known) or _are_files(known):
-        return False
-    return not any(number_in(one) or comma_number_in(one) for one in known)
-
-
-def _numbers(values: Sequence[str]) -> bool:
-    """Whether half or more of the values that are there are numbers."""
-    known = [value for value in values if tidy(value) != UNCLASSIFIED]
-    return 2 * sum(number_in(value) or comma_number_in(value) for value in known) >= len(known)
-
-
-def _numbers_objects(values: Sequence[str]) -> bool:
-    """Whether values that are no names of images differ from cell to cell."""
-    return is_object_number(values) and not _are_files({tidy(value) for value in values} - {UNCLASSIFIED})
-
-
-def _has_few(values: Sequence[str]) -> bool:
-    """Whether a column has a few values for many cells: whole numbers or words."""
-    known = {tidy(value) for value in values}
-    whole = all(one.isdecimal() or not (number_in(one) or comma_number_in(one)) for one in known)
-    few = 2 <= len(known - {UNCLASSIFIED}) <= FEW and len(values) >= 4 * len(known)
-    return whole and few and not _are_files(known)
-
-
-def _all_in(values: Sequence[str] | None, known: set[str]) -> bool:
-    plain_values = {"".join(sign for sign in value.lower() if sign.isalnum()) for value in values or ()}
-    return bool(plain_values) and plain_values <= known
+def _names_of(header: Sequence[str], values: dict[str, list[str]], numbers: str, taken: set[str | None]) -> str | None:
+    """The column with the names of classes whose numbers are in another; None if there is not a single one."""
+    known = {tidy(value) for value in values[numbers]} - {UNCLASSIFIED}
+    if len(known) < 2 or not all(one.isdecimal() for one in known):
+        return None
+    found = []
+    for name in header:
+        if name in taken or name == numbers or name not in values or _class_rank(name) is None:
+            continue
+        others = {tidy(value) for value in values[name]} - {UNCLASSIFIED}
+        plain_names = not any(number_in(one) or comma_number_in(one) for one in others) and not are_files(others)
+        if plain_names and same_groups(values[numbers], values[name]) and same_groups(values[name], values[numbers]):
+            found.append(name)
+    return found[0] if len(found) == 1 else None

@@ -56,6 +56,11 @@ def split_lines(text: str, file: object, separator: str = "auto") -> Lines:
     return Lines(chosen, rows, comment)
 
 
+def line_of(text: str, number: int) -> str:
+    """A line of a table as it stands in the file; ``number`` from 1."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[number - 1].strip()
+
+
 def _preamble(lines: Sequence[str]) -> int:
     """The number of lines before a table that have no separator, where nearly all lines behind them have (Imaris)."""
     signs = [sign for sign in SEPARATORS.values() if sign is not None]

@@ -69,7 +69,7 @@ class Request:
             y, x = self.fixed[outside[0]]
             raise CellscaperError(
                 f"given cell {outside[0]} at y={y:g} x={x:g} lies outside the {self.size[0]}×{self.size[1]} px "
-                f"(height × width); {len(outside)} such cells; give the right --size"
+                f"(height × width); {len(outside)} of {len(self.fixed)} do; give the right --size"
             )
         pairs = too_close(self.fixed, self.min_distance)
         if len(pairs):

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from cellscaper.datasets import dots
-from cellscaper.datasets.identity import number_of
 from cellscaper.datasets.images import read_rgb
 from cellscaper.datasets.survey import Survey
 from cellscaper.disk.formats.class_names import spelled_as
+from cellscaper.disk.formats.counted import counted
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.painters.quilting.sources import Image
@@ -29,16 +29,17 @@ def folder_sources(folder: Path, found: Survey, layouts: LayoutSet) -> tuple[Lay
     listed = not isinstance(found.settings.split, dots.Fractions)
     if listed and found.without:
         raise CellscaperError(
-            f"{folder}: {number_of(len(found.without), 'image')} of its lists without a dot file, first "
+            f"{folder}: {counted(len(found.without), 'images')} of its lists without a dot file, first "
             f"{found.without[0]}; add it or remove the image"
         )
     train = [one for one in found.cells if not listed or one.split == "train"]
     outside = [one for one in train if one.outside.any()]
     if outside:
         number = sum(int(one.outside.sum()) for one in outside)
+        y, x = outside[0].points[outside[0].outside][0]
         raise CellscaperError(
-            f"{folder}: {number_of(number, 'dot')} outside "
-            f"the images, first in {outside[0].name}; correct them or the order of y and x (`cellscaper check` reports "
+            f"{folder}: {counted(number, 'dots')} {'lies' if number == 1 else 'lie'} outside the images, first "
+            f"y={y:g} x={x:g} of {outside[0].name}; correct them or the order of y and x (`cellscaper check` reports "
             "more)"
         )
     if found.misplaced:
@@ -57,7 +58,7 @@ def folder_sources(folder: Path, found: Survey, layouts: LayoutSet) -> tuple[Lay
     factor = 1.0 if abs(factor - 1) < SAME else factor
     left_out = len(found.cells) - len(train)
     log(
-        f"{folder}: {number_of(len(train), 'training image')} ({found.split})"
+        f"{folder}: {counted(len(train), 'training images')} ({found.split})"
         + (f", {left_out} others left out" if left_out else "")
         + (f", {len(found.without)} without dots left out" if found.without else "")
         + f"; {found.settings.mpp:g} µm a pixel ({found.scale})"

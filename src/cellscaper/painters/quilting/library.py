@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper.datasets.identity import number_of
+from cellscaper.disk.formats.counted import counted
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.frechet import frechet_distance
@@ -45,12 +45,12 @@ class Library:
         large = np.flatnonzero((cells.size >= side).all(axis=1))
         if not len(large):
             raise CellscaperError(
-                f"of {number_of(len(cells), 'training image')} none holds a patch of {side}×{side} px (the largest "
+                f"of {counted(len(cells), 'training images')} none holds a patch of {side}×{side} px (the largest "
                 f"is {cells.size.max(initial=0)} px); give larger images or a smaller radius"
             )
         if len(large) < len(cells):
             log(
-                f"left out: {len(cells) - len(large)} of {number_of(len(cells), 'image')}, smaller than a patch of "
+                f"left out: {len(cells) - len(large)} of {counted(len(cells), 'images')}, smaller than a patch of "
                 f"{side}×{side} px"
             )
         self.cells, self._open = cells[large], lambda i: open_image(int(large[i]))
@@ -116,7 +116,7 @@ class Library:
             many = int((own > most).sum())
             are = "is" if many == 1 else "are"
             log(
-                f"{many} of {number_of(len(layouts), 'layout')} {are} denser than any training image "
+                f"{many} of {counted(len(layouts), 'layouts')} {are} denser than any training image "
                 f"({own.max() * per_mm2:.0f} against {most * per_mm2:.0f} cells per mm²): nuclei will be cut there"
             )
 

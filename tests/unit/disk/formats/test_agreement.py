@@ -42,8 +42,8 @@ def own(request, tmp_path):
         (Given(mpp=0.5), "says 0.25 µm a pixel, --mpp says 0.5"),
         (Given(mpp=0.250001), "says 0.25 µm a pixel, --mpp says 0.250001"),
         (Given(size=(70, 40)), r"says 40 × 70 px \(height × width\), --size says 70 × 40"),
-        (Given(classes=("a", "b")), "class 'c' of 1 cells is none of --classes a, b"),
-        (Given(classes={"a": "t", "b": None}), "class 'c' of 1 cells is none of --classes a, b; add c=NAME, or c= "),
+        (Given(classes=("a", "b")), "class 'c' of 1 cell is none of --classes a, b"),
+        (Given(classes={"a": "t", "b": None}), "class 'c' of 1 cell is none of --classes a, b; add c=NAME, or c= "),
     ],
 )
 def test_options_that_contradict_a_file_of_cellscaper_stop(own, given, message):
@@ -62,7 +62,7 @@ def test_classes_are_put_in_order_renamed_merged_and_left_out(own):
     said = []
     merged = export.read(own, Given(classes={"a": "t", "b": None, "c": "t"}), say=said.append)
     assert (merged.classes, merged.labels.tolist(), said) == (
-        ("t",), [0, 0, 0], ["1 cells of class b are left out, as --classes says"],
+        ("t",), [0, 0, 0], ["1 cell of class b is left out, as --classes says"],
     )  # fmt: skip
     assert np.array_equal(merged.points, POINTS[[0, 2, 3]]) and merged.offsets.tolist() == [0, 3]
 
@@ -218,10 +218,10 @@ def test_cells_without_a_class_are_left_out_alike_in_every_format(tmp_path):
         said = []
         found = export.read(tmp_path / name, Given((40, 70), 0.5), say=said.append)
         assert found.classes == ("T cell", "b") and len(found.points) == 2
-        assert said[-1].startswith("1 cells without a class are left out; --classes '")
+        assert said[-1].startswith("1 cell without a class is left out; --classes '")
         option = shlex.split(said[-1].split("--classes ")[1])[0]
         kept = export.read(tmp_path / name, Given((40, 70), 0.5, tuple(option.split(","))))
         assert kept.classes == ("T cell", "b", "unclassified") and len(kept.points) == 3
         said.clear()
         export.read(tmp_path / name, Given((40, 70), 0.5, {"T cell": "t", "b": "t"}), say=said.append)
-        assert said[-1] == "1 cells without a class are left out"
+        assert said[-1] == "1 cell without a class is left out"

@@ -90,7 +90,7 @@ def test_other_endings_are_tables(tmp_path):
         ("a.json", b'{"nuc": {"7": {"centroid": ["a", 1]}}}', "nucleus 7"),
         ("a.json", b'{"nuc": [1]}', "is not JSON of HoVer-Net"),
         ("a.geojson", b'{"type": "FeatureCollection"}', "is not GeoJSON"),
-        ("a.geojson", b'[{"geometry": {"type": "LineString", "coordinates": []}, "properties": {}}]', "feature 0"),
+        ("a.geojson", b'[{"geometry": {"type": "LineString", "coordinates": []}, "properties": {}}]', "are lines"),
         ("a.mat", b"MATLAB 5.0 MAT-file", "is not a readable MATLAB file"),
     ],
 )  # fmt: skip
@@ -107,7 +107,7 @@ def test_damaged_files_are_told_in_one_line(tmp_path, name, content, message):
         ({"class": [[1], [2]], "centroid": [[1.0, 2.0]]}, "2 values in class"),
         ({"class": [[1.5]], "centroid": [[1.0, 2.0]]}, "whole number"),
         ({"class": [[1]], "centroid": [[1.0, 2.0, 3.0]]}, "N × 2"),
-        ({"class": [[1]], "centroid": [[np.nan, 2.0]]}, "finite"),
+        ({"class": [[1]], "centroid": [[np.inf, 2.0]]}, "finite"),
         ({"inst_map": [[1]]}, "has no centroids"),
     ],
 )

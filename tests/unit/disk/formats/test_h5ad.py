@@ -142,7 +142,7 @@ def test_numbers_as_classes_are_names(tmp_path):
         ({"class": ["a", "b"]}, None, Given(mpp=0.5), "give --size"),
         ({"class": ["a", "b"]}, np.zeros((3, 2)), Given((9, 9), 0.5), "a category for each of 3 cells"),
         ({"class": ["a", "b"]}, np.zeros(2), Given((9, 9), 0.5), "no array of N × 2 numbers"),
-        ({"class": ["a", "b"]}, np.full((2, 2), np.nan), Given((9, 9), 0.5), "nan"),
+        ({"class": ["a", "b"]}, np.full((2, 2), np.inf), Given((9, 9), 0.5), "inf"),
         ({"class": ["a", "b"]}, np.full((2, 2), -4.0), Given((9, 9), 0.5), "lies outside"),
         ({"class": ["a", "b"], "slide": ["s", "t"], "fov": ["1", "2"]}, None, Given((9, 9), 0.5), "fov and slide"),
     ],
