@@ -64,9 +64,11 @@ def moved(off: Sequence[str], points: Mapping[str, Points], pixels: Pixels, sign
     for image in off if factors or shifts else ():
         picture, own = pixels(image), points[image]
         fitted = {shift_words(*one): sign * _shifted(picture, own, one) for one in shifts}
-        fitted |= {f"all places {one:.3g} times as large": sign * known(fit(picture, own * one)) for one in factors}
+        for one in factors:  # one beside it, where a little more leaves the image
+            tried = [sign * known(fit(picture, own * near)) for near in (one, one * 0.98, one * 1.02)]
+            fitted[f"all places {one:.3g} times as large"] = max(tried)
         best = max(fitted.values())
-        if best >= HIGH:
+        if best >= HIGH or best >= LOW + max(0.0, sign * known(fit(picture, own))):  # found with others
             words = [one for one, value in fitted.items() if value > best - EQUAL]
             found.setdefault(", or with ".join(words[:2]), []).append(image)
     return found

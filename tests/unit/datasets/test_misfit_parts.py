@@ -8,7 +8,7 @@ from cellscaper.datasets import misfit_parts
 from cellscaper.datasets.render import render
 from cellscaper.datasets.tissue import CLASSES, simulate
 
-SIDE, N = 400, 6
+SIDE, N = 600, 6
 MADE = {
     "all places 2 times as large": lambda own: own * 0.5,
     "y and x swapped": lambda own: own[:, ::-1],
