@@ -61,7 +61,7 @@ def test_what_is_left_out_of_the_cells_is_said_and_stands_on_the_page(folder, ca
     rows = [",".join(line.split(",")[1:4]) for line in lines]
     (folder / "hand.csv").write_text("\n".join(["y,x,class", *rows, ",,epithelial"]), encoding="utf-8")
     call("hand.csv", "--null", "labels", "-n", "19", "--size", "96,96", "--mpp", "0.5", "-o", "a.html")
-    said = "hand.csv: 1 lines without a place are left out"
+    said = "hand.csv: 1 line without a place is left out"
     assert f"! {said}" in capsys.readouterr().out
     assert said in (folder / "a.html").read_text(encoding="utf-8")
 
@@ -119,7 +119,7 @@ def test_the_learned_model_has_exact_counts_and_its_own_classes_in_any_order(fol
             ["cells.csv", "--null", "csr", "--mask", "corner.png"],
             "fewer than two cells inside the mask; 40 lie outside",
         ),
-        (["cells.csv", "--null", "csr", "--layout", "1"], "has 1 layouts, numbered from 0"),
+        (["cells.csv", "--null", "csr", "--layout", "1"], "has 1 layout, numbered from 0"),
         (["cells.csv", "--null", "hard_core", "--min-distance", "-1"], "expected px from 0"),
         (["cells.csv", "--null", "hard_core", "--min-distance", "40"], "cells find room 40 px apart"),
         (["none.csv", "--null", "csr"], "there are fewer than two cells"),
