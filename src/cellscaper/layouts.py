@@ -93,7 +93,7 @@ class LayoutSet:
             y, x = self.points[first]
             raise CellscaperError(
                 f"dot y={y:g} x={x:g} of layout {self.source[i] or i} lies outside its "
-                f"{self.size[i, 0]}×{self.size[i, 1]} px (height × width); {int(bad.sum())} of {len(bad)} dots do"
+                f"{self.size[i, 0]}×{self.size[i, 1]} px (height × width); {int(bad.sum())} of {bad.size} dots do"
             )
 
     # -- reading ---------------------------------------------------------------------------------------

@@ -55,8 +55,7 @@ def run(args: argparse.Namespace) -> None:
     if not folder.is_dir():
         raise CellscaperError(f"{folder} is not a folder; name one with images and dot files")
     output = options.output(args.output) if args.output else None
-    mpp = options.positive(args.mpp, "--mpp") if args.mpp else None
-    from cellscaper.datasets.scale import of_microscope
+    mpp = options.microns(args.mpp)
     from cellscaper.datasets.survey import survey
     from cellscaper.datasets.survey_state import Asked
     from cellscaper.disk.files import write_text
@@ -66,8 +65,6 @@ def run(args: argparse.Namespace) -> None:
         str(folder.resolve()).encode("utf-8")
     except UnicodeEncodeError as error:
         raise CellscaperError(f"{str(folder)!a}: the folder's name is not UTF-8; rename it") from error
-    if mpp is not None:
-        of_microscope(mpp, "--mpp")
     found = survey(folder.resolve(), args.name, asked)
     print("\n".join(found.lines))
     if found.faults:

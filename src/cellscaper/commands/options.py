@@ -38,13 +38,9 @@ def microns(text: str | None) -> float | None:
     """The value of --mpp: µm a pixel of a microscope; None where it is not given."""
     if text is None:
         return None
-    from cellscaper.datasets.scale import PLAUSIBLE
+    from cellscaper.datasets.scale import of_microscope
 
-    value = number(text, "--mpp")
-    if not PLAUSIBLE[0] <= value <= PLAUSIBLE[1]:
-        low, high = PLAUSIBLE
-        raise CellscaperError(f"--mpp {text!r}: expected {low:g} to {high:g} µm a pixel (0.5 at 20×, 0.25 at 40×)")
-    return value
+    return of_microscope(number(text, "--mpp"), "--mpp")
 
 
 def number(text: str, name: str) -> float:

@@ -71,7 +71,6 @@ def run(args: argparse.Namespace) -> None:
 
     stage.use_threads(options.whole(args.threads, "--threads", 1) if args.threads else stage.usual_threads())
 
-    from cellscaper.datasets.scale import of_microscope
     from cellscaper.datasets.survey import survey
     from cellscaper.datasets.survey_state import Asked
     from cellscaper.disk import export
@@ -87,8 +86,6 @@ def run(args: argparse.Namespace) -> None:
     layouts = agreed(source, layouts, Given(size=size), said)
     unit = check.unit(args.unit)
     asked = Asked(mpp, options.columns(args.columns), check.classes(args.classes), unit=unit, all_train=True)
-    if mpp is not None:
-        of_microscope(mpp, "--mpp")
     found = survey(folder.resolve(), "folder", asked)
     cells, pixels = folder_sources(folder, found, layouts)
     layouts = _with_classes(layouts, cells.classes)
