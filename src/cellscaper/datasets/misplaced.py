@@ -58,7 +58,7 @@ def moved(off: Sequence[str], points: Mapping[str, Points], pixels: Pixels, sign
         if value >= SURE and all(abs(np.log(factor / one)) > 0.03 for one in factors):
             factors.append(factor)
         shift, value = _best_shift(pixels(image), points[image], sign)
-        if value >= SURE and all(np.abs(np.subtract(shift, one)).max() > _CLOSE for one in shifts):
+        if value >= SURE + 1 and all(np.abs(np.subtract(shift, one)).max() > _CLOSE for one in shifts):
             shifts.append(shift)
     factors = [_refined(one, few_of(off, MOST_SEARCHED), points, pixels, sign) for one in factors]
     for image in off if factors or shifts else ():
@@ -176,7 +176,7 @@ def _common_shift(
         if sign * _shifted(pixels(image), points[image], (down, right))
         >= max(HIGH, LOW + sign * known(fit(pixels(image), points[image])))
     ]
-    return (shift_words(down, right), own) if 2 * len(own) > len(off) else None
+    return (shift_words(down, right), own) if len(own) >= max(FEWEST, len(off) // 2 + 1) else None
 
 
 def _shifted(picture: NDArray[np.uint8], own: Points, shift: Shift) -> float:

@@ -34,13 +34,13 @@ def test_half_of_a_table_in_another_frame_or_unit_is_named_with_it(world, tissue
     def change(i, points, labels):
         half = len(points) // 2
         part = slice(half, None) if last else slice(half)
-        if i == 2:
+        if i == 1:
             points = points.copy()
             points[part] = MADE[words](points[part])
         return points, labels
 
     fault = world.check(write(world, tmp_path / "d", tissue, change), "--mpp", "0.5").fault
-    assert f"with {words}" in fault and "of s_02.csv, in their order there" in fault, fault
+    assert f"with {words}" in fault and "of s_01.csv, in their order there" in fault, fault
 
 
 def test_rows_of_another_image_behind_the_own_ones_are_named_with_it(world, tissue, tmp_path):
