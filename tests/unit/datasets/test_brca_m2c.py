@@ -52,7 +52,7 @@ def test_lines_are_y_x_class_and_names_may_contain_dots(folder: Path) -> None:
         ("3 39 1\nthree 39 1\n", r"coords.txt:2: y is 'three'"),
         ("y x class\n3 39 1\n", r"coords.txt:1: y is 'y'"),
         ("3 39 1\n3 39\n", r"coords.txt:2: 2 columns"),
-        ("3,39,1\n", r"coords.txt:1: 1 columns"),
+        ("3,39,1\n", r"coords.txt:1: the table has 1 column "),
     ],
 )
 def test_a_bad_label_line_is_named(folder: Path, text: str, message: str) -> None:

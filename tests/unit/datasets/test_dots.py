@@ -88,7 +88,7 @@ def test_a_file_without_dots_is_an_image_without_cells(text: str) -> None:
     ("text", "style", "message"),
     [
         ("1 2 1\n3 4\n", form(), r"^f:2: 2 columns in '3 4', expected 3"),
-        ("1 2 1 9\n", form(), r"^f:1: 4 columns"),
+        ("1 2 1 9\n", form(), r"^f:1: the table has 4 columns"),
         ("1,2,1\n3 4 1\n", form(), r"^f:2: 1 columns"),
         ("1 2 1\n3 x4 1\n", form(), r"^f:2: x is 'x4', expected a number of px"),
         ("1 2 1\ninf 4 1\n", form(), r"^f:2: y is 'inf'"),

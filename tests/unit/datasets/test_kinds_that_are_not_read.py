@@ -92,7 +92,7 @@ def test_cells_that_cannot_be_placed_are_counted_where_none_is_left(world, tmp_p
         "annotations": [one],
     }
     (tmp_path / "d/cells.json").write_text(json.dumps(data))
-    assert "1 annotations without a box" in world.check(tmp_path / "d").fault
+    assert "1 annotation without a box" in world.check(tmp_path / "d").fault
 
 
 def test_every_kind_says_what_to_do(tmp_path):

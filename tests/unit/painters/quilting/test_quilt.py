@@ -198,7 +198,7 @@ def test_layouts_denser_than_any_source_are_told(tissue, capfd):
     made = quilt.library(quilt.Settings(**SMALL), cells, lambda i: images[i])
     dense = LayoutSet.build([wanted(cells=100), wanted(cells=1)], cells.classes, 0.5)
     quilt.check(made, dense)
-    assert "1 of 2 layouts are denser than any training image" in capfd.readouterr().err
+    assert "1 of 2 layouts is denser than any training image" in capfd.readouterr().err
 
 
 def test_the_densest_box():
