@@ -126,9 +126,11 @@ def _outputs(text: str, files: list[Path]) -> list[Path]:
 def _asked(files: list[Path], mpp: float | None, own: float) -> list[Asked]:
     """The images with their scales; ``own``: that of the detector. CellscaperError for images that cannot be used."""
     from cellscaper.datasets.image_scale import image_scale
-    from cellscaper.datasets.scale import contradicting, of_headers
+    from cellscaper.datasets.scale import PLAUSIBLE, contradicting, of_headers
     from cellscaper.run.progress import log
 
+    if mpp is not None and not PLAUSIBLE[0] <= mpp <= PLAUSIBLE[1]:
+        raise CellscaperError(f"--mpp {mpp:g}: expected {PLAUSIBLE[0]:g} to {PLAUSIBLE[1]:g} µm a pixel (0.5 at 20×)")
     names = [file.name for file in files]
     found = []
     for file in files:

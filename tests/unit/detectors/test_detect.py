@@ -173,10 +173,7 @@ def test_scales_that_are_not_known(folder):
     picture = Image.open("a.png")
     picture.save("tissue_40x.png", dpi=(25_400 / 0.5, 25_400 / 0.5))
     assert "they disagree, so give --mpp" in refused("tissue_40x.png", mpp=None)
-    assert (
-        refused("a.png", mpp="0")
-        == "--mpp 0: expected µm a pixel of a microscope, above 0.02 and below 20, for example 0.5 at 20×; correct it"
-    )
+    assert refused("a.png", mpp="0").startswith("--mpp 0: expected µm a pixel of a microscope")
     assert refused("a.png", mpp="5") == "--mpp 5: expected 0.08 to 4 µm a pixel (0.5 at 20×)"
     for name, mpp in (("a", 0.5), ("b", 0.25)):
         picture.resize((400, 400)).save(f"{name}.tif", dpi=(25_400 / mpp, 25_400 / mpp))

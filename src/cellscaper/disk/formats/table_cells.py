@@ -78,8 +78,8 @@ def _uneven(row: list[str], shown: str, table: Rows, form: TableForm) -> str:
     named = ",".join(form.columns)
     columns = "1 column" if usual == 1 else f"{usual} columns"
     return (
-        f"the table has {columns} ({shown}), and columns are named for {table.width} ({named}, by --columns or the other "
-        "files); name each of its columns in order, as in --columns x,y,class"
+        f"the table has {columns} ({shown}), and columns are named for {table.width} ({named}, by --columns or the "
+        "other files); name each of its columns in order, as in --columns x,y,class"
     )
 
 
