@@ -163,8 +163,8 @@ def run(main: Callable[[], None]) -> NoReturn:
     name = Path(sys.argv[0]).stem
     make_printable()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    # SLURM's warning may come before a training can save its state, or when it has ended. It is ignored and not handled,
-    # because Python takes its handlers away at its end.
+    # SLURM's warning may come before a training can save its state, or when it has ended. It is ignored, not handled:
+    # Python takes its handlers away at its end.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     try:
         main()
