@@ -5,7 +5,6 @@ from pathlib import Path
 
 from cellscaper.commands import options
 from cellscaper.commands.given_facts import CLASSES, given_facts
-from cellscaper.errors import CellscaperError
 
 HELP = "layouts from one format into another: HDF5, GeoJSON (QuPath), CSV, COCO, AnnData, napari"
 DESCRIPTION = """\
@@ -41,7 +40,6 @@ def run(args: argparse.Namespace) -> None:
     source, target = options.file_or_folder(args.input, "IN"), options.output(args.output)
     given = given_facts(args)
     from cellscaper.disk import export
-    from cellscaper.disk.formats.counted import counted
     from cellscaper.disk.set_parts import part_files
     from cellscaper.plan.provenance import record
 
@@ -49,13 +47,7 @@ def run(args: argparse.Namespace) -> None:
     if "{layout}" not in target.name:
         options.spared([target], part_files(source, "cellscaper/layouts"))
     layouts = export.read(source, given(), args.set, options.told(source))
-    if args.layout is not None:
-        number = options.whole(args.layout, "--layout")
-        if number >= len(layouts):
-            raise CellscaperError(
-                f"--layout {number}: {source} has {counted(len(layouts), 'layouts')}, numbered from 0"
-            )
-        layouts = layouts[number : number + 1]
+    layouts = options.chosen_layout(layouts, args.layout, source)
     config = {"set": args.set, "layout": args.layout}
     inputs = {f"input{i or ''}": file for i, file in enumerate(part_files(source, "cellscaper/layouts"))}
     provenance = record("convert", config, None, inputs, ["disk.export"], package="commands")

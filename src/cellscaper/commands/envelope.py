@@ -127,13 +127,7 @@ def run(args: argparse.Namespace) -> None:
 def _cells(args: argparse.Namespace, source: Path, say: Callable[[str], None]) -> "LayoutSet":
     from cellscaper.disk import export
 
-    layouts = export.read(source, given_facts(args)(), args.set, say)
-    if args.layout is None:
-        return layouts
-    number = options.whole(args.layout, "--layout")
-    if number >= len(layouts):
-        raise CellscaperError(f"--layout {number}: {source} has {counted(len(layouts), 'layouts')}, numbered from 0")
-    return layouts[number : number + 1]
+    return options.chosen_layout(export.read(source, given_facts(args)(), args.set, say), args.layout, source)
 
 
 def _distance(data: "Data", null: str, given: float | None) -> float:

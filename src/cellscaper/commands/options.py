@@ -4,8 +4,12 @@ import csv
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cellscaper.errors import CellscaperError
+
+if TYPE_CHECKING:
+    from cellscaper.layouts import LayoutSet
 
 COLUMNS = ("y", "x", "class", "image", "kind", "y_end", "x_end", "box_height", "box_width")  # of --columns
 
@@ -159,3 +163,15 @@ def same_file(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         return one.resolve() == other.resolve()
+
+
+def chosen_layout(layouts: "LayoutSet", text: str | None, source: Path) -> "LayoutSet":
+    """The one layout that --layout names, or all of them without it; ``source``: their file."""
+    if text is None:
+        return layouts
+    from cellscaper.disk.formats.counted import counted
+
+    number = whole(text, "--layout")
+    if number >= len(layouts):
+        raise CellscaperError(f"--layout {number}: {source} has {counted(len(layouts), 'layouts')}, numbered from 0")
+    return layouts[number : number + 1]

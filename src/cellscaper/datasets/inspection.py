@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-DOUBLE = 1.0  # px at 20×: two cells of the same class nearer than this are probably one cell listed twice
+from cellscaper.disk.formats.doubts import DOUBLE, doubled
+
 WINDOW = 256  # px at 20×
 
 
@@ -42,12 +43,7 @@ def nearest_distance(images: Sequence[Cells]) -> float | None:
 
 def doubles(images: Sequence[Cells], factor: float) -> int:
     """Cells within DOUBLE px (at 20×; ``factor`` px of the file are one) of an earlier cell of their class."""
-    number = 0
-    for one in images:
-        for label in np.unique(one.labels):
-            pairs = cKDTree(one.points[one.labels == label]).query_pairs(DOUBLE * factor, output_type="ndarray")
-            number += len(np.unique(pairs[:, 1])) if len(pairs) else 0
-    return number
+    return sum(doubled(one.points, one.labels, DOUBLE * factor) for one in images)
 
 
 def counts(images: Sequence[Cells], classes: int) -> NDArray[np.int64]:

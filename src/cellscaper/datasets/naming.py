@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from cellscaper.disk.formats.agreement import added
 from cellscaper.disk.formats.class_names import UNCLASSIFIED, alike, spellings, tidy, told
 from cellscaper.disk.formats.counted import are, counted
+from cellscaper.disk.formats.doubts import of_spellings
 from cellscaper.errors import CellscaperError
 
 MANY = 30  # classes that raise doubts
@@ -42,10 +43,7 @@ def named_classes(
             said.append(f"classes that differ from --classes in capital letters alone are taken as there: {shown}")
     else:
         mapping = _found(written)
-        merged = [name for name, one in spellings(written).items() if one != name and name not in nothing]
-        if merged:
-            pairs = ", ".join(f"{name!r} as {spellings(written)[name]!r}" for name in sorted(merged))
-            said.append(f"classes that differ in capital letters alone are one: {pairs} (--classes keeps them apart)")
+        said += of_spellings({name: one for name, one in spellings(written).items() if name not in nothing})
         said += _ignored(written, mapping)
     if out := {name: written[name] for name in sorted(nothing) if mapping.get(name) is None and written[name]}:
         number = sum(out.values())

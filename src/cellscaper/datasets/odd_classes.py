@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from cellscaper.datasets.identity import first_few
 from cellscaper.datasets.naming import means_nothing
-from cellscaper.disk.formats.counted import counted
+from cellscaper.disk.formats.counted import are, counted
 
 FEWEST = 4  # files that can say what is usual
 RARE = 0.25  # most of the files that are odd
@@ -26,7 +26,7 @@ def emptied(names: Mapping[str, Counter[str]], mapping: Mapping[str, str | None]
     of = "without a class" if all(map(means_nothing, own)) else f"of class {', '.join(sorted(own)[:3])}"
     return (
         f"{number} as empty, first {lost[0]}, whose {counted(sum(own.values()), 'cells')} "
-        f"{'is' if sum(own.values()) == 1 else 'are'} {of}: if cells "
+        f"{are(sum(own.values()))} {of}: if cells "
         "are there, give them classes or take the image away"
     )
 

@@ -34,10 +34,7 @@ def same(paths: Mapping[str, Path], thumbnails: Mapping[str, NDArray[np.float32]
 
     ``sizes``: height and width px. Pictures of other sides, and those that show nothing, are not compared by pixels.
     """
-    found: list[tuple[str, str, bool]] = []
-    known: dict[bytes, str] = {}
-    for image, first in _equal(paths, list(thumbnails), known):
-        found.append((first, image, True))
+    found = [(first, image, True) for image, first in _equal(paths, list(thumbnails))]
     done = {image for _, image, _ in found}
     names = [name for name, one in thumbnails.items() if name not in done and float(one.std()) >= _PLAIN]
     if len(names) > 1:
@@ -82,11 +79,12 @@ def _twice(number: int) -> str:
     return "1 picture is there under two names" if number == 1 else f"{number} pictures are there under two names"
 
 
-def _equal(paths: Mapping[str, Path], images: list[str], known: dict[bytes, str]) -> list[tuple[str, str]]:
+def _equal(paths: Mapping[str, Path], images: list[str]) -> list[tuple[str, str]]:
     """(image, an earlier one with the same bytes) of the images whose files are equally large."""
     by_size: dict[int, list[str]] = {}
     for image in images:
         by_size.setdefault(paths[image].stat().st_size, []).append(image)
+    known: dict[bytes, str] = {}
     found = []
     for own in by_size.values():
         for image in own if len(own) > 1 else ():

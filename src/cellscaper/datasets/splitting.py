@@ -10,7 +10,7 @@ from cellscaper.datasets.pictures import words
 from cellscaper.datasets.record import SPLITS
 from cellscaper.datasets.split_lists import ENDINGS, Listing, folder_splits, listed_splits, listing, split_in
 from cellscaper.datasets.splits_of_cells import table_of_cells
-from cellscaper.disk.formats.counted import counted
+from cellscaper.disk.formats.counted import counted, counted_are
 from cellscaper.disk.formats.reading import suffix
 from cellscaper.disk.formats.text_table import short
 from cellscaper.errors import CellscaperError
@@ -46,7 +46,7 @@ def too_few(number: int, split: Lists | Fractions) -> str | None:
     if isinstance(split, Lists) or _enough(number, split):
         return None
     least = next(one for one in range(number, 1000) if _enough(one, split))
-    images = f"{counted(number, 'images')} {'is' if number == 1 else 'are'}"
+    images = counted_are(number, "images")
     few = (
         "add images, or cut large ones into several"
         if number < len(SPLITS)

@@ -31,7 +31,7 @@ from cellscaper.datasets.survey_text import Report
 from cellscaper.datasets.survey_unused import tell_unused
 from cellscaper.datasets.table_search import Columns, Tables, find_tables
 from cellscaper.disk.formats.annotations import format_of
-from cellscaper.disk.formats.counted import counted, counted_are
+from cellscaper.disk.formats.counted import are, counted, counted_are
 from cellscaper.errors import CellscaperError
 from cellscaper.run.progress import Progress
 
@@ -265,7 +265,7 @@ def _read_cells(settings: dots.Settings, files: FolderFiles, found: discovery.Fo
         first = next(iter(strangers))
         read.said.append(
             f"{counted(sum(strangers.values()), 'cells')} left out, of {counted(len(strangers), 'images')} that "
-            f"{'is' if len(strangers) == 1 else 'are'} not here, first {first}"
+            f"{are(len(strangers))} not here, first {first}"
         )
 
 

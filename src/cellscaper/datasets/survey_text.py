@@ -7,7 +7,7 @@ import numpy as np
 from cellscaper.datasets import dots, inspection
 from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.record import SPLITS
-from cellscaper.disk.formats.counted import counted
+from cellscaper.disk.formats.counted import are, counted, counted_are
 
 LEAST = 20  # fewest test windows with which layouts can be scored
 FEWEST = 200  # test windows: two halves of at least 100, which TopoFD needs
@@ -118,9 +118,9 @@ class Report:
                 if max(one, other) > 0.05 and max(one, other) > SHIFTED * min(one, other):
                     found.append(f"class {name} is {one:.0%} of the training cells and {other:.0%} of the test cells")
         if small := self.small():
-            are = "is" if small == 1 else "are"
             found.append(
-                f"{counted(small, 'images')} {are} smaller than {self.region()} px at 20× and {are} left out of crops"
+                f"{counted_are(small, 'images')} smaller than {self.region()} px at 20× and {are(small)} left out of "
+                "crops"
             )
         number = self.windows(self.region(), self.stride())
         if self.parts["test"] and number < FEWEST:

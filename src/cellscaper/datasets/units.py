@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellscaper.datasets.identity import first_few
+from cellscaper.disk.formats.doubts import FEW_INSIDE, FEWEST
 
-FEW_INSIDE = 0.75  # share of height and width within which all dots of all images raise doubts
 NEAR = 3.0  # px beyond the border within which cells may be cut by it
-FEWEST = 50  # dots that can raise them
 
 
 @dataclass(frozen=True, eq=False)

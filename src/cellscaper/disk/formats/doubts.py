@@ -1,6 +1,7 @@
 """What a reader of another program's file must know of its cells: spellings, doubles, another unit, none at all."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,16 @@ SCALE = 0.5  # µm a pixel at 20×
 
 def merged(names: list[str]) -> tuple[list[str], list[str]]:
     """The classes of cells with one spelling each, and a sentence about those that differed in capital letters."""
-    number = Counter(names)
-    same = spellings(number)
-    other = sorted(name for name in number if same[name] != name)
-    if not other:
-        return names, []
-    pairs = ", ".join(f"{name!r} as {same[name]!r}" for name in other)
-    said = f"classes that differ in capital letters alone are one: {pairs} (--classes keeps them apart)"
-    return [same[name] for name in names], [said]
+    same = spellings(Counter(names))
+    return [same[name] for name in names], of_spellings(same)
+
+
+def of_spellings(same: Mapping[str, str]) -> list[str]:
+    """The sentence about classes that are read under another spelling; ``same``: each class → the one it is read as."""
+    pairs = ", ".join(f"{name!r} as {one!r}" for name, one in sorted(same.items()) if one != name)
+    if not pairs:
+        return []
+    return [f"classes that differ in capital letters alone are one: {pairs} (--classes keeps them apart)"]
 
 
 def cornered(points: NDArray, sizes: NDArray) -> list[str]:
@@ -43,7 +46,7 @@ def of_layouts(layouts: LayoutSet, named: bool) -> list[str]:
         return ["no cell was read from this file: the result has none"]
     said = [f"classes {', '.join(group)} are alike: one class? --classes can give them one name"
             for group in alike(() if named else layouts.classes)]  # fmt: skip
-    doubles = sum(_doubles(layouts, i) for i in range(len(layouts)))
+    doubles = sum(doubled(one.points, one.labels, DOUBLE * SCALE / layouts.mpp) for one in layouts)
     if doubles:
         lie = "lies" if doubles == 1 else "lie"
         said.append(
@@ -52,11 +55,10 @@ def of_layouts(layouts: LayoutSet, named: bool) -> list[str]:
     return said
 
 
-def _doubles(layouts: LayoutSet, number: int) -> int:
-    """Cells of a layout that are very near to an earlier one of their class."""
-    one, found = layouts.layout(number), 0
-    near = DOUBLE * SCALE / layouts.mpp
-    for label in np.unique(one.labels):
-        pairs = cKDTree(one.points[one.labels == label]).query_pairs(near, output_type="ndarray")
+def doubled(points: NDArray, labels: NDArray, near: float) -> int:
+    """Cells, points (N, 2) y, x px and labels (N,), within ``near`` px of an earlier cell of their class."""
+    found = 0
+    for label in np.unique(labels):
+        pairs = cKDTree(points[labels == label]).query_pairs(near, output_type="ndarray")
         found += len(np.unique(pairs[:, 1]))
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cellscaper.disk.formats.annotated import Annotated, Gathered
 from cellscaper.disk.formats.class_names import UNCLASSIFIED, tidy
+from cellscaper.disk.formats.counted import counted
 from cellscaper.disk.formats.facts import LARGEST
 from cellscaper.disk.formats.outlines import FLAT
 from cellscaper.disk.formats.table_columns import NO_CELLS
@@ -76,7 +77,7 @@ def _uneven(row: list[str], shown: str, table: Rows, form: TableForm) -> str:
     if table.header is not None or usual == table.width or usual != len(row):
         return f"{len(row)} columns in {shown}, expected {table.width}; correct the line"
     named = ",".join(form.columns)
-    columns = "1 column" if usual == 1 else f"{usual} columns"
+    columns = counted(usual, "columns")
     return (
         f"the table has {columns} ({shown}), and columns are named for {table.width} ({named}, by --columns or the "
         "other files); name each of its columns in order, as in --columns x,y,class"
@@ -134,8 +135,8 @@ def _numbered(rows: list[tuple[int, list[str]]], width: int, place: int) -> bool
     Then row names stand before the columns, and the last column is empty.
     """
     first = [row[place] for _, row in rows]
-    counted = any(first == [str(k + start) for k in range(len(rows))] for start in (0, 1))
-    return counted and all(_number_in(row[width - 1]) for _, row in rows)
+    numbers = any(first == [str(k + start) for k in range(len(rows))] for start in (0, 1))
+    return numbers and all(_number_in(row[width - 1]) for _, row in rows)
 
 
 def number(text: str, name: str, place: str) -> float:

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from cellscaper.disk.formats.counted import counted
+from cellscaper.disk.formats.counted import are, counted
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.frechet import frechet_distance
@@ -114,9 +114,8 @@ class Library:
         if (own > most).any():
             per_mm2 = 1e6 / layouts.mpp**2
             many = int((own > most).sum())
-            are = "is" if many == 1 else "are"
             log(
-                f"{many} of {counted(len(layouts), 'layouts')} {are} denser than any training image "
+                f"{many} of {counted(len(layouts), 'layouts')} {are(many)} denser than any training image "
                 f"({own.max() * per_mm2:.0f} against {most * per_mm2:.0f} cells per mm²): nuclei will be cut there"
             )
 
