@@ -55,6 +55,10 @@ def run(args: argparse.Namespace) -> None:
     if not folder.is_dir():
         raise CellscaperError(f"{folder} is not a folder; name one with images and dot files")
     output = options.output(args.output) if args.output else None
+    if output is not None and output.exists() and _lies_in(output, folder) and not _configuration(output):
+        raise CellscaperError(
+            f"-o {output} is a file of {folder}, and no configuration; it would be overwritten: name another"
+        )
     mpp = options.microns(args.mpp)
     from cellscaper.datasets.survey import survey
     from cellscaper.datasets.survey_state import Asked
@@ -77,6 +81,15 @@ def run(args: argparse.Namespace) -> None:
         print(f"! {fault}")
     where, command = _command(found.preset, output)
     print(f"\nWrote {output}. Run it{where}:\n  {command}")
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _configuration(path: Path) -> bool:
+    """Whether an existing file may be a configuration by its name."""
+    return path.suffix.lower() in (".yaml", ".yml")
 
 
 def _faults(number: int) -> str:

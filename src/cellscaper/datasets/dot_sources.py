@@ -11,6 +11,7 @@ from cellscaper.datasets.folder_files import FolderFiles, filled, has_place
 from cellscaper.datasets.identity import Names, first_few, image_ids
 from cellscaper.datasets.record import SPLITS, random_split
 from cellscaper.datasets.split_lists import listing
+from cellscaper.datasets.splits_of_cells import split_of
 from cellscaper.disk.formats.annotated import Annotated
 from cellscaper.disk.formats.counted import counted
 from cellscaper.disk.formats.text_table import short
@@ -185,14 +186,19 @@ def _listed(split: Any, folder: FolderFiles, images: list[str], dots: tuple[str,
         if entry.endswith("/"):
             inner = set(folder.matching([f"{entry}**"])) & set(images)
             found = dict.fromkeys(sorted(inner), entry)
+        elif has_place(entry):
+            own = {image: file for image in images if (file := folder.cells_of(image, [entry])) is not None}
+            found = {image: file for image, file in own.items() if split_of(folder.paths[file]) == name}
         else:
-            file = folder.root / entry
+            listed_in = folder.root / entry
             shared = list(entries.values()).count(entry) > 1
-            listed = listing(file, names, name if shared else None, f"{name} split")
+            listed = listing(listed_in, names, name if shared else None, f"{name} split")
             if listed.unknown and entry not in dots:
                 place, unknown = listed.unknown[0]
                 raise CellscaperError(f"{place}: there is no image {short(unknown)}; add it or delete the line")
             found = listed.images
+        if not found and has_place(entry):
+            raise CellscaperError(f"{folder.root / entry}: no file of cells says that its image is in {name}")
         if not found:
             what = f"folder {folder.root / entry} holds" if entry.endswith("/") else f"{folder.root / entry} lists"
             raise CellscaperError(

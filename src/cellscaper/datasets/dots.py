@@ -8,6 +8,7 @@ All settings that are paths are relative to the dataset's folder. Examples:
     classes     [lymphocyte, tumour]
     class_map   {"1": lymphocyte, "2": tumour, "0": null}
     split       {train: train.txt, val: val.txt, test: test.txt}  or  {train: train/, val: 0.1, test: test/}
+                or  {train: "{stem}.csv", val: "{stem}.csv", test: "{stem}.csv"} (each file says its image's split)
                 or  {train: 0.7, val: 0.1, test: 0.2, seed: 0}
 """
 
@@ -41,9 +42,16 @@ _LEFT_OUT = -1
 
 
 class Lists(Base):
-    """Files that list the images of each split, or folders that hold them (a glob with / at its end)."""
+    """Files that list the images of each split, or folders that hold them (a glob with / at its end).
 
-    train: str = Field(min_length=1, description="list of the training images, or their folder with / at its end")
+    Where the file of cells of each image says its split, in a column or a property: the pattern of these files.
+    """
+
+    train: str = Field(
+        min_length=1,
+        description="list of the training images, or their folder with / at its end, or the pattern of the files of "
+        "cells if each says its image's split",
+    )
     val: Annotated[str, Field(min_length=1)] | Share = Field(
         description="list or folder of the validation images, or the fraction of the training images taken for them"
     )

@@ -11,7 +11,8 @@ from typing import Any
 from cellscaper.datasets.identity import Names, first_few
 from cellscaper.datasets.pictures import words
 from cellscaper.datasets.record import SPLITS, read_text
-from cellscaper.disk.formats import reading
+from cellscaper.disk.formats import h5ad, reading
+from cellscaper.disk.formats.reading import suffix
 from cellscaper.disk.formats.text_table import find_separator, short, split_lines
 from cellscaper.errors import CellscaperError
 
@@ -65,12 +66,14 @@ def listing(file: Path, names: Names, split: str | None = None, what: str = "spl
 
     CellscaperError for a file that is no list of names.
     """
+    if suffix(file) == ".h5ad":
+        return _best(_part(observations(file), file, split or "") or [], names)
     text = _text(file, what)
     if file.suffix.lower() == ".json":
         return _matched(_json_entries(text, file, split), names)
     rows = [(f"{file}:{n}", line.strip()) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
     rows = [row for row in rows if not row[1].startswith("#")]
-    if split is not None and (part := _part(text, file, split)) is not None:
+    if split is not None and (part := _part(_table(text, file), file, split)) is not None:
         return _best(part, names)
     plain = _matched(rows, names)
     if len(plain.images) == plain.entries or not rows:
@@ -88,6 +91,8 @@ def listed_splits(file: Path) -> set[str]:
 
     CellscaperError with the line for a row that is in no split, where most rows are in one.
     """
+    if suffix(file) == ".h5ad":
+        return {split for split in SPLITS if _part(observations(file), file, split)}
     try:
         text = _text(file, "list")
     except CellscaperError:
@@ -107,7 +112,7 @@ def listed_splits(file: Path) -> set[str]:
             if "images" not in (data if isinstance(data, dict) else ())
             else set()
         )
-    return {split for split in SPLITS if _part(text, file, split)}
+    return {split for split in SPLITS if _part(_table(text, file), file, split)}
 
 
 def _text(file: Path, what: str) -> str:
@@ -163,21 +168,30 @@ def _matched(rows: Iterable[tuple[str, str]], names: Names, doubled: bool = Fals
     return Listing(images, unknown, number)
 
 
-def _part(text: str, file: Path, split: str) -> list[tuple[str, list[str]]] | None:
+def _table(text: str, file: Path) -> Sequence[tuple[int, list[str]]]:
+    """The numbered rows of a text table; none of a text that is no table."""
+    try:
+        return _rows_of(text, str(file))
+    except (CellscaperError, csv.Error):
+        return []
+
+
+def observations(file: Path) -> Sequence[tuple[int, list[str]]]:
+    """The cells of an AnnData file as numbered rows of the obs columns that name images and splits, with a header."""
+    return h5ad.observations(file, lambda name: name.lower() in h5ad.IMAGES or names_splits(name))
+
+
+def _part(rows: Sequence[tuple[int, list[str]]], file: Path, split: str) -> list[tuple[str, list[str]]] | None:
     """The rows of a table that belong to a split, by a column of splits or a column for each; None without these.
 
     CellscaperError with the line for a row that is in no split, where most rows are in one.
     """
-    try:
-        rows = _rows_of(text, str(file))
-    except (CellscaperError, csv.Error):
-        return None
     if (own := _column(rows, file, split)) is not None:
         return own
     k = _split_column(rows)
     if k is None:
         return None
-    values = [_word(row[k]) if k < len(row) else None for _, row in rows]
+    values = [split_word(row[k]) if k < len(row) else None for _, row in rows]
     wrong = next((i for i, value in enumerate(values) if i and value is None), None)
     if wrong is not None:
         n, row = rows[wrong]
@@ -199,7 +213,7 @@ def _split_column(rows: Sequence[tuple[int, list[str]]]) -> int | None:
     width = max((len(row) for _, row in rows[:_ENOUGH]), default=0)
     best: tuple[int, int] | None = None
     for k in range(width if width > 1 else 0):
-        known = [word for _, row in rows[1:] if k < len(row) and (word := _word(row[k])) is not None]
+        known = [word for _, row in rows[1:] if k < len(row) and (word := split_word(row[k])) is not None]
         if len(known) * 2 > len(rows) - 1 and len(set(known)) > 1 and (best is None or len(known) > best[0]):
             best = len(known), k
     return None if best is None else best[1]
@@ -213,7 +227,7 @@ def names_splits(column: str) -> bool:
 def _column(rows: Sequence[tuple[int, list[str]]], file: Path, split: str) -> list[tuple[str, list[str]]] | None:
     """The rows of a table with a column for each split: of names (CLAM's splits_0.csv), or of true and false."""
     header, rest = (rows[0][1], rows[1:]) if rows else ([], [])
-    named = {k: word for k, name in enumerate(header) if (word := _word(name)) is not None}
+    named = {k: word for k, name in enumerate(header) if (word := split_word(name)) is not None}
     if len(set(named.values())) < 2 or len(set(named.values())) < len(named):
         return None
     values = {row[k].lower() for _, row in rest for k in named if k < len(row)}
@@ -224,7 +238,8 @@ def _column(rows: Sequence[tuple[int, list[str]]], file: Path, split: str) -> li
     return [(f"{file}:{n}", [row[k]]) for n, row in held if row[k]]  # type: ignore[index]
 
 
-def _word(text: str) -> str | None:
+def split_word(text: str) -> str | None:
+    """The split that an entry is the name of: ``Training`` → train; None for any other entry."""
     return next((split for split, known in WORDS.items() if text.strip().lower() in known), None)
 
 

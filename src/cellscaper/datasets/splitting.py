@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from cellscaper.datasets.dots import Fractions, Lists
-from cellscaper.datasets.folder_files import FolderFiles, escaped
+from cellscaper.datasets.folder_files import FolderFiles, escaped, has_place
 from cellscaper.datasets.identity import Names
 from cellscaper.datasets.pictures import words
 from cellscaper.datasets.record import SPLITS
 from cellscaper.datasets.split_lists import ENDINGS, Listing, folder_splits, listed_splits, listing, split_in
-from cellscaper.datasets.splits_of_cells import table_of_cells
+from cellscaper.datasets.splits_of_cells import of_own_files, table_of_cells
 from cellscaper.disk.formats.counted import counted, counted_are
 from cellscaper.disk.formats.reading import suffix
 from cellscaper.disk.formats.text_table import short
@@ -24,16 +24,20 @@ _OTHER = frozenset(
 
 
 def find_split(
-    folder: FolderFiles, images: Sequence[str], used: set[str], reasons: dict[str, str] | None = None
-) -> tuple[Lists | Fractions, str, list[str]]:
+    folder: FolderFiles, images: Sequence[str], cells: Mapping[str, str], patterns: Sequence[str],
+    reasons: dict[str, str],
+) -> tuple[Lists | Fractions, str, list[str]]:  # fmt: skip
     """The setting of a split, how it was found, and the names of its files; ``reasons`` gets why tables are not used.
 
-    CellscaperError for lists that name no image or contradict each other, and for a part of the lists.
+    ``cells``: image → its file of cells, ``patterns``: the places of these. CellscaperError for lists that name no
+    image or contradict each other, and for a part of the lists.
     """
     names = Names(images)
-    lists = _lists(folder, names, used, {} if reasons is None else reasons)
+    lists = _lists(folder, names, set(cells.values()), reasons)
     if lists:
         return _setting(lists, names)
+    if (own := _own_files(folder, cells, patterns)) is not None:
+        return own
     folders = _folders(images)
     if folders:
         return folders
@@ -174,7 +178,7 @@ def _names_images(path: Path, names: Names) -> bool:
 
 def _is_common(name: str, used: set[str], names: Names) -> bool:
     """Whether a used file holds cells of several images, so that it may be a list of them, too."""
-    return len(used) < max(2, len(names.images)) and suffix(Path(name)) in (".csv", ".tsv", ".json")
+    return len(used) < max(2, len(names.images)) and suffix(Path(name)) in (".csv", ".tsv", ".json", ".h5ad")
 
 
 def _is_list(path: PurePosixPath) -> bool:
@@ -214,6 +218,29 @@ def _setting(lists: dict[str, list[tuple[str, Listing]]], names: Names) -> tuple
     if "val" not in chosen:
         how += f"; no list of validation images: {VAL:.0%} of the training images, seed 0"
     return Lists(train=chosen["train"], val=val, test=chosen["test"]), how, files
+
+
+def _own_files(
+    folder: FolderFiles, cells: Mapping[str, str], patterns: Sequence[str]
+) -> tuple[Lists | Fractions, str, list[str]] | None:
+    """The split that the files of cells of one image each say; None if they say none."""
+    own = [pattern for pattern in patterns if has_place(pattern)]
+    alone = {image: name for image, name in cells.items() if folder.cells_of(image, own) == name}
+    splits = of_own_files(folder, alone)
+    if not splits:
+        return None
+    first = {split: alone[image] for image, split in sorted(splits.items(), reverse=True)}
+    if "train" not in first or "test" not in first or len(own) > 1:
+        shown = " and ".join(f"{split} (in {first[split]})" for split in SPLITS if split in first)
+        raise CellscaperError(
+            f"the files of cells say the splits {shown}; expected train and test at least, in files of one pattern: "
+            "list the images of each split in train.txt, val.txt and test.txt"
+        )
+    how = f"what each {own[0]} says of its image's split"
+    val: str | float = own[0]
+    if "val" not in first:
+        val, how = VAL, f"{how}; none of validation images: {VAL:.0%} of the training images, seed 0"
+    return Lists(train=own[0], val=val, test=own[0]), how, []
 
 
 def _folders(images: Sequence[str]) -> tuple[Lists | Fractions, str, list[str]] | None:

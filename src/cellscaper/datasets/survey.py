@@ -106,7 +106,7 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     mapping, names = _classes(asked, read, found.cells)
     if asked.classes is None and (told := names_in_files(files, list(mapping))) is not None:
         read.said.append(told)
-    split, split_how, lists = find_split(files, images, set(found.cells.values()), found.reasons)
+    split, split_how, lists = find_split(files, images, found.cells, found.dots, found.reasons)
     if asked.all_train and isinstance(split, dots.Fractions):
         split, split_how = dots.Fractions(train=1.0), "no lists: all images"
     settings = settings.model_copy(update={"split": split, "classes": tuple(names), "class_map": mapping})
@@ -118,7 +118,8 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     if (leak := on_both_sides(where)) is not None:
         read.said.append(leak)
     read.said += same_images.told(same_images.same(files.paths, read.thumbnails, read.sizes), where)
-    if lists and (against := against_folders(images, where, isinstance(split.val, str))) is not None:
+    said = isinstance(split, dots.Lists) and not split.train.endswith("/")
+    if said and (against := against_folders(images, where, isinstance(split.val, str))) is not None:
         read.said.append(against)
     if where and (left := [image for image in images if image not in where]):
         read.said.append(f"{counted_are(len(left), 'images')} in no list and left out {unused.shown(left)}")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cellscaper.datasets import discovery, dots, unused
-from cellscaper.datasets.folder_files import FolderFiles
+from cellscaper.datasets.folder_files import FolderFiles, has_place
 from cellscaper.datasets.splits_of_cells import unread
 from cellscaper.datasets.survey_state import WhatWasRead
 from cellscaper.disk.formats.counted import counted_are
@@ -15,7 +15,8 @@ def tell_unused(
 ) -> None:  # fmt: skip
     """Say which files, pages, turns of images and columns of splits are not used. ``lists``: files of splits."""
     read.said += unused.lines(files, [*images, *found.cells.values(), *found.dots, *lists], found.reasons)
-    if (told := unread(files, list(dict.fromkeys(found.cells.values())), lists)) is not None:
+    own = isinstance(settings.split, dots.Lists) and has_place(settings.split.train)
+    if not own and (told := unread(files, list(dict.fromkeys(found.cells.values())), lists)) is not None:
         read.said.append(told)
     turned = [image for image in images if found.headers[image].turned != 1]
     if turned:

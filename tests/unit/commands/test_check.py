@@ -265,6 +265,16 @@ def test_bad_arguments_end_in_one_line(tmp_path, monkeypatch, arguments, message
         cli.call(["check", *arguments])
 
 
+def test_a_configuration_is_never_written_over_a_file_of_the_folder(records, tmp_path):
+    folder = make(tmp_path, records)
+    table = next((folder / "labels").iterdir())
+    before = table.read_bytes()
+    with pytest.raises(CellscaperError, match="would be overwritten: name another"):
+        cli.call(["check", str(folder), "-o", str(table)])
+    assert table.read_bytes() == before
+    assert check(folder, "--mpp", "0.5") == check(folder, "--mpp", "0.5")  # its own configuration may be
+
+
 def test_images_without_dots_say_what_was_expected(tmp_path):
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "slide.png")
     with pytest.raises(CellscaperError, match=r"no file of dots named after one; expected for example slide\.csv"):

@@ -54,36 +54,6 @@ def test_a_table_with_a_column_of_splits(world, tmp_path):
     assert result.splits == RIGHT and result.settings["split"]["val"] == "split.csv"
 
 
-def of_all(world, folder, split, head="image,split,x,y,class"):
-    """One table of all cells; ``split(i, j)`` is that of cell j of image i."""
-    world.save(folder)
-    rows = [f"s_{i:02d},{split(i, j)},{x},{y},{c}" for i in range(world.n)
-            for j, (y, x, c) in enumerate(world.cells(i))]  # fmt: skip
-    (folder / "cells.csv").write_text("\n".join([head, *rows, f"t_09,{split(0, 0)},5,5,tumor"]), encoding="utf-8")
-    return folder
-
-
-@pytest.mark.parametrize("column", ["split", "Data set", "subset"])
-@pytest.mark.parametrize("called", [{}, {"train": "Training", "val": "valid", "test": "TEST"}])
-def test_a_column_of_splits_in_the_table_of_all_cells(world, tmp_path, column, called):
-    folder = of_all(world, tmp_path / "d", lambda i, j: called.get(RIGHT[f"s_{i:02d}"], RIGHT[f"s_{i:02d}"]),
-                    f"image,{column},x,y,class")  # fmt: skip
-    result = world.check(folder)
-    assert world.right(result) and result.splits == RIGHT and result.complains("1 cell", "t_09")
-
-
-def test_an_image_in_two_splits_of_the_table_of_all_cells_stops(world, tmp_path):
-    folder = of_all(world, tmp_path / "d", lambda i, j: "test" if i == 2 and j == 3 else RIGHT[f"s_{i:02d}"])
-    fault = world.check(folder).fault
-    assert "image s_02.png is in train, and in test in line" in fault and "expected one split in all rows" in fault
-
-
-def test_a_column_of_splits_in_tables_of_one_image_is_told(world, tmp_path):
-    folder = world.plain(tmp_path / "d", head="y,x,class,split", row="{y},{x},{c},train")
-    result = world.check(folder)
-    assert world.right(result) and result.complains("column 'split' of s_00.csv may be a split, and is not read")
-
-
 @pytest.mark.parametrize("wrong", ["trian", ""])
 def test_one_entry_that_is_no_split_stops_with_its_line(world, tmp_path, wrong):
     folder = world.plain(tmp_path / "d")

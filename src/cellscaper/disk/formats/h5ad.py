@@ -10,7 +10,7 @@ Reading takes the files of other programs, too: classes and images from the obs 
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -173,6 +173,16 @@ def read_cells(path: Path) -> Annotated:
         left = {WITHOUT_PLACE: int(lost.sum())} if lost.any() else {}
         cells = Annotated(points[:, ::-1], kinds, np.arange(len(kinds)), images, left=left, scale=scale)
         return cells.of(np.flatnonzero(~lost))
+
+
+def observations(path: Path, wanted: Callable[[str], bool]) -> list[tuple[int, list[str]]]:
+    """The columns of obs whose names are wanted, as rows of text with their numbers from 1: first the names."""
+    with _opened(path) as file:
+        n = len(_points(file))
+        names = [name for name in _columns(file) if wanted(name)]
+        columns = [_texts_of(file, name, n) for name in names]
+        rows = zip(*columns, strict=True) if columns else ()
+        return list(enumerate([names, *map(list, rows)], 1))
 
 
 @contextmanager
