@@ -109,16 +109,17 @@ def _searched(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.uin
     if sum(map(len, some.values())) < 4 * FEWEST:
         return "", 0.0
 
-    def dark(scale: float, down: float, right: float) -> float:
-        moved = {image: own * scale + np.array([down, right]) for image, own in some.items()}
-        inside = [((own >= 0) & (own < sample[image].shape[:2])).all(axis=1).mean() for image, own in moved.items()]
-        return _mean([under(sample[image], own) for image, own in moved.items()]) if np.mean(inside) > INSIDE else 0.0
-
-    plain = dark(1.0, 0, 0)
-    scales: dict[tuple[float, ...], float] = {(scale,): dark(scale, 0, 0) for scale in _SCALES if abs(scale - 1) > 0.02}
-    shifts: dict[tuple[float, ...], float] = {(y, x): dark(1.0, y, x) for y in _SHIFTS for x in _SHIFTS}
+    scales = [1.0, *(scale for scale in _SCALES if abs(scale - 1) > 0.02)]
+    grid = [(float(y), float(x)) for y in _SHIFTS for x in _SHIFTS]
+    scaled = _dark(some, sample, np.array(scales), np.zeros((len(scales), 2)))
+    shifted = _dark(some, sample, np.ones(len(grid)), np.array(grid))
+    plain = scaled[0]
+    found_scales: dict[tuple[float, ...], float] = {
+        (one,): value for one, value in zip(scales[1:], scaled[1:], strict=True)
+    }
+    shifts: dict[tuple[float, ...], float] = dict(zip(grid, shifted, strict=True))
     clear: dict[str, float] = {}
-    for found, near in ((shifts, 8), (scales, 0.05)):
+    for found, near in ((shifts, 8), (found_scales, 0.05)):
         best = max(found, key=found.__getitem__)
         others = [value for key, value in found.items() if max(np.abs(np.subtract(key, best))) > near]
         if found[best] - plain >= 2 * CLEAR and found[best] - max(others) >= CLEAR:
@@ -126,6 +127,24 @@ def _searched(points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.uin
             clear[words] = found[best] - plain
     most = max(clear.values(), default=0.0)
     return ", or with ".join(words for words, gain in clear.items() if gain > most - CLEAR / 2), most
+
+
+def _dark(
+    points: Mapping[str, _Points], sample: Mapping[str, NDArray[np.uint8]], scales: _Points, shifts: _Points
+) -> list[float]:
+    """Mean darkness under the dots after each scale (S,) and shift (S, 2) px; 0 where too many leave their image."""
+    means, inside = [], []
+    for image, own in points.items():
+        picture = sample[image]
+        places = np.round(own * scales[:, None, None] + shifts[:, None]).astype(np.int64)  # (S, N, 2)
+        held: NDArray[np.bool_] = ((places >= 0) & (places < picture.shape[:2])).all(axis=-1)
+        y, x = np.where(held[..., None], places, 0).transpose(2, 0, 1)
+        number = held.sum(axis=1)
+        total = np.where(held, darkness(picture)[y, x], 0).sum(axis=1, dtype=np.float64)
+        means.append(np.where(number > 0, total / np.maximum(number, 1), np.nan))
+        inside.append(number / len(own))
+    enough = np.mean(inside, axis=0) > INSIDE
+    return [_mean(own) if one else 0.0 for own, one in zip(np.transpose(means), enough.tolist(), strict=True)]
 
 
 def _column(candidates: Candidates, file: str, names: Names) -> Sequence[str]:
