@@ -137,7 +137,7 @@ def _dark(
     for image, own in points.items():
         picture = sample[image]
         places = np.round(own * scales[:, None, None] + shifts[:, None]).astype(np.int64)  # (S, N, 2)
-        held: NDArray[np.bool_] = ((places >= 0) & (places < picture.shape[:2])).all(axis=-1)
+        held = np.all((places >= 0) & (places < picture.shape[:2]), axis=-1)
         y, x = np.where(held[..., None], places, 0).transpose(2, 0, 1)
         number = held.sum(axis=1)
         total = np.where(held, darkness(picture)[y, x], 0).sum(axis=1, dtype=np.float64)
