@@ -29,8 +29,11 @@ _AGAINST = frozenset(
     ("auto", "automatic", "pred", "preds", "prediction", "predictions", "predicted", "result", "results", "output",
      "outputs", "old", "backup", "bak", "copy", "tmp", "temp", "draft", "raw", "stardist", "cellpose", "detection",
      "detections", "model", "test", "unchecked", "uncorrected", "initial", "wrong", "archive", "deprecated", "meta",
-     "metadata", "info", "log")
+     "metadata", "info", "log", "submission", "submissions", "template", "dummy")
 )  # fmt: skip
+_NO_TRUTH = frozenset(
+    ("pred", "preds", "prediction", "predictions", "predicted", "submission", "submissions", "template", "dummy")
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +125,11 @@ def standing(name: str) -> int:
     found = [words(part) for part in PurePosixPath(name).parts]
     against = sum(bool(one & _AGAINST) for one in found)
     return -against if against else int(any(one & _FOR for one in found))
+
+
+def is_no_truth(name: str) -> bool:
+    """Whether a name says that a file holds what a model found, or nothing but its form (``sample_submission``)."""
+    return bool(words(PurePosixPath(name).stem) & _NO_TRUTH)
 
 
 def _qupaths(one: str, other: str) -> bool:

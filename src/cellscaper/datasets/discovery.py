@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from cellscaper.datasets import missing, pairing, pictures
 from cellscaper.datasets.candidates import ENDINGS as CELLS
-from cellscaper.datasets.candidates import Candidates, preferred
+from cellscaper.datasets.candidates import Candidates, is_no_truth, preferred
 from cellscaper.datasets.competition import brief, competed, folder_of, series
 from cellscaper.datasets.folder_files import FolderFiles, has_place
 from cellscaper.datasets.identity import Names
@@ -124,6 +124,10 @@ def _shared(
         matched = {one for text in called if len(hit := names.find(text)) == 1 for one in hit}
         if matched:
             found[name] = matched, column
+    truth = [name for name in found if not is_no_truth(name)]
+    for name in [name for name in found if truth and name not in truth]:
+        reasons[name] = f"it holds no cells that people marked, by its name, and {truth[0]} may"
+        del found[name]
     chosen: dict[str, tuple[set[str], str | None]] = {}
     for name, (matched, column) in sorted(found.items(), key=lambda item: -len(item[1][0])):
         rival = next((one for one, (own, _) in chosen.items() if own & matched), None)

@@ -238,3 +238,14 @@ def test_only_a_pattern_with_a_file_for_all_images_is_offered(world, tmp_path):
     assert "3 images have two such files, and they differ; remove one of the two files of each of them" in fault
     assert "or name --dots '{stem}.csv'" in fault and "more/{stem}" not in fault
     assert world.right(world.check(tmp_path / "d", "--dots", "{stem}.csv"))
+
+
+def test_a_file_of_dummies_gives_no_image_its_cells(world, tmp_path):
+    folder = tmp_path / "d"
+    world.save(folder)
+    rows = [f"s_{i:02d},{x},{y},{c}" for i in range(world.n - 1) for y, x, c in world.cells(i)]
+    (folder / "cells.csv").write_text("\n".join(["image,x,y,class", *rows]))
+    dummies = [f"s_{i:02d},1,1,tumor" for i in range(world.n)]
+    (folder / "sample_submission.csv").write_text("\n".join(["image,x,y,class", *dummies]))
+    fault = world.check(folder).fault
+    assert "1 image" in fault and "s_05.png" in fault

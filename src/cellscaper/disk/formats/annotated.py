@@ -12,6 +12,7 @@ from cellscaper.disk.formats.counted import are, counted
 from cellscaper.disk.formats.facts import number
 
 WITHOUT_PLACE = "cells without a place"  # NaN, null
+_IN_CELLS = ("Subcellular spot", "Subcellular cluster")  # QuPath's classes of these objects
 SCALES = (0.02, 20)  # µm a pixel of microscopes
 
 
@@ -97,6 +98,9 @@ class Gathered:
         """Add one cell, or leave it out if it has no place (NaN, null); ValueError if a coordinate is no number."""
         if nowhere(y) or nowhere(x):
             self.leave(WITHOUT_PLACE, f"entry {entry}")
+            return
+        if isinstance(name, str) and name.startswith(_IN_CELLS):
+            self.leave("spots and clusters inside cells (QuPath's subcellular objects)", f"entry {entry}")
             return
         place = number(y, "y"), number(x, "x")
         if isinstance(name, dict | list):

@@ -8,7 +8,7 @@ import numpy as np
 from cellscaper.disk.formats import outlines
 from cellscaper.disk.formats.annotated import Gathered
 from cellscaper.disk.formats.class_names import UNCLASSIFIED, tidy
-from cellscaper.disk.formats.facts import number
+from cellscaper.disk.formats.facts import LARGEST, number
 from cellscaper.disk.formats.reading import found
 
 _CORRELATED = 0.99  # of the first and third number of boxes: they are corners, not a corner and a width
@@ -36,7 +36,12 @@ def read_coco(data: Any) -> Gathered:
     corners = _by_corners(data["annotations"], images)
     if corners:
         out.notes.append("the boxes are corners (x1, y1, x2, y2), not width and height: their centres are taken")
+    large = _regions(data["annotations"], corners)
+    if large:
+        out.left["regions around cells"] += len(large)
     for i, one in enumerate(data["annotations"]):
+        if i in large:
+            continue
         try:
             if not isinstance(one, dict):
                 raise ValueError(f"it is {found(one)}, expected an object")
@@ -83,8 +88,9 @@ def _size(image: Any) -> tuple[int, int] | None:
 
 def _place(annotation: Any, corners: bool) -> tuple[Any, Any] | None:
     """y, x of a cell; None for an annotation without a place, and for a box or outline without area."""
-    if annotation.get("keypoints"):
-        x, y = annotation["keypoints"][:2]
+    keypoints = annotation.get("keypoints")
+    if keypoints and not (len(keypoints) > 2 and keypoints[2] == 0):  # 0: not labelled
+        x, y = keypoints[:2]
         return y, x
     if annotation.get("bbox"):
         x, y, width, height = (number(float(value), "bbox") for value in annotation["bbox"])
@@ -100,6 +106,32 @@ def _place(annotation: Any, corners: bool) -> tuple[Any, Any] | None:
             largest = max(shapes, key=lambda one: one.area)
             return largest.y, largest.x
     return None
+
+
+def _regions(annotations: Sequence[Any], corners: bool) -> set[int]:
+    """The numbers of the annotations whose boxes are regions of tissue."""
+    boxed = {i: box for i, one in enumerate(annotations) if (box := _box(one, corners)) is not None}
+    boxes = np.array(list(boxed.values()), np.float64).reshape(-1, 4)
+    if not corners:
+        boxes[:, 2:] += boxes[:, :2]
+    numbers = list(boxed)
+    images = [str(annotations[i].get("image_id")) for i in numbers]
+    return {numbers[k] for k in outlines.of_each_image(images, lambda own: outlines.region_boxes(boxes[own]))}
+
+
+def _box(annotation: Any, corners: bool) -> list[float] | None:
+    """Four numbers of a box; those of a point for an annotation of a keypoint. None if it has neither."""
+    if not isinstance(annotation, dict):
+        return None
+    keypoints = annotation.get("keypoints")
+    if isinstance(keypoints, list) and keypoints and keypoints[2:3] != [0]:
+        box: Any = [*keypoints[:2], *(keypoints[:2] if corners else (0, 0))]
+    else:
+        box = annotation.get("bbox")
+    if not isinstance(box, list) or len(box) != 4:
+        return None
+    plain = all(isinstance(value, int | float) and abs(value) < LARGEST for value in box)
+    return box if plain else None
 
 
 def _by_corners(annotations: Sequence[Any], images: dict[Any, Any]) -> bool:

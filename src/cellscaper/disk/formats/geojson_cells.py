@@ -4,24 +4,25 @@ Tiles, TMA cores, parents and regions around cells are no cells. A class is the 
 property that names few classes for many cells. Files of cellscaper itself are read strictly (``add_features``).
 """
 
-import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cellscaper.disk.formats import outlines
 from cellscaper.disk.formats.annotated import Gathered, nowhere
-from cellscaper.disk.formats.class_names import UNCLASSIFIED, is_object_number, tidy
+from cellscaper.disk.formats.class_members import (
+    CLASS_KEYS,
+    class_member,
+    class_name,
+    object_in,
+    other_members,
+    plain_key,
+)
+from cellscaper.disk.formats.class_names import UNCLASSIFIED
 from cellscaper.disk.formats.facts import Cells
 from cellscaper.disk.formats.outlines import Shape
 from cellscaper.disk.formats.reading import found
 
-CLASS_KEYS = (  # members that may hold the class, in small letters without signs, the surest first
-    "classification", "class", "classname", "classlabel", "celltype", "celltypename", "cellclass", "pathclass",
-    "phenotype", "nucleustype", "category", "categoryname", "prediction", "predictedclass", "predclass", "type",
-    "label", "group", "cluster", "subtype", "annotation", "name", "title",
-)  # fmt: skip
 _NO_CELLS = {  # QuPath's other objects, in small letters without signs
     "tile": "tiles", "pathtileobject": "tiles", "tmacore": "TMA cores", "tmacoreobject": "TMA cores",
     "root": "root objects", "pathrootobject": "root objects",
@@ -85,7 +86,7 @@ def read_features(listed: list[Any]) -> Gathered:
     if apart:
         out.notes.append(f"{several} features have several parts far from each other: each part is a cell")
     if key not in (None, "classification"):
-        others = _other_members(key, [one.properties for one in read])
+        others = other_members(key, [one.properties for one in read])
         shown = (
             f"; it could be {' or '.join(map(repr, others[:3]))}: name the right one 'classification'" if others else ""
         )
@@ -103,97 +104,17 @@ def read_features(listed: list[Any]) -> Gathered:
     return out
 
 
-def class_member(objects: Sequence[dict[str, object]]) -> str | None:
-    """The member that holds the class: few names for many objects. None if no member does."""
-    best: tuple[tuple[bool, int], str] | None = None
-    places: dict[str, list[Any]] = {}
-    for one in objects:
-        for key, value in one.items():
-            places.setdefault(key, []).append(value)
-    for key, values in places.items():
-        plain = "".join(sign for sign in key.lower() if sign.isalnum())
-        if plain not in CLASS_KEYS:
-            continue
-        names = [_plain_name(value) for value in values]
-        known = Counter(name for name in names if name is not None)
-        if not known or (key != "classification" and is_object_number(known.elements())):
-            continue
-        if key == "classification":
-            return key
-        rank = len(known) > 1 and sum(known.values()) * 2 >= len(objects), -CLASS_KEYS.index(plain)
-        if best is None or rank > best[0]:
-            best = rank, key
-    return best[1] if best else None
-
-
-def _other_members(chosen: str, objects: Sequence[dict[str, object]]) -> list[str]:
-    """Members that could hold the class, too, since their few names group the objects in another way."""
-    found = []
-    for key in dict.fromkeys(key for one in objects for key in one):
-        if key == chosen or "".join(sign for sign in key.lower() if sign.isalnum()) not in CLASS_KEYS:
-            continue
-        pairs = [(_plain_name(one.get(chosen)), _plain_name(one.get(key))) for one in objects]
-        known = Counter(name for _, name in pairs if name is not None)
-        if (
-            len(known) > 1
-            and not is_object_number(known.elements())
-            and len(set(pairs)) > len({one for one, _ in pairs})
-        ):
-            found.append(key)
-    return found
-
-
-def class_name(value: Any) -> str:
-    """The name in a classification: an object with name or names, a text (also of JSON), a number, or nothing."""
-    value = _object(value)
-    if value is None or value == {} or value == []:
-        return UNCLASSIFIED
-    if isinstance(value, dict):
-        small = {str(key).lower(): one for key, one in value.items()}
-        for key in ("name", "names", "class", "label", "value"):
-            if small.get(key) not in (None, "", []):
-                return class_name(small[key])
-        if set(small) & {"name", "names", "class", "label", "color", "colour", "colorrgb"}:
-            return UNCLASSIFIED
-        raise ValueError(f"the classification is {found(value)}, expected its name")
-    if isinstance(value, list):
-        if not all(isinstance(one, str) for one in value):
-            raise ValueError(f"the classification is {found(value)}, expected names")
-        return tidy(": ".join(one.strip() for one in value))  # QuPath's derived classes
-    return tidy(value)
-
-
-def _plain_name(value: Any) -> str | None:
-    """The name in a value that may be a class; None for anything else, and for no class."""
-    if isinstance(value, bool | float) and value != value // 1:
-        return None
-    try:
-        name = class_name(value)
-    except (ValueError, RecursionError):
-        return None
-    return None if name == UNCLASSIFIED else name
-
-
-def _object(value: Any) -> Any:
-    """The value of a text that holds JSON (GeoPandas writes objects so); anything else itself."""
-    if isinstance(value, str) and value.strip()[:1] in ("{", "["):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return value
-
-
 def _feature(number: int, feature: Any, out: Gathered) -> _Feature | None:
     """A feature with a shape; None for one that is left out, which is counted."""
-    feature = _object(feature)
+    feature = object_in(feature)
     if not isinstance(feature, dict):
         raise ValueError(f"it is {found(feature)}, expected an object with geometry and properties")
-    properties = _object(feature.get("properties"))
+    properties = object_in(feature.get("properties"))
     if properties is None:
         properties = {}
     if not isinstance(properties, dict):
         raise ValueError(f"properties are {found(properties)}, expected an object")
+    properties = _flat(properties)
     kind = properties.get("objectType") or properties.get("object_type") or feature.get("id")
     plain = "".join(sign for sign in str(kind).lower() if sign.isalnum())
     if plain in _NO_CELLS:
@@ -201,7 +122,7 @@ def _feature(number: int, feature: Any, out: Gathered) -> _Feature | None:
         return None
     if "geometry" not in feature:
         raise ValueError(f"it has no member geometry, only {', '.join(map(str, list(feature)[:5])) or 'nothing'}")
-    geometry = _with_places(_object(feature["geometry"]), out, number)
+    geometry = _with_places(object_in(feature["geometry"]), out, number)
     if geometry is None:
         return None
     shapes = _shapes(geometry)
@@ -215,6 +136,15 @@ def _feature(number: int, feature: Any, out: Gathered) -> _Feature | None:
     return _Feature(
         number, plain if plain in (*_CELLS, "annotation", "pathannotationobject") else "", properties, shapes
     )
+
+
+def _flat(properties: dict[str, Any]) -> dict[str, Any]:
+    """Properties with the members of the objects among them (``attributes``, ``metadata``), but those of classes."""
+    flat = dict(properties)
+    for key, value in properties.items():
+        if isinstance(value, dict) and plain_key(key) not in (*CLASS_KEYS, "measurements"):
+            flat = {**value, **flat}
+    return flat
 
 
 def _with_places(geometry: Any, out: Gathered, number: int) -> Any:

@@ -1,11 +1,12 @@
 """Centres of outlines: cells in several parts, shapes of several cells, crossing borders, regions around cells."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from cellscaper.disk.formats.facts import LARGEST
 from cellscaper.disk.formats.reading import found
@@ -14,6 +15,7 @@ FLAT = "outlines without area"  # why they are left out
 SPREAD = 3.5  # parts that reach over this many diameters of the largest part are cells of their own
 FRAGMENT = 0.2  # share of the largest part's area below which a near part is a fragment
 REGION = 25.0  # an outline of this many median areas is a region, and from REGION / 5 on if it holds three cells
+WIDE = 2.0  # among points an outline is a region whose diameter is this many times the distance of points
 _LINES = 64  # scan lines for the area inside a border that crosses itself
 
 
@@ -97,19 +99,55 @@ def spread(parts: Sequence[Shape]) -> float:
 def regions(shapes: Sequence[Shape]) -> set[int]:
     """Numbers of the outlines that are regions of tissue, not cells: far larger than the others, or around cells."""
     areas = np.array([shape.area for shape in shapes])
+    centres = np.array([[shape.x, shape.y] for shape in shapes]).reshape(-1, 2)
+    return _regions(areas, centres, lambda i: _held(shapes[i], centres, i))
+
+
+def region_boxes(boxes: NDArray[np.float64]) -> set[int]:
+    """The same of boxes (N, 4) left, top, right, bottom px; a box without area is a point."""
+    areas = np.abs((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
+
+    def held(i: int) -> int:
+        return int(((centres > low[i]) & (centres < high[i])).all(axis=1).sum()) - 1
+
+    return _regions(areas, centres, held)
+
+
+def of_each_image(images: Sequence[Hashable], regions_of: Callable[[list[int]], set[int]]) -> set[int]:
+    """Regions found image by image: ``regions_of`` numbers of entries gives places in their list."""
+    groups: dict[Hashable, list[int]] = {}
+    for number, image in enumerate(images):
+        groups.setdefault(image, []).append(number)
+    return {own[k] for own in groups.values() for k in regions_of(own)}
+
+
+def _regions(areas: NDArray[np.float64], centres: NDArray[np.float64], held: Callable[[int], int]) -> set[int]:
+    """``held``: the number of other centres in an outline. Areas of points are 0."""
     outlines = np.flatnonzero(areas > 0)
-    if len(shapes) < 4 or not len(outlines):
+    if len(areas) < 4 or not len(outlines):
         return set()
-    centres = np.array([[shape.x, shape.y] for shape in shapes])
-    usual = float(np.median(areas[outlines])) if len(outlines) * 2 >= len(shapes) else 0.0
+    few = len(outlines) * 2 < len(areas)  # among points
+    usual = 0.0 if few else float(np.median(areas[outlines]))
     large = [int(i) for i in outlines if areas[i] >= REGION / 5 * usual]
-    if len(large) == len(shapes):
+    if len(large) == len(areas):
         return set()
+    between = _between(centres[areas == 0]) if few else np.inf
     return {
         i
         for i in large
-        if (usual and len(outlines) >= 8 and areas[i] >= REGION * usual) or _held(shapes[i], centres, i) >= 3
+        if (usual and len(outlines) >= 8 and areas[i] >= REGION * usual)
+        or np.sqrt(areas[i] * 4 / np.pi) > WIDE * between
+        or held(i) >= 3
     }
+
+
+def _between(points: NDArray[np.float64]) -> float:
+    """The median distance of points to the nearest other; infinite for too few to say."""
+    if len(points) < 20:
+        return float("inf")
+    return float(np.median(cKDTree(points).query(points, k=2)[0][:, 1]))
 
 
 def inside(corners: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.bool_]:

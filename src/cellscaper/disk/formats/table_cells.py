@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from cellscaper.disk.formats.annotated import Annotated, Gathered
 from cellscaper.disk.formats.class_names import UNCLASSIFIED, tidy
 from cellscaper.disk.formats.counted import counted
 from cellscaper.disk.formats.facts import LARGEST
-from cellscaper.disk.formats.outlines import FLAT
+from cellscaper.disk.formats.outlines import FLAT, of_each_image, region_boxes
 from cellscaper.disk.formats.table_columns import NO_CELLS
 from cellscaper.disk.formats.text_table import Lines, comma_number_in, line_of, number_in, short, split_lines
 from cellscaper.errors import CellscaperError
@@ -52,6 +54,8 @@ def read_table(text: str, form: TableForm, file: Path | str) -> Annotated:
     lines = split_lines(text, file, form.separator)
     table = rows_of(lines, form, file)
     out = Gathered()
+    cells: list[tuple[float, float, str, int, str | None]] = []
+    boxes: list[tuple[float, float]] = []  # height, width
     for n, row in table.rows:
         place = f"{file}:{n}"
         if len(row) != table.width:
@@ -63,12 +67,30 @@ def read_table(text: str, form: TableForm, file: Path | str) -> Annotated:
         if any(tidy(fields[field]) == UNCLASSIFIED for field in BOXES if field in fields):
             out.leave("lines without a place", f"line {n}")
             continue
-        y, x, area = *(_middle(fields, axis, place) for axis in PLACES), _area(fields, place)
-        if area == 0:
+        y, x, box = *(_middle(fields, axis, place) for axis in PLACES), _box(fields, place)
+        if box is not None and not box[0] * box[1]:
             out.leave(FLAT, f"line {n}")
             continue
-        out.add(y, x, fields.get("class", UNCLASSIFIED), n, fields.get("image"))
+        cells.append((y, x, fields.get("class", UNCLASSIFIED), n, fields.get("image")))
+        if box is not None:
+            boxes.append(box)
+    large = _regions(cells, boxes) if boxes else set()
+    for k, cell in enumerate(cells):
+        if k in large:
+            out.leave("regions around cells", f"line {cell[3]}")
+        else:
+            out.add(*cell)
     return out.done()
+
+
+def _regions(
+    cells: Sequence[tuple[float, float, str, int, str | None]], boxes: Sequence[tuple[float, float]]
+) -> set[int]:
+    """Places in the list of cells of those that are regions of tissue by their boxes (height, width)."""
+    centres = np.array([cell[1::-1] for cell in cells])
+    half = np.array(boxes)[:, ::-1] / 2
+    corners = np.concatenate([centres - half, centres + half], axis=1)
+    return of_each_image([cell[4] for cell in cells], lambda own: region_boxes(corners[own]))
 
 
 def _uneven(row: list[str], shown: str, table: Rows, form: TableForm) -> str:
@@ -160,8 +182,8 @@ def _middle(fields: Mapping[str, str], axis: str, place: str) -> float:
     return first + number(fields[side], side, place) / 2 if side in fields else first
 
 
-def _area(fields: Mapping[str, str], place: str) -> float | None:
-    """The area of a box; None for a point."""
+def _box(fields: Mapping[str, str], place: str) -> tuple[float, float] | None:
+    """Height and width of a box; None for a point."""
     if "y_end" in fields and "x_end" in fields:
         height, width = (
             number(fields[f"{axis}_end"], axis, place) - number(fields[axis], axis, place) for axis in "yx"
@@ -170,7 +192,7 @@ def _area(fields: Mapping[str, str], place: str) -> float | None:
         height, width = (number(fields[field], field, place) for field in ("box_height", "box_width"))
     else:
         return None
-    return height * width
+    return height, width
 
 
 def _plain(text: str) -> str:

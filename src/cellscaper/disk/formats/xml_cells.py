@@ -32,7 +32,9 @@ def read_xml(text: str) -> Gathered:
     out = Gathered()
     cells = read(root, out)
     out.scale = _scale(root)
-    large = outlines.regions([shape for shape, _, _ in cells]) if root.tag != "annotations" else set()
+    large = outlines.of_each_image(
+        [image for _, _, image in cells], lambda own: outlines.regions([cells[k][0] for k in own])
+    )
     if large:
         out.left["regions around cells"] += len(large)
     for number, (shape, name, image) in enumerate(cells):
@@ -57,13 +59,30 @@ def _scale(root: Element) -> SaidScale | None:
 def _aperio(root: Element, out: Gathered) -> list[_Cell]:
     found: list[_Cell] = []
     for annotation in root.iter("Annotation"):
+        name = annotation.get("Name") or _attribute(annotation)
         for region in annotation.iter("Region"):
             if region.get("NegativeROA") == "1":
                 out.left["holes"] += 1
                 continue
             corners = [[_number(one, "X"), _number(one, "Y")] for one in region.iter("Vertex")]
-            _add(found, out, corners, region.get("Text") or annotation.get("Name"))
+            if len(corners) == 2 and region.get("Type") in ("1", "2"):  # corners of a rectangle, or around an ellipse
+                corners = _box(*corners[0], *corners[1])
+            _add(found, out, corners, region.get("Text") or name)
     return found
+
+
+def _attribute(annotation: Element) -> str | None:
+    """The class that a layer of ImageScope has as attribute: its name (MoNuSAC), or the value of the Description."""
+    for one in annotation.findall("Attributes/Attribute"):
+        name = one.get("Name", "").strip()
+        told = one.get("Value", "").strip() if name.lower() in ("description", "class", "label", "") else name
+        if told:
+            return told
+    return None
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> list[list[float]]:
+    return [[left, top], [right, top], [right, bottom], [left, bottom]]
 
 
 def _asap(root: Element, out: Gathered) -> list[_Cell]:
@@ -94,8 +113,8 @@ def _cvat(root: Element, out: Gathered) -> list[_Cell]:
             elif one.tag == "polygon":
                 _add(found, out, _places(one.get("points", "")), label, name)
             elif one.tag == "box":
-                left, top, right, bottom = (_number(one, key) for key in ("xtl", "ytl", "xbr", "ybr"))
-                _add(found, out, [[left, top], [right, top], [right, bottom], [left, bottom]], label, name)
+                box = _box(*(_number(one, key) for key in ("xtl", "ytl", "xbr", "ybr")))
+                _add(found, out, box, label, name)
             elif one.tag == "ellipse":
                 found.append((outlines.point([_number(one, "cx"), _number(one, "cy")]), label, name))
             elif label is not None:
@@ -109,9 +128,8 @@ def _voc(root: Element, out: Gathered) -> list[_Cell]:
     if file := root.findtext("filename", "").strip():
         out.sizes[file] = (int(size[0]), int(size[1])) if all(one.isdecimal() and int(one) for one in size) else None
     for one in root.iter("object"):
-        box = [_text(one, f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
-        left, top, right, bottom = box
-        _add(found, out, [[left, top], [right, top], [right, bottom], [left, bottom]], one.findtext("name"))
+        box = _box(*(_text(one, f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")))
+        _add(found, out, box, one.findtext("name"))
     return found
 
 
