@@ -38,10 +38,10 @@ _NO_TRUTH = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """points (N, 2) as written, number of classes, names of images in the file (empty if it names none)."""
+    """points (N, 2) as written, the class of each, names of images in the file (empty if it names none)."""
 
     points: NDArray[np.float64]
-    classes: int
+    names: list[str]
     images: tuple[str, ...]
 
 
@@ -115,9 +115,19 @@ def preferred(
     if a != b and not _qupaths(*named):
         return (-1 if a > b else 1), "by their names"
     if pairs and all(_same(x.points, y.points) for x, y in pairs):
-        classes = [sum(pair[k].classes for pair in pairs) for k in (0, 1)]
-        return (1 if classes[1] > classes[0] else -1), SAME_CELLS
+        both = {(a, b) for x, y in pairs for a, b in _classes_of_both(x, y)}
+        first, second = ({pair[k] for pair in both} for k in (0, 1))
+        if len(both) == max(len(first), len(second)):  # the same groups, or one has them in parts
+            return (1 if len(second) > len(first) else -1), SAME_CELLS
     return 0, ""
+
+
+def _classes_of_both(one: Contents, other: Contents) -> set[tuple[str, str]]:
+    """The classes that cells at the same places have in one file and in the other."""
+    if not len(one.points):
+        return set()
+    _, index = cKDTree(one.points).query(other.points, p=np.inf)
+    return {(one.names[i], name) for i, name in zip(index.tolist(), other.names, strict=True)}
 
 
 def standing(name: str) -> int:
@@ -158,14 +168,14 @@ def _contents(path: Path) -> Contents:
     if form != "table":
         found = read_annotated(path, form)
         images = tuple(dict.fromkeys((*found.sizes, *(found.images or ())))) if found.images is not None else ()
-        return Contents(found.points, len(set(found.names)), images)
+        return Contents(found.points, found.names, images)
     text = read_text(path)
     lines = split_lines(text, path)
     if not lines.rows:
-        return Contents(np.zeros((0, 2)), 0, ())
+        return Contents(np.zeros((0, 2)), [], ())
     table = find_form({path: lines}, {}).form
     found = read_table(text, TableForm(table.columns, table.separator, table.header), path)
-    return Contents(found.points, len(set(found.names)), ())
+    return Contents(found.points, found.names, ())
 
 
 def _header(path: Path) -> tuple[list[str], list[list[str]]]:

@@ -249,3 +249,17 @@ def test_a_file_of_dummies_gives_no_image_its_cells(world, tmp_path):
     (folder / "sample_submission.csv").write_text("\n".join(["image,x,y,class", *dummies]))
     fault = world.check(folder).fault
     assert "1 image" in fault and "s_05.png" in fault
+
+
+@pytest.mark.parametrize(
+    ("other", "right"), [(lambda k, c: c, True), (lambda k, c: "cell", True), (lambda k, c: ("tumor", c)[k % 2], False)]
+)
+def test_two_files_with_the_same_places_agree_on_the_classes_or_are_a_question(world, tmp_path, other, right):
+    folder = tmp_path / "d"
+    world.save(folder)
+    for i in range(world.n):
+        world.table(folder / f"reader_a/s_{i:02d}.csv", i)
+        cells = [(y, x, other(k, c)) for k, (y, x, c) in enumerate(world.cells(i))]
+        world.table(folder / f"reader_b/s_{i:02d}.csv", i, cells=cells)
+    result = world.check(folder)
+    assert world.right(result) if right else "name one with --dots" in result.fault and "reader_b" in result.fault
