@@ -28,12 +28,14 @@ _FOR = frozenset(
 _AGAINST = frozenset(
     ("auto", "automatic", "pred", "preds", "prediction", "predictions", "predicted", "result", "results", "output",
      "outputs", "old", "backup", "bak", "copy", "tmp", "temp", "draft", "raw", "stardist", "cellpose", "detection",
-     "detections", "model", "test", "unchecked", "uncorrected", "initial", "wrong", "archive", "deprecated", "meta",
-     "metadata", "info", "log", "submission", "submissions", "template", "dummy")
+     "detections", "model", "unchecked", "uncorrected", "initial", "wrong", "archive", "deprecated", "meta",
+     "metadata", "info", "log", "submission", "submissions", "template", "dummy",
+     "example", "examples")
 )  # fmt: skip
 _NO_TRUTH = frozenset(
-    ("pred", "preds", "prediction", "predictions", "predicted", "submission", "submissions", "template", "dummy")
-)
+    ("pred", "preds", "prediction", "predictions", "predicted", "submission", "submissions", "template", "dummy",
+     "example", "examples")
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,8 +67,10 @@ def composed(text: str) -> str:
 
 
 def stem(image: str) -> str:
-    """The file name of an image without its last suffix."""
-    return PurePosixPath(image).stem
+    """The file name of an image without its last suffix, and without the ``.ome`` before it."""
+    name = PurePosixPath(image).stem
+    ome = PurePosixPath(image).suffix.lower() in (".tif", ".tiff") and name.lower().endswith(".ome")
+    return name[:-4] if ome and len(name) > 4 else name
 
 
 def filled(pattern: str, image: str) -> str:
@@ -79,7 +81,7 @@ def filled(pattern: str, image: str) -> str:
     def value(place: re.Match[str]) -> str:
         key = place[1]
         if key in ("stem", "name"):
-            return path.stem if key == "stem" else path.name
+            return stem(image) if key == "stem" else path.name
         return folders[int(key) - 1] if 0 < int(key) <= len(folders) else place[0]
 
     return _PLACE.sub(value, pattern)

@@ -1,9 +1,10 @@
 """Images by name: with and without folder and ending, in letters composed or not."""
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from cellscaper.datasets.folder_files import composed
+from cellscaper.datasets.folder_files import composed, stem
 
 MOST = 8  # folders of a path that may stand before a name
 _ENDINGS = frozenset(
@@ -20,7 +21,7 @@ def first_few(names: Sequence[str], most: int = 3) -> str:
 
 def image_ids(images: Sequence[str]) -> dict[str, str]:
     """A short name for each image: its stem where this is its alone, else its path without, or with, the suffix."""
-    forms = [[PurePosixPath(one).stem, one.removesuffix(PurePosixPath(one).suffix), one] for one in images]
+    forms = [[stem(one), one.removesuffix(PurePosixPath(one).suffix), one] for one in images]
     counts: dict[str, int] = {}
     for row in forms:
         for form in dict.fromkeys(row):
@@ -35,9 +36,13 @@ class Names:
         self.images = list(images)
         self._known: dict[str, list[str]] = {}
         self._small: dict[str, list[str]] = {}
+        self._folders: dict[str, dict[str, list[str]]] = {}
         for image in images:
+            for folder in PurePosixPath(image).parents:
+                self._folders.setdefault(folder.name, {}).setdefault(str(folder), []).append(image)
             for tail in _tails(image):
-                for form in dict.fromkeys((tail, tail.removesuffix(PurePosixPath(tail).suffix))):
+                whole = tail.removesuffix(PurePosixPath(tail).name)
+                for form in dict.fromkeys((tail, tail.removesuffix(PurePosixPath(tail).suffix), whole + stem(tail))):
                     self._known.setdefault(form, []).append(image)
                     self._small.setdefault(form.casefold(), []).append(image)
 
@@ -47,7 +52,8 @@ class Names:
         if not text:
             return []
         for known, form in ((self._known, text), (self._small, text.casefold())):
-            for one in dict.fromkeys((form, form.partition(" - ")[0], _before_label(form))):
+            number = form.partition(".")[0] if re.fullmatch(r"\d+\.0+", form) else form  # 1.0, as pandas writes 1
+            for one in dict.fromkeys((form, form.partition(" - ")[0], _before_label(form), number)):
                 for tail in _tails(one):
                     found = known.get(tail)
                     if found is None and (ending := PurePosixPath(tail).suffix).lower() in _ENDINGS:
@@ -55,6 +61,13 @@ class Names:
                     if found:
                         return [text] if text in found else list(dict.fromkeys(found))
         return []
+
+    def in_folder(self, entry: str) -> list[str]:
+        """The images in the only folder of a name, at any depth: of a patient, a slide; none for no or two folders."""
+        text = composed(entry).strip().strip("'\"").strip().replace("\\", "/").strip("/")
+        named = self._folders.get(text.rsplit("/", 1)[-1], {}) if text else {}
+        fit = [images for folder, images in named.items() if f"/{folder}".endswith(f"/{text}")]
+        return fit[0] if len(fit) == 1 else []
 
 
 def _before_label(text: str) -> str:

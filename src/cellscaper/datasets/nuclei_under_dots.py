@@ -60,5 +60,7 @@ def radius(profiles: Sequence[NDArray[np.float64]]) -> float | None:
         return None
     half = float(mean[lightest]) + contrast / 2
     below = int(np.flatnonzero(mean < half)[0])
+    if below == 0:
+        return None  # the darkest ring is not at the dots
     before = mean[below - 1]
     return float(below - 1 + (before - half) / max(float(before - mean[below]), 1e-9))

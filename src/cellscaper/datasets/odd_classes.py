@@ -50,7 +50,7 @@ def odd(names: Mapping[str, Counter[str]], files: Mapping[str, str]) -> str | No
         if sum(held[image][name] for name in alone) >= HALF * sum(held[image].values())
     ] or _shifted(held)
     if not found or len(found) > max(1, RARE * len(held)):
-        return None
+        return _two_kinds(held, files)
     usual = sorted({name for image, own in names.items() if image in held and image not in found for name in own
                     if not means_nothing(name)})  # fmt: skip
     first = found[0]
@@ -60,6 +60,28 @@ def odd(names: Mapping[str, Counter[str]], files: Mapping[str, str]) -> str | No
     return (
         f"{files[first]}{more} {'has' if len(found) == 1 else 'have'} the classes {first_few(own_names)} for {first}, "
         f"the other {others} {first_few(usual)}: are they the same classes under other names? Then correct the file"
+    )
+
+
+def _two_kinds(held: Mapping[str, Counter[str]], files: Mapping[str, str]) -> str | None:
+    """The sentence about files with numbers as classes beside files with names, or that count from two numbers on."""
+    numbers = [image for image, own in held.items() if all(name.isdecimal() for name in own)]
+    named = [image for image, own in held.items() if not any(name.isdecimal() for name in own)]
+    if numbers and named:
+        return (
+            f"{counted(len(numbers), 'images')} have numbers as classes, first {files[numbers[0]]}, and "
+            f"{len(named)} names, first {files[named[0]]}: are they the same classes? --classes can give them one name"
+        )
+    known = sorted({int(name) for image in numbers for name in held[image]})
+    if named or len(known) < 4:  # 0, 1, 2 and 1, 2, 3
+        return None
+    low, high = ([image for image in numbers if str(end) in held[image]] for end in (known[0], known[-1]))
+    if set(low) & set(high) or len(low) + len(high) < len(held):
+        return None
+    return (
+        f"no image has the classes {known[0]} and {known[-1]} both: {len(low)} have {known[0]}, first {files[low[0]]}, "
+        f"the other {len(high)} {known[-1]}, first {files[high[0]]}: do their numbers begin at {known[0]} and at "
+        f"{known[1]} for the same classes? Then correct the files"
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from cellscaper.datasets.folder_files import escaped, filled
+from cellscaper.datasets.folder_files import escaped, filled, stem
 
 _MOST = 60  # images of one name in many folders, beyond which only near files are looked at
 
@@ -29,7 +29,7 @@ def pairs(images: Sequence[str], files: Sequence[str]) -> list[Pair]:
     by_stem: dict[str, list[str]] = {}
     alone = Counter(str(PurePosixPath(image).parent) for image in images)
     for image in images:
-        by_stem.setdefault(PurePosixPath(image).stem, []).append(image)
+        by_stem.setdefault(stem(image), []).append(image)
     single = sum(number == 1 for number in alone.values()) >= 0.9 * len(alone)  # a folder for each image
     by_folder = {str(PurePosixPath(image).parent): image for image in images}
     found = []
@@ -55,8 +55,8 @@ def _named(file: str, by_stem: Mapping[str, list[str]]) -> list[Pair]:
                 break
     if spans:
         _, start, stop = max(spans)
-        stem, before, behind = name[start:stop], name[:start], name[stop:]
-        near = _near(file, by_stem[stem])
+        before, behind = name[:start], name[stop:]
+        near = _near(file, by_stem[name[start:stop]])
         made = [_pair(image, path, before, behind) for image in near]
         return [one for one in made if one is not None]
     for part in reversed(path.parts[:-1]):
@@ -82,7 +82,7 @@ def _pair(image: str, file: PurePosixPath, before: str | None, behind: str) -> P
         if k < len(known) and known[k] == part and k < 9:
             folders.append(f"{{{k + 1}}}")
             nearness += 3
-        elif part == path.stem:
+        elif part == stem(image):
             folders.append("{stem}")
             nearness += 2
         elif known.count(part) == 1 and known.index(part) < 9:

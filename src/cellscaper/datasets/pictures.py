@@ -20,6 +20,10 @@ OVERLAYS = frozenset(
      "prediction", "predictions", "result", "results", "output", "outputs", "heatmap", "heatmaps", "density", "prob",
      "probability", "flow", "flows", "qc", "debug", "plot", "plots", "figure", "figures", "marked", "painted")
 )  # fmt: skip
+_DRAWN = frozenset(
+    ("overlay", "overlays", "outline", "outlines", "contour", "contours", "drawn", "vis", "visualization",
+     "visualisation", "viz", "heatmap", "heatmaps", "marked")
+)  # fmt: skip
 PHOTOS = frozenset(
     ("image", "images", "img", "imgs", "tile", "tiles", "patch", "patches", "he", "raw", "rgb", "original", "originals",
      "orig", "input", "inputs", "photo", "photos", "slide", "slides", "tissue", "crops", "rois", "source")
@@ -68,6 +72,11 @@ def standing(folder: str) -> int:
     found = [words(part) for part in PurePosixPath(folder).parts]
     against = sum(bool(one & (MASKS | OVERLAYS)) for one in found)
     return -against if against else int(any(one & PHOTOS for one in found))
+
+
+def drawn_over(image: str) -> bool:
+    """Whether a folder of an image is named as pictures are that are made from others."""
+    return any(words(part) & _DRAWN for part in PurePosixPath(image).parent.parts)
 
 
 def derived(images: Sequence[str]) -> dict[str, str]:

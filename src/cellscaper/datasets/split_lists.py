@@ -21,6 +21,7 @@ WORDS = {
     "val": ("val", "valid", "validation", "dev", "valset"),
     "test": ("test", "testing", "tst", "testset", "testdata"),
 }
+_SHORT = {"tr": "train", "va": "val", "te": "test"}  # as values of a column
 _COLUMNS = frozenset(
     ("split", "splits", "dataset", "datasplit", "subset", "partition", "fold", "folds", "set", "phase", "traintest",
      "trainvaltest", "splitset")
@@ -80,9 +81,12 @@ def listing(file: Path, names: Names, split: str | None = None, what: str = "spl
         return plain
     separator = find_separator([line for _, line in rows[:20]])
     if separator == "blank" and not all(len(line.split()) > 1 for _, line in rows):
-        return plain
-    lines = split_lines(text, file, separator)
-    table = _best([(f"{file}:{n}", row) for n, row in lines.rows], names)
+        return _headless(plain, rows)
+    lines = [(f"{file}:{n}", row) for n, row in split_lines(text, file, separator).rows]
+    table = _best(lines, names)
+    along = _matched([(place, entry) for place, row in lines for entry in row], names, True)  # several names a line
+    if not along.unknown and len(along.images) > len(table.images):
+        return along
     return table if len(table.images) > len(plain.images) else _headless(plain, rows)
 
 
@@ -155,6 +159,9 @@ def _matched(rows: Iterable[tuple[str, str]], names: Names, doubled: bool = Fals
             continue
         number += 1
         found = known[entry] if entry in known else known.setdefault(entry, names.find(entry))
+        if len(found) != 1 and (inner := names.in_folder(entry)) and set(found) <= set(inner):
+            images.update({image: place for image in inner if image not in images})  # all images of a patient
+            continue
         if len(found) > 1:
             raise CellscaperError(
                 f"{place}: {short(entry)} names {len(found)} images, {first_few(found)}; add their folders"
@@ -228,6 +235,8 @@ def _column(rows: Sequence[tuple[int, list[str]]], file: Path, split: str) -> li
     """The rows of a table with a column for each split: of names (CLAM's splits_0.csv), or of true and false."""
     header, rest = (rows[0][1], rows[1:]) if rows else ([], [])
     named = {k: word for k, name in enumerate(header) if (word := split_word(name)) is not None}
+    if not named and (flagged := _flag(header, rest, file, split)) is not None:
+        return flagged
     if len(set(named.values())) < 2 or len(set(named.values())) < len(named):
         return None
     values = {row[k].lower() for _, row in rest for k in named if k < len(row)}
@@ -238,9 +247,23 @@ def _column(rows: Sequence[tuple[int, list[str]]], file: Path, split: str) -> li
     return [(f"{file}:{n}", [row[k]]) for n, row in held if row[k]]  # type: ignore[index]
 
 
+def _flag(
+    header: Sequence[str], rest: Sequence[tuple[int, list[str]]], file: Path, split: str
+) -> list[tuple[str, list[str]]] | None:
+    """The rows of a table with one column of true and false for test images, as ``is_test``; None for another table."""
+    columns = [k for k, name in enumerate(header) if split_in(name) == "test"]
+    values = {row[columns[0]].lower() for _, row in rest if columns[0] < len(row)} if len(columns) == 1 else set()
+    if not values <= {*_TRUE, *_FALSE} or not values & set(_TRUE) or not values & set(_FALSE):
+        return None
+    wanted = {"test": _TRUE, "train": _FALSE}.get(split, ())
+    k = columns[0]
+    return [(f"{file}:{n}", row) for n, row in rest if k < len(row) and row[k].lower() in wanted]
+
+
 def split_word(text: str) -> str | None:
     """The split that an entry is the name of: ``Training`` → train; None for any other entry."""
-    return next((split for split, known in WORDS.items() if text.strip().lower() in known), None)
+    plain = text.strip().lower()
+    return _SHORT.get(plain) or next((split for split, known in WORDS.items() if plain in known), None)
 
 
 def _json_entries(text: str, file: Path, split: str | None) -> list[tuple[str, str]]:

@@ -84,6 +84,11 @@ def unread(folder: FolderFiles, used: Sequence[str], lists: Sequence[str]) -> st
     return None
 
 
+def has_split_column(path: Path) -> bool:
+    """Whether a text table has a column that is named as splits are."""
+    return suffix(path) in _TABLES and bool(_columns(path))
+
+
 def _said(path: Path) -> list[str]:
     """What a file of cells writes where a split is named, each entry once."""
     if suffix(path) in _FEATURES:

@@ -9,7 +9,7 @@ from cellscaper.datasets.identity import Names
 from cellscaper.datasets.pictures import words
 from cellscaper.datasets.record import SPLITS
 from cellscaper.datasets.split_lists import ENDINGS, Listing, folder_splits, listed_splits, listing, split_in
-from cellscaper.datasets.splits_of_cells import of_own_files, table_of_cells
+from cellscaper.datasets.splits_of_cells import has_split_column, of_own_files, table_of_cells
 from cellscaper.disk.formats.counted import counted, counted_are
 from cellscaper.disk.formats.reading import suffix
 from cellscaper.disk.formats.text_table import short
@@ -18,6 +18,7 @@ from cellscaper.errors import CellscaperError
 VAL = 0.1  # share of the training images that become validation images where no list names any
 _FEW, _SMALL = 5, 1_000_000  # unused tables in a folder that are looked into, bytes of each
 _SPLITS = frozenset(("split", "splits", "fold", "folds", "partition", "dataset", "sets"))
+_SURE = frozenset(("split", "splits", "partition", "partitions"))  # names of files that can be nothing but splits
 _OTHER = frozenset(
     ("log", "logs", "loss", "result", "results", "score", "scores", "metrics", "history", "config", "notes")
 )
@@ -41,8 +42,23 @@ def find_split(
     folders = _folders(images)
     if folders:
         return folders
+    if (said := _names_say(images)) is not None:
+        raise CellscaperError(said)
     fractions = Fractions(train=0.7, val=0.1, test=0.2, seed=0)
     return fractions, "at random: 70, 10 and 20 % of the images, seed 0", []
+
+
+def _names_say(images: Sequence[str]) -> str | None:
+    """The sentence about images whose file names say train and test, which no list or folder does; None without."""
+    said = {image: split for image in images if (split := split_in(PurePosixPath(image).stem)) is not None}
+    first = {split: image for image, split in reversed(list(said.items()))}
+    if "train" not in first or "test" not in first or len(said) < 0.9 * len(images):
+        return None
+    return (
+        f"the names of {counted(len(said), 'images')} say their split ({first['train']} train, {first['test']} test), "
+        "and no list or folder does: list the images of each split in train.txt, val.txt and test.txt, or put them "
+        "into folders of these names"
+    )
 
 
 def too_few(number: int, split: Lists | Fractions) -> str | None:
@@ -92,7 +108,12 @@ def _lists(
             parts = _parts(path, names)
             for one, own in parts.items():
                 found.setdefault(one, []).append((name, own))
-            if told and not parts and _names_images(path, names):
+            if not parts and (told or has_split_column(path)) and _names_images(path, names):
+                if words(inner.stem) & _SURE:
+                    raise CellscaperError(
+                        f"{path} names images, and no column puts them into train, val and test; write these words "
+                        "into it, or take it away"
+                    )
                 reasons[name] = "it names images, and no column puts them into train, val and test"
             continue
         if words(inner.stem) & _OTHER:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cellscaper.datasets import discovery, dots, unused
+from cellscaper.datasets import discovery, dots, pictures, unused
 from cellscaper.datasets.folder_files import FolderFiles, has_place
 from cellscaper.datasets.splits_of_cells import unread
 from cellscaper.datasets.survey_state import WhatWasRead
@@ -18,6 +18,11 @@ def tell_unused(
     own = isinstance(settings.split, dots.Lists) and has_place(settings.split.train)
     if not own and (told := unread(files, list(dict.fromkeys(found.cells.values())), lists)) is not None:
         read.said.append(told)
+    if drawn := [image for image in images if pictures.drawn_over(image)]:
+        read.said.append(
+            f"{counted_are(len(drawn), 'images')} in a folder of drawn pictures by its name {unused.shown(drawn)}: if "
+            "cells are drawn into them, give the originals"
+        )
     turned = [image for image in images if found.headers[image].turned != 1]
     if turned:
         read.said.append(

@@ -184,3 +184,73 @@ def test_lists_that_contradict_folders_count_and_are_said(world, tmp_path):
     found = world.check(tmp_path / "d")
     assert found.splits["s_03"] == "test" and found.splits["s_05"] != "test"
     assert found.complains("the lists put 2 images into other splits than their folders do")
+
+
+@pytest.mark.parametrize("sign", [",", " ", ", ", "\t"])
+def test_a_list_on_one_line(world, tmp_path, sign):
+    folder = world.plain(tmp_path / "d")
+    for split, part in SPLIT.items():
+        (folder / f"{split}.txt").write_text(sign.join(f"s_{i:02d}" for i in part) + "\n")
+    assert world.check(folder).splits == RIGHT
+
+
+@pytest.mark.parametrize("head", ["filename", '\ufeff"image"', "Slide"])
+def test_a_list_of_one_column_with_a_header(world, tmp_path, head):
+    folder = world.plain(tmp_path / "d")
+    lists(folder, "{}.csv", "s_{:02d}.png", f"{head}\n")
+    assert world.check(folder).splits == RIGHT
+
+
+def test_short_words_in_a_column_of_splits(world, tmp_path):
+    folder = world.plain(tmp_path / "d")
+    rows = [f"{name},{split[:2]}" for name, split in RIGHT.items()]
+    (folder / "split.csv").write_text("\n".join(["image,split", *rows]))
+    assert world.check(folder).splits == RIGHT
+
+
+@pytest.mark.parametrize("values", [("True", "False"), ("1", "0")])
+def test_a_column_that_flags_test_images(world, tmp_path, values):
+    folder = world.plain(tmp_path / "d")
+    rows = [f"{name},{values[split != 'test']}" for name, split in RIGHT.items()]
+    (folder / "split.csv").write_text("\n".join(["image,is_test", *rows]))
+    splits = world.check(folder).splits
+    assert {name for name, split in splits.items() if split == "test"} == {"s_04", "s_05"}
+
+
+def test_a_table_of_splits_that_says_none_is_an_error(world, tmp_path):
+    folder = world.plain(tmp_path / "d")
+    (folder / "split.csv").write_text("\n".join(["image,fold", *(f"{name},{k % 3}" for k, name in enumerate(RIGHT))]))
+    assert "no column puts them into train, val and test" in world.check(folder).fault
+
+
+@pytest.mark.parametrize("name", ["{split}_{i:02d}.png", "s{i}_{split}.png"])
+def test_names_of_images_that_say_a_split_are_a_question(world, tmp_path, name):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    for i, split in enumerate(RIGHT.values()):
+        path = folder / name.format(i=i, split=split)
+        world.image(i).save(path)
+        world.table(path.with_suffix(".csv"), i)
+    assert "the names of 6 images say their split" in world.check(folder).fault
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_lists_may_name_the_folders_of_patients(world, tmp_path, n):
+    folder = tmp_path / "d"
+    for i in range(world.n):
+        path = folder / f"patient_{i // n}" / f"s_{i:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        world.image(i).save(path)
+        world.table(path.with_suffix(".csv"), i)
+    splits = {"train": range(4), "test": range(4, 6)}
+    for split, part in splits.items():
+        (folder / f"{split}.txt").write_text("".join(f"patient_{k}\n" for k in sorted({i // n for i in part})))
+    found = world.check(folder).splits
+    assert {name for name, split in found.items() if split == "test"} == {"s_04", "s_05"}
+
+
+def test_names_of_ome_tiff_and_numbers_as_pandas_writes_them():
+    names = Names(["a/slide.ome.tif", "a/7.png"])
+    assert names.find("slide") == names.find("slide.ome") == names.find("slide.ome.tif") == ["a/slide.ome.tif"]
+    assert names.find("7.0") == ["a/7.png"] and names.find("7.5") == []
+    assert image_ids(["a/slide.ome.tif"]) == {"a/slide.ome.tif": "slide"}

@@ -1,9 +1,11 @@
 """What check tells or asks: outlines without area, lines without a place, images without cells, scales, columns."""
 
 import json
+from collections import Counter
 
 import pytest
 
+from cellscaper.datasets.odd_classes import odd
 from cellscaper.disk.formats.annotations import format_of, read_annotated
 
 FLAT = [[0, 0], [0, 0], [0, 0], [0, 0]]
@@ -143,3 +145,45 @@ def test_a_class_with_a_blank_can_be_pasted(world, tmp_path):
         cells = [(y, x, "Immune cells" if c == "tumor" else c) for y, x, c in world.cells(i)]
         world.table(folder / f"s_{i:02d}.csv", i, cells=cells)
     assert "add 'Immune cells=NAME', or 'Immune cells='" in world.check(folder, "--classes", "lymphocyte=a").fault
+
+
+def classes(*numbers):
+    return Counter(dict.fromkeys(map(str, numbers), 9))
+
+
+def test_numbers_beside_names_as_classes_are_told():
+    names = {f"{i}": Counter(a=5, b=5) if i % 2 else classes(1, 2) for i in range(6)}
+    said = odd(names, {image: f"{image}.csv" for image in names})
+    assert said is not None and "3 images have numbers as classes, first 0.csv, and 3 names, first 1.csv" in said
+
+
+def test_numbers_that_begin_at_two_places_are_told():
+    names = {f"{i}": classes(0, 1, 2) if i % 2 else classes(1, 2, 3) for i in range(6)}
+    said = odd(names, {image: f"{image}.csv" for image in names})
+    assert said is not None and "3 have 0, first 1.csv, the other 3 3, first 0.csv" in said
+    names["0"] = classes(0, 3)
+    assert odd(names, {image: f"{image}.csv" for image in names}) is None
+
+
+def test_pictures_in_a_folder_of_overlays_are_told(world, tmp_path):
+    folder = tmp_path / "d"
+    world.save(folder / "overlay")
+    for i in range(world.n):
+        world.table(folder / f"dots/s_{i:02d}.csv", i)
+    assert world.check(folder).complains("6 images are in a folder of drawn pictures", "give the originals")
+
+
+def test_a_configuration_in_the_folder_is_no_evidence_of_the_scale(world, tmp_path):
+    folder = world.plain(tmp_path / "d")
+    first = world.check(folder)
+    (tmp_path / "d.yaml").rename(folder / "own.yaml")
+    second = world.check(folder)
+    assert "guessed" in first.said and "guessed" in second.said
+
+
+def test_a_dot_file_of_an_ome_tiff_lacks_both_endings(world, tmp_path):
+    folder = tmp_path / "d"
+    world.save(folder, "s_{:02d}.ome.tif")
+    for i in range(world.n):
+        world.table(folder / f"s_{i:02d}.csv", i)
+    assert world.right(world.check(folder))
