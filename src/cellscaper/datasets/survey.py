@@ -12,17 +12,16 @@ from numpy.typing import NDArray
 
 from cellscaper.datasets import discovery, dots, same_images, survey_places, unused
 from cellscaper.datasets.class_name_files import names_in_files
-from cellscaper.datasets.dot_file import FIELDS, DotFormat, in_px
+from cellscaper.datasets.dot_file import FIELDS, DotFormat
 from cellscaper.datasets.dot_sources import Chosen, Sources, splits
 from cellscaper.datasets.doubtful_columns import decided
 from cellscaper.datasets.folder_files import FolderFiles, has_place
 from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.kept_pixels import KeptPixels
 from cellscaper.datasets.missing import without_cells
-from cellscaper.datasets.naming import named_classes
-from cellscaper.datasets.odd_classes import emptied, odd
 from cellscaper.datasets.patients import on_both_sides
 from cellscaper.datasets.splitting import against_folders, find_split, too_few
+from cellscaper.datasets.survey_classes import cells_of_classes, classes_of
 from cellscaper.datasets.survey_overlay import PRESETS, overlay
 from cellscaper.datasets.survey_scale import find_scale, tell_scale
 from cellscaper.datasets.survey_start import starts
@@ -103,7 +102,7 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     sample = _sample(pixels, read)
     unit = survey_places.find_unit(asked, tables, read)
     settings = settings.model_copy(update={"unit": unit})
-    mapping, names = _classes(asked, read, found.cells)
+    mapping, names = classes_of(asked, read, found.cells)
     if asked.classes is None and (told := names_in_files(files, list(mapping))) is not None:
         read.said.append(told)
     split, split_how, lists = find_split(files, images, found.cells, found.dots, found.reasons)
@@ -123,7 +122,7 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
         read.said.append(against)
     if where and (left := [image for image in images if image not in where]):
         read.said.append(f"{counted_are(len(left), 'images')} in no list and left out {unused.shown(left)}")
-    cells = _cells(settings, mapping, names, read, where)
+    cells = cells_of_classes(settings, mapping, names, read, where)
     before = len(read.faults)
     survey_places.check(settings, files, found, read, sample, pixels, asked)
     misplaced = read.faults[before:]
@@ -275,42 +274,3 @@ def _sample(pixels: KeptPixels, read: WhatWasRead) -> dict[str, NDArray[np.uint8
     filled = [image for image, cells in read.cells.items() if len(cells.points)]
     step = max(1, len(filled) // LOOKED_AT)
     return {image: pixels(image) for image in filled[::step][:LOOKED_AT]}
-
-
-# -- meaning -------------------------------------------------------------------------------------------------
-
-
-def _classes(asked: Asked, read: WhatWasRead, files: Mapping[str, str]) -> tuple[dict[str, str | None], list[str]]:
-    """Class in the files → name, and the names in order; what is merged or left out is said."""
-    written = Counter(name for cells in read.cells.values() for name in cells.names)
-    mapping, said = named_classes(written, asked.classes)
-    by_image = {image: Counter(cells.names) for image, cells in read.cells.items()}
-    said += [told for told in (odd(by_image, files), emptied(by_image, mapping)) if told is not None]
-    read.said += said
-    names = list(dict.fromkeys(one for one in mapping.values() if one is not None))
-    if not names:
-        left = "; ".join(read.said)
-        raise CellscaperError(
-            "the folder holds no cell of a class; expected dots, at least of one class" + (f" ({left})" if left else "")
-        )
-    return mapping, names
-
-
-def _cells(
-    settings: dots.Settings,
-    mapping: Mapping[str, str | None],
-    names: Sequence[str],
-    read: WhatWasRead,
-    where: Mapping[str, str],
-) -> list[Cells]:
-    """The cells of all images of a split, in px."""
-    index = {written: -1 if name is None else names.index(name) for written, name in mapping.items()}
-    made = []
-    for image, cells in read.cells.items():
-        if where and image not in where:
-            continue
-        labels = np.array([index[name] for name in cells.names], np.int64)
-        points = in_px(cells.points, settings.unit, settings.mpp, read.sizes[image]).astype(np.float32)
-        made.append(Cells(points[labels >= 0].astype(np.float64), labels[labels >= 0], read.sizes[image], image,
-                          where.get(image, "")))  # fmt: skip
-    return made
