@@ -8,7 +8,7 @@ coco       COCO (`coco_cells`)
 mat        ``.mat`` of Lizard and HoVer-Net
 h5ad       AnnData (`h5ad`)
 mask       label masks (`label_mask`)
-outlines   lines of corners: Cellpose's ``_cp_outlines.txt`` (`outline_lines`), YOLO's polygons, key points (`yolo_lines`)
+outlines   lines of corners of Cellpose (``_cp_outlines.txt``, `outline_lines`) and of YOLO (`yolo_lines`)
 xml        XML of ImageScope (MoNuSeg), HALO, ASAP, CVAT, Pascal VOC, ImageJ's Cell Counter (`xml_cells`)
 
 All but masks may be packed with gzip.

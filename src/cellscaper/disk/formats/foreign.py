@@ -143,11 +143,11 @@ def _table(path: Path, given: Given) -> Annotated:
 def _frames(lines: Lines, header: Sequence[str], columns: Mapping[str, str] | Sequence[str]) -> list[str]:
     """Sentences about columns of time or depth whose cells lie in one layout."""
     used = set(columns.values()) if isinstance(columns, Mapping) else set()
-    third = "axis0" if {"axis1", "axis2"} <= {plain(name) for name in header} else "centroid0"
-    known = (*_FRAMES, *([third] if {third[:-1] + "1", third[:-1] + "2"} <= {plain(name) for name in header} else []))
+    plains = [plain(name) for name in header]
+    known = {*_FRAMES, *(axis + "0" for axis in ("axis", "centroid") if {axis + "1", axis + "2"} <= set(plains))}
     said = []
     for at, name in enumerate(header):
-        if plain(name) not in known or name in used:
+        if plains[at] not in known or name in used:
             continue
         number = len({row[at] for _, row in lines.rows if len(row) == len(header) and row is not header})
         if number > 1:
