@@ -17,6 +17,7 @@ from cellscaper.disk.formats import outlines
 from cellscaper.disk.formats.annotated import Gathered
 
 OUTSIDE = 0.1  # how far a place may lie outside of the image, in fractions of it
+ROUNDED = 0.002  # how far a centre may, by rounding
 BOX = 4  # numbers
 _CLASS = re.compile(r"\d+(?:\.0*)?", re.ASCII)
 _VISIBLE = 2.0  # of a key point; 1 is hidden, 0 not labelled
@@ -74,12 +75,17 @@ def read_yolo(lines: Sequence[tuple[int, list[str]]]) -> Gathered:
                 raise ValueError(f"line {number} has no corner")
             x, y, area = shape.x, shape.y, shape.area
         if area:
-            out.add(y, x, name, number)
+            out.add(_inside(y), _inside(x), name, number)
         else:
             out.leave(outlines.FLAT, f"line {number}")
     if not points:
         out.notes.append("the cells are the centres of outlines")
     return out
+
+
+def _inside(centre: float) -> float:
+    """A centre that lies outside of the image by rounding alone, at its border."""
+    return float(np.clip(centre, 0, 1 - 1e-6)) if -ROUNDED <= centre <= 1 + ROUNDED else centre
 
 
 def _have_key_points(read: Sequence[_Line]) -> bool:
