@@ -161,7 +161,7 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
         if _class_rank(chosen) is None:
             why.append(
                 f"the class is taken to be column {chosen!r} for its few words, its name does not say so: "
-                f"{_option(names)} reads no class"
+                f"{_option(names)} reads no class, with class=… another"
             )
     elif numbers := [
         name
