@@ -8,8 +8,8 @@ coco       COCO (`coco_cells`)
 mat        ``.mat`` of Lizard and HoVer-Net
 h5ad       AnnData (`h5ad`)
 mask       label masks (`label_mask`)
-outlines   lines of corners: Cellpose's ``_cp_outlines.txt``, YOLO's polygons (`outline_lines`)
-xml        XML of ImageScope (MoNuSeg), ASAP, CVAT, Pascal VOC, ImageJ's Cell Counter (`xml_cells`)
+outlines   lines of corners of Cellpose (``_cp_outlines.txt``, `outline_lines`) and of YOLO (`yolo_lines`)
+xml        XML of ImageScope (MoNuSeg), HALO, ASAP, CVAT, Pascal VOC, ImageJ's Cell Counter (`xml_cells`)
 
 All but masks may be packed with gzip.
 """
@@ -22,6 +22,7 @@ import numpy as np
 
 from cellscaper.disk.formats import h5ad
 from cellscaper.disk.formats.annotated import WITHOUT_PLACE, Annotated, Gathered
+from cellscaper.disk.formats.class_members import object_in
 from cellscaper.disk.formats.class_names import UNCLASSIFIED
 from cellscaper.disk.formats.coco_cells import is_coco, read_coco
 from cellscaper.disk.formats.geojson_cells import features, read_features
@@ -40,7 +41,7 @@ FORMATS = ("table", "geojson", "hovernet", "cellvit", "labelme", "coco", "mat", 
 READ = (
     "text tables with the columns y, x and class; GeoJSON (QuPath); JSON of HoVer-Net, CellViT, LabelMe and COCO; "
     ".mat of Lizard and HoVer-Net; .h5ad (AnnData); label masks; outlines of Cellpose and YOLO; "
-    "XML of ImageScope, ASAP, CVAT, Pascal VOC and ImageJ's Cell Counter"
+    "XML of ImageScope, HALO, ASAP, CVAT, Pascal VOC and ImageJ's Cell Counter"
 )
 _JSON: dict[str, tuple[str, Callable[[Any], Gathered]]] = {
     "geojson": ("GeoJSON of points or outlines", lambda data: read_features(features(data))),
@@ -51,7 +52,7 @@ _JSON: dict[str, tuple[str, Callable[[Any], Gathered]]] = {
 }
 _TEXT: dict[str, tuple[str, Callable[[str], Gathered]]] = {
     "outlines": ("a file of outlines", read_outlines),
-    "xml": ("XML of ImageScope, ASAP, CVAT, Pascal VOC or ImageJ's Cell Counter", read_xml),
+    "xml": ("XML of ImageScope, HALO, ASAP, CVAT, Pascal VOC or ImageJ's Cell Counter", read_xml),
 }
 _MAT_KEYS = {  # (classes, centroids x y) of the kinds of label files
     "Lizard": ("class", "centroid"),
@@ -69,6 +70,8 @@ def format_of(path: Path) -> str:
         return "geojson"
     if ending in (".mat", ".h5ad", ".xml"):
         return ending[1:]
+    if ending == ".annotations":  # of HALO
+        return "xml"
     if ending in MASKS:
         return "mask"
     if ending == ".txt" and are_outlines(path):
@@ -90,14 +93,27 @@ def json_format(data: Any, path: Path) -> str:
         return "cellvit"
     if is_labelme(data):
         return "labelme"
-    if isinstance(data, list) and all(isinstance(one, dict | str) for one in data):
+    if isinstance(data, list) and all(isinstance(one, dict | str) for one in data) and not _bare(data):
         return "geojson"
     if isinstance(data, dict) and data.get("type") in ("FeatureCollection", "Feature"):
         return "geojson"
     if is_hovernet(data) or data == {}:
         return "hovernet"
-    shown = f"an object with {', '.join(map(str, list(data)[:6]))}" if isinstance(data, dict) else found(data)
-    raise CellscaperError(f"{path} is not JSON of a known format (it holds {shown[:120]}); these are read: {READ}")
+    raise CellscaperError(unknown_json(data, path))
+
+
+def unknown_json(data: Any, path: Path) -> str:
+    """The sentence about JSON of no known format."""
+    shown = f"an object with {', '.join(map(str, list(data)[:6])) or 'no member'}" if isinstance(data, dict) else (
+        f"a list of objects with {', '.join(map(str, list(data[0])[:6]))}" if _bare(data) else found(data)
+    )  # fmt: skip
+    return f"{path} is not JSON of a known format (it holds {shown[:120]}); these are read: {READ}"
+
+
+def _bare(data: Any) -> bool:
+    """Whether a JSON value is a list of objects that have no geometry: ``[{"x": 1, "y": 2}]``."""
+    listed = [object_in(one) for one in data] if isinstance(data, list) else []
+    return bool(listed) and all(isinstance(one, dict) and one and "geometry" not in one for one in listed)
 
 
 def read_annotated(path: Path, form: str) -> Annotated:
@@ -106,7 +122,11 @@ def read_annotated(path: Path, form: str) -> Annotated:
         what, read = _JSON[form]
         text = read_text(path)
         with reading(path, what):
-            return read(parse(text)).done()
+            data = parse(text)
+        if form == "geojson" and _bare(data):
+            raise CellscaperError(unknown_json(data, path))
+        with reading(path, what):
+            return read(data).done()
     if form == "mat":
         return read_mat(path)
     if form == "h5ad":

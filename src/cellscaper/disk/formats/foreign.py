@@ -9,17 +9,18 @@ from numpy.typing import NDArray
 
 from cellscaper.disk.formats.agreement import with_classes
 from cellscaper.disk.formats.annotated import Annotated, SaidScale
-from cellscaper.disk.formats.annotations import format_of, read_annotated
+from cellscaper.disk.formats.annotations import format_of, read_annotated, unknown_json
 from cellscaper.disk.formats.facts import Cells, Given, Say, assemble, whole
 from cellscaper.disk.formats.reading import read_text, reading
 from cellscaper.disk.formats.table_cells import TableForm, read_table
-from cellscaper.disk.formats.table_columns import are_shapes, names_an_image, places
+from cellscaper.disk.formats.table_columns import are_shapes, names_an_image, places, plain
 from cellscaper.disk.formats.table_form import find_form, given_form
 from cellscaper.disk.formats.text_table import Lines, line_of, short, split_lines
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 
 WRITTEN = 1.25  # factor: how far a scale may be from that of a magnification
+_FRAMES = ("t", "frame", "time", "timepoint", "timeframe", "framenumber", "frameid", "z", "slice")
 FEWEST = 50  # cells whose places all lie between 0 and 1 are fractions
 
 
@@ -31,6 +32,8 @@ def read_foreign(path: Path, given: Given, say: Say, form: str | None = None, cl
     ``classes`` are the names in the file's own order. CellscaperError for any other file.
     """
     form = format_of(path) if form is None else form
+    if form == "hovernet" and "".join(read_text(path).split()) == "{}":  # in a folder an image without nuclei
+        raise CellscaperError(unknown_json({}, path))
     found = _table(path, given) if form == "table" else read_annotated(path, form)
     for note in found.notes:
         say(note)
@@ -128,13 +131,31 @@ def _table(path: Path, given: Given) -> Annotated:
     if isinstance(columns, dict) and by is not None and by not in columns.values():
         columns = {**columns, "image": by}
     cells = read_table(text, TableForm(columns, found.form.separator, found.form.header), path)
-    notes = (*found.why, *cells.notes)
+    notes = (*found.why, *cells.notes, *_frames(lines, header, columns))
     if parts and cells.images is not None:
         notes += (f"each value of column {parts[0]!r} is taken as an image, of the size that is given",)
     if found.corner:
         notes += ("y and x are taken as the centres of boxes, height and width are not used",)
     cells = replace(cells, notes=notes, unit=found.unit)
     return _numbered(path, cells, given) if numbered and cells.images is not None else cells
+
+
+def _frames(lines: Lines, header: Sequence[str], columns: Mapping[str, str] | Sequence[str]) -> list[str]:
+    """Sentences about columns of time or depth whose cells lie in one layout."""
+    used = set(columns.values()) if isinstance(columns, Mapping) else set()
+    plains = [plain(name) for name in header]
+    known = {*_FRAMES, *(axis + "0" for axis in ("axis", "centroid") if {axis + "1", axis + "2"} <= set(plains))}
+    said = []
+    for at, name in enumerate(header):
+        if plains[at] not in known or name in used:
+            continue
+        number = len({row[at] for _, row in lines.rows if len(row) == len(header) and row is not header})
+        if number > 1:
+            said.append(
+                f"column {name!r} has {number} values, and the cells of all lie in one layout: name it 'image' to have "
+                "a layout for each value"
+            )
+    return said
 
 
 def _which(path: Path, number: int, text: str, columns: Sequence[str] | Mapping[str, str]) -> str:

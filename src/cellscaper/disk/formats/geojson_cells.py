@@ -8,6 +8,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from scipy.spatial import cKDTree
+
 from cellscaper.disk.formats import outlines
 from cellscaper.disk.formats.annotated import Gathered, nowhere
 from cellscaper.disk.formats.class_members import (
@@ -28,7 +31,11 @@ _NO_CELLS = {  # QuPath's other objects, in small letters without signs
     "root": "root objects", "pathrootobject": "root objects",
 }  # fmt: skip
 LINES = "lines with open ends (no cells)"
-_CELLS = ("cell", "detection", "pathcellobject", "pathdetectionobject")
+WITHIN = "detections inside cells (their nuclei, or spots in them)"
+_WHOLE_CELLS = ("cell", "pathcellobject")
+_DETECTIONS = ("detection", "pathdetectionobject")
+_CELLS = (*_WHOLE_CELLS, *_DETECTIONS)
+_NEAR = 3.0  # px from the centre of a cell that may have no outline
 
 
 def features(data: Any) -> list[Any]:
@@ -75,7 +82,7 @@ def read_features(listed: list[Any]) -> Gathered:
             read.append(one)
     if not read and out.left[LINES] and out.left[LINES] == len(listed):
         raise ValueError(f"all {len(listed)} features are lines with open ends, expected points or outlines")
-    read = _without_parents(read, out.left)
+    read = _without_parts(_without_parents(read, out.left), out)
     apart = any(len(one.shapes) > 1 and outlines.spread(one.shapes) > outlines.SPREAD for one in read)
     whole = [(one, shape) for one in read for shape in _cells_of(one, apart)]
     large = outlines.regions([shape for _, shape in whole]) if not any(one.kind in _CELLS for one in read) else set()
@@ -215,6 +222,40 @@ def _cells_of(one: _Feature, apart: bool) -> list[Shape]:
     if all(shape.is_point for shape in one.shapes):
         return one.shapes  # points
     return outlines.cells(one.shapes, apart)
+
+
+def _without_parts(read: list[_Feature], out: Gathered) -> list[_Feature]:
+    """Without the detections inside QuPath's cells, if most detections of the file are such.
+
+    If only the detections have a class, they are kept.
+    """
+    cells = [one for one in read if one.kind in _WHOLE_CELLS]
+    parts = [one for one in read if one.kind in _DETECTIONS and len(one.shapes) == 1]
+    if not cells or not parts or (any(map(_classified, parts)) and not any(map(_classified, cells))):
+        return read
+    whole = [shape for one in cells for shape in one.shapes]
+    tree = cKDTree([(shape.x, shape.y) for shape in whole])
+    places = np.array([(one.shapes[0].x, one.shapes[0].y) for one in parts])
+    distance, index = tree.query(places, k=min(3, len(whole)))
+    within = set()
+    for part, place, far, near in zip(
+        parts, places, distance.reshape(len(parts), -1), index.reshape(len(parts), -1), strict=True
+    ):
+        outlined = [whole[k] for k in near if whole[k].area]
+        if far[0] <= _NEAR or any(outlines.inside(one.corners, place[None]).any() for one in outlined):
+            within.add(part.number)
+    if 2 * len(within) < len(parts):
+        return read
+    for number in sorted(within):
+        out.leave(WITHIN, f"feature {number}")
+    return [one for one in read if one.number not in within]
+
+
+def _classified(one: _Feature) -> bool:
+    try:
+        return class_name(one.properties.get("classification")) != UNCLASSIFIED
+    except ValueError:
+        return True
 
 
 def _without_parents(read: list[_Feature], left: Counter[str]) -> list[_Feature]:

@@ -18,6 +18,9 @@ from cellscaper.errors import CellscaperError
 ENDINGS = (".png", ".tif", ".tiff")
 MODES = ("L", "P", "I", "I;16", "I;16B", "I;16L", "F", "1")
 _MOST_PIXELS = 400_000_000
+FAR_LARGER = "areas far larger than cells (background, regions)"
+_LARGE, _FEWEST, _MOST_LARGE = 25, 8, 0.1  # median areas; objects that give a median; share of objects
+_WHOLE = 1 / 3  # of the image: an area at all four borders
 
 
 def read_mask(path: Path) -> Gathered:
@@ -32,8 +35,14 @@ def centroids(values: NDArray[np.int64], path: Path, largest: int = 0) -> Gather
 
     ``largest``: the largest number that the file can hold, 0 if that does not matter. CellscaperError for a mask of
     classes, and for one with numbers up to the largest of which some mark two areas far apart.
+
+    A number for the background and for regions is no cell.
     """
     out = Gathered()
+    for label in (large := _far_larger(values)):
+        out.leave(FAR_LARGER, f"number {label}")
+    if large:
+        values = np.where(np.isin(values, large), 0, values)
     labels, flat, counts = np.unique(values, return_inverse=True, return_counts=True)
     if len(labels) > 1 and labels.max() > 0:
         rows, columns = np.indices(values.shape)
@@ -62,6 +71,22 @@ def centroids(values: NDArray[np.int64], path: Path, largest: int = 0) -> Gather
     out.sizes = {path.name: (int(values.shape[0]), int(values.shape[1]))}
     out.notes.append("the cells are the centroids of the values of a label mask")
     return out
+
+
+def _far_larger(values: NDArray[np.int64]) -> list[int]:
+    """The numbers of areas that are no cells: of over _LARGE median areas, or of most of the image up to its borders.
+
+    Where many objects were that large, the median would be that of specks.
+    """
+    labels, counts = np.unique(values[values > 0], return_counts=True)
+    if not len(labels):
+        return []
+    large = counts >= _LARGE * np.median(counts)
+    if len(labels) < _FEWEST or large.sum() > max(1, _MOST_LARGE * len(labels)):
+        large[:] = False
+    at_all = set.intersection(*(set(np.unique(side)) for side in (values[0], values[-1], values[:, 0], values[:, -1])))
+    whole = np.isin(labels, list(at_all)) & (counts >= _WHOLE * values.size)
+    return [int(label) for label in labels[large | whole]]
 
 
 def _pieces(values: NDArray[np.int64]) -> int:

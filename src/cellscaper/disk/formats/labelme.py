@@ -24,17 +24,17 @@ def read_labelme(data: Any) -> Gathered:
             if kind in ("line", "linestrip"):
                 out.leave(f"shapes of LabelMe's kind {kind!r} (no cells)", f"shape {number}")
                 continue
-            shape = _shape(kind, one["points"])
-            if shape is None:
+            made = _shapes(kind, one["points"])
+            if not made:
                 out.leave("shapes without a point", f"shape {number}")
-                continue
+        except (TypeError, LookupError, ValueError) as error:
+            raise ValueError(f"shape {number}: {error}") from error
+        for shape in made:
             if not (shape.area or shape.is_point):
                 out.leave(outlines.FLAT, f"shape {number}")
                 continue
-        except (TypeError, LookupError, ValueError) as error:
-            raise ValueError(f"shape {number}: {error}") from error
-        shapes.append(shape)
-        names.append((one.get("label"), number))
+            shapes.append(shape)
+            names.append((one.get("label"), number))
     large = outlines.regions(shapes)
     if large:
         out.left["regions around cells"] += len(large)
@@ -48,12 +48,21 @@ def read_labelme(data: Any) -> Gathered:
     return out
 
 
-def _shape(kind: str, places: Any) -> outlines.Shape | None:
+def _shapes(kind: str, places: Any) -> list[outlines.Shape]:
+    """The shapes of one entry: each place of the kinds ``point`` and ``points`` is a cell, the others are one outline.
+
+    An entry without places has no shape.
+    """
     if not isinstance(places, list):
         raise ValueError(f"its points are {found(places)}, expected a list")
-    if not places:
-        return None
-    if kind in ("point", "points", "circle"):  # a circle is its centre and a place on its edge
+    if kind in ("point", "points"):
+        return [outlines.point(place) for place in places]
+    shape = _outline(kind, places) if places else None
+    return [] if shape is None else [shape]
+
+
+def _outline(kind: str, places: list[Any]) -> outlines.Shape | None:
+    if kind == "circle":  # its centre and a place on its edge
         return outlines.point(places[0])
     if kind in ("rectangle", "mask"):
         if len(places) != 2:

@@ -20,16 +20,20 @@ _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"
 _CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 _MATRIX, _COMPRESSED, _COMPLEX = 14, 15, 0x0800
 _MOST_AXES = 8
+_HDF5 = b"\x89HDF\r\n\x1a\n"  # version 7.3 is HDF5, behind a header of 512 bytes
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray]:
     """The named arrays of a file, as far as it has them, in MATLAB's shape (at least two axes) and type.
 
-    CellscaperError if the file is damaged or no MATLAB 5 file, or if a named variable is no real numeric array.
+    CellscaperError if the file is damaged, of version 7.3 or no MATLAB file, or if a named variable is no array of real
+    numbers.
     """
     wanted, found = set(names), {}
     try:
         data = Path(path).read_bytes()
+        if b"MATLAB 7.3" in data[:20] or _HDF5 in (data[:8], data[512:520]):
+            raise CellscaperError(f"{path} is a MATLAB file of version 7.3, which is not read; save it with -v7")
         for name, array in _variables(data, wanted):
             found[name] = array
     except (ValueError, struct.error, zlib.error, OverflowError, MemoryError) as error:
@@ -39,8 +43,7 @@ def read_arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray]:
 
 def _variables(data: bytes, wanted: set[str]) -> Iterator[tuple[str, NDArray]]:
     if len(data) < 128 or data[126:128] not in (b"IM", b"MI"):
-        newer = data[:8] == b"\x89HDF\r\n\x1a\n" or b"MATLAB 7.3" in data[:20]
-        raise ValueError("it is of version 7.3; save it with -v7" if newer else "no header")
+        raise ValueError("no header")
     order = "<" if data[126:128] == b"IM" else ">"
     at = 128
     while at < len(data):

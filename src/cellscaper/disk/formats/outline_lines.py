@@ -1,7 +1,7 @@
-"""Outlines as lines of numbers: the ``_cp_outlines.txt`` of Cellpose, and polygons as YOLO's segmentation writes them.
+"""Outlines as lines of numbers: the ``_cp_outlines.txt`` of Cellpose, and what YOLO writes besides boxes.
 
 Cellpose  ``x,y,x,y,…``: a cell a line, whole px
-YOLO      ``class x y x y …``: places in fractions of width and height
+YOLO      ``class x y x y …``: fractions of width and height (`yolo_lines`)
 """
 
 import re
@@ -10,11 +10,11 @@ from pathlib import Path
 from cellscaper.disk.formats import outlines
 from cellscaper.disk.formats.annotated import Gathered
 from cellscaper.disk.formats.class_names import UNCLASSIFIED
+from cellscaper.disk.formats.yolo_lines import are_yolo, read_yolo
 
 _SOME = 65536  # bytes that decide
 _CORNERS = 6  # numbers of an outline of three corners
 _WHOLE = re.compile(r"-?\d+(?:,-?\d+)+,?", re.ASCII)
-_YOLO = re.compile(r"\d+(?: (?:0?\.\d+|[01](?:\.\d*)?|\d(?:\.\d+)?[eE]-\d+)){6,}", re.ASCII)
 
 
 def are_outlines(path: Path) -> bool:
@@ -26,7 +26,7 @@ def are_outlines(path: Path) -> bool:
         return False
     lines = [" ".join(line.split()) for line in (text if len(text) < _SOME else text.rpartition("\n")[0]).split("\n")]
     lines = [line for line in lines if line]
-    if lines and all(_YOLO.fullmatch(line) and line.count(" ") % 2 == 0 for line in lines):
+    if are_yolo(lines):
         return True
     numbers = [line.strip(",").count(",") + 1 for line in lines if _WHOLE.fullmatch(line)]
     if not lines or len(numbers) < len(lines) or any(n % 2 or n < 2 for n in numbers) or max(numbers) < _CORNERS:
@@ -37,10 +37,11 @@ def are_outlines(path: Path) -> bool:
 def read_outlines(text: str) -> Gathered:
     """The centres of the outlines; ValueError with the number of the first line that is none."""
     lines = [(n, line.split()) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-    named = bool(lines) and len(lines[0][1]) > 1
-    out = Gathered("fraction" if named else "px")
+    if lines and len(lines[0][1]) > 1:
+        return read_yolo(lines)
+    out = Gathered("px")
     for n, fields in lines:
-        numbers = fields[1:] if named else [one for one in ",".join(fields).split(",") if one]
+        numbers = [one for one in ",".join(fields).split(",") if one]
         if len(numbers) % 2 or len(numbers) < 2:
             raise ValueError(f"line {n} has {len(numbers)} numbers, expected x and y of each corner")
         try:
@@ -51,6 +52,6 @@ def read_outlines(text: str) -> Gathered:
         if shape is None or not shape.area:
             out.leave(outlines.FLAT, f"line {n}")
         else:
-            out.add(shape.y, shape.x, fields[0] if named else UNCLASSIFIED, n)
+            out.add(shape.y, shape.x, UNCLASSIFIED, n)
     out.notes.append("the cells are the centres of outlines")
     return out

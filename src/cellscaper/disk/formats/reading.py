@@ -14,7 +14,12 @@ from typing import Any
 from cellscaper.errors import CellscaperError
 
 LARGEST_TEXT = 1 << 31  # bytes of an unpacked file
+JSON_LINES = "JSON by lines: save GeoJSON as one FeatureCollection"
 _GZIP = b"\x1f\x8b"
+
+
+class OtherKindError(ValueError):
+    """The contents are of a kind that is not read; the words name it and say what to do."""
 
 
 @contextmanager
@@ -22,6 +27,8 @@ def reading(path: Path, what: str) -> Iterator[None]:
     """Turn any error about the contents of a file into one line; ``what`` names the expected format."""
     try:
         yield
+    except OtherKindError as error:
+        raise CellscaperError(f"{path} holds {error}") from error
     except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, AttributeError, MemoryError) as error:
         reason = " ".join((str(error) or type(error).__name__).split())[:200]
         raise CellscaperError(f"{path} is not {what} ({reason}); correct the file") from error
@@ -79,8 +86,22 @@ def _unpacked(path: Path, data: bytes) -> bytes:
 
 
 def parse(text: str) -> Any:
-    """The value of JSON text; ValueError (or RecursionError) for other text."""
-    return json.loads(text)
+    """The value of JSON text; ValueError (or RecursionError) for other text, OtherKindError for JSON by lines."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and _by_lines(text):
+            raise OtherKindError(JSON_LINES) from error
+        raise
+
+
+def _by_lines(text: str) -> bool:
+    """Whether the first lines of a text are an object of JSON each."""
+    lines = [line for line in text.split("\n") if line.strip()][:5]
+    try:
+        return len(lines) > 1 and all(isinstance(json.loads(line), dict) for line in lines)
+    except ValueError:
+        return False
 
 
 def suffix(path: Path) -> str:

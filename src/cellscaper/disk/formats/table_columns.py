@@ -70,6 +70,14 @@ NO_CELLS = {
     "annotation": "annotations", "pathannotationobject": "annotations",
 }  # fmt: skip
 _OBJECTS = {*NO_CELLS, "cell", "detection", "pathcellobject", "pathdetectionobject", "nucleus"}
+_NO_CLASSES = {  # words in the names of columns that hold few words, too, but of something else than the kind of cell
+    "annotator", "annotators", "reader", "rater", "observer", "pathologist", "operator", "reviewer", "scorer", "user",
+    "author", "by", "annotatedby", "createdby", "createdat", "quality", "confidence", "certainty", "patient", "case",
+    "subject", "donor", "sex", "gender", "batch", "cohort", "hospital", "institution", "site", "scanner", "device",
+    "microscope", "magnification", "stain", "staining", "tissue", "organ", "region", "regions", "layer", "block",
+    "compartment", "date", "day", "time", "split", "fold", "set", "comment", "comments", "note", "notes",
+    "remark", "remarks", "shape", "unit", "units", "colour", "color", "software", "version", "visible", "selected",
+}  # fmt: skip
 _SHAPES = {"rectangle", "polyline", "polygon", "point", "ellipse", "circle", "geometry", "box"}
 _XENIUM = {"cellid", "xcentroid", "ycentroid", "transcriptcounts"}  # its centroids are in µm
 _MERSCOPE = {"fov", "volume", "centerx", "centery"}
@@ -97,9 +105,13 @@ class Roles:
 
 
 def is_header(fields: Sequence[str]) -> bool:
-    """Whether the first line of a table names its columns: none of its fields is a number, and two can be places."""
-    if any(number_in(field) or comma_number_in(field) for field in fields):
-        return False
+    """Whether the first line of a table names its columns: none of its fields is a number, and two can be places.
+
+    If two have the names of places, others may have numbers as names (wave lengths).
+    """
+    named = [field for field in fields if not (number_in(field) or comma_number_in(field))]
+    if len(named) < len(fields):
+        return len(named) >= 2 and places(named) is not None
     return len(fields) >= 2 and (len(fields) >= 3 or places(fields) is not None)
 
 
@@ -146,6 +158,11 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
             why.append(f"the class is column {chosen!r}, it could be {shown}: {_option(names, others[0])}")
         if names.get("image") == chosen:
             del names["image"]
+        if _class_rank(chosen) is None:
+            why.append(
+                f"the class is taken to be column {chosen!r} for its few words, its name does not say so: "
+                f"{_option(names)} reads no class, with class=… another"
+            )
     elif numbers := [
         name
         for name in header
@@ -156,10 +173,9 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
     few = [name for name in values if name not in names.values() and has_few(values[name])]
     few.sort(key=lambda name: in_runs(values[name]))  # a column of images last
     if chosen is None and hot:
-        shown, held = ", ".join(map(repr, hot)), ",".join(f"{axis}={at[axis]}" for axis in "yx")
         question = (
-            f"the columns {shown} are 1 in one of them for each cell and 0 in the others: classes are read from one "
-            f"column; add a column 'class' with these names, or say --columns {shlex.quote(held)} to read no class"
+            f"the columns {', '.join(map(repr, hot))} are 1 in one of them for each cell and 0 in the others: classes "
+            f"are read from one column; add a column 'class' with these names, or say {_option(names)} to read no class"
         )
     elif chosen is None and few:
         shown = " or ".join(map(repr, few[:3]))
@@ -195,9 +211,10 @@ def are_shapes(values: Iterable[str]) -> bool:
     return known <= _SHAPES or known <= _OBJECTS
 
 
-def _option(names: Mapping[str, str], chosen: str) -> str:
-    """The option that makes a column the class, for a shell."""
-    held = {field: name for field, name in names.items() if field not in ("class", "image")} | {"class": chosen}
+def _option(names: Mapping[str, str], chosen: str | None = None) -> str:
+    """The option that makes a column the class, or none, for a shell."""
+    held = {field: name for field, name in names.items() if field not in ("class", "image")}
+    held |= {} if chosen is None else {"class": chosen}
     parts = [f"{field}={name}" for field, name in held.items()]
     quoted = [f'"{part}"' if "," in part else part for part in parts]
     return f"--columns {shlex.quote(','.join(quoted))}"
@@ -237,7 +254,7 @@ def _class(header: Sequence[str], values: dict[str, list[str]], taken: set[str |
         others = [name for (several, _), name in found if several and name != best]
         return best, [name for name in others if not same_groups(values[best], values[name])]
     texts = [name for name in header if name in values and name not in taken and few_names(values[name])]
-    texts = [name for name in texts if plain(name) not in _IMAGES]
+    texts = [name for name in texts if plain(name) not in _IMAGES and not _NO_CLASSES & {*words(name), plain(name)}]
     return (texts[0] if len(texts) == 1 else None), []
 
 

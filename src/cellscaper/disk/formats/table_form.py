@@ -8,10 +8,11 @@ from pathlib import Path
 from cellscaper.disk.formats import table_columns
 from cellscaper.disk.formats.table_cells import TableForm, number, rows_of
 from cellscaper.disk.formats.text_table import Lines, comma_number_in, number_in
+from cellscaper.disk.formats.yolo_lines import has_fractions, numbers_of
 from cellscaper.errors import CellscaperError
 
 Size = tuple[int, int] | None  # height and width of a table's image in px, None where unknown
-_YOLO = ("class", "x", "y", "width", "height")  # x, y are the centres of boxes
+_YOLO = ("class", "x", "y", "width", "height", "confidence")  # x, y are the centres of boxes; the last may lack
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,11 @@ def _by_numbers(filled: Mapping[Path, Lines], file: Path, sizes: Mapping[Path, S
             for one, part in rows.items()}  # fmt: skip
     width -= _last_empty({file: [row for _, row in lines.rows]}) and width > 2
     first = rows[file][0]
-    if width == 5 and _is_yolo(rows):
-        return Found(
-            TableForm(_YOLO, lines.separator, False), "no header: class and boxes as YOLO writes them", "fraction"
-        )
+    boxes = [numbers_of(row) for part in rows.values() for row in part if len(row) == width]
+    all_even = len(boxes) == sum(map(len, rows.values()))
+    if width in (5, 6) and all_even and None not in boxes and has_fractions([box for box in boxes if box]):
+        how = "no header: class and boxes as YOLO writes them"
+        return Found(TableForm(_YOLO[:width], lines.separator, False), how, "fraction")
     if width not in (2, 3):
         raise CellscaperError(
             f"{file}:{lines.rows[0][0]}: {len(first)} columns and no header; "
@@ -157,15 +159,6 @@ def _last_empty(rows: Mapping[Path, list[list[str]]]) -> bool:
 
 def _is_number(text: str) -> bool:
     return number_in(text) or comma_number_in(text)
-
-
-def _is_yolo(rows: Mapping[Path, list[list[str]]]) -> bool:
-    """Whether lines are a class and four numbers of 0 to 1."""
-    listed = [row for part in rows.values() for row in part]
-    return all(
-        len(row) == 5 and row[0].isdecimal() and all(number_in(one) and 0 <= float(one) <= 1 for one in row[1:])
-        for row in listed
-    )
 
 
 def _few_first(rows: Mapping[Path, list[list[str]]]) -> bool:

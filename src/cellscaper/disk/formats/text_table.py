@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cellscaper.errors import CellscaperError
 
-SEPARATORS = {"comma": ",", "tab": "\t", "semicolon": ";", "blank": None}
+SEPARATORS = {"comma": ",", "tab": "\t", "semicolon": ";", "bar": "|", "blank": None}
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA_NUMBER = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _LONGEST_PREAMBLE = 10  # lines
@@ -94,7 +94,7 @@ def find_separator(lines: Sequence[str]) -> str:
         equal = counts.count(usual) + (counts[0] == usual - 1 and name == "blank")  # R leaves out a header
         return (equal / len(lines) if usual > 1 else 0.0), numbers / len(lines)
 
-    order = ["tab", "semicolon", "comma", "blank"]
+    order = ["tab", "semicolon", "comma", "blank", "bar"]
     return max(sorted(first, key=order.index), key=lambda name: sum(quality(name)))
 
 
@@ -114,8 +114,11 @@ def short(text: str) -> str:
 
 
 def _splitter(separator: str) -> Callable[[str, str], list[str]]:
-    """A function (line, place) → fields without blanks around them."""
+    """A function (line, place) → fields without blanks around them; blanks may stand around quotes, too."""
     sign = SEPARATORS[separator]
+
+    def cut(line: str) -> list[str]:
+        return next(csv.reader([line], delimiter=sign or " ", skipinitialspace=True, strict=True))
 
     def fields(line: str, place: str) -> list[str]:
         if sign is None and '"' not in line:
@@ -123,7 +126,10 @@ def _splitter(separator: str) -> Callable[[str, str], list[str]]:
         try:
             if sign is None:
                 return next(csv.reader([re.sub(r"[\s\x00]+", " ", line.strip())], delimiter=" ", strict=True))
-            return [field.strip() for field in next(csv.reader([line], delimiter=sign, strict=True))]
+            try:
+                return [field.strip() for field in cut(line)]
+            except csv.Error:  # "x" , "y"
+                return [field.strip() for field in cut(re.sub(rf'"[^\S\t]+(?={re.escape(sign)}|$)', '"', line))]
         except (csv.Error, StopIteration) as error:
             raise CellscaperError(f"{place}: {short(line)} is not a line of a {separator}-separated table") from error
 

@@ -1,21 +1,26 @@
 """Cells in the XML of annotation programs: points, and the centres of outlines and boxes.
 
 Aperio ImageScope (MoNuSeg)  ``<Annotations><Annotation Name><Regions><Region><Vertices><Vertex X Y>``
+HALO (``.annotations``)      the same with ``<V X Y>``, and words for ImageScope's numbers of types
 ASAP                         ``<ASAP_Annotations>…<Annotation Type PartOfGroup><Coordinates><Coordinate X Y>``
 CVAT                         ``<annotations><image name width height><points label points>``, also box, polygon, ellipse
 Pascal VOC                   ``<annotation><filename><object><name><bndbox><xmin>…``
 ImageJ's Cell Counter        ``<CellCounter_Marker_File>…<Marker_Type><Type><Marker><MarkerX>…``
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from cellscaper.disk.formats import outlines
 from cellscaper.disk.formats.annotated import Gathered, SaidScale, said_scale
+from cellscaper.disk.formats.class_names import is_object_number
 from cellscaper.disk.formats.outlines import Shape
 
 _Cell = tuple[Shape, str | None, str | None]  # shape, class, image
+_BY_CORNERS = ("1", "2", "rectangle", "ellipse")  # types of regions with two vertices
+_OBJECT = re.compile(r"(?:(?:cell|nucleus|nuclei|object|region|roi|id|no|nr)\W*|#\s*)\d+", re.I)
 
 
 def read_xml(text: str) -> Gathered:
@@ -58,17 +63,28 @@ def _scale(root: Element) -> SaidScale | None:
 
 def _aperio(root: Element, out: Gathered) -> list[_Cell]:
     found: list[_Cell] = []
+    texts = [region.get("Text", "").strip() for region in root.iter("Region")]
+    noted = _number_objects(text for text in texts if text)
+    if noted:
+        out.notes.append("the texts of the regions number the objects or annotate them one by one: they are no classes")
     for annotation in root.iter("Annotation"):
         name = annotation.get("Name") or _attribute(annotation)
         for region in annotation.iter("Region"):
             if region.get("NegativeROA") == "1":
                 out.left["holes"] += 1
                 continue
-            corners = [[_number(one, "X"), _number(one, "Y")] for one in region.iter("Vertex")]
-            if len(corners) == 2 and region.get("Type") in ("1", "2"):  # corners of a rectangle, or around an ellipse
+            corners = [[_number(one, "X"), _number(one, "Y")] for one in region.iter() if one.tag in ("Vertex", "V")]
+            if len(corners) == 2 and region.get("Type", "").lower() in _BY_CORNERS:  # of a box, or around an ellipse
                 corners = _box(*corners[0], *corners[1])
-            _add(found, out, corners, region.get("Text") or name)
+            _add(found, out, corners, name if noted else region.get("Text", "").strip() or name)
     return found
+
+
+def _number_objects(texts: Iterable[str]) -> bool:
+    """Whether texts say which object each one is, not of which class: nearly each differs, or all are as ``cell 7``."""
+    listed = list(texts)
+    numbered = bool(listed) and all(_OBJECT.fullmatch(text) for text in listed)
+    return is_object_number(listed) or (numbered and len(set(listed)) == len(listed))
 
 
 def _attribute(annotation: Element) -> str | None:
