@@ -20,7 +20,7 @@ from cellscaper.disk.formats.text_table import Lines, split_lines
 from cellscaper.errors import CellscaperError
 
 SAME_CELLS = "both hold the same cells"
-ENDINGS = (".csv", ".tsv", ".txt", ".geojson", ".json", ".mat", ".h5ad", ".xml")
+ENDINGS = (".csv", ".tsv", ".txt", ".geojson", ".json", ".mat", ".h5ad", ".xml", ".annotations")
 _FOR = frozenset(
     ("dots", "dot", "gt", "truth", "groundtruth", "manual", "annotation", "annotations", "label", "labels", "points",
      "point", "cells", "nuclei", "centroids", "final", "corrected", "curated", "expert")

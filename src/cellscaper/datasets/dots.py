@@ -91,7 +91,7 @@ class Settings(Base):
         "kind (of objects: tiles, TMA cores and annotations are no cells), and for boxes y_end, x_end or box_height, "
         "box_width",
     )
-    separator: Literal["auto", "comma", "blank", "tab", "semicolon"] = Field(
+    separator: Literal["auto", "comma", "blank", "tab", "semicolon", "bar"] = Field(
         "auto", description="separator of text tables"
     )
     header: Literal["auto", True, False] = Field(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cellscaper.disk.formats.reading import read_text
+from cellscaper.disk.formats.table_columns import AS_CLASS
 from cellscaper.disk.formats.table_form import find_form, given_form
 from cellscaper.disk.formats.text_table import split_lines
 from cellscaper.errors import CellscaperError
@@ -52,11 +53,12 @@ def find_tables(
     found = find_form(tables, {} if image_column else sizes)
     if found.question is not None:
         raise CellscaperError(found.question)
-    columns = found.form.columns
+    columns, said = found.form.columns, found.why
     if isinstance(columns, Mapping) and columns.get("class") == image_column:
         columns = {field: name for field, name in columns.items() if field != "class"}
+        said = tuple(one for one in said if not one.startswith(AS_CLASS))
     kept = {**columns, **more} if isinstance(columns, Mapping) else tuple(columns)
     separator = found.form.separator if found.form.header is False else "auto"
     return Tables(
-        kept, found.how, separator, found.form.header, found.unit, found.why, found.corner, found.either
+        kept, found.how, separator, found.form.header, found.unit, said, found.corner, found.either
     )  # fmt: skip

@@ -69,6 +69,7 @@ NO_CELLS = {
     "tmacoreobject": "TMA cores", "root": "root objects", "pathrootobject": "root objects", "image": "root objects",
     "annotation": "annotations", "pathannotationobject": "annotations",
 }  # fmt: skip
+AS_CLASS = "the class is taken to be column"  # how a sentence about a doubtful class begins
 _OBJECTS = {*NO_CELLS, "cell", "detection", "pathcellobject", "pathdetectionobject", "nucleus"}
 _NO_CLASSES = {  # words in the names of columns that hold few words, too, but of something else than the kind of cell
     "annotator", "annotators", "reader", "rater", "observer", "pathologist", "operator", "reviewer", "scorer", "user",
@@ -160,7 +161,7 @@ def find(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Roles | None:
             del names["image"]
         if _class_rank(chosen) is None:
             why.append(
-                f"the class is taken to be column {chosen!r} for its few words, its name does not say so: "
+                f"{AS_CLASS} {chosen!r} for its few words, its name does not say so: "
                 f"{_option(names)} reads no class, with class=… another"
             )
     elif numbers := [
