@@ -49,7 +49,7 @@ gpu-day: home .venv/ready  ## the TopoCellGen tables on BRCA-M2C with smaller ne
 	.venv/bin/cellscaper plan --gpus $(GPUS) --configfile workflow/presets/gpu-day.yaml $(GIVEN)
 	$(RUN) --configfile workflow/presets/gpu-day.yaml $(GIVEN)
 
-paper: home .venv/ready  ## the papers' values, 3 seeds: 156 A100-days of BRCA-M2C, 25 of Lizard, calculated (LIZARD=folder; DATASETS=brca_m2c; SEEDS=0; GPUS=cards)
+paper: home .venv/imagenet  ## the papers' values, 3 seeds: 156 A100-days of BRCA-M2C, 25 of Lizard, calculated (LIZARD=folder; DATASETS=brca_m2c; SEEDS=0; GPUS=cards)
 	.venv/bin/cellscaper plan --gpus $(GPUS) $(GIVEN)
 	$(RUN) $(GIVEN)
 
@@ -105,6 +105,13 @@ home:  # Snakemake ends with a traceback where its cache cannot be written
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c envs/constraints.txt -e '.[dev,slurm]'
 	@touch $@
+
+# ImageNet weights of MCSpatNet's encoder. Without them it starts from He's initialisation, and its tables say so
+.venv/imagenet: .venv/ready
+	@echo "Adding torchvision and its ImageNet weights of VGG-16 (528 MB), from which the papers' MCSpatNet starts"
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c envs/constraints.txt -e '.[imagenet]'
+	@.venv/bin/python -c 'from torchvision.models import VGG16_Weights as w; w.IMAGENET1K_V1.get_state_dict()' && touch $@ \
+	  || echo "The weights could not be fetched: MCSpatNet will start from He's initialisation, and its tables say so; run make .venv/imagenet again" >&2
 
 .venv/oracles: .venv/ready
 	@echo "Adding the libraries that tests and benchmarks compare with"

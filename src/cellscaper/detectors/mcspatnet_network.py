@@ -113,7 +113,7 @@ def load_imagenet(model: MCSpatNet) -> bool:
         theirs = vgg16(weights=VGG16_Weights.IMAGENET1K_V1).features
     except Exception as error:  # not installed, not compatible with this torch, no network: each has its own type
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        log(f"MCSpatNet: no ImageNet weights from torchvision ({reason}); He initialisation")
+        log(f"MCSpatNet: no ImageNet weights from torchvision ({reason}); He initialisation. make .venv/imagenet fetches them")
         return False
     for one, other in zip(mine, (m for m in theirs if isinstance(m, nn.Conv2d)), strict=True):
         one.load_state_dict(other.state_dict())
