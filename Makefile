@@ -110,8 +110,8 @@ home:  # Snakemake ends with a traceback where its cache cannot be written
 .venv/imagenet: .venv/ready
 	@echo "Adding torchvision and its ImageNet weights of VGG-16 (528 MB), from which the papers' MCSpatNet starts"
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c envs/constraints.txt -e '.[imagenet]'
-	@.venv/bin/python -c 'from torchvision.models import VGG16_Weights as w; w.IMAGENET1K_V1.get_state_dict()' && touch $@ \
-	  || echo "The weights could not be fetched: MCSpatNet will start from He's initialisation, and its tables say so; run make .venv/imagenet again" >&2
+	@.venv/bin/python -c 'from cellscaper.detectors import mcspatnet_network as n; raise SystemExit(n.imagenet_encoder() is None)' \
+	  && touch $@ || echo "MCSpatNet will start from He's initialisation, and its tables say so; make .venv/imagenet tries again" >&2
 
 .venv/oracles: .venv/ready
 	@echo "Adding the libraries that tests and benchmarks compare with"

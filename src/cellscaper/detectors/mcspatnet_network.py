@@ -7,6 +7,7 @@ have means of 0.5 to 1.4 and deviations of 0.8 to 0.9.
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -101,19 +102,26 @@ def _convolutions(inputs: int, outputs: int, n: int, norm: str) -> Iterator[nn.M
         yield nn.ReLU(inplace=True)
 
 
+def imagenet_encoder() -> nn.Module | None:
+    """torchvision's VGG-16 with ImageNet weights, which are fetched once; None, with a log line, if it is impossible."""
+    try:
+        from torchvision.models import VGG16_Weights, vgg16
+
+        return cast(nn.Module, vgg16(weights=VGG16_Weights.IMAGENET1K_V1).features)
+    except Exception as error:  # not installed, not compatible with this torch, no network: each has its own type
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        log(f"MCSpatNet: no ImageNet weights from torchvision ({reason}); He initialisation")
+        return None
+
+
 def load_imagenet(model: MCSpatNet) -> bool:
     """Put torchvision's ImageNet weights of VGG-16 into the encoder; False, with a log line, if it is impossible."""
     mine = [module for module in model.down.modules() if isinstance(module, nn.Conv2d)]
     if [module.out_channels for module in mine] != [channels for channels, n in VGG16 for _ in range(n)]:
         log("MCSpatNet: ImageNet weights fit width 1 only; He initialisation")
         return False
-    try:
-        from torchvision.models import VGG16_Weights, vgg16
-
-        theirs = vgg16(weights=VGG16_Weights.IMAGENET1K_V1).features
-    except Exception as error:  # not installed, not compatible with this torch, no network: each has its own type
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        log(f"MCSpatNet: no ImageNet weights from torchvision ({reason}); He initialisation. make .venv/imagenet fetches them")
+    theirs = imagenet_encoder()
+    if theirs is None:
         return False
     for one, other in zip(mine, (m for m in theirs if isinstance(m, nn.Conv2d)), strict=True):
         one.load_state_dict(other.state_dict())
