@@ -109,8 +109,8 @@ home:  # Snakemake ends with a traceback where its cache cannot be written
 # ImageNet weights of MCSpatNet's encoder. Without them it starts from He's initialisation, and its tables say so
 .venv/imagenet: .venv/ready
 	@echo "Adding torchvision and its ImageNet weights of VGG-16 (528 MB), from which the papers' MCSpatNet starts"
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c envs/constraints.txt -e '.[imagenet]'
-	@.venv/bin/python -c 'from cellscaper.detectors import mcspatnet_network as n; raise SystemExit(n.imagenet_encoder() is None)' \
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c envs/constraints.txt -e '.[imagenet]' \
+	  && .venv/bin/python -c 'from cellscaper.detectors import mcspatnet_network as n; raise SystemExit(n.imagenet_encoder() is None)' \
 	  && touch $@ || echo "MCSpatNet will start from He's initialisation, and its tables say so; make .venv/imagenet tries again" >&2
 
 .venv/oracles: .venv/ready

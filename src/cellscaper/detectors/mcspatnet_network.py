@@ -102,12 +102,12 @@ def _convolutions(inputs: int, outputs: int, n: int, norm: str) -> Iterator[nn.M
         yield nn.ReLU(inplace=True)
 
 
-def imagenet_encoder() -> nn.Module | None:
-    """torchvision's VGG-16 with ImageNet weights, which are fetched once; None, with a log line, if it is impossible."""
+def imagenet_encoder() -> nn.Sequential | None:
+    """torchvision's VGG-16 with ImageNet weights, fetched once; None, with a log line, if it is impossible."""
     try:
         from torchvision.models import VGG16_Weights, vgg16
 
-        return cast(nn.Module, vgg16(weights=VGG16_Weights.IMAGENET1K_V1).features)
+        return cast(nn.Sequential, vgg16(weights=VGG16_Weights.IMAGENET1K_V1).features)
     except Exception as error:  # not installed, not compatible with this torch, no network: each has its own type
         reason = (str(error) or type(error).__name__).splitlines()[0]
         log(f"MCSpatNet: no ImageNet weights from torchvision ({reason}); He initialisation")
