@@ -42,22 +42,19 @@ def find_split(
     folders = _folders(images)
     if folders:
         return folders
-    if (said := _names_say(images)) is not None:
-        raise CellscaperError(said)
     fractions = Fractions(train=0.7, val=0.1, test=0.2, seed=0)
     return fractions, "at random: 70, 10 and 20 % of the images, seed 0", []
 
 
-def _names_say(images: Sequence[str]) -> str | None:
+def names_say(images: Sequence[str]) -> str | None:
     """The sentence about images whose file names say train and test, which no list or folder does; None without."""
     said = {image: split for image in images if (split := split_in(PurePosixPath(image).stem)) is not None}
     first = {split: image for image, split in reversed(list(said.items()))}
     if "train" not in first or "test" not in first or len(said) < 0.9 * len(images):
         return None
     return (
-        f"the names of {counted(len(said), 'images')} say their split ({first['train']} train, {first['test']} test), "
-        "and no list or folder does: list the images of each split in train.txt, val.txt and test.txt, or put them "
-        "into folders of these names"
+        f"the names of {counted(len(said), 'images')} say a split ({first['train']} train, {first['test']} test), and "
+        "it is made at random: list the images of each split in train.txt, val.txt and test.txt if the names are right"
     )
 
 

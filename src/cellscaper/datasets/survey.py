@@ -20,7 +20,7 @@ from cellscaper.datasets.inspection import Cells
 from cellscaper.datasets.kept_pixels import KeptPixels
 from cellscaper.datasets.missing import without_cells
 from cellscaper.datasets.patients import on_both_sides
-from cellscaper.datasets.splitting import against_folders, find_split, too_few
+from cellscaper.datasets.splitting import against_folders, find_split, names_say, too_few
 from cellscaper.datasets.survey_classes import cells_of_classes, classes_of
 from cellscaper.datasets.survey_overlay import PRESETS, overlay
 from cellscaper.datasets.survey_scale import find_scale, tell_scale
@@ -108,6 +108,8 @@ def _survey(folder: Path, name: str, asked: Asked, files: FolderFiles, found: di
     split, split_how, lists = find_split(files, images, found.cells, found.dots, found.reasons)
     if asked.all_train and isinstance(split, dots.Fractions):
         split, split_how = dots.Fractions(train=1.0), "no lists: all images"
+    elif isinstance(split, dots.Fractions) and (told := names_say(images)) is not None:
+        read.said.append(told)
     settings = settings.model_copy(update={"split": split, "classes": tuple(names), "class_map": mapping})
     tell_unused(files, found, lists, images, settings, read)
     decided, evidence = find_scale(asked, settings, files, found, read, sample, [*found.cells.values(), *lists])

@@ -224,14 +224,14 @@ def test_a_table_of_splits_that_says_none_is_an_error(world, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["{split}_{i:02d}.png", "s{i}_{split}.png"])
-def test_names_of_images_that_say_a_split_are_a_question(world, tmp_path, name):
+def test_names_of_images_that_say_a_split_are_told(world, tmp_path, name):
     folder = tmp_path / "d"
     folder.mkdir()
     for i, split in enumerate(RIGHT.values()):
         path = folder / name.format(i=i, split=split)
         world.image(i).save(path)
         world.table(path.with_suffix(".csv"), i)
-    assert "the names of 6 images say their split" in world.check(folder).fault
+    assert world.check(folder).complains("the names of 6 images say a split", "made at random")
 
 
 @pytest.mark.parametrize("n", [1, 2])
