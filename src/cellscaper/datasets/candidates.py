@@ -25,16 +25,14 @@ _FOR = frozenset(
     ("dots", "dot", "gt", "truth", "groundtruth", "manual", "annotation", "annotations", "label", "labels", "points",
      "point", "cells", "nuclei", "centroids", "final", "corrected", "curated", "expert")
 )  # fmt: skip
-_AGAINST = frozenset(
-    ("auto", "automatic", "pred", "preds", "prediction", "predictions", "predicted", "result", "results", "output",
-     "outputs", "old", "backup", "bak", "copy", "tmp", "temp", "draft", "raw", "stardist", "cellpose", "detection",
-     "detections", "model", "unchecked", "uncorrected", "initial", "wrong", "archive", "deprecated", "meta",
-     "metadata", "info", "log", "submission", "submissions", "template", "dummy",
-     "example", "examples")
-)  # fmt: skip
 _NO_TRUTH = frozenset(
     ("pred", "preds", "prediction", "predictions", "predicted", "submission", "submissions", "template", "dummy",
      "example", "examples")
+)  # fmt: skip
+_AGAINST = _NO_TRUTH | frozenset(
+    ("auto", "automatic", "result", "results", "output", "outputs", "old", "backup", "bak", "copy", "tmp", "temp",
+     "draft", "raw", "stardist", "cellpose", "detection", "detections", "model", "unchecked", "uncorrected", "initial",
+     "wrong", "archive", "deprecated", "meta", "metadata", "info", "log")
 )  # fmt: skip
 
 

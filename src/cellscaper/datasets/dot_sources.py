@@ -180,6 +180,7 @@ def _listed(split: Any, folder: FolderFiles, images: list[str], dots: tuple[str,
     where: dict[str, str] = {}
     chosen: dict[str, str] = {}
     entries = {name: getattr(split, name) for name in SPLITS}
+    said: dict[str, dict[str, str | None]] = {}  # pattern of files of cells → what each says of its image's split
     for name, entry in entries.items():
         if not isinstance(entry, str):
             continue
@@ -188,7 +189,9 @@ def _listed(split: Any, folder: FolderFiles, images: list[str], dots: tuple[str,
             found = dict.fromkeys(sorted(inner), entry)
         elif has_place(entry):
             own = {image: file for image in images if (file := folder.cells_of(image, [entry])) is not None}
-            found = {image: file for image, file in own.items() if split_of(folder.paths[file]) == name}
+            if entry not in said:
+                said[entry] = {file: split_of(folder.paths[file]) for file in own.values()}
+            found = {image: file for image, file in own.items() if said[entry][file] == name}
         else:
             listed_in = folder.root / entry
             shared = list(entries.values()).count(entry) > 1

@@ -96,7 +96,8 @@ def listed_splits(file: Path) -> set[str]:
     CellscaperError with the line for a row that is in no split, where most rows are in one.
     """
     if suffix(file) == ".h5ad":
-        return {split for split in SPLITS if _part(observations(file), file, split)}
+        rows = observations(file)
+        return {split for split in SPLITS if _part(rows, file, split)}
     try:
         text = _text(file, "list")
     except CellscaperError:

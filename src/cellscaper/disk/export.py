@@ -110,12 +110,9 @@ def _has_columns(path: Path) -> bool:
 def _read_as(path: Path) -> str:
     """The format of a file to read; CellscaperError for an unknown one."""
     kind = {".hdf5": ".h5", ".tsv": ".csv", ".txt": ".csv"}.get(suffix(Path(path)), suffix(Path(path)))
-    if (
-        kind not in (*ENDINGS, ".mat", ".xml", ".annotations", *MASKS)
-        and (other := other_kinds.kind(Path(path))) is not None
-    ):
-        raise CellscaperError(f"{path} is {other}")
     if kind not in (*ENDINGS, ".mat", ".xml", ".annotations", *MASKS):
+        if (other := other_kinds.kind(Path(path))) is not None:
+            raise CellscaperError(f"{path} is {other}")
         raise CellscaperError(
             f"{path}: unknown ending {Path(path).suffix!r}, expected .h5 or a file of another program: {READ}"
         )

@@ -44,30 +44,31 @@ def test_a_column_of_splits_in_tables_of_one_image_is_told(world, tmp_path):
     assert world.right(result) and result.complains("column 'split' of s_00.csv may be a split, and is not read")
 
 
-def test_a_column_of_splits_in_the_table_of_each_image(world, tmp_path):
-    folder = world.plain(tmp_path / "d")
+def of_each(world, folder, called, column="split"):
+    """A table of each image with a column of splits; ``called`` is the word for a split."""
+    world.save(folder)
     for i in range(world.n):
-        row = f"{{y}},{{x}},{{c}},{split_of(i).title()}"
-        world.table(folder / f"s_{i:02d}.csv", i, head="y,x,class,Subset", row=row)
+        row = f"{{y}},{{x}},{{c}},{called(split_of(i))}"
+        world.table(folder / f"s_{i:02d}.csv", i, head=f"y,x,class,{column}", row=row)
+    return folder
+
+
+def test_a_column_of_splits_in_the_table_of_each_image(world, tmp_path):
+    folder = of_each(world, tmp_path / "d", str.title, "Subset")
     result = world.check(folder)
     assert world.right(result) and result.splits == RIGHT and result.settings["split"]["test"] == "{stem}.csv"
     assert not result.complains("may be a split")
 
 
 def test_without_validation_images_a_tenth_of_the_training_images_are_taken(world, tmp_path):
-    folder = world.plain(tmp_path / "d")
-    for i in range(world.n):
-        row = f"{{y}},{{x}},{{c}},{split_of(i).replace('val', 'train')}"
-        world.table(folder / f"s_{i:02d}.csv", i, head="y,x,class,split", row=row)
+    folder = of_each(world, tmp_path / "d", lambda split: split.replace("val", "train"))
     result = world.check(folder)
     assert result.settings["split"]["val"] == 0.1 and sorted(result.splits.values()).count("val") == 1
     assert all(result.splits[name] == "test" for name, split in RIGHT.items() if split == "test")
 
 
 def test_two_splits_in_the_table_of_one_image_stop(world, tmp_path):
-    folder = world.plain(tmp_path / "d")
-    for i in range(world.n):
-        world.table(folder / f"s_{i:02d}.csv", i, head="y,x,class,split", row=f"{{y}},{{x}},{{c}},{split_of(i)}")
+    folder = of_each(world, tmp_path / "d", str)
     path = folder / "s_01.csv"
     path.write_text(path.read_text().replace(",train\n", ",test\n", 1))
     assert "s_01.csv says split 'test' and 'train' of cells of one image" in world.check(folder).fault

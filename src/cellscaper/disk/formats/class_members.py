@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from cellscaper.disk.formats.class_names import UNCLASSIFIED, is_object_number, tidy
+from cellscaper.disk.formats.class_names import UNCLASSIFIED, is_object_number, plain_key, tidy
 from cellscaper.disk.formats.reading import found
 
 CLASS_KEYS = (  # members that may hold the class, in small letters without signs, the surest first
@@ -14,11 +14,6 @@ CLASS_KEYS = (  # members that may hold the class, in small letters without sign
     "phenotype", "nucleustype", "category", "categoryname", "prediction", "predictedclass", "predclass", "type",
     "label", "group", "cluster", "subtype", "annotation", "name", "title",
 )  # fmt: skip
-
-
-def plain_key(key: str) -> str:
-    """A member's name in small letters without signs, as in CLASS_KEYS."""
-    return "".join(sign for sign in key.lower() if sign.isalnum())
 
 
 def class_member(objects: Sequence[dict[str, object]]) -> str | None:

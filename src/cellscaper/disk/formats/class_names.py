@@ -28,6 +28,11 @@ def tidy(name: Any) -> str:
     return whole[1] if whole else text
 
 
+def plain_key(text: str) -> str:
+    """A name in small letters without signs and blanks: ``Cell Type`` → celltype."""
+    return "".join(sign for sign in text.lower() if sign.isalnum())
+
+
 def spellings(counted: Mapping[str, int]) -> dict[str, str]:
     """For each class the most frequent of the spellings that differ from it in capital letters alone."""
     groups: dict[str, Counter[str]] = {}

@@ -88,9 +88,8 @@ def _size(image: Any) -> tuple[int, int] | None:
 
 def _place(annotation: Any, corners: bool) -> tuple[Any, Any] | None:
     """y, x of a cell; None for an annotation without a place, and for a box or outline without area."""
-    keypoints = annotation.get("keypoints")
-    if keypoints and not (len(keypoints) > 2 and keypoints[2] == 0):  # 0: not labelled
-        x, y = keypoints[:2]
+    if keypoint := _keypoint(annotation):
+        x, y = keypoint
         return y, x
     if annotation.get("bbox"):
         x, y, width, height = (number(float(value), "bbox") for value in annotation["bbox"])
@@ -108,6 +107,12 @@ def _place(annotation: Any, corners: bool) -> tuple[Any, Any] | None:
     return None
 
 
+def _keypoint(annotation: Any) -> Any:
+    """x, y of the first keypoint; None without one, and for one that is not labelled (its third number is 0)."""
+    keypoints = annotation.get("keypoints")
+    return keypoints[:2] if keypoints and list(keypoints[2:3]) != [0] else None
+
+
 def _regions(annotations: Sequence[Any], corners: bool) -> set[int]:
     """The numbers of the annotations whose boxes are regions of tissue."""
     boxed = {i: box for i, one in enumerate(annotations) if (box := _box(one, corners)) is not None}
@@ -123,11 +128,8 @@ def _box(annotation: Any, corners: bool) -> list[float] | None:
     """Four numbers of a box; those of a point for an annotation of a keypoint. None if it has neither."""
     if not isinstance(annotation, dict):
         return None
-    keypoints = annotation.get("keypoints")
-    if isinstance(keypoints, list) and keypoints and keypoints[2:3] != [0]:
-        box: Any = [*keypoints[:2], *(keypoints[:2] if corners else (0, 0))]
-    else:
-        box = annotation.get("bbox")
+    keypoint = _keypoint(annotation)
+    box = [*keypoint, *(keypoint if corners else (0, 0))] if isinstance(keypoint, list) else annotation.get("bbox")
     if not isinstance(box, list) or len(box) != 4:
         return None
     plain = all(isinstance(value, int | float) and abs(value) < LARGEST for value in box)

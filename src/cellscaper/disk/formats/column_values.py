@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from cellscaper.disk.formats.class_names import UNCLASSIFIED, is_object_number, tidy
+from cellscaper.disk.formats.class_names import UNCLASSIFIED, is_object_number, plain_key, tidy
 from cellscaper.disk.formats.text_table import comma_number_in, number_in
 
 _FILE = re.compile(r".+\.(?:png|tiff?|jpe?g|bmp|svs|ndpi|mrxs|scn|czi|qptiff|btf)(?::.*)?", re.I)
@@ -69,5 +69,5 @@ def has_few(values: Sequence[str]) -> bool:
 
 
 def all_in(values: Sequence[str] | None, known: set[str]) -> bool:
-    plain_values = {"".join(sign for sign in value.lower() if sign.isalnum()) for value in values or ()}
+    plain_values = {plain_key(value) for value in values or ()}
     return bool(plain_values) and plain_values <= known

@@ -19,9 +19,8 @@ from cellscaper.disk.formats.class_members import (
     class_name,
     object_in,
     other_members,
-    plain_key,
 )
-from cellscaper.disk.formats.class_names import UNCLASSIFIED
+from cellscaper.disk.formats.class_names import UNCLASSIFIED, plain_key
 from cellscaper.disk.formats.facts import Cells
 from cellscaper.disk.formats.outlines import Shape
 from cellscaper.disk.formats.reading import found
@@ -123,7 +122,7 @@ def _feature(number: int, feature: Any, out: Gathered) -> _Feature | None:
         raise ValueError(f"properties are {found(properties)}, expected an object")
     properties = _flat(properties)
     kind = properties.get("objectType") or properties.get("object_type") or feature.get("id")
-    plain = "".join(sign for sign in str(kind).lower() if sign.isalnum())
+    plain = plain_key(str(kind))
     if plain in _NO_CELLS:
         out.left[_NO_CELLS[plain]] += 1
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cellscaper.disk.formats.annotated import Annotated, Gathered
-from cellscaper.disk.formats.class_names import UNCLASSIFIED, tidy
+from cellscaper.disk.formats.class_names import UNCLASSIFIED, plain_key, tidy
 from cellscaper.disk.formats.counted import counted
 from cellscaper.disk.formats.facts import LARGEST
 from cellscaper.disk.formats.outlines import FLAT, of_each_image, region_boxes
@@ -61,7 +61,7 @@ def read_table(text: str, form: TableForm, file: Path | str) -> Annotated:
         if len(row) != table.width:
             raise CellscaperError(f"{place}: {_uneven(row, short(line_of(text, n)), table, form)}")
         fields = {field: row[i] for field, i in table.at.items()}
-        if (kind := _plain(fields.get("kind", ""))) in NO_CELLS:
+        if (kind := plain_key(fields.get("kind", ""))) in NO_CELLS:
             out.left[NO_CELLS[kind]] += 1
             continue
         if any(tidy(fields[field]) == UNCLASSIFIED for field in BOXES if field in fields):
@@ -193,10 +193,6 @@ def _box(fields: Mapping[str, str], place: str) -> tuple[float, float] | None:
     else:
         return None
     return height, width
-
-
-def _plain(text: str) -> str:
-    return "".join(sign for sign in text.lower() if sign.isalnum())
 
 
 def same_name(one: str, other: str) -> bool:
