@@ -4,9 +4,9 @@
     python docs/pack_weights.py                 # the cards alone, after a card's text changed
 
 The first form packs the training of an experiment of a results folder (docs/weights.md) as
-src/cellscaper/weights/<name>.safetensors. The name is its generator unless --name gives another. The scores of its
-layouts go into docs/models/<name>.csv. They must be of these weights, or of the packed ones: --scored names another
-experiment whose `weights` they are.
+src/cellscaper/weights/<name>.safetensors. The name is its generator unless --name gives another; demo/adm is one that only
+the preset demo starts from. The scores of its layouts go into docs/models/<name>.csv. They must be of these weights, or
+of the packed ones: --scored names another experiment whose `weights` they are.
 """
 
 import argparse
@@ -90,11 +90,11 @@ def main() -> None:
             path = pack(model, cells, Path(folder), name, args.precision, sampling, **own)
             table = scores(args.results, scored, args.seed, {checksum(model), checksum(path)})
             for file in (path, path.with_suffix(".sha256")):
-                with atomic(FOLDER / file.name) as partial:
+                with atomic(FOLDER / file.relative_to(folder)) as partial:
                     partial.write_bytes(file.read_bytes())
         write_text(CARDS / f"{name}.csv", table)
-        print(f"{FOLDER / path.name}: {(FOLDER / path.name).stat().st_size / 1e6:.2f} MB")
-    for name in shipped_names():
+        print(f"{shipped_file(name)}: {shipped_file(name).stat().st_size / 1e6:.2f} MB")
+    for name in (*shipped_names(), *shipped_names("demo")):
         write_card(name)
 
 

@@ -1,6 +1,7 @@
 """The weights that are shipped with the package: a file ``weights/NAME.safetensors`` and its SHA-256 for each.
 
-`docs/pack_weights.py` makes both. Nothing else knows which there are, so another file reruns nothing.
+`docs/pack_weights.py` makes both. Nothing else knows which there are, so another file reruns nothing. Those that only
+one preset starts from lie in a folder of their own, so that no command offers them: ``demo/adm``.
 """
 
 from collections.abc import Mapping
@@ -20,14 +21,14 @@ def at_scale_of(facts: Mapping[str, Any], mpp: float) -> bool:
     return abs(mpp / float(facts["mpp"]) - 1) <= SCALE
 
 
-def shipped_names() -> list[str]:
-    """The names of the weights that this installation has."""
-    return sorted(file.stem for file in FOLDER.glob("*.sha256"))
+def shipped_names(preset: str = "") -> list[str]:
+    """The names of the weights that this installation has; ``preset``: of those that only one preset starts from."""
+    return sorted(f"{preset and preset + '/'}{file.stem}" for file in (FOLDER / preset).glob("*.sha256"))
 
 
 def shipped_file(name: str) -> Path:
     """The file of shipped weights; CellscaperError if there are none, or if it is not the file of this version."""
-    if name not in shipped_names():
+    if name not in shipped_names(name.rpartition("/")[0]):
         raise CellscaperError(
             f"this installation has no weights of {name} (it has {', '.join(shipped_names()) or 'none'}); train them, "
             "for example with `make brca TRAIN=1`, and give the training's model.safetensors (docs/weights.md)"

@@ -27,7 +27,10 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", shipped.shipped_names())
+NAMES = (*shipped.shipped_names(), *shipped.shipped_names("demo"))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_files_are_those_of_this_version_and_say_what_they_are(name):
     file = shipped.shipped_file(name)
     assert file.stat().st_size <= LARGEST
@@ -41,9 +44,9 @@ def test_the_files_are_those_of_this_version_and_say_what_they_are(name):
 
 
 def test_nothing_else_lies_among_them():
-    known = {f"{name}{ending}" for name in shipped.shipped_names() for ending in (".safetensors", ".sha256")}
-    assert {file.name for file in shipped.FOLDER.iterdir()} == known
-    assert "point_diffusion" in shipped.shipped_names()
+    known = {f"{name}{ending}" for name in NAMES for ending in (".safetensors", ".sha256")}
+    assert {str(one.relative_to(shipped.FOLDER)) for one in shipped.FOLDER.rglob("*.*")} == known
+    assert "point_diffusion" in shipped.shipped_names() and "demo/adm" in NAMES
 
 
 def test_weights_that_are_not_there_are_one_line_that_says_how_to_train_them(folder):

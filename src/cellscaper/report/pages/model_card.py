@@ -60,7 +60,7 @@ def model_card(file: Path, parameters: int, scores: Path) -> str:
         "```",
         "",
         f"In a configuration: `weights: package:{name}` samples with them, `init: package:{name}` starts a training "
-        "from them ([weights.md](../weights.md)).",
+        f"from them ([weights.md]({'../' * (1 + name.count('/'))}weights.md)).",
         "",
         "## Scores",
         "",
@@ -113,7 +113,7 @@ def _scores(file: Path, own: str) -> list[str]:
     whose = "of this file" if of == {own} else "of the weights before they were rounded to 16 bits"
     most = max((int(row["n"]) for row in rows), default=0)
     return [
-        f"One seed, {most} layouts for real test windows, {whose} ([what each score is](../methods.md)). "
+        f"One seed, {most} layouts for test windows, {whose} ([what each score is](../methods.md)). "
         f"[{file.name}]({file.name}) has the scores of each class, too.",
         "",
         f"| score | class | {' | '.join(decoders)} |",

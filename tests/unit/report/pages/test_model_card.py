@@ -20,6 +20,7 @@ from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.report.pages.model_card import SCORES, model_card
 
 DOCS = Path(__file__).resolve().parents[4] / "docs"
+NAMES = (*shipped_names(), *shipped_names("demo"))
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +31,9 @@ def script():
     return module
 
 
-@pytest.mark.parametrize("name", shipped_names())
+@pytest.mark.parametrize("name", NAMES)
 def test_the_card_is_up_to_date(name, script, monkeypatch, tmp_path):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / f"{name}.csv").write_bytes((DOCS / f"models/{name}.csv").read_bytes())
     monkeypatch.setattr(script, "CARDS", tmp_path)
     script.write_card(name)
@@ -40,7 +42,7 @@ def test_the_card_is_up_to_date(name, script, monkeypatch, tmp_path):
     assert f"package:{name}" in made.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", shipped_names())
+@pytest.mark.parametrize("name", NAMES)
 def test_the_scores_are_those_of_these_weights_or_of_their_training(name):
     with open(DOCS / f"models/{name}.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -50,9 +52,10 @@ def test_the_scores_are_those_of_these_weights_or_of_their_training(name):
 
 
 def test_no_card_is_of_weights_that_are_not_there():
-    assert {file.stem for file in (DOCS / "models").iterdir()} == set(shipped_names())
+    cards = [one.relative_to(DOCS / "models") for one in (DOCS / "models").rglob("*.md")]
+    assert {str(one.with_suffix("")) for one in cards} == set(NAMES)
     page = (DOCS / "weights.md").read_text(encoding="utf-8")
-    assert all(f"(models/{name}.md)" in page for name in shipped_names())
+    assert all(f"(models/{name}.md)" in page for name in NAMES)
 
 
 # -- the script --------------------------------------------------------------------------------------------------
@@ -127,6 +130,14 @@ def test_a_training_is_packed_with_its_scores_and_its_card(pack, tmp_path, capsy
     assert "of the weights before they were rounded to 16 bits" in card
 
 
+def test_weights_of_one_preset_lie_in_a_folder_of_their_own(pack, tmp_path):
+    pack("mine", *WORDS, "--name", "demo/toy")
+    assert sorted(one.name for one in (tmp_path / "package/demo").iterdir()) == ["toy.safetensors", "toy.sha256"]
+    assert (shipped.shipped_names(), shipped.shipped_names("demo")) == ([], ["demo/toy"])
+    assert read_header(shipped_file("demo/toy"))[0]["package"]["name"] == "demo/toy"
+    assert "(../../weights.md)" in (tmp_path / "cards/demo/toy.md").read_text(encoding="utf-8")
+
+
 def test_scores_of_other_weights_pack_nothing(pack, tmp_path):
     with pytest.raises(CellscaperError, match=r"stale/test/seed1/layouts.h5 is of other weights \(SHA-256 0\)"):
         pack("mine", *WORDS, "--scored", "stale")
@@ -159,7 +170,7 @@ def test_a_card_of_maps_says_what_they_are(tmp_path):
         "| network | 5.00 M numbers, fp16, ",
         "| raster | a pixel for 4 × 4 px, soft markers (sd 0.914 pixels) |",
         "6 000 steps of 16, AdamW 0.001, averaged weights (decay 0.999), seed 0, commit `0123456789ab`; a day |",
-        "One seed, 1550 layouts for real test windows, of the weights before they were rounded to 16 bits",
+        "One seed, 1550 layouts for test windows, of the weights before they were rounded to 16 bits",
         "| tce | all | 6.5 | 0 |",
         "Exact counts need the decoder `requested`",
     ):
