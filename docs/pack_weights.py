@@ -4,9 +4,9 @@
     python docs/pack_weights.py                 # the cards alone, after a card's text changed
 
 The first form packs the training of an experiment of a results folder (docs/weights.md) as
-src/cellscaper/weights/<name>.safetensors. The name is its generator unless --name gives another; demo/adm is one that only
-the preset demo starts from. The scores of its layouts go into docs/models/<name>.csv. They must be of these weights, or
-of the packed ones: --scored names another experiment whose `weights` they are.
+src/cellscaper/weights/<name>.safetensors. The name is its generator unless --name gives another; that of weights from
+which only the preset demo starts begins with demo/. The scores of its layouts go into docs/models/<name>.csv. They must
+be of these weights, or of the packed ones: --scored names another experiment whose `weights` they are.
 """
 
 import argparse

@@ -32,6 +32,7 @@ def test_a_reported_ratio_is_judged_and_kept(modules, tmp_path, monkeypatch, cap
     assert "fast ratio=3 goal=2.5 ok" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_page_runs_what_it_names_and_shows_what_it_said(modules, tmp_path, monkeypatch):
     _, page = modules
     assert all((BENCHMARKS / f"{name}.py").is_file() for name in page.NAMES)

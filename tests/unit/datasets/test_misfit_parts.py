@@ -8,6 +8,8 @@ from cellscaper.datasets import misfit_parts
 from cellscaper.datasets.render import render
 from cellscaper.datasets.tissue import CLASSES, simulate
 
+pytestmark = pytest.mark.slow  # dots are judged against many images
+
 SIDE, N = 600, 6
 MADE = {
     "all places 2 times as large": lambda own: own * 0.5,

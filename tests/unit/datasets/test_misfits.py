@@ -9,6 +9,8 @@ from cellscaper.datasets.dots_on_nuclei import fit, shows_nuclei
 from cellscaper.datasets.render import render
 from cellscaper.datasets.tissue import CLASSES, simulate
 
+pytestmark = pytest.mark.slow  # dots are judged against many images
+
 NAMES, SIDE, N = CLASSES[3], 240, 8
 
 

@@ -270,6 +270,7 @@ def test_best_weights_are_kept_in_any_memory_format():
     assert all(torch.equal(2 * one, two) for one, two in zip(plain.parameters(), fresh.parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_images_without_a_cell_take_part(scenes):
     images, cells = scenes(range(3))
     none = Layout(np.zeros((0, 2), np.float32), np.zeros(0, np.uint8), cells.layout(0).size, "empty")

@@ -53,6 +53,8 @@ from cellscaper.report.tables.build import collect
 from cellscaper.stages.draw_training import read_log
 from cellscaper.stages.read_cells import dataset_folder
 
+pytestmark = pytest.mark.slow  # hundreds of broken files for each reader
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 CASES = int(os.environ.get("CELLSCAPER_FUZZ", "60"))
 CAMPAIGN = "CELLSCAPER_FUZZ" in os.environ

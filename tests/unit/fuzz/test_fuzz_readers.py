@@ -26,6 +26,8 @@ from cellscaper.disk.formats.table_cells import TableForm, read_table
 from cellscaper.disk.formats.table_form import find_form
 from cellscaper.disk.formats.text_table import split_lines
 
+pytestmark = pytest.mark.slow  # hundreds of random files for each reader
+
 CAMPAIGN = "CELLSCAPER_FUZZ" in os.environ
 CASES = 5 * int(os.environ.get("CELLSCAPER_FUZZ", "40"))
 usual = settings(max_examples=CASES, suppress_health_check=list(HealthCheck), deadline=None, derandomize=not CAMPAIGN)

@@ -21,6 +21,8 @@ from cellscaper.generators.writing import write_generated
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.run.parts import BATCHES
 
+pytestmark = pytest.mark.slow  # processes that are killed
+
 ABOUT = {"config": {"a": 1}, "inputs": {}, "seed": 0, "code": "c"}
 BATCH = 2
 

@@ -44,6 +44,7 @@ def test_the_interval_is_that_of_whole_images_drawn_with_replacement(comparison)
     assert (high - low) / 2 == pytest.approx(NORMAL * sd, rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_interval_depends_on_the_seed_alone(comparison):
     compared, _ = comparison
     one = image_intervals(tce, compared, 20, seed=3)

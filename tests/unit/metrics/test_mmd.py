@@ -44,6 +44,7 @@ def test_wasserstein1_distances_are_gudhis():
     np.testing.assert_allclose(wasserstein1_distances(items), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_distances_by_pot_are_ours_and_those_with_entropy_lie_above(threads):
     items = diagrams(4, (0, 5, 12, 0, 30, 1))

@@ -14,6 +14,8 @@ from cellscaper.painters.protocol import Request
 from cellscaper.painters.writing import write_painted
 from cellscaper.run.parts import BATCHES
 
+pytestmark = pytest.mark.slow  # processes that are killed
+
 ABOUT = {"config": {"a": 1}, "inputs": {}, "seed": 0, "code": "c"}
 BATCH = 2
 

@@ -275,3 +275,34 @@ def test_weights_of_the_package_are_checked_at_planning(monkeypatch, tmp_path):
         CellscaperError, match="point_diffusion.weights = .*: .* is not the file this version came with"
     ):
         outputs(f"experiments: {{point_diffusion: {{weights: {PACKAGED}}}}}")
+
+
+# -- the weights of the demo -----------------------------------------------------------------------------------
+
+DEMO = {"adm_counts": "adm", "tc_sd_gmm": "spatial_diffusion", "point_diffusion": "point_diffusion"}
+
+
+def known(recipe):
+    """A recipe without what a training finds in the data: the edges of count categories."""
+    kept = {key: value for key, value in recipe.items() if value is not None}
+    kept["condition"] = {
+        key: value for key, value in (kept.get("condition") or {"kind": "none"}).items() if key != "edges"
+    }
+    return kept
+
+
+@pytest.mark.parametrize(("name", "weights"), DEMO.items())
+def test_the_weights_of_the_demo_are_those_that_their_preset_trains(name, weights):
+    every = preset("demo", "demo-weights").experiments
+    assert known(every.recipe(name)) == known(every.named_weights(f"package:demo/{weights}").section)
+
+
+@pytest.mark.parametrize("name", [*DEMO, "topocellgen"])
+def test_the_demo_goes_on_with_the_networks_of_its_weights(name):
+    every = preset("demo").experiments
+    mine, theirs = known(every.recipe(name)), known(every.init(name).section)
+    assert mine["settings"]["network"] == theirs["settings"]["network"]
+    assert [mine.get(key) for key in ("grid", "density", "condition")] == [
+        theirs.get(key) for key in ("grid", "density", "condition")
+    ]
+    assert mine["training"]["steps"] < theirs["training"]["steps"] / 10

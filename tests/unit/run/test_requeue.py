@@ -32,6 +32,7 @@ def test_outside_slurm_nothing_happens(tmp_path):
     assert not (tmp_path / "scontrol.called").exists()
 
 
+@pytest.mark.slow
 def test_it_waits_for_slurm_to_end_its_job(tmp_path):
     ended, seconds = requeued(tmp_path, 'echo "$@" > "$0.called"; (sleep 1; kill -TERM $PPID) >/dev/null 2>&1 &')
     assert (tmp_path / "scontrol.called").read_text() == "requeue 17\n"

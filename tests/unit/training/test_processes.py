@@ -18,6 +18,8 @@ from cellscaper.training.beginning import Origin, load_beginning, write_beginnin
 from cellscaper.training.settings import Training
 from cellscaper.training.trainer import train
 
+pytestmark = pytest.mark.slow  # several processes of torchrun
+
 SETTINGS = Training(steps=12, lr=0.01, weight_decay=0.1, ema=0.9, grad_clip=0.5, log_every=1)
 PROCESSES = 2
 

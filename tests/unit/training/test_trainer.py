@@ -139,6 +139,7 @@ def test_signal_finishes_the_step_and_saves(tmp_path, number, capfd):
     assert "going on after step 5 of 14" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_terminated_process_exits_143_and_goes_on_to_the_same_end(tmp_path):
     state, log = tmp_path / "s", tmp_path / "log.csv"
     code = f"import test_trainer; test_trainer.slow_run({str(state)!r}, {str(log)!r})"

@@ -21,6 +21,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from cellscaper.training import trainer
 
+pytestmark = pytest.mark.slow  # a training of each kind on an emulated card
+
 CARD = torch.device("cuda", 0)
 STEPS = 5
 UNKNOWN_SIZE = {"nonzero", "masked_select", "bincount", "repeat_interleave", "unique_dim", "_unique2", "equal"}

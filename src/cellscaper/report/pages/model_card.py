@@ -28,7 +28,7 @@ def model_card(file: Path, parameters: int, scores: Path) -> str:
     facts, _ = read_header(file)
     packed, section = facts["package"], facts["section"]
     name, region, classes = packed["name"], section["region"], facts["classes"]
-    training = section["training"]
+    training, docs = section["training"], "/".join([".."] * (1 + name.count("/")))
     rows = {
         "task": f"layouts of {', '.join(classes)} in {region} × {region} px windows at {facts['mpp']:g} µm a px, given "
         "their counts",
@@ -60,11 +60,11 @@ def model_card(file: Path, parameters: int, scores: Path) -> str:
         "```",
         "",
         f"In a configuration: `weights: package:{name}` samples with them, `init: package:{name}` starts a training "
-        f"from them ([weights.md]({'../' * (1 + name.count('/'))}weights.md)).",
+        f"from them ([weights.md]({docs}/weights.md)).",
         "",
         "## Scores",
         "",
-        *_scores(scores, checksum(file)),
+        *_scores(scores, checksum(file), docs),
         "",
         "## Limits",
         "",
@@ -102,7 +102,7 @@ def _example(counts: Any, classes: Sequence[str]) -> str:
     return ",".join(f"{one}={max(1, counts[one][1] // 5)}" for one in classes)
 
 
-def _scores(file: Path, own: str) -> list[str]:
+def _scores(file: Path, own: str, docs: str) -> list[str]:
     with open(file, newline="", encoding="utf-8") as lines:
         rows = [row for row in csv.DictReader(lines) if row["metric"] in SHOWN and row["class"] in TOGETHER]
     decoders = list(dict.fromkeys(row["decoder"] for row in rows))
@@ -113,7 +113,7 @@ def _scores(file: Path, own: str) -> list[str]:
     whose = "of this file" if of == {own} else "of the weights before they were rounded to 16 bits"
     most = max((int(row["n"]) for row in rows), default=0)
     return [
-        f"One seed, {most} layouts for test windows, {whose} ([what each score is](../methods.md)). "
+        f"One seed, {most} layouts for test windows, {whose} ([what each score is]({docs}/methods.md)). "
         f"[{file.name}]({file.name}) has the scores of each class, too.",
         "",
         f"| score | class | {' | '.join(decoders)} |",

@@ -7,6 +7,8 @@ import pytest
 
 from cellscaper.report.pages.crate import PROFILES, Run, crate
 
+pytestmark = pytest.mark.slow  # the validator loads its profiles
+
 WHY = "the extra oracles is not installed"
 OF_1_1 = {  # terms of RO-Crate 1.1 that have another address in 1.3, the context that the package rocrate holds
     "ComputationalWorkflow": "https://bioschemas.org/ComputationalWorkflow",
