@@ -1,23 +1,28 @@
 """Writes docs/results/folds.csv from a run of the preset brca-folds: `python docs/make_folds.py [RESULTS]`.
 
-The counts of the four folds are added up, so that a score is that of all 90 images, each seen by a detector that was
-not trained on it. Each recipe is compared with the one that it changes, by a paired bootstrap over the images.
+The trainings of RESULTS are added to those of earlier parts in docs/results/brca-folds (`kept_runs.py`). The counts of
+the four folds are added up, so that a score is that of all 90 images, each seen by a detector that was not trained on
+it. Each recipe is compared with the one that it changes, by a paired bootstrap over the images.
 """
 
 import csv
-import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+sys.path.insert(0, str(Path(__file__).parent))  # its own modules, also where this file is loaded by its path
 
-from cellscaper.disk.count_file import read_counts
+import kept_runs
+import numpy as np
+from kept_runs import Run
+
 from cellscaper.disk.files import write_text
 from cellscaper.errors import CellscaperError
 from cellscaper.metrics.bootstrap import paired_differences
-from cellscaper.metrics.detection import RADIUS, ratios
+from cellscaper.metrics.detection import ratios
 
-PAGE = Path(__file__).with_name("results") / "folds.csv"
+RESULTS = Path(__file__).with_name("results")
+FOLDS = tuple(f"brca_fold_{k}" for k in range(4))
 BASES = {  # recipe: the one that it changes
     "unet": None,
     "unet_cooled": "unet",
@@ -31,30 +36,26 @@ COLUMNS = ("recipe", "class", "f1", "images", "seeds", "base", "difference", "lo
 RESAMPLES = 10_000
 
 
-def pooled(results: Path, recipe: str) -> tuple[np.ndarray, tuple[str, ...]] | None:
-    """Counts (1, images, C + 1, 3) of the images of all folds, and the classes; None if a fold is missing."""
-    folds = sorted(results.glob("brca_fold_*"))
-    files = [fold / "score_detections" / recipe / "real_only/points/seed0/counts.csv" for fold in folds]
-    if not folds or not all(file.exists() for file in files):
-        return None
-    parts = [read_counts([file])["real_only", recipe, "paper"] for file in files]
-    return np.concatenate([one.at(RADIUS) for one in parts], axis=1), parts[0].classes
+def pooled(runs: Sequence[Run], recipe: str) -> tuple[np.ndarray, list[Run]] | None:
+    """Counts (1, images, C + 1, 3) of the images of all folds, and the trainings; None if a fold is missing."""
+    own = [run for fold in FOLDS for run in runs if (run.dataset, run.detector) == (fold, recipe)]
+    return (np.concatenate([run.counts for run in own])[None], own) if len(own) == len(FOLDS) else None
 
 
-def rows(results: Path) -> list[list[str]]:
+def rows(runs: Sequence[Run]) -> list[list[str]]:
     """The lines of the file."""
-    found = {recipe: pooled(results, recipe) for recipe in BASES}
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
+    found = {recipe: pooled(runs, recipe) for recipe in BASES}
     lines = []
     for recipe, base in BASES.items():
         own, other = found[recipe], found.get(base or "")
         if own is None:
             print(f"{recipe}: not run on every fold, left out", file=sys.stderr)
             continue
-        counts, classes = own
+        counts, trainings = own
+        commit = " ".join(sorted({run.facts["commit"][:7] for run in trainings}))
         values = _f1(counts.sum(axis=1))[0]
         differences = None if other is None else paired_differences(counts, other[0], _f1, RESAMPLES)
-        for k, name in enumerate([*classes, "mean", "detection"]):
+        for k, name in enumerate([*trainings[0].classes, "mean", "detection"]):
             line = [recipe, name, f"{values[k]:.4f}", str(counts.shape[1]), "1", base or ""]
             if differences is None:
                 lines.append([*line, "", "", "", "", commit])
@@ -68,13 +69,15 @@ def _f1(counts: np.ndarray) -> np.ndarray:
     return ratios(counts, "paper")["f1"]
 
 
-def main() -> None:
-    results = Path(sys.argv[1] if len(sys.argv) > 1 else "results")
-    found = rows(results)
+def main(results: Path, folder: Path = RESULTS) -> None:
+    new = [run for fold in FOLDS for recipe in BASES for run in kept_runs.finished(results, fold, "real_only", recipe)]
+    if not new:
+        raise CellscaperError(f"{results} has no scores of detectors; run the preset brca-folds first")
+    found = rows(kept_runs.add(folder / "brca-folds", new))
     if not found:
-        raise CellscaperError(f"{results} has no finished recipe; run the preset brca-folds first")
+        return
     text = [",".join(COLUMNS), *(",".join(line) for line in found)]
-    write_text(PAGE, "\n".join(text) + "\n")
+    write_text(folder / "folds.csv", "\n".join(text) + "\n")
     for recipe, name, value, *_ in csv.reader(text[1:]):
         if name in ("mean", "detection"):
             print(f"{recipe:24} {name:10} {value}")
@@ -82,6 +85,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        main(Path(sys.argv[1] if len(sys.argv) > 1 else "results"))
     except CellscaperError as error:
         sys.exit(f"error: {error}")

@@ -1,32 +1,32 @@
 """Writes brca-pairs.csv and its page in docs/results from finished runs: `python docs/make_pairs.py [RESULTS]`.
 
-RESULTS has what the preset brca-pairs and those over it made; parts that were not run are left out. Differences come
-with an interval by a bootstrap over the test images and over the seeds (`metrics/two_way_bootstrap.py`). With few
-training images a draw of images takes the place of a seed, and both sides draw the same ones.
+RESULTS has what the preset brca-pairs and those over it made. Its trainings are added to those of earlier parts in
+docs/results/brca-pairs (`kept_runs.py`); what no part has run is left out. Differences come with an interval by a
+bootstrap over the test images and over the seeds (`metrics/two_way_bootstrap.py`). With few training images a draw of
+images takes the place of a seed, and both sides draw the same ones.
 """
 
 import csv
-import os
-import platform
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))  # the page's module, also where this file is loaded by its path
+sys.path.insert(0, str(Path(__file__).parent))  # its own modules, also where this file is loaded by its path
 
+import kept_runs
 import pairs_page
+from kept_runs import Run
 
-from cellscaper.disk.count_file import DETECTION, read_counts
+from cellscaper.disk.count_file import DETECTION
 from cellscaper.disk.files import write_text
-from cellscaper.disk.storage import number_of_layouts, read_provenance
+from cellscaper.disk.storage import number_of_layouts
 from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
-from cellscaper.metrics.detection import RADIUS, ratios
+from cellscaper.metrics.detection import ratios
 from cellscaper.metrics.two_way_bootstrap import NOTHING, Gain, two_way_gains
 
 RESULTS = Path(__file__).with_name("results")
@@ -47,71 +47,64 @@ RESAMPLES = 10_000
 class Arm:
     """The trainings of one detector with one kind of pairs.
 
-    counts (S, L, C + 1, 3) at RADIUS; ``setup``: share of synthetic crops, steps, commit; ``pairs``: their number
+    counts (S, L, C + 1, 3) within RADIUS; ``setup``: share of synthetic crops, steps, commit, machine; ``pairs``: their
+    number
     """
 
     counts: np.ndarray
     classes: tuple[str, ...]
     images: tuple[str, ...]
-    setup: dict[str, Any]
+    setup: dict[str, list[str]]
     pairs: int | None
 
 
 Key = tuple[int, str, str]  # training images, arm, detector
 
 
-def datasets(results: Path) -> dict[int, list[str]]:
-    """{number of training images: data sets}: the whole data set, or draws of few images in order."""
-    found: dict[int, list[str]] = {}
+def collected(results: Path) -> Iterator[Run]:
+    """The trainings of a folder of results, each with the number of its pairs."""
     for folder in sorted(results.glob("brca_*")):
-        number = FEW.fullmatch(folder.name)
-        if folder.name == "brca_m2c" or number:
-            found.setdefault(int(number[1]) if number else ALL_IMAGES, []).append(folder.name)
-    return dict(sorted(found.items(), reverse=True))
-
-
-def arms(results: Path) -> dict[Key, Arm]:
-    """All arms that were run."""
-    found: dict[Key, Arm] = {}
-    for training_images, names in datasets(results).items():
+        if training_images(folder.name) is None:
+            continue
         for detector in (*DETECTORS, LONGER[0]):
-            for pairs in ARMS:
-                arm = _arm(results, names, detector, pairs)
-                if arm is None:
-                    continue
-                if detector != LONGER[0]:
-                    found[training_images, pairs, detector] = arm
-                elif pairs == REAL:
-                    found[training_images, LONGER[2], LONGER[1]] = arm
-    return found
+            for arm in ARMS:
+                for run in kept_runs.finished(results, folder.name, arm, detector):
+                    number = str(_pairs(folder, arm, f"seed{run.seed}"))
+                    yield replace(run, facts={**run.facts, "pairs": number})
 
 
-def _arm(results: Path, names: Sequence[str], detector: str, pairs: str) -> Arm | None:
-    """The trainings of an arm over all seeds and data sets; None if it was not run on each data set."""
-    parts, setups, numbers = [], [], []
-    place = pairs if "/" in pairs else f"{pairs}/points"
-    for name in names:
-        files = sorted((results / name / "score_detections" / detector / place).glob("seed*/counts.csv"))
-        if not files:
-            return None
-        parts.append(read_counts(files)[pairs, detector, "paper"])
-        for file in files:
-            setups.append(_setup(results / name / "detect_cells" / detector / place / file.parent.name / "cells.h5"))
-            numbers.append(_pairs(results / name, pairs, file.parent.name))
-    if len({one.images for one in parts}) > 1:
-        raise CellscaperError(f"{results}: {detector} {pairs} was scored on different test images; score them again")
-    shared = {key: sorted({str(one[key]) for one in setups}) for key in setups[0]}
-    counts = np.concatenate([one.at(RADIUS) for one in parts])
-    made = None if pairs == REAL else round(sum(numbers) / len(numbers))
-    return Arm(counts, parts[0].classes, parts[0].images, shared, made)
+def training_images(dataset: str) -> int | None:
+    """The number of training images of a data set of the experiment; None for other data sets."""
+    few = FEW.fullmatch(dataset)
+    return int(few[1]) if few else ALL_IMAGES if dataset == "brca_m2c" else None
 
 
-def _setup(detections: Path) -> dict[str, Any]:
-    """What the provenance of detections says of the training."""
-    said = read_provenance(detections)
-    section = said["config"]
-    steps = section["settings"]["training"]["steps"]
-    return {"share": section["synthetic_fraction"], "steps": steps, "commit": said["git"]}
+def arms(runs: Sequence[Run]) -> dict[Key, Arm]:
+    """All arms that were run on each draw of their training images."""
+    draws: dict[int, set[str]] = {}
+    parts: dict[Key, list[Run]] = {}
+    for run in runs:
+        images = training_images(run.dataset)
+        assert images is not None
+        draws.setdefault(images, set()).add(run.dataset)
+        key = (images, run.arm, run.detector)
+        if run.detector == LONGER[0]:
+            if run.arm != REAL:
+                continue
+            key = (images, LONGER[2], LONGER[1])
+        parts.setdefault(key, []).append(run)
+    order = sorted(parts, key=lambda key: (-key[0], DETECTORS.index(key[2]), [*ARMS, LONGER[2]].index(key[1])))
+    return {key: _arm(parts[key]) for key in order if {run.dataset for run in parts[key]} == draws[key[0]]}
+
+
+def _arm(runs: Sequence[Run]) -> Arm:
+    """The trainings of an arm over all seeds and data sets."""
+    if len({run.images for run in runs}) > 1:
+        raise CellscaperError(f"{runs[0].detector} {runs[0].arm} was scored on different test images; score them again")
+    shared = {key: sorted({run.facts[key] for run in runs}) for key in ("share", "steps", "commit", "machine")}
+    counts = np.stack([run.counts for run in runs])
+    made = None if runs[0].arm == REAL else round(sum(int(run.facts["pairs"]) for run in runs) / len(runs))
+    return Arm(counts, runs[0].classes, runs[0].images, shared, made)
 
 
 def _pairs(folder: Path, pairs: str, seed: str) -> int:
@@ -127,9 +120,9 @@ def _pairs(folder: Path, pairs: str, seed: str) -> int:
 # -- lines of the file -----------------------------------------------------------------------------------------
 
 
-def rows(results: Path, machine: str) -> Iterator[dict[str, str]]:
+def rows(runs: Sequence[Run]) -> Iterator[dict[str, str]]:
     """The lines of the file, an arm, a class and a comparison each."""
-    found = arms(results)
+    found = arms(runs)
     for (training_images, name, detector), arm in found.items():
         scores = f1(arm.counts.sum(axis=1))  # (S, K)
         for base in AGAINST.get(name, (REAL,)):
@@ -138,7 +131,7 @@ def rows(results: Path, machine: str) -> Iterator[dict[str, str]]:
                 continue
             gains = [NOTHING] * scores.shape[1] if other is None else _gains(arm, other, training_images)
             for k, one in enumerate([*arm.classes, "mean", DETECTION]):
-                yield _line(training_images, name, detector, one, arm, scores[:, k], gains[k], other and base, machine)
+                yield _line(training_images, name, detector, one, arm, scores[:, k], gains[k], other and base)
 
 
 def _gains(arm: Arm, other: Arm, training_images: int) -> list[Gain]:
@@ -156,7 +149,6 @@ def _line(
     scores: np.ndarray,
     gain: Gain,
     base: str | None,
-    machine: str,
 ) -> dict[str, str]:
     sd = scores.std(ddof=1) if len(scores) > 1 else np.nan
     values = {"f1": scores.mean(), "sd": sd, "difference": gain.value, "low": gain.low, "high": gain.high}
@@ -173,7 +165,7 @@ def _line(
         "share": " ".join(arm.setup["share"]),
         "pairs": "" if arm.pairs is None else str(arm.pairs),
         "steps": " ".join(arm.setup["steps"]),
-        "machine": machine,
+        "machine": "; ".join(arm.setup["machine"]),
         "commit": " ".join(one[:7] + one[40:] for one in arm.setup["commit"]),
     }
 
@@ -193,14 +185,6 @@ def shares(results: Path) -> Iterator[dict[str, str]]:
             yield {"arm": experiment, "share": mix, "steps": str(steps), "val_f1": f"{facts['val_f1']:.4f}"}
 
 
-def this_machine() -> str:
-    """Processor and number of cores."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
-
-
 def write(path: Path, lines: list[dict[str, str]]) -> None:
     """A CSV file with the keys of the first line as header."""
     text = [",".join(lines[0])]
@@ -210,9 +194,10 @@ def write(path: Path, lines: list[dict[str, str]]) -> None:
 
 
 def main(results: Path, folder: Path = RESULTS) -> None:
-    lines = list(rows(results, this_machine()))
-    if not lines:
+    found = list(collected(results))
+    if not found:
         raise CellscaperError(f"{results} has no scores of detectors; run the preset brca-pairs first")
+    lines = list(rows(kept_runs.add(folder / "brca-pairs", found)))
     write(folder / "brca-pairs.csv", lines)
     if pilot := list(shares(results)):
         write(folder / "brca-pairs-share.csv", pilot)

@@ -216,3 +216,22 @@ def test_a_part_alone_is_a_page_too(maker, tmp_path):
     maker.main(tmp_path / "results", tmp_path / "docs")
     text = (tmp_path / "docs/brca-pairs.md").read_text(encoding="utf-8")
     assert "nothing can be seen" in text and "### U-Net" in text
+
+
+@pytest.mark.slow
+def test_parts_on_several_machines_are_one_experiment(maker, made, results, tmp_path):
+    """Each seed and the draws of few images in a folder of results of their own, one of them run twice."""
+    parts = {name: tmp_path / name for name in ("seed0", "seed1", "seed2", "few")}
+    for name, part in parts.items():
+        for file in results.rglob("*.*"):
+            whose = "few" if "brca_few" in str(file) else next(one for one in file.parts if one.startswith("seed"))
+            if whose == name:
+                place = part / file.relative_to(results)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(file.read_bytes())
+    docs = tmp_path / "docs"
+    for part in ("seed2", "few", "seed0", "seed0", "seed1"):
+        maker.main(parts[part], docs)
+    for file in made[0].rglob("*.*"):
+        assert (docs / file.relative_to(made[0])).read_bytes() == file.read_bytes(), file.name
+    assert (docs / "brca-pairs/runs.csv").read_text(encoding="utf-8").count("\n") == 1 + 5 * 3 + 1 + 2 * 3
