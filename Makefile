@@ -31,7 +31,7 @@ PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-demo: home .venv/ready  ## every stage on simulated tissue in ten minutes: tables and pictures in results/phantom/
+demo: home .venv/ready  ## every stage on simulated tissue in 4 to 10 minutes: tables and pictures in results/phantom/
 	$(RUN) --configfile workflow/presets/demo.yaml
 	@echo "Open results/report.html; tables and pictures: results/phantom/tables/"
 

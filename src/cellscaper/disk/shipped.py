@@ -28,9 +28,12 @@ def shipped_names(preset: str = "") -> list[str]:
 
 def shipped_file(name: str) -> Path:
     """The file of shipped weights; CellscaperError if there are none, or if it is not the file of this version."""
-    if name not in shipped_names(name.rpartition("/")[0]):
+    known = shipped_names()
+    for preset in sorted(one.name for one in FOLDER.iterdir() if one.is_dir()):
+        known += shipped_names(preset)
+    if name not in known:
         raise CellscaperError(
-            f"this installation has no weights of {name} (it has {', '.join(shipped_names()) or 'none'}); train them, "
+            f"this installation has no weights of {name} (it has {', '.join(known) or 'none'}); train them, "
             "for example with `make brca TRAIN=1`, and give the training's model.safetensors (docs/weights.md)"
         )
     file = FOLDER / f"{name}.safetensors"

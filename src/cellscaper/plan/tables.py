@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.experiments import Experiments
 from cellscaper.plan.merging import Config
+from cellscaper.plan.numbers import spaced
 from cellscaper.plan.schema import facts
 
 Framing = dict[str, str]
@@ -123,7 +124,8 @@ class Tables:
                     ).append(row.label)
                 elif start is not None or other is not None:
                     told = start.told if start is not None else f"the weights of {other}"
-                    found.setdefault(f"trained on from {told}", []).append(row.label)
+                    steps = spaced(self.experiments[row.experiment].training["steps"])
+                    found.setdefault(f"trained here for {steps} steps, from {told}", []).append(row.label)
         return list(found.items())
 
     # -- inputs of rows --------------------------------------------------------------------------------------

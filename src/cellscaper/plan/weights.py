@@ -28,9 +28,10 @@ class Weights:
     @property
     def told(self) -> str:
         """A sentence's part on where they come from."""
-        steps = spaced(self.section["training"]["steps"])
+        steps = f"{spaced(self.section['training']['steps'])} training steps"
         whose = "the bundled weights" if self.name.startswith(PREFIX) else "the weights"
-        return f"{whose} {self.name.removeprefix(PREFIX)} ({steps} training steps)"
+        data = self.facts.get("package", {}).get("data", "").partition(":")[0]
+        return f"{whose} {self.name.removeprefix(PREFIX)} ({steps}{data and ' on ' + data})"
 
 
 def weights(name: str) -> Weights:

@@ -60,10 +60,10 @@ def train(
         CPU generator seeded from (seed, k), the source of all randomness in the batch. The batches of a
         :class:`cellscaper.training.contract.Drawn` are drawn one step ahead, in a thread.
     settings: only ``batch_loss`` uses its ``batch``.
-    state: folder for ``checkpoint.pt``, saved every ``save_every`` seconds, in a thread, and on SIGTERM or SIGUSR1 (the
-        step is finished and its state written, then SystemExit 143); a later call resumes from it. The caller removes
-        it by :func:`clear_state` when the result is stored. A damaged file, or a file of another ``fingerprint``, is
-        ignored with a log line.
+    state: folder for ``checkpoint.pt``, saved every ``save_every`` seconds, in a thread, and on SIGTERM, SIGINT or
+        SIGUSR1 (the step is finished and its state written, then SystemExit 143); a later call resumes from it. The
+        caller removes it by :func:`clear_state` when the result is stored. A damaged file, or a file of another
+        ``fingerprint``, is ignored with a log line.
     fingerprint: names everything that the result depends on: code, data, settings, seed.
     log_path: CSV of the losses and the gradient's norm before clipping, means over ``log_every`` steps; rewritten
         on resume without gaps or duplicates. tensorboard: folder for the same as TensorBoard events.
@@ -174,11 +174,11 @@ def _batches(
 
 @contextmanager
 def _stop_signals() -> Iterator[list[signal.Signals]]:
-    """A list that receives SIGTERM and SIGUSR1 while the block runs."""
+    """A list that receives SIGTERM, SIGINT (Ctrl-C) and SIGUSR1 while the block runs."""
     got: list[signal.Signals] = []
     old = {
         number: signal.signal(number, lambda received, _: got.append(signal.Signals(received)))
-        for number in (signal.SIGTERM, signal.SIGUSR1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
     }
     try:
         yield got

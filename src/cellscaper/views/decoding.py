@@ -122,7 +122,8 @@ def requested(maps: NDArray, grid: Grid, counts: ArrayLike) -> Cells:
             i, j = divmod(int(support.argmax()), support.shape[1])
             if support[i, j] == -np.inf:
                 raise CellscaperError(
-                    f"{count} cells of class {label} requested on a {support.shape[0]}×{support.shape[1]} px map: "
+                    f"{count} cells of class {label} (counted from 0) requested on a map of {support.shape[0]} × "
+                    f"{support.shape[1]} pixels: "
                     f"only {k} markers of {grid.marker}×{grid.marker} px found a place; use a finer grid or fewer cells"
                 )
             chosen[k] = i, j

@@ -191,7 +191,10 @@ def test_memory_does_not_grow_with_the_number_of_layouts(package, peak):
         (("--decoder", "points"), "--decoder points: layouts of topocellgen are read by components or released or pe"),
         (("--counts", "tumour=3"), "--counts: unknown class 'tumour'. The model has lymphocyte, epithelial, stromal"),
         (("--counts", "epithelial=0"), "no cells are asked for; give at least one class a count above 0"),
-        (("--counts", "epithelial=2000"), "2000 cells of class 1 requested on a 32×32 px map: only 1024 markers of"),
+        (
+            ("--counts", "epithelial=2000"),
+            "2000 cells of class 1 (counted from 0) requested on a map of 32 × 32 pixels: only 1024 markers of",
+        ),
         (("--steps", "60"), "60 sampling steps"),
         (("--guidance", "-1"), "--guidance '-1': expected a number of at least 0"),
         (

@@ -59,6 +59,14 @@ def test_weights_that_are_not_there_are_one_line_that_says_how_to_train_them(fol
     )
 
 
+@pytest.mark.parametrize("name", ["../toy", "demo/../toy", "demo", "", "toy.safetensors", "/etc/passwd"])
+def test_only_the_names_of_weights_name_weights(name, folder):
+    (folder / "demo").mkdir()
+    (folder / "toy.sha256").rename(folder / "demo/toy.sha256")
+    with pytest.raises(CellscaperError, match=r"has no weights of .* \(it has demo/toy\)"):
+        shipped.shipped_file(name)
+
+
 def test_another_or_no_file_is_refused(folder):
     (folder / "toy.safetensors").write_bytes(b"x")
     with pytest.raises(CellscaperError, match="is not the file this version came with; install cellscaper again"):

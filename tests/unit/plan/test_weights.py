@@ -103,9 +103,10 @@ def test_a_table_says_which_rows_were_not_trained(toy):
     section = plan.tables.section("tc_table1")
     notes = [note.text for note in origin_notes(section)]
     assert notes == [
-        "“point diffusion (ours)”: not trained here: the bundled weights point_diffusion (16 500 training steps), the "
-        "same for every seed, so ± is that of sampling",
-        f"“TMCCG-style”: trained on from the weights {toy('gan', 'tmccg')} (6 000 training steps)",
+        "“point diffusion (ours)”: not trained here: the bundled weights point_diffusion (16 500 training steps "
+        "on cells of the 80 training images of BRCA-M2C (Abousamra et al. 2021)), the same for every seed, so ± is "
+        "that of sampling",
+        f"“TMCCG-style”: trained here for 50 000 steps, from the weights {toy('gan', 'tmccg')} (6 000 training steps)",
     ]
     assert "origins" not in plan.tables.section("tc_table3") and origin_notes(plan.tables.section("tc_table3")) == []
     detections = origin_notes(plan.tables.section("tc_table2"))
@@ -142,11 +143,11 @@ run: {tables: [tc_table1]}
     package = str(shipped.shipped_file("point_diffusion"))
     assert plan.init_file("from_given") == [package] and plan.init_model("brca_m2c", "from_given", "0") == []
     (note,) = origin_notes(plan.tables.section("tc_table1"))
-    assert note.text == "“mine”: trained on from the weights of adm_steps_5"
+    assert note.text == "“mine”: trained here for 360 000 steps, from the weights of adm_steps_5"
 
 
 def test_trainings_with_the_same_start_share_their_beginning(toy):
-    file = toy("maps", "adm")
+    file = toy("maps", "adm", grid=outputs("").experiments.grid("topocellgen"))
     plan = outputs(f"experiments: {{a: {{base: topocellgen, init: {file}}}, b: {{base: tc_count, init: {file}}}}}")
     (own,) = set(plan.experiments.beginnings) - {"adm_counts"}
     begun = plan.experiments.beginnings[own]
@@ -173,7 +174,7 @@ experiments:
         (
             "topocellgen: {weights: package:topocellgen}",
             "experiments.topocellgen.weights = 'package:topocellgen' in {file}: this installation has no weights of "
-            "topocellgen (it has point_diffusion); train them",
+            "topocellgen (it has point_diffusion, demo/adm, ",
         ),
         (
             "topocellgen: {weights: package:point_diffusion}",
@@ -275,6 +276,30 @@ def test_weights_of_the_package_are_checked_at_planning(monkeypatch, tmp_path):
         CellscaperError, match="point_diffusion.weights = .*: .* is not the file this version came with"
     ):
         outputs(f"experiments: {{point_diffusion: {{weights: {PACKAGED}}}}}")
+
+
+# -- a start that cannot be ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"grids": {"tc": {"low": -1}}}, "grid.low = -0.5, this experiment has -1"),
+        (
+            {"experiments": {"adm": {"settings": {"network": {"channels": 16}}}}},
+            "settings.network.channels = 32, this experiment has 16",
+        ),
+    ],
+)
+def test_weights_of_another_network_or_raster_are_refused_before_a_run(change, said):
+    files = in_files([ROOT / "workflow/presets/demo.yaml"])
+    with pytest.raises(CellscaperError, match=r"init = 'package:demo/adm'.*" + said):
+        Outputs(configuration(*(content for _, content in files), change))
+
+
+def test_weights_of_another_region_are_refused_before_a_run():
+    with pytest.raises(CellscaperError, match=r"demo/point_diffusion'.* region = 128, this experiment has 256"):
+        outputs("experiments: {point_diffusion: {init: package:demo/point_diffusion}}")
 
 
 # -- the weights of the demo -----------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def test_another_seed_gives_another_result(tmp_path):
     assert not torch.equal(a["0.weight"], b["0.weight"])
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_signal_finishes_the_step_and_saves(tmp_path, number, capfd):
     before = signal.getsignal(number)
     with pytest.raises(SystemExit) as stop:

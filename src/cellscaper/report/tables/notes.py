@@ -18,8 +18,9 @@ KIND_NOTES = {  # kind of table → what must be among its rows (floor, ceiling,
     "layouts": {
         "floor": "the floor is the best that can be expected of a distribution metric: one half of the test windows "
         "(or of the test images) against the other; in SD's tables, whose reference are training crops, other "
-        "training crops. Its count errors compare layouts that do not belong together: a generator of perfect "
-        "layouts that ignores the requested counts would have the same errors",
+        "training crops. A half has fewer layouts than a row, and distances of few layouts are larger: a row that "
+        "copies real layouts (retrieval) can lie below the floor. Its count errors compare layouts that do not belong "
+        "together: a generator of perfect layouts that ignores the requested counts would have the same errors",
         "ceiling": "“random” has the requested counts at uniform positions. It is the worst that can be expected of a "
         "distribution metric: the ceiling. It has no count error",
         "components": "the decoder “components” belongs to the protocol “paper”, which counts connected components on "
