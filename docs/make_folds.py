@@ -1,7 +1,7 @@
 """Writes docs/results/folds.csv from a run of the preset brca-folds: `python docs/make_folds.py [RESULTS]`.
 
-The trainings of RESULTS are added to those of earlier parts in docs/results/brca-folds (`kept_runs.py`). The counts of
-the four folds are added up, so that a score is that of all 90 images, each seen by a detector that was not trained on
+The trainings of RESULTS are added to those of earlier parts in a folder beside it (`kept_runs.py`). The counts of the
+four folds are added up, so that a score is that of all 90 images, each seen by a detector that was not trained on
 it. Each recipe is compared with the one that it changes, by a paired bootstrap over the images.
 """
 

@@ -1,7 +1,7 @@
 """Writes brca-pairs.csv and its page in docs/results from finished runs: `python docs/make_pairs.py [RESULTS]`.
 
 RESULTS has what the preset brca-pairs and those over it made. Its trainings are added to those of earlier parts in
-docs/results/brca-pairs (`kept_runs.py`); what no part has run is left out. Differences come with an interval by a
+a folder beside the file (`kept_runs.py`); what no part has run is left out. Differences come with an interval by a
 bootstrap over the test images and over the seeds (`metrics/two_way_bootstrap.py`). With few training images a draw of
 images takes the place of a seed, and both sides draw the same ones.
 """
