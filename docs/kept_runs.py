@@ -8,8 +8,6 @@ A part adds its trainings; one that is there already is replaced.
 
 import csv
 import io
-import os
-import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from cellscaper.disk.files import write_text
 from cellscaper.disk.storage import read_provenance
 from cellscaper.errors import CellscaperError
 from cellscaper.metrics.detection import RADIUS
+from cellscaper.report.pages.origin import machine
 
 KEYS = ("dataset", "arm", "detector", "seed")
 FACTS = ("share", "steps", "pairs", "commit", "machine")
@@ -48,7 +47,7 @@ class Run:
 def finished(results: Path, dataset: str, arm: str, detector: str) -> list[Run]:
     """The trainings of an arm (``real_only`` or EXPERIMENT/DECODER) in a folder of results, one a seed."""
     place = f"{detector}/{arm if '/' in arm else f'{arm}/points'}"
-    found = []
+    found, here = [], dict(machine())
     for file in sorted((results / dataset / "score_detections" / place).glob("seed*/counts.csv")):
         counts = read_counts([file])[arm, detector, "paper"]
         said = read_provenance(results / dataset / "detect_cells" / place / file.parent.name / "cells.h5")
@@ -57,7 +56,7 @@ def finished(results: Path, dataset: str, arm: str, detector: str) -> list[Run]:
             "steps": str(said["config"]["settings"]["training"]["steps"]),
             "pairs": "",
             "commit": said["git"],
-            "machine": this_machine(),
+            "machine": f"{here['processor']}, {here['cores']} cores",
         }
         seed = int(file.parent.name.removeprefix("seed"))
         found.append(Run(dataset, arm, detector, seed, facts, counts.images, counts.classes, counts.at(RADIUS)[0]))
@@ -79,8 +78,8 @@ def add(folder: Path, runs: Iterable[Run]) -> list[Run]:
             for run in known
             for image, row in zip(run.images, run.counts, strict=True)
         ]
-        _write(folder / "runs.csv", [*KEYS, *FACTS], lines)
-        _write(folder / "counts.csv", [*KEYS, "image", *names], images)
+        write_csv(folder / "runs.csv", [*KEYS, *FACTS], lines)
+        write_csv(folder / "counts.csv", [*KEYS, "image", *names], images)
     return known
 
 
@@ -88,7 +87,7 @@ def _kept(folder: Path) -> list[Run]:
     """The trainings of the two files; none if there are no files."""
     if not (folder / "runs.csv").exists():
         return []
-    lines, images = (_read(folder / name) for name in ("runs.csv", "counts.csv"))
+    lines, images = (read_csv(folder / name) for name in ("runs.csv", "counts.csv"))
     names = [name.removesuffix(" hits") for name in images[0] if name.endswith(" hits")]
     rows: dict[tuple[str, ...], list[dict[str, str]]] = {}
     for one in images:
@@ -98,36 +97,20 @@ def _kept(folder: Path) -> list[Run]:
         own = rows[tuple(one[key] for key in KEYS)]
         counts = np.array([[[int(row[f"{name} {kind}"]) for kind in KINDS] for name in names] for row in own])
         facts = {name: one[name] for name in FACTS}
+        *place, seed = (one[key] for key in KEYS)
         pictures = tuple(row["image"] for row in own)
-        found.append(
-            Run(
-                one["dataset"],
-                one["arm"],
-                one["detector"],
-                int(one["seed"]),
-                facts,
-                pictures,
-                tuple(names[:-1]),
-                counts,
-            )
-        )
+        found.append(Run(*place, int(seed), facts, pictures, tuple(names[:-1]), counts))
     return found
 
 
-def this_machine() -> str:
-    """Processor and number of cores."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
-
-
-def _read(path: Path) -> list[dict[str, str]]:
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The lines of a file by its header."""
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
-def _write(path: Path, header: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+def write_csv(path: Path, header: Sequence[str], lines: Iterable[Iterable[str]]) -> None:
+    """A header and lines."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *lines])
     write_text(path, text.getvalue())

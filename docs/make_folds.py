@@ -5,7 +5,6 @@ four folds are added up, so that a score is that of all 90 images, each seen by 
 it. Each recipe is compared with the one that it changes, by a paired bootstrap over the images.
 """
 
-import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,6 @@ import kept_runs
 import numpy as np
 from kept_runs import Run
 
-from cellscaper.disk.files import write_text
 from cellscaper.errors import CellscaperError
 from cellscaper.metrics.bootstrap import paired_differences
 from cellscaper.metrics.detection import ratios
@@ -76,9 +74,8 @@ def main(results: Path, folder: Path = RESULTS) -> None:
     found = rows(kept_runs.add(folder / "brca-folds", new))
     if not found:
         return
-    text = [",".join(COLUMNS), *(",".join(line) for line in found)]
-    write_text(folder / "folds.csv", "\n".join(text) + "\n")
-    for recipe, name, value, *_ in csv.reader(text[1:]):
+    kept_runs.write_csv(folder / "folds.csv", COLUMNS, found)
+    for recipe, name, value, *_ in found:
         if name in ("mean", "detection"):
             print(f"{recipe:24} {name:10} {value}")
 

@@ -6,7 +6,6 @@ bootstrap over the test images and over the seeds (`metrics/two_way_bootstrap.py
 images takes the place of a seed, and both sides draw the same ones.
 """
 
-import csv
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -64,7 +63,7 @@ Key = tuple[int, str, str]  # training images, arm, detector
 def collected(results: Path) -> Iterator[Run]:
     """The trainings of a folder of results, each with the number of its pairs."""
     for folder in sorted(results.glob("brca_*")):
-        if training_images(folder.name) is None:
+        if number_of_images(folder.name) is None:
             continue
         for detector in (*DETECTORS, LONGER[0]):
             for arm in ARMS:
@@ -73,7 +72,7 @@ def collected(results: Path) -> Iterator[Run]:
                     yield replace(run, facts={**run.facts, "pairs": number})
 
 
-def training_images(dataset: str) -> int | None:
+def number_of_images(dataset: str) -> int | None:
     """The number of training images of a data set of the experiment; None for other data sets."""
     few = FEW.fullmatch(dataset)
     return int(few[1]) if few else ALL_IMAGES if dataset == "brca_m2c" else None
@@ -84,7 +83,7 @@ def arms(runs: Sequence[Run]) -> dict[Key, Arm]:
     draws: dict[int, set[str]] = {}
     parts: dict[Key, list[Run]] = {}
     for run in runs:
-        images = training_images(run.dataset)
+        images = number_of_images(run.dataset)
         assert images is not None
         draws.setdefault(images, set()).add(run.dataset)
         key = (images, run.arm, run.detector)
@@ -185,35 +184,28 @@ def shares(results: Path) -> Iterator[dict[str, str]]:
             yield {"arm": experiment, "share": mix, "steps": str(steps), "val_f1": f"{facts['val_f1']:.4f}"}
 
 
-def write(path: Path, lines: list[dict[str, str]]) -> None:
-    """A CSV file with the keys of the first line as header."""
-    text = [",".join(lines[0])]
-    for line in lines:
-        text.append(",".join(f'"{value}"' if "," in value else value for value in line.values()))
-    write_text(path, "\n".join(text) + "\n")
-
-
 def main(results: Path, folder: Path = RESULTS) -> None:
     found = list(collected(results))
     if not found:
         raise CellscaperError(f"{results} has no scores of detectors; run the preset brca-pairs first")
     lines = list(rows(kept_runs.add(folder / "brca-pairs", found)))
-    write(folder / "brca-pairs.csv", lines)
+    _write(folder / "brca-pairs.csv", lines)
     if pilot := list(shares(results)):
-        write(folder / "brca-pairs-share.csv", pilot)
+        _write(folder / "brca-pairs-share.csv", pilot)
     page(folder)
     lost = [name for name in ARMS if not any(line["arm"] == name for line in lines)]
     print(f"{folder / 'brca-pairs.csv'}: {len(lines)} lines" + (f"; not run: {', '.join(lost)}" if lost else ""))
 
 
+def _write(path: Path, lines: list[dict[str, str]]) -> None:
+    kept_runs.write_csv(path, list(lines[0]), (line.values() for line in lines))
+
+
 def page(folder: Path = RESULTS) -> None:
     """Write the page from the two files alone."""
-
-    def read(name: str) -> list[dict[str, str]]:
-        path = folder / name
-        return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
-
-    write_text(folder / "brca-pairs.md", pairs_page.page(read("brca-pairs.csv"), read("brca-pairs-share.csv")))
+    files = (folder / name for name in ("brca-pairs.csv", "brca-pairs-share.csv"))
+    lines, pilot = (kept_runs.read_csv(file) if file.exists() else [] for file in files)
+    write_text(folder / "brca-pairs.md", pairs_page.page(lines, pilot))
 
 
 if __name__ == "__main__":

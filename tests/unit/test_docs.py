@@ -1,6 +1,5 @@
 """The pages in docs/ say what is so: the configuration page is made from the schema, examples run."""
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -19,16 +18,14 @@ from cellscaper.plan.configuration import configuration
 from cellscaper.plan.experiments import Experiments
 from cellscaper.plan.schema import schema
 from cellscaper.plan.tables import Tables
+from scripts import script
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
 def maker():
-    spec = importlib.util.spec_from_file_location("make_config", DOCS / "make_config.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("docs/make_config.py")
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,6 @@
 """docs/make_folds.py on made-up runs: recipes are scored when all folds are there, in whatever parts they came."""
 
 import csv
-import importlib.util
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,19 +11,14 @@ from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 from cellscaper.metrics.bootstrap import paired_differences
 from cellscaper.metrics.detection import ratios
+from scripts import script
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 CLASSES = ("lymphocyte", "epithelial")
 
 
 @pytest.fixture(scope="module")
 def maker():
-    spec = importlib.util.spec_from_file_location("make_folds", DOCS / "make_folds.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    while str(DOCS) in sys.path:
-        sys.path.remove(str(DOCS))
+    return script("docs/make_folds.py")
 
 
 def counts(fold, quality):

@@ -1,9 +1,6 @@
 """docs/make_pairs.py on made-up runs: the lines of its file, its page, and its plain answers."""
 
 import csv
-import importlib.util
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,21 +12,15 @@ from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.metrics.detection import ratios
 from cellscaper.metrics.two_way_bootstrap import two_way_gains
+from scripts import script
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 CLASSES = ("lymphocyte", "epithelial", "stromal")
 IMAGES = [f"image {i}" for i in range(30)]
 
 
 @pytest.fixture(scope="module")
 def maker():
-    sys.path.insert(0, str(DOCS))
-    spec = importlib.util.spec_from_file_location("make_pairs", DOCS / "make_pairs.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    while str(DOCS) in sys.path:
-        sys.path.remove(str(DOCS))
+    return script("docs/make_pairs.py")
 
 
 def image_counts(seed, quality):

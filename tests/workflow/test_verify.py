@@ -1,6 +1,5 @@
 """Committed results against a rerun at toy size: simulated tissue, what needs no training."""
 
-import importlib.util
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ import yaml
 
 from cellscaper.report.committed import collect
 from cellscaper.report.committed.cells import read_cells, to_csv
+from scripts import script
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOY = {
@@ -49,9 +49,7 @@ def toy(house, tmp_path_factory):
         overlays=("workflow/presets/toy.yaml",),
     )
     assert ended.status == 0, ended.text
-    spec = importlib.util.spec_from_file_location("make_results", REPOSITORY / "docs/make_results.py")
-    maker = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(maker)
+    maker = script("docs/make_results.py")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(maker, "FOLDER", flow.folder / "committed")
         patch.setattr(collect, "PRESETS", flow.folder / "workflow/presets")

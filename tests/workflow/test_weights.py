@@ -146,6 +146,8 @@ def test_make_brca_trains_point_diffusion_only_if_it_is_asked_to(house, presets,
     jobs, ended = own.planned(overlays=(*files, "mine.yaml"))
     names = {job.pairs("wildcards")["experiment"] for job in jobs if job.rule == "train_layout"}
     assert ("point_diffusion" in names) == trained and "topocellgen" in names
-    text = " ".join(ended.text.split())
-    assert "brca_m2c: the bundled weights point_diffusion (16 500 training steps on cells of" in text or trained
-    assert ("no training of point_diffusion" in text) != trained
+    said = (
+        "brca_m2c: the bundled weights point_diffusion (16 500 training steps on cells of the 80 training images of "
+        "BRCA-M2C (Abousamra et al. 2021)): no training of point_diffusion"
+    )
+    assert (said in ended.text) != trained

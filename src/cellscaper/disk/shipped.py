@@ -23,14 +23,17 @@ def at_scale_of(facts: Mapping[str, Any], mpp: float) -> bool:
 
 def shipped_names(preset: str = "") -> list[str]:
     """The names of the weights that this installation has; ``preset``: of those that only one preset starts from."""
-    return sorted(f"{preset and preset + '/'}{file.stem}" for file in (FOLDER / preset).glob("*.sha256"))
+    return _names(f"{preset}/*" if preset else "*")
+
+
+def _names(pattern: str) -> list[str]:
+    files = FOLDER.glob(f"{pattern}.sha256")
+    return sorted(file.relative_to(FOLDER).with_suffix("").as_posix() for file in files)
 
 
 def shipped_file(name: str) -> Path:
     """The file of shipped weights; CellscaperError if there are none, or if it is not the file of this version."""
-    known = shipped_names()
-    for preset in sorted(one.name for one in FOLDER.iterdir() if one.is_dir()):
-        known += shipped_names(preset)
+    known = _names("*") + _names("*/*")
     if name not in known:
         raise CellscaperError(
             f"this installation has no weights of {name} (it has {', '.join(known) or 'none'}); train them, "

@@ -1,12 +1,12 @@
 """The weights that experiments name, against the rest of the configuration: one line for the first error."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cellscaper.errors import CellscaperError
 from cellscaper.plan.experiments import Experiment, Experiments
 from cellscaper.plan.merging import Config
 from cellscaper.plan.places import Places, nearest
+from cellscaper.run.differences import differences, other_weights
 
 FREE = {"dropout", "checkpoint"}  # settings of a network that no number in its weights depends on
 
@@ -52,20 +52,9 @@ def _check_start(where: str, recipe: Any, section: Any) -> None:
     parts = [(key, recipe.get(key), section.get(key)) for key in ("region", "grid")]
     parts.append(("settings.network", recipe["settings"].get("network"), section["settings"].get("network")))
     for key, own, other in parts:
-        for path, one, two in _differences(key, own, other):
-            raise CellscaperError(
-                f"{where}: these weights were trained with {path} = {two!r}, this experiment has {one!r}: another "
-                "network or another scale; take the settings of the weights, or other weights"
-            )
-
-
-def _differences(key: str, one: Any, two: Any) -> Iterator[tuple[str, Any, Any]]:
-    """The names and both values of what differs; what only one side has is left to the training."""
-    if isinstance(one, Mapping) and isinstance(two, Mapping):
-        for name in sorted((one.keys() & two.keys()) - FREE):
-            yield from _differences(f"{key}.{name}", one[name], two[name])
-    elif one != two and None not in (one, two):
-        yield key, one, two
+        for path, one, two in differences(key, own, other, lambda a, b: sorted((a.keys() & b.keys()) - FREE)):
+            if None not in (one, two):  # what only one side has is left to the training
+                raise other_weights(f"{where}: these weights were", path, one, two)
 
 
 def _check_fit(where: str, one: Experiment, section: Any, config: Config) -> None:

@@ -7,7 +7,6 @@ copied; everything else keeps its new value. Buffers are not copied, because the
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from cellscaper.disk.weights import Facts
 from cellscaper.errors import CellscaperError
+from cellscaper.run.differences import differences, other_weights
 
 Axes = Mapping[int, Sequence[Hashable]]  # axis → what each index along it belongs to
 
@@ -94,22 +94,8 @@ def _joined(name: str, own: Tensor, other: Tensor, mine: Axes, theirs: Axes, fil
 
 def _check_alike(mine: Anatomy, theirs: Anatomy, file: Path) -> None:
     for name, value in mine.alike.items():
-        other = theirs.alike.get(name)
-        if value != other:
-            key, one, two = _first_difference(name, value, other)
-            raise CellscaperError(
-                f"{file} was trained with {key} = {two!r}, this experiment has {one!r}: another network or another "
-                "scale; take the settings of the weights, or other weights"
-            )
-
-
-def _first_difference(name: str, one: Any, other: Any) -> tuple[str, Any, Any]:
-    """The name and both values of the first key that differs, at any depth."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for key in [*one, *other]:
-            if one.get(key) != other.get(key):
-                return _first_difference(f"{name}.{key}", one.get(key), other.get(key))
-    return name, one, other
+        for key, one, two in differences(name, value, theirs.alike.get(name), lambda a, b: [*a, *b]):
+            raise other_weights(f"{file} was", key, one, two)
 
 
 def _check_names(own: set[str], given: set[str], free: tuple[str, ...], file: Path) -> None:

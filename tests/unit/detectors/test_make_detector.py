@@ -1,8 +1,6 @@
 """docs/make_detector.py on the folder of a small run: the packed file, its scores, its card."""
 
 import csv
-import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,17 +11,14 @@ from cellscaper.disk.storage import write_images, write_layouts
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import LayoutSet
 from cellscaper.metrics.detection import detection_scores, image_counts
+from scripts import script
 
 pytestmark = pytest.mark.slow
-DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 @pytest.fixture(scope="module")
 def maker():
-    spec = importlib.util.spec_from_file_location("make_detector", DOCS / "make_detector.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("docs/make_detector.py")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """docs/gpu.md: its calculated tables are those of the code, and near those of a second estimate."""
 
-import importlib.util
 import re
 
 import pytest
@@ -11,16 +10,14 @@ from cellscaper.plan.configuration import configuration
 from cellscaper.plan.cost import Costs
 from cellscaper.plan.house import ROOT
 from cellscaper.plan.outputs import Outputs
+from scripts import script
 
 PAGE = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def maker():
-    spec = importlib.util.spec_from_file_location("make_gpu", ROOT / "docs" / "make_gpu.py")
-    maker = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(maker)
-    return maker
+    return script("docs/make_gpu.py")
 
 
 @pytest.mark.slow

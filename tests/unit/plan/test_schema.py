@@ -1,7 +1,6 @@
 """Defaults that planning fills in; the generated schema and facts are those of the methods and their files."""
 
 import copy
-import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +11,7 @@ from cellscaper.plan.configuration import given
 from cellscaper.plan.schema import SCHEMAS, facts, filled, schema
 from cellscaper.run.begins import Begins
 from cellscaper.run.methods import load
+from scripts import script
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -108,10 +108,7 @@ def test_every_key_has_a_description():
 @pytest.fixture(scope="module")
 def generate():
     """workflow/schemas/generate.py."""
-    spec = importlib.util.spec_from_file_location("generate", SCHEMAS / "generate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("workflow/schemas/generate.py")
 
 
 @pytest.fixture(scope="module")

@@ -219,7 +219,10 @@ def test_decode_takes_tensors_of_any_float_type() -> None:
         ({"decoder": "requested", "counts": [[1]]}, r"counts \[1\]: expected 2 whole numbers"),
         ({"decoder": "requested", "counts": [[1.5, 2]]}, "expected 2 whole numbers"),
         ({"decoder": "requested", "counts": [[-1, 2]]}, "expected 2 whole numbers"),
-        ({"decoder": "requested", "counts": [[0, 2000]]}, "2000 cells of class 1 .* found a place"),
+        (
+            {"decoder": "requested", "counts": [[0, 2000]]},
+            r"2000 cells of class 1 \(counted from 0\) requested .* found a place",
+        ),
     ],
 )
 def test_bad_input_is_told_in_one_line(change: dict, message: str) -> None:

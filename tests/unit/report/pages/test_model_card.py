@@ -1,7 +1,6 @@
 """The model cards of the bundled weights are those that their files and scores make."""
 
 import csv
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -18,25 +17,23 @@ from cellscaper.disk.weights_header import read_header
 from cellscaper.errors import CellscaperError
 from cellscaper.layouts import Layout, LayoutSet
 from cellscaper.report.pages.model_card import SCORES, model_card
+from scripts import script
 
 DOCS = Path(__file__).resolve().parents[4] / "docs"
 NAMES = (*shipped_names(), *shipped_names("demo"))
 
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("pack_weights", DOCS / "pack_weights.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def packer():
+    return script("docs/pack_weights.py")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_card_is_up_to_date(name, script, monkeypatch, tmp_path):
+def test_the_card_is_up_to_date(name, packer, monkeypatch, tmp_path):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / f"{name}.csv").write_bytes((DOCS / f"models/{name}.csv").read_bytes())
-    monkeypatch.setattr(script, "CARDS", tmp_path)
-    script.write_card(name)
+    monkeypatch.setattr(packer, "CARDS", tmp_path)
+    packer.write_card(name)
     made, committed = (folder / f"{name}.md" for folder in (tmp_path, DOCS / "models"))
     assert made.read_text(encoding="utf-8") == committed.read_text(encoding="utf-8"), "run docs/pack_weights.py"
     assert f"package:{name}" in made.read_text(encoding="utf-8")
@@ -90,17 +87,17 @@ def results(tmp_path):
 
 
 @pytest.fixture
-def pack(script, results, tmp_path, monkeypatch):
+def pack(packer, results, tmp_path, monkeypatch):
     """Runs the script on these results, with a package and cards of its own."""
     for name in ("package", "cards"):
         (tmp_path / name).mkdir()
-    monkeypatch.setattr(script, "FOLDER", tmp_path / "package")
+    monkeypatch.setattr(packer, "FOLDER", tmp_path / "package")
     monkeypatch.setattr(shipped, "FOLDER", tmp_path / "package")
-    monkeypatch.setattr(script, "CARDS", tmp_path / "cards")
+    monkeypatch.setattr(packer, "CARDS", tmp_path / "cards")
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["pack_weights.py", str(results), *words])
-        script.main()
+        packer.main()
 
     return run
 
