@@ -29,6 +29,7 @@ BASES = {  # recipe: the one that it changes
     "decoupled_stained": "decoupled",
     "decoupled_large": "decoupled",
     "decoupled_long": "decoupled",
+    "decoupled_fp32": "decoupled",
 }
 COLUMNS = ("recipe", "class", "f1", "images", "seeds", "base", "difference", "low", "high", "p", "commit")
 RESAMPLES = 10_000
