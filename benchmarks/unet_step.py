@@ -31,6 +31,7 @@ from torch.nn import functional
 
 from cellscaper.diffusion.unet import UNet
 from cellscaper.run.devices import best_device
+from cellscaper.training.settings import Training
 from cellscaper.training.trainer import train
 from outcome import report
 
@@ -137,7 +138,7 @@ def compare(
                 times[one].append(seconds(work, where))
         began = clock()
 
-    settings = {"steps": steps + 1, "lr": LR, "ema": EMA, "grad_clip": CLIP, "precision": precision, "save_every": 1e9}
+    settings = Training(steps=steps + 1, lr=LR, ema=EMA, grad_clip=CLIP, precision=precision, save_every=1e9)
     with tempfile.TemporaryDirectory() as folder:
         train(ours(channels), loss, settings, Path(folder), "", 0, device=where, what=name, on_step=others_turn)
     return times

@@ -22,8 +22,8 @@ CLASSES = ("lymphocyte", "epithelial", "stromal")
 MPP = 0.5
 URL = "https://raw.githubusercontent.com/TopoXLab/Dataset-BRCA-M2C/90e595410a9c5f0baa6b45aecf671bc87f576d1e"
 MANUAL = (
-    "download github.com/TopoXLab/Dataset-BRCA-M2C yourself and set datasets.brca_m2c.path to the folder "
-    "that holds images, labels and brca_ds_train.txt"
+    "download github.com/TopoXLab/Dataset-BRCA-M2C yourself and set datasets.brca_m2c.path (each data set of this "
+    "reader has a path of its own) to the folder that holds images, labels and brca_ds_train.txt"
 )
 SUMS = Path(__file__).with_name("brca_m2c.sha256")
 
