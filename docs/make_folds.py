@@ -1,6 +1,6 @@
 """Writes docs/results/folds.csv from a run of the preset brca-folds: `python docs/make_folds.py [RESULTS]`.
 
-The trainings of RESULTS are added to those of earlier parts in a folder beside it (`kept_runs.py`). The counts of the
+The trainings of RESULTS are added to those of earlier parts in kept/ (`kept_runs.py`). The counts of the
 four folds are added up, so that a score is that of all 90 images, each seen by a detector that was not trained on
 it. Each recipe is compared with the one that it changes, by a paired bootstrap over the images.
 """
@@ -72,7 +72,7 @@ def main(results: Path, folder: Path = RESULTS) -> None:
     new = [run for fold in FOLDS for recipe in BASES for run in kept_runs.finished(results, fold, "real_only", recipe)]
     if not new:
         raise CellscaperError(f"{results} has no scores of detectors; run the preset brca-folds first")
-    found = rows(kept_runs.add(folder / "brca-folds", new))
+    found = rows(kept_runs.add(folder / "kept/brca-folds", new))
     if not found:
         return
     kept_runs.write_csv(folder / "folds.csv", COLUMNS, found)

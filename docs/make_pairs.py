@@ -1,7 +1,7 @@
 """Writes brca-pairs.csv and its page in docs/results from finished runs: `python docs/make_pairs.py [RESULTS]`.
 
 RESULTS has what the preset brca-pairs and those over it made. Its trainings are added to those of earlier parts in
-a folder beside the file (`kept_runs.py`); what no part has run is left out. Differences come with an interval by a
+kept/ beside the file (`kept_runs.py`); what no part has run is left out. Differences come with an interval by a
 bootstrap over the test images and over the seeds (`metrics/two_way_bootstrap.py`). With few training images a draw of
 images takes the place of a seed, and both sides draw the same ones.
 """
@@ -188,7 +188,7 @@ def main(results: Path, folder: Path = RESULTS) -> None:
     found = list(collected(results))
     if not found:
         raise CellscaperError(f"{results} has no scores of detectors; run the preset brca-pairs first")
-    lines = list(rows(kept_runs.add(folder / "brca-pairs", found)))
+    lines = list(rows(kept_runs.add(folder / "kept/brca-pairs", found)))
     _write(folder / "brca-pairs.csv", lines)
     if pilot := list(shares(results)):
         _write(folder / "brca-pairs-share.csv", pilot)

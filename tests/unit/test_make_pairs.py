@@ -225,4 +225,4 @@ def test_parts_on_several_machines_are_one_experiment(maker, made, results, tmp_
         maker.main(parts[part], docs)
     for file in made[0].rglob("*.*"):
         assert (docs / file.relative_to(made[0])).read_bytes() == file.read_bytes(), file.name
-    assert (docs / "brca-pairs/runs.csv").read_text(encoding="utf-8").count("\n") == 1 + 5 * 3 + 1 + 2 * 3
+    assert (docs / "kept/brca-pairs/runs.csv").read_text(encoding="utf-8").count("\n") == 1 + 5 * 3 + 1 + 2 * 3

@@ -1,11 +1,10 @@
 """The tables of a finished run as cells of committed results, and the presets behind them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -50,25 +49,25 @@ def collected(outputs: Outputs, preset: str) -> list[Cell]:
     for dataset, table in wanted:
         file = Path(outputs.folder(dataset), "tables", f"{table}.csv")
         if file.is_file():
-            origins = Origins(outputs).rows(dataset, table)
-            found += list(_cells(read_table(file), dataset, table, origins, preset))
+            made = {row: _made(origin) for row, origin in Origins(outputs).rows(dataset, table).items()}
+            found += list(table_cells(read_table(file), dataset, table, preset, made))
     if not found:
         tables = ", ".join(f"{dataset}/tables/{table}.csv" for dataset, table in wanted)
         raise CellscaperError(f"{results} has no table of preset {preset} (expected {tables}); run the preset first")
     return found
 
 
-def _cells(frame: pd.DataFrame, dataset: str, table: str, origins: Any, preset: str) -> Iterator[Cell]:
+def table_cells(
+    frame: pd.DataFrame, dataset: str, table: str, preset: str, made: Mapping[tuple[str, str], Mapping[str, str]]
+) -> Iterator[Cell]:
+    """The numbers of a table; ``made`` has the fields seeds, commit and made of each (row, decoder or detector)."""
     reader = "detector" if "detector" in frame else "decoder"
-    made: dict[tuple[str, str], dict[str, str]] = {}
     for line in frame[frame["status"] == "ok"].to_dict("records"):
         name = (str(line["row"]), str(line[reader]))
-        if name not in origins:
+        if name not in made:
             raise CellscaperError(
                 f"{table} of {dataset} has the row {name[0]}, the preset has not: name the run's preset"
             )
-        if name not in made:
-            made[name] = _made(origins[name])
         unit = str(line["column_label"]).rpartition(", ")[2]
         gains = {key: written(line.get(key, math.nan)) for key in ("gain", "gain_low", "gain_high", "gain_p")}
         yield Cell(
