@@ -29,6 +29,7 @@ from cellscaper.datasets import brca_m2c, phantom
 from cellscaper.diffusion.settings import Ddim
 from cellscaper.layouts import Layout, LayoutSet, crop
 from cellscaper.painters import diffusion, quilt
+from cellscaper.plan.blocks import method_block
 from cellscaper.plan.configuration import configuration
 from cellscaper.run.settings import read
 from outcome import report
@@ -65,8 +66,7 @@ def diffusion_painter(classes: int) -> tuple[diffusion.Settings, diffusion.Image
     preset = yaml.safe_load((ROOT / "workflow/presets/brca-small.yaml").read_text(encoding="utf-8"))
     block = configuration(preset)["painters"]["tc"]
     sampling = read(Ddim, block["sampling"], "painters tc sampling")
-    own = {key: value for key, value in block.items() if key not in ("method", "sampling")}
-    settings = read(diffusion.Settings, own, "painters tc")
+    settings = read(diffusion.Settings, method_block(block, "sampling", "least_recall")["settings"], "painters tc")
     return settings, diffusion.ImageNetwork(settings, classes).eval(), sampling
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,3 +77,18 @@ def test_differences_are_paired_by_the_shared_beginning(maker, tmp_path):
 def test_a_folder_without_scores(maker, tmp_path):
     with pytest.raises(CellscaperError, match="no scores of layouts; run the preset brca-night first"):
         maker.main(tmp_path / "no", tmp_path)
+
+
+def test_kept_weights_of_a_training_begin_with_those_of_its_shared_beginning(tmp_path):
+    steps = script("docs/make_steps.py")
+    outputs = steps.preset_outputs(steps.PRESET, tmp_path)
+    (beginning,) = outputs.beginning("brca_m2c", "topocellgen", "0")
+    (own,) = outputs.layout_weights("brca_m2c", "topocellgen", "0")
+    for model, kept in ((beginning, (1000, 4000)), (own, (5000, 6000))):
+        folder = Path(model).parent / "snapshots"
+        folder.mkdir(parents=True)
+        for step in kept:
+            (folder / f"step{step:07d}.safetensors").touch()
+    found = list(steps.snapshots(outputs, "topocellgen"))
+    assert [step for step, _ in found] == [1000, 4000, 5000, 6000]
+    assert [file.parts[-4] for _, file in found] == ["start_layout"] * 2 + ["train_layout"] * 2

@@ -12,7 +12,7 @@ from pydantic import Field
 from cellscaper.disk.weights import read_weights
 from cellscaper.errors import CellscaperError
 from cellscaper.features.extraction import features, trained
-from cellscaper.layouts import LayoutSet
+from cellscaper.metrics.coverage import precision_and_coverage
 from cellscaper.metrics.frechet import Shrinkage, fid, fid_name
 from cellscaper.metrics.protocol import Column, Comparison, Scores, against_tests
 from cellscaper.run.devices import device
@@ -37,23 +37,26 @@ class Settings(Block):
 
 
 def score(comparison: Comparison, settings: Settings) -> Scores:
-    """Spatial-FID by the feature network, under the score's name in the network's file."""
+    """Spatial-FID by the feature network, under the score's name in the network's file.
+
+    Beside it stand <name>_precision and <name>_coverage (`coverage.py`), which no column shows: they are in scores.csv.
+    """
     if comparison.network is None:
         raise CellscaperError("spatial-FID needs a feature network; give its weights")
     weights, facts = read_weights(comparison.network)
     network, grid = trained(comparison.network, weights, facts, comparison.made)
     seen = partial(features, network, grid, batch=settings.batch, device=device(comparison.gpus))
-    name, made = (
-        fid_name(method("features", facts["section"]["method"]).SCORE, settings.shrinkage),
-        seen(comparison.made),
-    )
+    score_name = method("features", facts["section"]["method"]).SCORE
+    name, made, real = fid_name(score_name, settings.shrinkage), seen(comparison.made), seen(comparison.distribution)
 
-    def to(real: LayoutSet) -> Scores:
-        return {name: {"total": spatial_fid(seen(real), made, settings.shrinkage)}}
+    def to(real: NDArray) -> Scores:
+        return {name: {"total": spatial_fid(real, made, settings.shrinkage)}}
 
-    found = to(comparison.distribution)
+    found = to(real)
+    precision, coverage = precision_and_coverage(real, comparison.distribution.source.tolist(), made)
+    beside = {f"{score_name}_precision": {"total": precision}, f"{score_name}_coverage": {"total": coverage}}
     needed = 2 if settings.shrinkage != "none" else made.shape[1] + 1
-    return found | against_tests(comparison, name, needed, found[name], to)
+    return found | beside | against_tests(comparison, name, needed, found[name], lambda tests: to(seen(tests)))
 
 
 def spatial_fid(real: NDArray, generated: NDArray, shrinkage: Shrinkage = "none") -> float:

@@ -10,6 +10,7 @@ from cellscaper.errors import CellscaperError
 from cellscaper.features import autoencoder, resnet50
 from cellscaper.features.extraction import features
 from cellscaper.layouts import Layout, LayoutSet
+from cellscaper.metrics.coverage import precision_and_coverage
 from cellscaper.metrics.frechet import fid_name
 from cellscaper.metrics.protocol import Comparison
 from cellscaper.metrics.spatial_fid import Settings, score, spatial_fid
@@ -87,8 +88,10 @@ def test_the_score_is_the_distance_of_the_features_of_the_weights(tmp_path):
     compared = Comparison(real, made, real, real, "points", network=file)
     one, two = (features(model, settings.grid, side, 7, torch.device("cpu")) for side in (real, made))
     for shrinkage, name in (("none", "spatial_fid"), ("ledoit_wolf", "spatial_fid_shrinkage")):
-        found, tests = score(compared, Settings(shrinkage=shrinkage)).items()
+        found = score(compared, Settings(shrinkage=shrinkage))
         expected = {"total": pytest.approx(spatial_fid(one, two, shrinkage), rel=1e-4)}
-        assert found == (name, expected) and tests == (f"{name}_test", expected)  # the reference are the test windows
+        assert found[name] == expected == found[f"{name}_test"]  # the reference are the test windows
+        beside = (found["spatial_fid_precision"]["total"], found["spatial_fid_coverage"]["total"])
+        assert beside == pytest.approx(precision_and_coverage(one, [""] * 20, two))
     with pytest.raises(CellscaperError, match="needs a feature network"):
         score(Comparison(real, made, real, real, "points"), Settings())
