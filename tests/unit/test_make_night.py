@@ -91,4 +91,4 @@ def test_kept_weights_of_a_training_begin_with_those_of_its_shared_beginning(tmp
             (folder / f"step{step:07d}.safetensors").touch()
     found = list(steps.snapshots(outputs, "topocellgen"))
     assert [step for step, _ in found] == [1000, 4000, 5000, 6000]
-    assert [file.parts[-4] for _, file in found] == ["start_layout"] * 2 + ["train_layout"] * 2
+    assert [file.parts[-5] for _, file in found] == ["start_layout"] * 2 + ["train_layout"] * 2
