@@ -28,6 +28,7 @@ BASES = {  # recipe: the one that it changes
     "decoupled_unweighted": "decoupled",
     "decoupled_stained": "decoupled",
     "decoupled_large": "decoupled",
+    "unet_long": "unet_cooled",
     "decoupled_long": "decoupled",
     "decoupled_fp32": "decoupled",
 }

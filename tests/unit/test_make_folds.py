@@ -72,3 +72,16 @@ def test_nothing_is_written_of_a_folder_without_scores(maker, tmp_path):
     with pytest.raises(CellscaperError, match="has no scores of detectors; run the preset brca-folds first"):
         maker.main(tmp_path, tmp_path / "docs")
     assert not (tmp_path / "docs").exists()
+
+
+def test_kept_weights_count_where_every_fold_has_them(tmp_path):
+    steps = script("docs/make_fold_steps.py")
+    for fold in range(4):
+        folder = tmp_path / f"brca_fold_{fold}/train_detector/unet_long/real_only/points/mix0/seed0/snapshots"
+        folder.mkdir(parents=True)
+        for step in (750, 1500) if fold else (750,):
+            (folder / f"step{step:07d}.safetensors").touch()
+    found = steps.kept(tmp_path, "unet_long")
+    assert {step: [file.parts[-9] for file in files] for step, files in found.items()} == {750: list(steps.FOLDS)}
+    with pytest.raises(CellscaperError, match="no kept weights of unet_long or decoupled_long"):
+        steps.main(tmp_path / "no", tmp_path)
