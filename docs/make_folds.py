@@ -1,10 +1,11 @@
-"""Writes docs/results/folds.csv from a run of the preset brca-folds: `python docs/make_folds.py [RESULTS]`.
+"""Writes docs/results/folds.csv and its table in detectors.md from brca-folds: `python docs/make_folds.py [RESULTS]`.
 
 The trainings of RESULTS are added to those of earlier parts in kept/ (`kept_runs.py`). The counts of the
 four folds are added up, so that a score is that of all 90 images, each seen by a detector that was not trained on
 it. Each recipe is compared with the one that it changes, by a paired bootstrap over the images.
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +16,24 @@ import kept_runs
 import numpy as np
 from kept_runs import Run
 
+from cellscaper.disk.files import write_text
 from cellscaper.errors import CellscaperError
 from cellscaper.metrics.bootstrap import paired_differences
 from cellscaper.metrics.detection import ratios
 
 RESULTS = Path(__file__).with_name("results")
 FOLDS = tuple(f"brca_fold_{k}" for k in range(4))
+CHANGES = {
+    "unet": "the papers' U-Net, 3000 steps",
+    "unet_cooled": "`unet`; the rate falls to 0 in the second half",
+    "unet_long": "`unet_cooled`; 6000 steps",
+    "decoupled": "`unet_cooled`; finding and naming by two heads",
+    "decoupled_unweighted": "`decoupled`; all classes weigh the same",
+    "decoupled_stained": "`decoupled`; stains vary twice as much",
+    "decoupled_large": "`decoupled`; two crops of 256 px instead of eight of 128",
+    "decoupled_long": "`decoupled`; 6000 steps",
+    "decoupled_fp32": "`decoupled`; 32-bit numbers",
+}
 BASES = {  # recipe: the one that it changes
     "unet": None,
     "unet_cooled": "unet",
@@ -34,6 +47,7 @@ BASES = {  # recipe: the one that it changes
 }
 COLUMNS = ("recipe", "class", "f1", "images", "seeds", "base", "difference", "low", "high", "p", "commit")
 RESAMPLES = 10_000
+MARK = re.compile(r"(<!-- made: folds -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def pooled(runs: Sequence[Run], recipe: str) -> tuple[np.ndarray, list[Run]] | None:
@@ -65,18 +79,43 @@ def rows(runs: Sequence[Run]) -> list[list[str]]:
     return lines
 
 
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """The lines as Markdown: a row a recipe, F1 of the classes and the two differences with their intervals."""
+    names = list(dict.fromkeys(line[1] for line in lines))
+    head = ["recipe", "changes", *names, "Δ mean", "Δ detection"]
+    body = []
+    for recipe in dict.fromkeys(line[0] for line in lines):
+        own = {line[1]: line for line in lines if line[0] == recipe}
+        gains = [_gain(own[name]) for name in ("mean", "detection")]
+        body.append([f"`{recipe}`", CHANGES[recipe], *(f"{float(own[name][2]):.3f}" for name in names), *gains])
+    rows = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _gain(line: Sequence[str]) -> str:
+    value, low, high, p = line[6:10]
+    if not value:
+        return "–"
+    return f"{float(value):+.3f} [{float(low):+.3f}, {float(high):+.3f}], p {float(p):.2g}".replace("-", "−")
+
+
 def _f1(counts: np.ndarray) -> np.ndarray:
     return ratios(counts, "paper")["f1"]
 
 
-def main(results: Path, folder: Path = RESULTS) -> None:
-    new = [run for fold in FOLDS for recipe in BASES for run in kept_runs.finished(results, fold, "real_only", recipe)]
-    if not new:
+def main(results: Path | None, folder: Path = RESULTS) -> None:
+    places = [(results, fold, recipe) for fold in FOLDS for recipe in BASES if results is not None]
+    new = [run for place, fold, recipe in places for run in kept_runs.finished(place, fold, "real_only", recipe)]
+    if results is not None and not new:
         raise CellscaperError(f"{results} has no scores of detectors; run the preset brca-folds first")
     found = rows(kept_runs.add(folder / "kept/brca-folds", new))
     if not found:
         return
     kept_runs.write_csv(folder / "folds.csv", COLUMNS, found)
+    page = folder / "detectors.md"
+    if page.exists():
+        made = MARK.sub(lambda mark: f"{mark[1]}{table(found)}\n{mark[2]}", page.read_text(encoding="utf-8"))
+        write_text(page, made)
     for recipe, name, value, *_ in found:
         if name in ("mean", "detection"):
             print(f"{recipe:24} {name:10} {value}")
@@ -84,6 +123,6 @@ def main(results: Path, folder: Path = RESULTS) -> None:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1] if len(sys.argv) > 1 else "results"))
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
     except CellscaperError as error:
         sys.exit(f"error: {error}")

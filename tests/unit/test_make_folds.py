@@ -48,6 +48,8 @@ def test_folds_of_several_parts_are_added_up_and_recipes_compared(maker, tmp_pat
             run(tmp_path / part, "unet_cooled", fold, 0.8)
     run(tmp_path / "two", "decoupled", 3, 0.9)  # not on every fold
     docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "detectors.md").write_text("before\n<!-- made: folds -->\nold\n<!-- end -->\nafter\n", encoding="utf-8")
     maker.main(tmp_path / "one", docs)
     assert not (docs / "folds.csv").exists() and "unet: not run on every fold" in capsys.readouterr().err
     maker.main(tmp_path / "two", docs)
@@ -66,6 +68,10 @@ def test_folds_of_several_parts_are_added_up_and_recipes_compared(maker, tmp_pat
         )
         assert (line["images"], line["base"], line["commit"]) == ("24", "unet", "bbbbbbb")
     assert [line["class"] for line in lines[4:]] == [*CLASSES, "mean", "detection"]
+    page = (docs / "detectors.md").read_text(encoding="utf-8").splitlines()
+    assert page[0] == "before" and page[-1] == "after" and "old" not in page and len(page) == 8
+    assert page[5].startswith(f"| `unet_cooled` | {maker.CHANGES['unet_cooled']} | ")
+    assert f"| {float(lines[6]['f1']):.3f} | " in page[5] and f"{float(lines[6]['difference']):+.3f} [" in page[5]
 
 
 def test_nothing_is_written_of_a_folder_without_scores(maker, tmp_path):
