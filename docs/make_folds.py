@@ -1,8 +1,8 @@
-"""Writes docs/results/folds.csv and its table in detectors.md from brca-folds: `python docs/make_folds.py [RESULTS]`.
+"""Writes docs/results/folds.csv and the table of docs/results/detectors.md: `python docs/make_folds.py [RESULTS]`.
 
-The trainings of RESULTS are added to those of earlier parts in kept/ (`kept_runs.py`). The counts of the
-four folds are added up, so that a score is that of all 90 images, each seen by a detector that was not trained on
-it. Each recipe is compared with the one that it changes, by a paired bootstrap over the images.
+RESULTS has a run of the preset brca-folds. Its trainings are added to those of earlier parts (`kept_runs.py`). The
+counts of the four folds are added up, so that a score is that of all 90 images, each seen by a detector that was not
+trained on it. Each recipe is compared with the one that it changes, by a paired bootstrap over the images.
 """
 
 import re

@@ -1,9 +1,9 @@
 """Tables of the preset brca-night from its finished parts: `python docs/make_night.py [RESULTS]`.
 
-The scores of RESULTS are added to those of earlier parts in docs/results/kept/brca-night (`kept_scores.py`). From all
-of them come the tables of each preset in PRESETS, docs/results/<preset>/<table>.csv, with the rows that have been run
-on every seed of the preset, and docs/results/brca-night-differences.csv: what the losses of TopoCellGen change, paired
-by the training that both go on from, and what a density model changes, unpaired; t intervals over seeds.
+The scores of RESULTS are added to those of earlier parts in kept/ beside the pages (`kept_scores.py`). From all of them
+come the tables of each preset in PRESETS, docs/results/<preset>/<table>.csv, with the rows that have been run on every
+seed of the preset, and docs/results/brca-night-differences.csv: what the losses of TopoCellGen change, paired by the
+training that both go on from, and what a density model changes, unpaired; t intervals over seeds.
 """
 
 import sys

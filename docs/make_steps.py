@@ -3,7 +3,7 @@
 RESULTS is the results folder of the preset brca-night, whose trainings keep weights every 1000 steps. The kept weights
 of a training, those of the beginning that it shares among them, draw layouts with the counts of windows of the
 *validation* images; the test images are not looked at. What has been scored is kept in
-docs/results/kept/brca-night/steps.csv; docs/results/brca-night-steps.png shows it. Without RESULTS only the picture is
+kept/brca-night beside the pages; docs/results/brca-night-steps.png shows it. Without RESULTS only the picture is
 made anew.
 """
 

@@ -60,6 +60,7 @@ class Few(Base):
 
     train_images: int = Field(ge=1, le=80, description="training images that are kept")
     seed: int = Field(0, ge=0, description="seed of the order in which they are kept: 20 images hold the 10 of a seed")
+    others: bool = Field(False, description="keep the other training images instead, for weights to start from")
 
 
 class FewImages(Base):
@@ -79,7 +80,7 @@ class Settings(Base):
         "official",
         description="official: 80 training, 10 validation, 30 test images; or folds of the first two; or fewer "
         "training images",
-        json_schema_extra={"expected": "official, {folds: {of, fold, seed}} or {few: {train_images, seed}}"},
+        json_schema_extra={"expected": "official, {folds: {of, fold, seed}} or {few: {train_images, seed, others}}"},
     )
 
 
@@ -123,16 +124,17 @@ def read(settings: Settings, root: Path) -> Iterator[Record]:
 
 
 def _few(records: Iterator[Record], chosen: Few) -> Iterator[Record]:
-    """All but the training images that do not come first in an order by the seed."""
+    """All but the training images that do not come first in an order by the seed, or all but those that do."""
     known = list(records)
     train = [record.image_id for record in known if record.split == "train"]
-    if chosen.train_images > len(train):
+    if chosen.train_images > len(train) - chosen.others:
         raise CellscaperError(
             f"datasets: split.few.train_images = {chosen.train_images}: the folder has {len(train)} training images"
+            f"{', and one must be left over' if chosen.others else ''}"
         )
     order = np.random.default_rng(chosen.seed).permutation(len(train))
     kept = {train[i] for i in order[: chosen.train_images].tolist()}
-    return (record for record in known if record.split != "train" or record.image_id in kept)
+    return (record for record in known if record.split != "train" or (record.image_id in kept) != chosen.others)
 
 
 def _folded(records: Iterator[Record], chosen: Fold) -> Iterator[Record]:

@@ -96,8 +96,8 @@ def test_few_training_images_are_nested_and_leave_the_other_splits_alone(folder:
         with (folder / "brca_ds_train.txt").open("a") as file:
             file.write(f"{stem}.png\n")
 
-    def read(n: int, seed: int = 0) -> dict[str, set[str]]:
-        settings = Settings.model_validate({"split": {"few": {"train_images": n, "seed": seed}}})
+    def read(n: int, seed: int = 0, others: bool = False) -> dict[str, set[str]]:
+        settings = Settings.model_validate({"split": {"few": {"train_images": n, "seed": seed, "others": others}}})
         found: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
         for one in brca_m2c.read(settings, folder):
             found[one.split].add(one.image_id)
@@ -109,6 +109,10 @@ def test_few_training_images_are_nested_and_leave_the_other_splits_alone(folder:
     assert ten["val"] == every["val"] == {STEMS["val"]} and ten["test"] == every["test"] == {STEMS["test"]}
     with pytest.raises(CellscaperError, match="split.few.train_images = 32: the folder has 31 training images"):
         read(32)
+    rest = read(10, others=True)
+    assert rest["train"] == every["train"] - ten["train"] and rest["test"] == ten["test"]
+    with pytest.raises(CellscaperError, match="train_images = 31: the folder has 31 training images, and one must be"):
+        read(31, others=True)
 
 
 def test_files_are_all_inputs(folder: Path) -> None:
