@@ -1,11 +1,13 @@
-"""A detector of our own: one U-Net finds cells and names them apart (docs/methods.md, section 8.1).
+"""A detector of our own: one U-Net, from whose maps cells are found and named apart (docs/methods.md, section 8.1).
 
-Finding and naming are two problems. The first output says how probable the centre of a cell is, the others say of which
-class a cell would be, and are trained on the pixels of cells alone, with more weight for rare classes. So a cell of a
-doubtful class is still one cell, and cells that touch are two peaks.
+Finding and naming are two problems. A cell is a peak of the probability that there is one, of whatever class, and its
+name is the class with the most weight around the peak. So a cell of a doubtful class is still one cell, and cells that
+touch are two peaks. The maps are learned jointly, as the plain U-Net learns them, or apart: the names then on the
+pixels of cells alone, with more weight for rare classes (docs/results/detectors.md compares the two).
 """
 
-from functools import partial
+from functools import cache, partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,7 +21,7 @@ from cellscaper.detectors.augmentation import STAIN_SCALE
 from cellscaper.detectors.data import Crops, TrainingData
 from cellscaper.detectors.peaks import detect
 from cellscaper.detectors.training import DetectorTraining, Validation
-from cellscaper.detectors.unet import BACKGROUND_WEIGHT, UNet
+from cellscaper.detectors.unet import BACKGROUND_WEIGHT, UNet, segmentation_loss
 from cellscaper.run.settings import Count, Fraction, Positive
 from cellscaper.run.settings import Settings as Base
 from cellscaper.run.transfer import to_device
@@ -36,10 +38,15 @@ class Settings(Base):
     dot_radius: Positive = Field(3.0, description="px by which a dot is dilated")
     crop: Count = Field(256, description="side of the training crops, px")
     stain: float = Field(STAIN_SCALE, ge=0, description="sd of the log factor on each stain; shift and light follow it")
-    balance: Fraction = Field(0.5, description="a class weighs (1 / its share of the cells)^balance when it is named")
-    smooth: Positive = Field(1.5, description="px, sd of the Gaussian over the maps before cells are read from them")
+    loss: Literal["joint", "apart"] = Field(
+        "joint", description="joint: background and classes exclude each other; apart: names are learned inside cells"
+    )
+    balance: Fraction = Field(
+        0.5, description="loss apart: a class weighs (1 / its share of the cells)^balance when it is named"
+    )
+    smooth: Positive = Field(2.0, description="px, sd of the Gaussian over the maps before cells are read from them")
     gap: Positive = Field(4.0, description="px; of two peaks that are nearer the lower one is dropped")
-    threshold: Fraction = Field(0.4, description="lower peaks of the smoothed map of centres are no cells")
+    threshold: Fraction = Field(0.55, description="lower peaks of the smoothed map of cells are no cells")
     symmetries: bool = Field(
         False, description="maps are means over the square's eight symmetries, for 8 times the time"
     )
@@ -52,12 +59,15 @@ class Settings(Base):
 
 
 class Decoupled(nn.Module):
-    """Images (B, 3, H, W) on −1…1 → logits (B, 1 + classes, H, W): of a centre, then of each class."""
+    """Images (B, 3, H, W) on −1…1 → logits (B, 1 + classes, H, W), the last ones of the classes.
 
-    def __init__(self, classes: int, width: int, depth: int, symmetries: bool):
+    The first is that of the background, or with ``apart`` that of a cell.
+    """
+
+    def __init__(self, classes: int, width: int, depth: int, symmetries: bool, apart: bool):
         super().__init__()
         self.trunk = UNet(classes, width, depth)
-        self.symmetries = symmetries
+        self.symmetries, self.apart = symmetries, apart
 
     def forward(self, images: Tensor) -> Tensor:
         return self.trunk(images)
@@ -65,11 +75,11 @@ class Decoupled(nn.Module):
 
 def build(settings: Settings, classes: int) -> Decoupled:
     """The network, with new weights, for ``classes`` classes of cells."""
-    return Decoupled(classes, settings.width, settings.depth, settings.symmetries)
+    return Decoupled(classes, settings.width, settings.depth, settings.symmetries, settings.loss == "apart")
 
 
 def maps(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Probability of a centre, then of each class if there is a cell, (B, 1 + C, H, W)."""
+    """Probability of a cell, then of each class if there is one, (B, 1 + C, H, W)."""
     views = (
         [(flip, turn) for flip in (False, True) for turn in range(4)]
         if getattr(model, "symmetries", False)
@@ -79,7 +89,9 @@ def maps(model: nn.Module, inputs: Tensor) -> Tensor:
     for flip, turn in views:
         seen = torch.rot90(inputs.flip(-1) if flip else inputs, turn, (-2, -1))
         logits = model(seen).float()
-        found = torch.rot90(torch.cat([logits[:, :1].sigmoid(), logits[:, 1:].softmax(1)], 1), -turn, (-2, -1))
+        apart = getattr(model, "apart", False)
+        cell = logits[:, :1] if apart else logits[:, 1:].logsumexp(1, keepdim=True) - logits[:, :1]
+        found = torch.rot90(torch.cat([cell.sigmoid(), logits[:, 1:].softmax(1)], 1), -turn, (-2, -1))
         total = total + (found.flip(-1) if flip else found)
     return total / len(views)
 
@@ -87,8 +99,8 @@ def maps(model: nn.Module, inputs: Tensor) -> Tensor:
 def cells(probability: NDArray[np.floating], settings: Settings) -> Cells:
     """Cells of one image's maps (1 + C, H, W): points (N, 2) px and labels (N,).
 
-    A cell is a local maximum of the smoothed map of centres, the highest within ``gap`` px and at least ``threshold``.
-    Its class is the most probable around it, weighted by the map of centres.
+    A cell is a local maximum of the smoothed map of cells, the highest within ``gap`` px and at least ``threshold``.
+    Its class is the most probable around it, weighted by the map of cells.
     """
     centre, names = probability[0].astype(np.float64), probability[1:].astype(np.float64)
     height = _smoothed(centre, settings.smooth)
@@ -110,9 +122,13 @@ def _smoothed(values: NDArray[np.float64], sd: float) -> NDArray[np.float64]:
 
 
 def training(model: nn.Module, settings: Settings, data: TrainingData, validation: Validation) -> DetectorTraining:
-    """The training: ``loss`` = that of centres + that of names; the last (averaged) weights are kept."""
+    """The training: the plain U-Net's loss, or that of cells + that of names; the last (averaged) weights are kept."""
     labels = torch.cat([torch.zeros(1, dtype=torch.long), data.labels])  # by owner
     weights = class_weights(data.labels, data.classes, settings.balance)
+
+    @cache
+    def on(device: torch.device) -> tuple[Tensor, Tensor]:
+        return to_device(labels, device), to_device(weights, device)
 
     def draw(generator: torch.Generator, step: int) -> Crops:
         return data.draw(settings.training.batch, generator)
@@ -120,7 +136,10 @@ def training(model: nn.Module, settings: Settings, data: TrainingData, validatio
     def loss(called: nn.Module, drawn: Crops, step: int) -> dict[str, Tensor]:
         device = next(model.parameters()).device
         inputs, owners = drawn.on(device, settings.stain / STAIN_SCALE)
-        return decoupled_loss(called(inputs), owners > 0, to_device(labels, device)[owners], to_device(weights, device))
+        (names, balance), is_cell, logits = on(device), owners > 0, called(inputs)
+        if settings.loss == "apart":
+            return loss_apart(logits, is_cell, names[owners], balance)
+        return segmentation_loss(logits, torch.where(is_cell, names[owners] + 1, 0))
 
     def finish(trained: dict[str, Tensor]) -> tuple[dict[str, Tensor], Facts]:
         model.load_state_dict(trained)
@@ -138,7 +157,7 @@ def class_weights(labels: Tensor, classes: int, balance: float) -> Tensor:
     return weight * number.sum().clamp(min=1) / (weight * number).sum().clamp(min=1e-12)
 
 
-def decoupled_loss(logits: Tensor, is_cell: Tensor, label: Tensor, weights: Tensor) -> dict[str, Tensor]:
+def loss_apart(logits: Tensor, is_cell: Tensor, label: Tensor, weights: Tensor) -> dict[str, Tensor]:
     """``centre``: weighted cross-entropy + Dice of the discs; ``name``: cross-entropy of the classes inside discs.
 
     logits (B, 1 + C, H, W); is_cell (B, H, W) bool; label (B, H, W) int64, used where ``is_cell``; weights (C,).

@@ -51,7 +51,9 @@ def colours() -> np.ndarray:
 def trained(tmp_path_factory):
     """A file of weights as `train_detector` writes it: a decoupled detector, trained on discs for some seconds."""
     torch.manual_seed(0)
-    settings = decoupled.Settings(width=8, depth=3, crop=64, training=Training(steps=60, lr=5e-3, batch=4))
+    reading = {"smooth": 1.5, "threshold": 0.4}  # of so short a training the maps are low and rough
+    small = Training(steps=60, lr=5e-3, batch=4)
+    settings = decoupled.Settings(width=8, depth=3, crop=64, loss="apart", training=small, **reading)
     model = decoupled.build(settings, 3)
     validation = Validation(*make_scenes(range(100, 102), size=(90, 110)))
     data = TrainingData(make_scenes(range(6)), None, settings.crop, settings.dot_radius)

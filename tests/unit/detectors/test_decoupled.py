@@ -5,13 +5,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cellscaper.detectors import decoupled
+from cellscaper.detectors import decoupled, unet
 from cellscaper.detectors.data import TrainingData
-from cellscaper.detectors.decoupled import Settings, build, class_weights, decoupled_loss
+from cellscaper.detectors.decoupled import Settings, build, class_weights, loss_apart
 from cellscaper.detectors.training import Validation
 from cellscaper.training.settings import Training
 
-SETTINGS = Settings(width=4, depth=2, crop=64, training=Training(steps=60, lr=5e-3, batch=4))
+SETTINGS = Settings(width=4, depth=2, crop=64, smooth=1.5, threshold=0.4, training=Training(steps=60, lr=5e-3, batch=4))
 
 
 def bumps(places: list[tuple[float, float]], size: tuple[int, int], sd: float = 2.0) -> np.ndarray:
@@ -60,7 +60,7 @@ def test_weights_of_classes() -> None:
     assert class_weights(labels, 2, 1.0)[labels].reshape(-1)[:90].sum().item() == pytest.approx(50)
 
 
-def test_loss_of_a_guess_written_out_and_of_the_truth() -> None:
+def test_loss_apart_of_a_guess_written_out_and_of_the_truth() -> None:
     is_cell = torch.zeros(1, 10, 10, dtype=torch.bool)
     is_cell[0, 2:5, 2:5] = True
     is_cell[0, 7, 7] = True
@@ -69,7 +69,7 @@ def test_loss_of_a_guess_written_out_and_of_the_truth() -> None:
     weights = torch.tensor([0.5, 4.0])
     logits = torch.zeros(1, 3, 10, 10)
     logits[0, 1] = 1.0
-    found = decoupled_loss(logits, is_cell, label, weights)
+    found = loss_apart(logits, is_cell, label, weights)
     centre = np.log(2) + 1 - (2 * 5 + 1) / (50 + 10 + 1)
     right, wrong = np.log1p(np.exp(-1)), np.log1p(np.exp(1))
     name = (9 * 0.5 * right + 4 * wrong) / (9 * 0.5 + 4)
@@ -77,7 +77,7 @@ def test_loss_of_a_guess_written_out_and_of_the_truth() -> None:
     assert found["name"].item() == pytest.approx(name, rel=1e-5)
     assert found["loss"].item() == pytest.approx(centre + name, rel=1e-5)
     truth = torch.cat([torch.where(is_cell, 40.0, -40.0)[:, None], 40 * F.one_hot(label, 2).movedim(-1, 1)], 1)
-    assert decoupled_loss(truth, is_cell, label, weights)["loss"].item() == pytest.approx(0, abs=1e-5)
+    assert loss_apart(truth, is_cell, label, weights)["loss"].item() == pytest.approx(0, abs=1e-5)
 
 
 def test_pixels_without_a_cell_do_not_teach_names() -> None:
@@ -85,9 +85,41 @@ def test_pixels_without_a_cell_do_not_teach_names() -> None:
     logits = torch.randn(1, 3, 8, 8, requires_grad=True)
     is_cell = torch.zeros(1, 8, 8, dtype=torch.bool)
     is_cell[0, 3, 3] = True
-    loss = decoupled_loss(logits, is_cell, torch.zeros(1, 8, 8, dtype=torch.long), torch.ones(2))["name"]
+    loss = loss_apart(logits, is_cell, torch.zeros(1, 8, 8, dtype=torch.long), torch.ones(2))["name"]
     (gradient,) = torch.autograd.grad(loss, logits)
     assert torch.nonzero(gradient[:, 1:].abs().sum((0, 1))).tolist() == [[3, 3]]
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("loss", ["joint", "apart"])
+def test_maps_are_the_probabilities_that_the_loss_teaches(loss: str) -> None:
+    torch.manual_seed(1)
+    model = build(SETTINGS.model_copy(update={"loss": loss}), 3).eval()
+    image = torch.rand(2, 3, 32, 32) * 2 - 1
+    cell, names = decoupled.maps(model, image).split([1, 3], 1)
+    logits = model(image)
+    if loss == "apart":
+        assert torch.allclose(cell, torch.sigmoid(logits[:, :1]))
+        assert torch.allclose(names, F.softmax(logits[:, 1:], 1))
+    else:  # the maps of the plain U-Net: P(class) = P(cell) · P(class | cell)
+        assert torch.allclose(cell * names, F.softmax(logits, 1)[:, 1:], atol=1e-6)
+        assert torch.allclose(1 - cell, F.softmax(logits, 1)[:, :1], atol=1e-6)
+
+
+def test_joint_loss_is_the_plain_u_nets_on_the_same_crops(scenes) -> None:
+    torch.manual_seed(0)
+    model, pairs = build(SETTINGS, 3), scenes(range(3))
+    data = TrainingData(pairs, None, SETTINGS.crop, SETTINGS.dot_radius)
+    plain = unet.Settings(width=4, depth=2, crop=64, training=SETTINGS.training)
+    validation = Validation(*scenes(range(100, 101)))
+    losses = [
+        made.loss(model, torch.Generator().manual_seed(5), 0)["loss"].item()
+        for made in (
+            decoupled.training(model, SETTINGS, data, validation),
+            unet.training(model, plain, data, validation),
+        )
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
 @torch.inference_mode()
@@ -104,12 +136,15 @@ def test_maps_with_symmetries_turn_and_flip_with_the_image() -> None:
 
 
 @pytest.mark.slow
-def test_it_learns_to_find_and_name_coloured_discs_in_unseen_scenes(scenes) -> None:
+@pytest.mark.parametrize("loss", ["joint", "apart"])
+def test_it_learns_to_find_and_name_coloured_discs_in_unseen_scenes(scenes, loss: str) -> None:
     torch.manual_seed(0)
-    model = build(SETTINGS.model_copy(update={"width": 8, "depth": 3}), 3)
+    reading = {"smooth": 2.0, "threshold": 0.55} if loss == "joint" else {}
+    settings = SETTINGS.model_copy(update={"width": 8, "depth": 3, "loss": loss, **reading})
+    model = build(settings, 3)
     validation = Validation(*scenes(range(100, 104), size=(90, 110)))
     data = TrainingData(scenes(range(6)), None, SETTINGS.crop, SETTINGS.dot_radius)
-    training = decoupled.training(model, SETTINGS, data, validation)
+    training = decoupled.training(model, settings, data, validation)
     optimizer = torch.optim.AdamW(model.parameters(), 5e-3)
     generator = torch.Generator().manual_seed(0)
     for step in range(60):
