@@ -47,7 +47,7 @@ BASES = {  # recipe: the one that it changes
 }
 COLUMNS = ("recipe", "class", "f1", "images", "seeds", "base", "difference", "low", "high", "p", "commit")
 RESAMPLES = 10_000
-MARK = re.compile(r"(<!-- made: folds -->\n).*?(<!-- end -->)", re.DOTALL)
+MARK = re.compile(r"(<!-- folds -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def pooled(runs: Sequence[Run], recipe: str) -> tuple[np.ndarray, list[Run]] | None:

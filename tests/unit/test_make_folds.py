@@ -49,7 +49,7 @@ def test_folds_of_several_parts_are_added_up_and_recipes_compared(maker, tmp_pat
     run(tmp_path / "two", "decoupled", 3, 0.9)  # not on every fold
     docs = tmp_path / "docs"
     docs.mkdir()
-    (docs / "detectors.md").write_text("before\n<!-- made: folds -->\nold\n<!-- end -->\nafter\n", encoding="utf-8")
+    (docs / "detectors.md").write_text("before\n<!-- folds -->\nold\n<!-- end -->\nafter\n", encoding="utf-8")
     maker.main(tmp_path / "one", docs)
     assert not (docs / "folds.csv").exists() and "unet: not run on every fold" in capsys.readouterr().err
     maker.main(tmp_path / "two", docs)
