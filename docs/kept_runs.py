@@ -47,7 +47,7 @@ class Run:
 def finished(results: Path, dataset: str, arm: str, detector: str) -> list[Run]:
     """The trainings of an arm (``real_only`` or EXPERIMENT/DECODER) in a folder of results, one a seed."""
     place = f"{detector}/{arm if '/' in arm else f'{arm}/points'}"
-    found, here = [], dict(machine())
+    found, here = [], this_machine()
     for file in sorted((results / dataset / "score_detections" / place).glob("seed*/counts.csv")):
         counts = read_counts([file])[arm, detector, "paper"]
         said = read_provenance(results / dataset / "detect_cells" / place / file.parent.name / "cells.h5")
@@ -56,7 +56,7 @@ def finished(results: Path, dataset: str, arm: str, detector: str) -> list[Run]:
             "steps": str(said["config"]["settings"]["training"]["steps"]),
             "pairs": "",
             "commit": said["git"],
-            "machine": f"{here['processor']}, {here['cores']} cores",
+            "machine": here,
         }
         seed = int(file.parent.name.removeprefix("seed"))
         found.append(Run(dataset, arm, detector, seed, facts, counts.images, counts.classes, counts.at(RADIUS)[0]))
@@ -101,6 +101,12 @@ def _kept(folder: Path) -> list[Run]:
         pictures = tuple(row["image"] for row in own)
         found.append(Run(*place, int(seed), facts, pictures, tuple(names[:-1]), counts))
     return found
+
+
+def this_machine() -> str:
+    """The machine that a part is kept on."""
+    facts = dict(machine())
+    return f"{facts['processor']}, {facts['cores']} cores"
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

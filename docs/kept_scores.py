@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
-from kept_runs import read_csv, write_csv
+from kept_runs import read_csv, this_machine, write_csv
 
-from cellscaper.report.pages.origin import file_record, machine
+from cellscaper.report.pages.origin import file_record
 from cellscaper.report.tables.build import SCORE_COLUMNS, collect
 
 KEYS = ("dataset", "experiment", "decoder", "seed")
@@ -33,7 +33,7 @@ class Scored:
 
 def finished(results: Path, datasets: Iterable[str]) -> list[Scored]:
     """The scored sets of a folder of results."""
-    found, here = [], dict(machine())
+    found, here = [], this_machine()
     for dataset in datasets:
         for file in sorted((results / dataset / "score_layouts").glob("*/*/seed*/scores.csv")):
             experiment, decoder, seed = file.parts[-4:-1]
@@ -44,7 +44,7 @@ def finished(results: Path, datasets: Iterable[str]) -> list[Scored]:
             facts = {
                 "steps": str(trained.get("steps", "")),
                 "commit": " ".join(dict.fromkeys(str(one.get("git", "unknown"))[:7] for one in records)),
-                "machine": f"{here['processor']}, {here['cores']} cores",
+                "machine": here,
                 "made": f"{datetime.fromtimestamp(int(file.stat().st_mtime), UTC):%Y-%m-%dT%H:%M:%SZ}",
             }
             scores = collect([file])

@@ -11,6 +11,7 @@ writes the card, a page beside this file, from the file's facts and the CSV.
 import argparse
 import csv
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +27,7 @@ from cellscaper.disk.count_file import DETECTION, read_counts
 from cellscaper.disk.files import write_text
 from cellscaper.disk.storage import read_layouts, read_split
 from cellscaper.errors import CellscaperError
+from cellscaper.layouts import LayoutSet
 from cellscaper.metrics.detection import RADIUS, image_counts, ratios
 from cellscaper.run.progress import log
 
@@ -33,6 +35,13 @@ HERE = Path(__file__).parent
 CARD, SCORES = HERE / "detector.md", HERE / "results" / "detector.csv"
 COLUMNS = ("class", "f1", "precision", "recall", "mean", "sd", "seeds", "images", "cells")
 REAL = "real_only/points"
+
+
+def counts_of(weights: Path, cells: LayoutSet, images: Sequence[np.ndarray]) -> np.ndarray:
+    """(L, C + 1, 3) hits, false detections and misses within RADIUS of the detector in a file on each image."""
+    one = packaged.load(weights)
+    find = partial(cells_of_image, one.on(torch.device("cpu")), one.read_cells)
+    return image_counts(cells, found_in(cells, images, find), [RADIUS])[:, 0]
 
 
 def pack(results: Path, detector: str, seed: int, card: Path = CARD, scores: Path = SCORES) -> None:
@@ -46,9 +55,7 @@ def pack(results: Path, detector: str, seed: int, card: Path = CARD, scores: Pat
     with TemporaryDirectory() as folder:  # the packed file is scored before it has its scores
         draft = Path(folder) / "draft.safetensors"
         packaged.pack(model, draft, data, {})
-        one = packaged.load(draft)
-        find = partial(cells_of_image, one.on(torch.device("cpu")), one.read_cells)
-        counts = image_counts(cells, found_in(cells, images, find), [RADIUS])[:, 0].sum(axis=0)
+        counts = counts_of(draft, cells, images).sum(axis=0)
     values = ratios(counts, "paper")
     names = [*cells.classes, "mean", DETECTION]
     own = {name: {key: round(float(values[key][k]), 4) for key in values} for k, name in enumerate(names)}

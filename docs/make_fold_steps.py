@@ -6,7 +6,6 @@ training and validation. docs/results/folds-steps.csv has the scores, docs/resul
 """
 
 import sys
-from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # its own modules, also where this file is loaded by its path
@@ -15,14 +14,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from kept_runs import read_csv, write_csv
+from make_detector import counts_of
 from make_folds import FOLDS
 
 from cellscaper.detectors import packaged
-from cellscaper.detectors.peaks import found_in
-from cellscaper.detectors.whole_image import cells_of_image
 from cellscaper.disk.storage import read_split
 from cellscaper.errors import CellscaperError
-from cellscaper.metrics.detection import RADIUS, image_counts, ratios
+from cellscaper.metrics.detection import ratios
 from cellscaper.run.progress import log
 
 RESULTS = Path(__file__).with_name("results")
@@ -34,9 +32,7 @@ def counts(results: Path, fold: str, file: Path) -> np.ndarray:
     """(L, C + 1, 3) of the images that a fold leaves out, for kept weights."""
     place = results / fold / "read_cells"
     cells, images = read_split(place / "cells.h5", place / "images.h5", "test")
-    detector = packaged.load(file)
-    find = partial(cells_of_image, detector.on(torch.device("cpu")), detector.read_cells)
-    return image_counts(cells, found_in(cells, images, find), [RADIUS])[:, 0]
+    return counts_of(file, cells, images)
 
 
 def kept(results: Path, recipe: str) -> dict[int, list[Path]]:
