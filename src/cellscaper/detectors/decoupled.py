@@ -3,7 +3,8 @@
 Finding and naming are two problems. A cell is a peak of the probability that there is one, of whatever class, and its
 name is the class with the most weight around the peak. So a cell of a doubtful class is still one cell, and cells that
 touch are two peaks. The maps are learned jointly, as the plain U-Net learns them, or apart: the names then on the
-pixels of cells alone, with more weight for rare classes (docs/results/detectors.md compares the two).
+pixels of cells alone, with more weight for rare classes. A second pass then names cells by what lies around them
+(:mod:`cellscaper.detectors.auto_context`). docs/results/detectors.md has the gain of each.
 """
 
 from functools import cache, partial
@@ -18,8 +19,10 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from cellscaper.detectors.augmentation import STAIN_SCALE
+from cellscaper.detectors.auto_context import AutoContext, learn
 from cellscaper.detectors.data import Crops, TrainingData
-from cellscaper.detectors.peaks import detect
+from cellscaper.detectors.peaks import detect, image_maps
+from cellscaper.detectors.symmetries import over_symmetries
 from cellscaper.detectors.training import DetectorTraining, Validation
 from cellscaper.detectors.unet import BACKGROUND_WEIGHT, UNet, segmentation_loss
 from cellscaper.run.settings import Count, Fraction, Positive
@@ -47,6 +50,7 @@ class Settings(Base):
     smooth: Positive = Field(2.0, description="px, sd of the Gaussian over the maps before cells are read from them")
     gap: Positive = Field(4.0, description="px; of two peaks that are nearer the lower one is dropped")
     threshold: Fraction = Field(0.55, description="lower peaks of the smoothed map of cells are no cells")
+    auto_context: bool = Field(True, description="a second pass names cells by what lies around them")
     symmetries: bool = Field(
         False, description="maps are means over the square's eight symmetries, for 8 times the time"
     )
@@ -61,13 +65,14 @@ class Settings(Base):
 class Decoupled(nn.Module):
     """Images (B, 3, H, W) on −1…1 → logits (B, 1 + classes, H, W), the last ones of the classes.
 
-    The first is that of the background, or with ``apart`` that of a cell.
+    The first is that of the background, or with ``loss: apart`` that of a cell. ``second`` names anew, if there is one.
     """
 
-    def __init__(self, classes: int, width: int, depth: int, symmetries: bool, apart: bool):
+    def __init__(self, classes: int, settings: Settings):
         super().__init__()
-        self.trunk = UNet(classes, width, depth)
-        self.symmetries, self.apart = symmetries, apart
+        self.trunk = UNet(classes, settings.width, settings.depth)
+        self.second = AutoContext(classes) if settings.auto_context else None
+        self.symmetries, self.apart = settings.symmetries, settings.loss == "apart"
 
     def forward(self, images: Tensor) -> Tensor:
         return self.trunk(images)
@@ -75,25 +80,21 @@ class Decoupled(nn.Module):
 
 def build(settings: Settings, classes: int) -> Decoupled:
     """The network, with new weights, for ``classes`` classes of cells."""
-    return Decoupled(classes, settings.width, settings.depth, settings.symmetries, settings.loss == "apart")
+    return Decoupled(classes, settings)
 
 
 def maps(model: nn.Module, inputs: Tensor) -> Tensor:
     """Probability of a cell, then of each class if there is one, (B, 1 + C, H, W)."""
-    views = (
-        [(flip, turn) for flip in (False, True) for turn in range(4)]
-        if getattr(model, "symmetries", False)
-        else [(False, 0)]
-    )
-    total = torch.zeros(())
-    for flip, turn in views:
-        seen = torch.rot90(inputs.flip(-1) if flip else inputs, turn, (-2, -1))
-        logits = model(seen).float()
-        apart = getattr(model, "apart", False)
-        cell = logits[:, :1] if apart else logits[:, 1:].logsumexp(1, keepdim=True) - logits[:, :1]
-        found = torch.rot90(torch.cat([cell.sigmoid(), logits[:, 1:].softmax(1)], 1), -turn, (-2, -1))
-        total = total + (found.flip(-1) if flip else found)
-    return total / len(views)
+    assert isinstance(model, Decoupled)
+    found = (over_symmetries(_first_maps) if model.symmetries else _first_maps)(model, inputs)
+    return found if model.second is None else torch.cat([found[:, :1], model.second(found)], 1)
+
+
+def _first_maps(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Maps without the second pass."""
+    logits = model(inputs).float()
+    cell = logits[:, :1] if model.apart else logits[:, 1:].logsumexp(1, keepdim=True) - logits[:, :1]
+    return torch.cat([cell.sigmoid(), logits[:, 1:].softmax(1)], 1)
 
 
 def cells(probability: NDArray[np.floating], settings: Settings) -> Cells:
@@ -142,10 +143,18 @@ def training(model: nn.Module, settings: Settings, data: TrainingData, validatio
         return segmentation_loss(logits, torch.where(is_cell, names[owners] + 1, 0))
 
     def finish(trained: dict[str, Tensor]) -> tuple[dict[str, Tensor], Facts]:
+        assert isinstance(model, Decoupled)
         model.load_state_dict(trained)
         where = next(model.parameters()).device
-        found = partial(detect, maps, cells, model.eval(), settings=settings, device=where)
-        return trained, {"val_f1": validation.f1(found)}
+        model.eval()
+        facts: Facts = {}
+        if model.second is not None:  # from real images alone, in rows with pairs too
+            real = slice(data.real_images)
+            seen = (image_maps(partial(maps, model), one.movedim(0, -1), where) for one in data.images[real])
+            first = (torch.from_numpy(one)[None].to(where) for one in seen)
+            facts["named"] = learn(model.second, first, data.layouts[real], partial(cells, settings=settings))
+        found = partial(detect, maps, cells, model, settings=settings, device=where)
+        return dict(model.state_dict()), {**facts, "val_f1": validation.f1(found)}
 
     return DetectorTraining(model, Drawn(draw, loss), finish)
 

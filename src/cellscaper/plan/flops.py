@@ -7,7 +7,7 @@ in NETWORKS has no formula, and `cellscaper plan` names it as not counted.
 from collections.abc import Callable
 from typing import Any
 
-from cellscaper.plan.flops_convolutions import autoencoder, mcspatnet, resnet50, unet_detector
+from cellscaper.plan.flops_convolutions import autoencoder, decoupled_detector, mcspatnet, resnet50, unet_detector
 from cellscaper.plan.flops_points import point_diffusion, tmccg
 from cellscaper.plan.flops_sizes import cells, map_side
 from cellscaper.plan.layers import Layers
@@ -154,5 +154,5 @@ NETWORKS: dict[tuple[str, str], Callable[[Any, int], Layers]] = {  # kind and na
     ("features", "resnet50"): resnet50,
     ("detectors", "unet"): unet_detector,
     ("detectors", "mcspatnet"): mcspatnet,
-    ("detectors", "decoupled"): unet_detector,  # the map of centres stands in the background's place
+    ("detectors", "decoupled"): decoupled_detector,
 }

@@ -8,6 +8,7 @@ from cellscaper.plan.layers import Layers
 RGB = 3
 VGG16 = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions of each level
 RESNET50 = (3, 4, 6, 3)  # bottlenecks of the four stages
+CONTEXT = (6, 32)  # surroundings and hidden values of the second pass that names cells (detectors/auto_context.py)
 
 # -- features ------------------------------------------------------------------------------------------------------
 
@@ -93,6 +94,17 @@ def unet_detector(settings: Any, classes: int) -> Layers:
         _unet_block(found, 2 * c, c, pixels)
         before = c
     found.conv(before, classes + 1, 1, side**2)
+    return found
+
+
+def decoupled_detector(settings: Any, classes: int) -> Layers:
+    """The decoupled detector (`detectors.decoupled`): its U-Net, and the second pass, which is learned at the end."""
+    found = unet_detector(settings, classes)
+    if settings["auto_context"]:
+        surroundings, hidden = CONTEXT
+        inputs = classes * (surroundings + 1) + 1
+        found.parameters += (inputs + 1) * hidden + (hidden + 1) * classes
+        found.buffers += 2 * inputs + 1
     return found
 
 

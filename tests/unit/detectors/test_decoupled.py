@@ -151,5 +151,18 @@ def test_it_learns_to_find_and_name_coloured_discs_in_unseen_scenes(scenes, loss
         optimizer.zero_grad()
         training.loss(model, generator, step)["loss"].backward()
         optimizer.step()
-    _, facts = training.finish(model.state_dict())
+    before = {name: one.clone() for name, one in model.state_dict().items()}
+    weights, facts = training.finish(before)
     assert facts["val_f1"] > 0.8
+    assert facts["named"] > 100 and weights["second.learned"]
+    same = [torch.equal(before[name], one) for name, one in weights.items() if name.startswith("trunk")]
+    assert same and all(same)  # the second pass alone has learned since
+
+
+def test_without_the_second_pass_the_first_network_is_the_same() -> None:
+    nets = []
+    for second in (False, True):
+        torch.manual_seed(0)
+        nets.append(build(SETTINGS.model_copy(update={"auto_context": second}), 2).state_dict())
+    assert [name for name in nets[1] if name not in nets[0]] == [name for name in nets[1] if name.startswith("second.")]
+    assert all(torch.equal(one, nets[1][name]) for name, one in nets[0].items())
