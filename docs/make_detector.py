@@ -33,14 +33,14 @@ from cellscaper.run.progress import log
 
 HERE = Path(__file__).parent
 CARD, SCORES = HERE / "detector.md", HERE / "results" / "detector.csv"
-COLUMNS = ("class", "f1", "precision", "recall", "mean", "sd", "seeds", "images", "cells")
+COLUMNS = ("class", "f1", "precision", "recall", "f1_symmetries", "mean", "sd", "seeds", "images", "cells")
 REAL = "real_only/points"
 
 
-def counts_of(weights: Path, cells: LayoutSet, images: Sequence[np.ndarray]) -> np.ndarray:
+def counts_of(weights: Path, cells: LayoutSet, images: Sequence[np.ndarray], symmetries: bool = False) -> np.ndarray:
     """(L, C + 1, 3) hits, false detections and misses within RADIUS of the detector in a file on each image."""
     one = packaged.load(weights)
-    find = partial(cells_of_image, one.on(torch.device("cpu")), one.read_cells)
+    find = partial(cells_of_image, one.on(torch.device("cpu"), symmetries), one.read_cells)
     return image_counts(cells, found_in(cells, images, find), [RADIUS])[:, 0]
 
 
@@ -55,8 +55,8 @@ def pack(results: Path, detector: str, seed: int, card: Path = CARD, scores: Pat
     with TemporaryDirectory() as folder:  # the packed file is scored before it has its scores
         draft = Path(folder) / "draft.safetensors"
         packaged.pack(model, draft, data, {})
-        counts = counts_of(draft, cells, images).sum(axis=0)
-    values = ratios(counts, "paper")
+        counts, means = (counts_of(draft, cells, images, way).sum(axis=0) for way in (False, True))
+    values = {**ratios(counts, "paper"), "f1_symmetries": ratios(means, "paper")["f1"]}
     names = [*cells.classes, "mean", DETECTION]
     own = {name: {key: round(float(values[key][k]), 4) for key in values} for k, name in enumerate(names)}
     said = {"radius": RADIUS, "images": len(cells), "classes": own}
@@ -89,8 +89,8 @@ def _write_scores(
     for k, (name, one) in enumerate(own.items()):
         sd = f"{seeds[:, k].std(ddof=1):.4f}" if len(seeds) > 1 else ""
         lines.append(
-            f"{name},{one['f1']:.4f},{one['precision']:.4f},{one['recall']:.4f},{seeds[:, k].mean():.4f},{sd},"
-            f"{len(seeds)},{images},{cells.get(name, '')}"
+            f"{name},{one['f1']:.4f},{one['precision']:.4f},{one['recall']:.4f},{one['f1_symmetries']:.4f},"
+            f"{seeds[:, k].mean():.4f},{sd},{len(seeds)},{images},{cells.get(name, '')}"
         )
     write_text(path, "\n".join(lines) + "\n")
 
@@ -120,14 +120,15 @@ def page(scores: Path = SCORES) -> str:
     ]
     seeds = lines[0]["seeds"]
     table = [
-        f"| | F1 | precision | recall | F1 of {seeds} seed{'s' if seeds != '1' else ''}, mean ± sd | cells |",
-        "|---|---|---|---|---|---|",
+        f"| | F1 | precision | recall | F1 with `--symmetries` | "
+        f"F1 of {seeds} seed{'s' if seeds != '1' else ''}, mean ± sd | cells |",
+        "|---|---|---|---|---|---|---|",
     ]
     for line in lines:
         spread = f" ± {line['sd']}" if line["sd"] else ""
         table.append(
-            f"| {line['class']} | {line['f1']} | {line['precision']} | {line['recall']} | {line['mean']}{spread} | "
-            f"{line['cells']} |"
+            f"| {line['class']} | {line['f1']} | {line['precision']} | {line['recall']} | {line['f1_symmetries']} | "
+            f"{line['mean']}{spread} | {line['cells']} |"
         )
     return "\n".join(
         [
@@ -160,7 +161,9 @@ def page(scores: Path = SCORES) -> str:
 
 
 def _words(settings: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {settings[key]}" for key in ("width", "depth", "symmetries") if key in settings)
+    return ", ".join(
+        f"{key} {settings[key]}" for key in ("width", "depth", "auto_context", "symmetries") if key in settings
+    )
 
 
 def main() -> None:

@@ -58,15 +58,18 @@ def test_it_packs_scores_and_describes(maker, run, tmp_path):
     assert list(lines) == ["a", "b", "c", "mean", "detection"]
     find = maker.partial(maker.cells_of_image, one.on("cpu"), one.read_cells)
     known = detection_scores(test, maker.found_in(test, images, find))
+    eightfold = maker.partial(maker.cells_of_image, one.on("cpu", symmetries=True), one.read_cells)
+    means = detection_scores(test, maker.found_in(test, images, eightfold))
     for name, line in lines.items():
         for key in ("f1", "precision", "recall"):
             assert float(line[key]) == pytest.approx(known[key][name], abs=1e-4)
             assert one.facts["scores"]["classes"][name][key] == pytest.approx(known[key][name], abs=1e-4)
+        assert float(line["f1_symmetries"]) == pytest.approx(means["f1"][name], abs=1e-4)
         assert (line["seeds"], line["images"]) == ("2", "2") and float(line["sd"]) > 0
     assert lines["detection"]["cells"] == str(len(test.points)) and float(lines["detection"]["f1"]) > 0.9
     text = card.read_text(encoding="utf-8")
     assert f"| detection | {lines['detection']['f1']} |" in text and "1 training images, 60 cells: " in text
-    assert "`decoupled`, width 8, depth 3, symmetries False" in text and "commit `abc`" in text
+    assert "`decoupled`, width 8, depth 3, auto_context True, symmetries False" in text and "commit `abc`" in text
     assert maker.page(scores) == text
 
 
