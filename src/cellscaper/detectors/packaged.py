@@ -75,7 +75,13 @@ def load(path: Path) -> Trained:
     method: Detector = load_method("detectors", section["method"])
     settings: DetectorSettings = read(method.Settings, section["settings"], f"{path}: detectors {section['method']}")
     model = method.build(settings, len(facts["classes"])).eval()
-    model.load_state_dict({name: one.float() if one.is_floating_point() else one for name, one in weights.items()})
+    try:
+        model.load_state_dict({name: one.float() if one.is_floating_point() else one for name, one in weights.items()})
+    except RuntimeError as error:
+        raise CellscaperError(
+            f"{path} was written by another version of cellscaper: its weights are not those of detector "
+            f"{section['method']} with its settings; train it again"
+        ) from error
     reading = partial(method.cells, settings=settings)
     return Trained(method.maps, reading, model, tuple(facts["classes"]), float(facts.get("mpp", MPP)), facts)
 

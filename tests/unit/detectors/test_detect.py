@@ -210,6 +210,17 @@ def test_files_that_hold_no_detector(folder):
     )
 
 
+def test_weights_of_another_version(folder, trained):
+    weights, facts = read_weights(trained)
+    fewer = {name: one for name, one in weights.items() if not name.startswith("second.")}
+    about = {name: facts[name] for name in ("section", "classes", "mpp")}
+    write_weights(Path("old.safetensors"), fewer, {}, **about)
+    assert refused("a.png", weights="old.safetensors") == (
+        "old.safetensors was written by another version of cellscaper: its weights are not those of detector decoupled "
+        "with its settings; train it again"
+    )
+
+
 def test_without_a_shipped_detector_the_command_says_so(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(packaged, "WEIGHTS", tmp_path / "weights" / "brca_m2c.safetensors")
     assert refused("a.png", weights=None) == (
