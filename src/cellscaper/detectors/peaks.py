@@ -94,7 +94,7 @@ def image_maps(
 
     ``maps`` takes network inputs (1, 3, h, w) to (1, K, h, w). A larger image is cut into tiles that share
     ``overlap`` px (``tile − overlap`` a multiple of the network's halvings); each gives its inner part. The result
-    equals that of one pass except for group normalisation, whose statistics are then of a tile, not of the image.
+    equals that of one pass except for group normalisation and auto-context, which then see a tile, not the image.
     """
     pixels = channels_first(image)
     whole = None

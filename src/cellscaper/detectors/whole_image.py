@@ -65,7 +65,7 @@ def cells_of_image(
     """Cells of an image (H, W, 3) uint8: points (N, 2) px and labels (N,); ``advance(1)`` is called after each tile.
 
     The result is that of one pass where the image is one tile. Beyond that it differs only where the network takes
-    statistics over its whole input (group normalisation): then they are a tile's.
+    statistics over its whole input (group normalisation, auto-context): then they are a tile's.
     """
     axis = int(image.shape[1] > image.shape[0])  # strips lie one behind the other along the longer side
     found: list[Cells] = []
