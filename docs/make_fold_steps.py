@@ -24,7 +24,7 @@ from cellscaper.metrics.detection import ratios
 from cellscaper.run.progress import log
 
 RESULTS = Path(__file__).with_name("results")
-RECIPES = ("unet_long", "decoupled_long")
+RECIPES = ("unet_long", "decoupled_long", "decoupled_context_longest")
 COLUMNS = ("recipe", "step", "class", "f1", "images")
 
 

@@ -33,6 +33,8 @@ CHANGES = {
     "decoupled_stained": "`decoupled`; stains vary twice as much",
     "decoupled_large": "`decoupled`; two crops of 256 px instead of eight of 128",
     "decoupled_long": "`decoupled`; 6000 steps",
+    "decoupled_context_long": "`decoupled_context`; 6000 steps",
+    "decoupled_context_longest": "`decoupled_context`; 12 000 steps",
     "decoupled_fp32": "`decoupled`; 32-bit numbers",
 }
 BASES = {  # recipe: the one that it changes
@@ -45,6 +47,8 @@ BASES = {  # recipe: the one that it changes
     "decoupled_stained": "decoupled",
     "decoupled_large": "decoupled",
     "decoupled_long": "decoupled",
+    "decoupled_context_long": "decoupled_context",
+    "decoupled_context_longest": "decoupled_context_long",
     "decoupled_fp32": "decoupled",
 }
 COLUMNS = ("recipe", "class", "f1", "images", "seeds", "base", "difference", "low", "high", "p", "commit")
